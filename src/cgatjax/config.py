@@ -1,0 +1,356 @@
+"""All options of the library, as frozen dataclasses that are checked when they are made.
+
+A configuration file is TOML with one table per class (`[graph]`, `[model]`, `[train]`,
+`[transfer]`); `from_dict` refuses keys that no class knows.
+"""
+
+import dataclasses
+import hashlib
+import json
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from cgatjax.errors import ConfigError
+
+
+C = typing.TypeVar("C", bound="_Config")
+
+
+class _Config:
+    """Shared by all option classes: value checks, conversion from and to plain dictionaries."""
+
+    def __post_init__(self) -> None:
+        hints = typing.get_type_hints(type(self))
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            value = _coerced(getattr(self, field.name), hints[field.name])
+            if value is _INVALID:
+                raise ConfigError(
+                    f"{type(self).__name__}.{field.name}: expected {_type_name(hints[field.name])}, "
+                    f"got {getattr(self, field.name)!r}"
+                )
+            object.__setattr__(self, field.name, value)
+        self._check()
+
+    def _check(self) -> None:
+        """Raises ConfigError where a value is out of range; each class has its own."""
+
+    def _require(self, holds: bool, name: str, expected: str) -> None:
+        if not holds:
+            raise ConfigError(
+                f"{type(self).__name__}.{name}: expected {expected}, got {getattr(self, name)!r}"
+            )
+
+    def replace(self, **changes: Any) -> Self:
+        """A copy with some options changed; unknown names raise ConfigError."""
+        return from_dict(type(self), {**self.to_dict(), **changes})
+
+    def to_dict(self) -> dict[str, Any]:
+        """The options as a plain dictionary; options that are None are left out (TOML has none)."""
+        plain: dict[str, Any] = {}
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            value = getattr(self, field.name)
+            if isinstance(value, _Config):
+                plain[field.name] = value.to_dict()
+            elif value is not None:
+                plain[field.name] = value
+        return plain
+
+    def digest(self) -> str:
+        """First 16 hex digits of the SHA-256 of the options, the same on every machine."""
+        text = json.dumps(self.to_dict(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def from_dict(cls: type[C], values: Mapping[str, Any]) -> C:
+    """Builds an option class from a dictionary; unknown keys raise ConfigError with the known ones."""
+    hints = typing.get_type_hints(cls)
+    unknown = sorted(set(values) - set(hints))
+    if unknown:
+        raise ConfigError(f"{cls.__name__}: unknown option(s) {unknown}; known are {sorted(hints)}")
+    nested = {
+        name: from_dict(hints[name], value)
+        if isinstance(value, Mapping) and isinstance(hints[name], type) and issubclass(hints[name], _Config)
+        else value
+        for name, value in values.items()
+    }
+    return cls(**nested)
+
+
+def load_toml(path: str | Path, sections: Mapping[str, type[_Config]]) -> dict[str, dict[str, Any]]:
+    """Reads a TOML file of option tables, and checks that every table and key is known.
+
+    Args:
+      path: the file.
+      sections: allowed table names and the class that each one sets options of.
+
+    Returns:
+      table name -> {option: value}, unset options absent.
+
+    Raises:
+      ConfigError: the file is not TOML, or a table or key is unknown.
+    """
+    try:
+        with open(path, "rb") as file:
+            tables = tomllib.load(file)
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read as TOML: {error}") from error
+    for name, table in tables.items():
+        if name not in sections or not isinstance(table, Mapping):
+            raise ConfigError(f"{path}: unknown table {name!r}; known are {sorted(sections)}")
+        from_dict(sections[name], table)
+    return tables
+
+
+@dataclass(frozen=True, kw_only=True)
+class GraphConfig(_Config):
+    """How a crystal becomes a graph. The defaults are the released code's.
+
+    Attributes:
+      max_neighbors: K, periodic images kept around each site.
+      shell_tolerance: a neighbour starts a new shell when it is farther than the current shell's
+        first distance by more than this.
+      tolerance_kind: "absolute" (the tolerance is in angstrom) or "relative" (a fraction of the
+        shell's first distance; only this keeps graphs independent of the cell volume).
+      split_shell: what to do where K ends inside a shell. "cut" keeps the first ones in a
+        documented order; "share" keeps the whole shell, each member with weight
+        (slots left) / (shell size).
+      max_radius: search limit in angstrom; a site with fewer than K neighbours inside is an error.
+    """
+
+    max_neighbors: int = 24
+    shell_tolerance: float = 1e-8
+    tolerance_kind: Literal["absolute", "relative"] = "absolute"
+    split_shell: Literal["cut", "share"] = "cut"
+    max_radius: float = 18.0
+
+    def _check(self) -> None:
+        self._require(1 <= self.max_neighbors <= 255, "max_neighbors", "1..255")
+        self._require(0 <= self.shell_tolerance < 1, "shell_tolerance", "a number in [0, 1)")
+        self._require(0 < self.max_radius <= 100, "max_radius", "0 < angstrom <= 100")
+
+    @classmethod
+    def released(cls, **changes: Any) -> "GraphConfig":
+        """The reference's options (`prepare_data.py`: 18 A, 24 neighbours, 1e-8 A)."""
+        return cls(**changes)
+
+    @classmethod
+    def recommended(cls, **changes: Any) -> "GraphConfig":
+        """For new models: nothing depends on site order, orientation, choice of cell or volume."""
+        defaults = {"shell_tolerance": 3e-4, "tolerance_kind": "relative", "split_shell": "share"}
+        return cls(**{**defaults, **changes})
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig(_Config):
+    """Sizes and variants of the network. The defaults are the released code's.
+
+    Attributes:
+      targets: names of the properties, one regression head each.
+      node_dim: D, width of a node state.
+      edge_dim: R, width of an edge state.
+      heads: H, attention heads in messages and pooling.
+      steps: message-passing steps.
+      composition_steps: message-passing steps on the composition graph (Roost).
+      composition_hidden: hidden width of the Roost networks.
+      element_dim: length of an element vector.
+      max_shells: K; shell indices are 1..K.
+      vector_attention: one attention weight per channel, not per head, in messages.
+      pooling_vector_attention: the same in the pooling over atoms.
+      pooling: "concat" the heads (released) or average them ("mean").
+      message_direction: "center_to_neighbor" (released) or "neighbor_to_center" (the paper).
+      edge_update: "shell" (released), "attention" (the paper), "hyper" or "none".
+      rezero: scale each head layer by a learned factor that starts at 0.
+      head_widths: widths of the residual regression network.
+      compute: "parameters" (compute in the parameters' dtype) or "bfloat16" (float32 weights,
+        softmax and normalisation; matrix products in bfloat16).
+    """
+
+    targets: tuple[str, ...] = ("target",)
+    node_dim: int = 128
+    edge_dim: int = 128
+    heads: int = 5
+    steps: int = 5
+    composition_steps: int = 3
+    composition_hidden: int = 256
+    element_dim: int = 200
+    max_shells: int = 24
+    vector_attention: bool = True
+    pooling_vector_attention: bool = True
+    pooling: Literal["concat", "mean"] = "concat"
+    message_direction: Literal["center_to_neighbor", "neighbor_to_center"] = "center_to_neighbor"
+    edge_update: Literal["shell", "attention", "hyper", "none"] = "shell"
+    rezero: bool = True
+    head_widths: tuple[int, ...] = (1024, 1024, 512, 512, 256, 256, 128)
+    compute: Literal["parameters", "bfloat16"] = "parameters"
+
+    def _check(self) -> None:
+        sizes = ("node_dim", "edge_dim", "heads", "steps", "composition_hidden", "element_dim")
+        for name in (*sizes, "max_shells"):
+            self._require(getattr(self, name) >= 1, name, "at least 1")
+        self._require(self.node_dim >= 2, "node_dim", "at least 2")
+        self._require(self.composition_steps >= 0, "composition_steps", "at least 0")
+        self._require(all(w >= 1 for w in self.head_widths), "head_widths", "widths of at least 1")
+        names = self.targets
+        self._require(len(names) > 0 and len(set(names)) == len(names), "targets", "distinct names")
+        self._require(all(n and "/" not in n for n in names), "targets", "names without '/'")
+
+    @property
+    def embedding_dim(self) -> int:
+        """Width of the crystal embedding that the heads read."""
+        return self.node_dim * (self.heads if self.pooling == "concat" else 1)
+
+    @classmethod
+    def released(cls, **changes: Any) -> "ModelConfig":
+        """The released code's network (`CGAT/lightning_module.py`)."""
+        return cls(**changes)
+
+    @classmethod
+    def paper(cls, **changes: Any) -> "ModelConfig":
+        """The paper's equations: wider edges, attention edge update, messages to the centre."""
+        defaults = {
+            "edge_dim": 512,
+            "heads": 6,
+            "edge_update": "attention",
+            "message_direction": "neighbor_to_center",
+        }
+        return cls(**{**defaults, **changes})
+
+    @classmethod
+    def small(cls, **changes: Any) -> "ModelConfig":
+        """The released equations at sizes that train on a laptop."""
+        defaults = {
+            "node_dim": 32,
+            "edge_dim": 32,
+            "heads": 3,
+            "steps": 3,
+            "composition_steps": 2,
+            "composition_hidden": 64,
+            "head_widths": (256, 256, 128, 64),
+        }
+        return cls(**{**defaults, **changes})
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig(_Config):
+    """How a network is trained.
+
+    Attributes:
+      epochs: passes over the training set.
+      batch_size: crystals per optimiser step and micro-batch.
+      accumulate: micro-batches summed into one optimiser step.
+      loss: "l1", "l2", or the robust ones that also learn a standard deviation.
+      optimizer: "adamw", "adam", "sgd" (with momentum) or "lamb".
+      learning_rate: peak rate.
+      weight_decay: decoupled for adamw and lamb, added to the gradient for adam and sgd (as torch).
+      momentum: of sgd.
+      clip_norm: largest global norm of the trainable gradient; None for no clipping.
+      schedule: "cyclical" (triangular, per epoch), "plateau" or "constant".
+      cycle_period: epochs per triangle; None means one triangle over the whole run.
+      plateau_patience: validations without improvement before the rate drops.
+      plateau_factor: what it is multiplied by then.
+      validate_every: epochs between validations.
+      checkpoint_seconds: least time between two checkpoints (there is always one at the end).
+      seed: of initialisation, shuffling and splits.
+    """
+
+    epochs: int = 60
+    batch_size: int = 64
+    accumulate: int = 1
+    loss: Literal["l1", "l2", "robust_l1", "robust_l2"] = "l1"
+    optimizer: Literal["adamw", "adam", "sgd", "lamb"] = "adamw"
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-6
+    momentum: float = 0.9
+    clip_norm: float | None = None
+    schedule: Literal["cyclical", "plateau", "constant"] = "cyclical"
+    cycle_period: int | None = None
+    plateau_patience: int = 5
+    plateau_factor: float = 0.5
+    validate_every: int = 1
+    checkpoint_seconds: float = 60.0
+    seed: int = 0
+
+    def _check(self) -> None:
+        for name in ("batch_size", "accumulate", "validate_every", "plateau_patience"):
+            self._require(getattr(self, name) >= 1, name, "at least 1")
+        self._require(self.epochs >= 0, "epochs", "at least 0")
+        self._require(self.learning_rate > 0, "learning_rate", "a positive number")
+        self._require(self.weight_decay >= 0, "weight_decay", "a number that is not negative")
+        self._require(0 <= self.momentum < 1, "momentum", "a number in [0, 1)")
+        self._require(self.clip_norm is None or self.clip_norm > 0, "clip_norm", "a positive number")
+        self._require(self.cycle_period is None or self.cycle_period >= 1, "cycle_period", "at least 1")
+        self._require(0 < self.plateau_factor < 1, "plateau_factor", "a number in (0, 1)")
+        self._require(self.checkpoint_seconds >= 0, "checkpoint_seconds", "seconds")
+        self._require(0 <= self.seed < 2**31, "seed", "0 <= seed < 2**31")
+
+    @classmethod
+    def paper(cls, **changes: Any) -> "TrainConfig":
+        """The paper's recipe: AdamW, 1.25e-4, batch 512, 390 epochs in triangles of 130."""
+        defaults = {"epochs": 390, "batch_size": 512, "learning_rate": 1.25e-4, "cycle_period": 130}
+        return cls(**{**defaults, **changes})
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransferConfig(_Config):
+    """What is carried over from a trained model, and what of it is trained on.
+
+    Attributes:
+      mode: "full" (train everything from the old weights), "head" (encoder frozen), "none"
+        (from scratch, same sizes) or "joint" (the old targets are trained along, a head each).
+      target: the property to train for; None takes the old model's only target.
+      normalizer: "refit" mean and std on the new training set, or "keep" the old ones (as the
+        reference does without saying).
+      reinit: patterns of parameters to start anew, such as "heads/*".
+      lr_groups: (pattern, factor) pairs; the learning rate of matching parameters is multiplied.
+      unfreeze: (epoch, pattern) pairs; matching parameters stand still before that epoch.
+      train: the training options.
+    """
+
+    mode: Literal["full", "head", "none", "joint"] = "full"
+    target: str | None = None
+    normalizer: Literal["refit", "keep"] = "refit"
+    reinit: tuple[str, ...] = ()
+    lr_groups: tuple[tuple[str, float], ...] = ()
+    unfreeze: tuple[tuple[int, str], ...] = ()
+    train: TrainConfig = TrainConfig()
+
+    def _check(self) -> None:
+        self._require(all(f >= 0 for _, f in self.lr_groups), "lr_groups", "factors of at least 0")
+        self._require(all(e >= 0 for e, _ in self.unfreeze), "unfreeze", "epochs of at least 0")
+
+
+_INVALID = object()
+
+
+def _coerced(value: Any, hint: Any) -> Any:
+    """`value` as the annotated type (lists become tuples, ints become floats), or _INVALID."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Literal:
+        return value if value in arguments else _INVALID
+    if origin is types.UnionType:
+        return next((c for c in (_coerced(value, a) for a in arguments) if c is not _INVALID), _INVALID)
+    if origin is tuple:
+        if not isinstance(value, list | tuple):
+            return _INVALID
+        inner = [arguments[0]] * len(value) if arguments[-1] is Ellipsis else list(arguments)
+        if len(inner) != len(value):
+            return _INVALID
+        items = tuple(_coerced(v, a) for v, a in zip(value, inner, strict=True))
+        return _INVALID if any(item is _INVALID for item in items) else items
+    if hint is float:
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        return float(value) if is_number and abs(value) < float("inf") else _INVALID
+    if hint is int and isinstance(value, bool):
+        return _INVALID
+    return value if isinstance(value, hint) else _INVALID
+
+
+def _type_name(hint: Any) -> str:
+    if typing.get_origin(hint) is Literal:
+        return "one of " + ", ".join(repr(a) for a in typing.get_args(hint))
+    return getattr(hint, "__name__", None) or str(hint).replace("typing.", "")
