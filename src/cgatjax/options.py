@@ -1,0 +1,132 @@
+"""Frozen option classes that check themselves, and their way from and to TOML."""
+
+import dataclasses
+import hashlib
+import json
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from cgatjax.errors import ConfigError
+
+_INVALID = object()
+
+
+def _coerced(value: Any, hint: Any) -> Any:
+    """`value` as the annotated type (lists become tuples, ints become floats), or _INVALID."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Literal:
+        return value if value in arguments else _INVALID
+    if origin is types.UnionType:
+        return next((c for c in (_coerced(value, a) for a in arguments) if c is not _INVALID), _INVALID)
+    if origin is tuple:
+        if not isinstance(value, list | tuple):
+            return _INVALID
+        inner = [arguments[0]] * len(value) if arguments[-1] is Ellipsis else list(arguments)
+        if len(inner) != len(value):
+            return _INVALID
+        items = tuple(_coerced(v, a) for v, a in zip(value, inner, strict=True))
+        return _INVALID if any(item is _INVALID for item in items) else items
+    if hint is float:
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        return float(value) if is_number and abs(value) < float("inf") else _INVALID
+    if hint is int and isinstance(value, bool):
+        return _INVALID
+    return value if isinstance(value, hint) else _INVALID
+
+
+def _type_name(hint: Any) -> str:
+    if typing.get_origin(hint) is Literal:
+        return "one of " + ", ".join(repr(a) for a in typing.get_args(hint))
+    return getattr(hint, "__name__", None) or str(hint).replace("typing.", "")
+
+
+C = typing.TypeVar("C", bound="Options")
+
+
+class Options:
+    """Shared by all option classes: value checks, conversion from and to plain dictionaries."""
+
+    def __post_init__(self) -> None:
+        hints = typing.get_type_hints(type(self))
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            value = _coerced(getattr(self, field.name), hints[field.name])
+            if value is _INVALID:
+                raise ConfigError(
+                    f"{type(self).__name__}.{field.name}: expected {_type_name(hints[field.name])}, "
+                    f"got {getattr(self, field.name)!r}"
+                )
+            object.__setattr__(self, field.name, value)
+        self._check()
+
+    def _check(self) -> None:
+        """Raises ConfigError where a value is out of range; each class has its own."""
+
+    def _require(self, holds: bool, name: str, expected: str) -> None:
+        if not holds:
+            raise ConfigError(
+                f"{type(self).__name__}.{name}: expected {expected}, got {getattr(self, name)!r}"
+            )
+
+    def replace(self, **changes: Any) -> Self:
+        """A copy with some options changed; unknown names raise ConfigError."""
+        return from_dict(type(self), {**self.to_dict(), **changes})
+
+    def to_dict(self) -> dict[str, Any]:
+        """The options as a plain dictionary; options that are None are left out (TOML has none)."""
+        plain: dict[str, Any] = {}
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            value = getattr(self, field.name)
+            if isinstance(value, Options):
+                plain[field.name] = value.to_dict()
+            elif value is not None:
+                plain[field.name] = value
+        return plain
+
+    def digest(self) -> str:
+        """First 16 hex digits of the SHA-256 of the options, the same on every machine."""
+        text = json.dumps(self.to_dict(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def from_dict(cls: type[C], values: Mapping[str, Any]) -> C:
+    """Builds an option class from a dictionary; unknown keys raise ConfigError with the known ones."""
+    hints = typing.get_type_hints(cls)
+    unknown = sorted(set(values) - set(hints))
+    if unknown:
+        raise ConfigError(f"{cls.__name__}: unknown option(s) {unknown}; known are {sorted(hints)}")
+    nested = {
+        name: from_dict(hints[name], value)
+        if isinstance(value, Mapping) and isinstance(hints[name], type) and issubclass(hints[name], Options)
+        else value
+        for name, value in values.items()
+    }
+    return cls(**nested)
+
+
+def load_toml(path: str | Path, sections: Mapping[str, type[Options]]) -> dict[str, dict[str, Any]]:
+    """Reads a TOML file of option tables, and checks that every table and key is known.
+
+    Args:
+      path: the file.
+      sections: allowed table names and the class that each one sets options of.
+
+    Returns:
+      table name -> {option: value}, unset options absent.
+
+    Raises:
+      ConfigError: the file is not TOML, or a table or key is unknown.
+    """
+    try:
+        with open(path, "rb") as file:
+            tables = tomllib.load(file)
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read as TOML: {error}") from error
+    for name, table in tables.items():
+        if name not in sections or not isinstance(table, Mapping):
+            raise ConfigError(f"{path}: unknown table {name!r}; known are {sorted(sections)}")
+        from_dict(sections[name], table)
+    return tables
