@@ -1,0 +1,51 @@
+# Every target makes the virtual environment that it needs; a second call finds it ready.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+
+# XLA keeps compiled programs here between runs.
+export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/jax
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint bench docs clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo 'cgatjax needs Python 3.11 or newer; name one: make PYTHON=/path/to/python3.11 ...' >&2; \
+	  exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# A stamp per set of extras, older than pyproject.toml when the dependencies have changed.
+$(VENV)/.installed: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/.installed-%: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[$*]'
+	@touch $@ $(VENV)/.installed
+
+demo: $(VENV)/.installed  ## transfer learning on generated crystals, into demo/ (minutes)
+	$(BIN)/cgatjax demo --out demo
+
+test: $(VENV)/.installed-test  ## the test suite
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/.installed-dev  ## style, formatting and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.installed-test  ## every benchmark, one after another
+	set -e; for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+
+docs: $(VENV)/.installed-docs  ## the documentation as a site, into site/
+	$(BIN)/mkdocs build --strict
+
+clean:  ## everything that these targets made, the environment included
+	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks \
+	  build dist site demo
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
