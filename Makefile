@@ -8,10 +8,10 @@ export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/jax
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint bench docs clean
+.PHONY: help demo test test-lowest lint bench docs clean
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -34,6 +34,13 @@ demo: $(VENV)/.installed  ## transfer learning on generated crystals, into demo/
 test: $(VENV)/.installed-test  ## the test suite
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
+test-lowest:  ## the test suite with the oldest allowed libraries (through uv)
+	$(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/python -m pip install -q --disable-pip-version-check uv
+	.venv-lowest/bin/uv pip install -q --python .venv-lowest/bin/python --compile-bytecode \
+	  --resolution lowest-direct -e '.[test]'
+	.venv-lowest/bin/python -m pytest $(PYTEST_ARGS)
+
 lint: $(VENV)/.installed-dev  ## style, formatting and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -46,6 +53,6 @@ docs: $(VENV)/.installed-docs  ## the documentation as a site, into site/
 	$(BIN)/mkdocs build --strict
 
 clean:  ## everything that these targets made, the environment included
-	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks \
+	rm -rf $(VENV) .venv-lowest .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks \
 	  build dist site demo
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
