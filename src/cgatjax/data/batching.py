@@ -1,0 +1,225 @@
+"""Padded batches: crystal graphs in, one `CrystalBatch` of fixed shape out.
+
+The straight line is graphs (or rows of a store) -> `GraphArrays` (flat, unpadded) -> `assemble`.
+Everything here is vectorised NumPy; nothing loops over crystals.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Self
+
+import jax
+import jraph
+import numpy as np
+
+from cgatjax.data.graph_arrays import GraphArrays
+from cgatjax.data.graphs import CrystalGraph
+from cgatjax.errors import InputError
+
+_ELEMENTS = 104
+
+
+class BatchBudget(NamedTuple):
+    """The fixed size of a batch; each number includes padding.
+
+    Attributes:
+      graphs: crystals, at least one of them padding.
+      nodes, edges: of the crystal graphs.
+      composition_nodes, composition_edges: of the composition graphs.
+    """
+
+    graphs: int
+    nodes: int
+    edges: int
+    composition_nodes: int
+    composition_edges: int
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, kw_only=True)
+class CrystalBatch:
+    """A padded batch of crystals, all leaves arrays (NumPy outside jit, JAX inside).
+
+    Attributes:
+      crystal: graphs of sites. nodes {"element": (N,) int32 atomic number, "weight": (N,) float,
+        sites the node stands for}; edges {"shell": (E,) int32, "weight": (E,) float, neighbours
+        seen from one centre site}; receivers are centres, senders neighbours.
+      composition: one node per distinct element. nodes {"element", "fraction": (C,) float};
+        one edge per ordered pair of distinct elements.
+      targets: name -> (G,) float, 0 where unknown; per atom, in the target's unit.
+      target_mask: name -> (G,) bool, True where the target is known.
+      graph_mask: (G,) bool, True for crystals, False for padding.
+    """
+
+    crystal: jraph.GraphsTuple
+    composition: jraph.GraphsTuple
+    targets: dict[str, jax.Array]
+    target_mask: dict[str, jax.Array]
+    graph_mask: jax.Array
+
+
+def collate(
+    graphs: Sequence[CrystalGraph],
+    targets: Mapping[str, Sequence[float]] | None = None,
+    budget: BatchBudget | None = None,
+) -> CrystalBatch:
+    """Makes one padded batch of crystal graphs.
+
+    Args:
+      graphs: reduced or unreduced graphs.
+      targets: optional values, one per graph; NaN where unknown.
+      budget: the padded size; by default the next size that fits, rounded up so that similar
+        batches share a compilation.
+
+    Raises:
+      InputError: no graphs, or graphs larger than the budget.
+    """
+    arrays = GraphArrays.from_graphs(graphs, targets)
+    return assemble(arrays, budget or snug_budget(arrays))
+
+
+def snug_budget(arrays: GraphArrays) -> BatchBudget:
+    """The smallest rounded budget that holds the graphs."""
+    composition = _Composition.of(arrays)
+    return BatchBudget(
+        graphs=len(arrays.n_node) + 1,
+        nodes=_round_up(int(arrays.n_node.sum()) + 2, 16),
+        edges=_round_up(int(arrays.n_edge.sum()) + 1, 128),
+        composition_nodes=_round_up(len(composition.element) + 2, 8),
+        composition_edges=_round_up(len(composition.receivers) + 1, 16),
+    )
+
+
+def assemble(arrays: GraphArrays, budget: BatchBudget) -> CrystalBatch:
+    """Pads flat graphs to a budget.
+
+    jraph's convention: the first padding graph holds all padding nodes and edges. Padding edges
+    are spread over the padding nodes, so that no node collects them all.
+
+    Raises:
+      InputError: the graphs do not fit.
+    """
+    composition = _Composition.of(arrays)
+    used = BatchBudget(
+        len(arrays.n_node),
+        len(arrays.atomic_numbers),
+        len(arrays.edge_center),
+        len(composition.element),
+        len(composition.receivers),
+    )
+    needed = used._replace(
+        graphs=used.graphs + 1, nodes=used.nodes + 1, composition_nodes=used.composition_nodes + 1
+    )
+    if any(n > b for n, b in zip(needed, budget, strict=True)):
+        raise InputError(f"expected a batch of at most {budget}, got {used} (and one padding graph)")
+    graph_of_edge_start = np.repeat(np.cumsum(arrays.n_node) - arrays.n_node, arrays.n_edge)
+    real = jax.dtypes.canonicalize_dtype(float)
+    crystal = jraph.GraphsTuple(
+        nodes={
+            "element": _padded(arrays.atomic_numbers, budget.nodes, 0, np.int32),
+            "weight": _padded(arrays.node_multiplicity, budget.nodes, 1, real),
+        },
+        edges={
+            "shell": _padded(arrays.edge_shell, budget.edges, 0, np.int32),
+            "weight": _padded(
+                arrays.weight_numerator / arrays.weight_denominator.astype(np.float64),
+                budget.edges,
+                1,
+                real,
+            ),
+        },
+        receivers=_padded_index(arrays.edge_center + graph_of_edge_start, used.nodes, budget[1:3]),
+        senders=_padded_index(arrays.edge_neighbor + graph_of_edge_start, used.nodes, budget[1:3]),
+        globals=None,
+        n_node=_padded_counts(arrays.n_node, budget.graphs, budget.nodes),
+        n_edge=_padded_counts(arrays.n_edge, budget.graphs, budget.edges),
+    )
+    masks = {name: _padded(np.isfinite(v), budget.graphs, 0, bool) for name, v in arrays.targets.items()}
+    values = {name: _padded(np.nan_to_num(v), budget.graphs, 0, real) for name, v in arrays.targets.items()}
+    return CrystalBatch(
+        crystal=crystal,
+        composition=composition.padded(used, budget, real),
+        targets=values,
+        target_mask=masks,
+        graph_mask=np.arange(budget.graphs) < used.graphs,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Composition:
+    """The composition graphs of a batch, flat and unpadded; indices count over the batch."""
+
+    n_node: np.ndarray
+    n_edge: np.ndarray
+    element: np.ndarray
+    fraction: np.ndarray
+    receivers: np.ndarray
+    senders: np.ndarray
+
+    @classmethod
+    def of(cls, arrays: GraphArrays) -> Self:
+        n_graph = len(arrays.n_node)
+        graph = np.repeat(np.arange(n_graph), arrays.n_node)
+        counts = np.bincount(
+            graph * _ELEMENTS + arrays.atomic_numbers,
+            weights=arrays.node_multiplicity,
+            minlength=n_graph * _ELEMENTS,
+        ).reshape(n_graph, _ELEMENTS)
+        owner, element = np.nonzero(counts)
+        n_node = np.bincount(owner, minlength=n_graph)
+        first = np.cumsum(n_node) - n_node
+        local = np.arange(len(owner)) - first[owner]
+        others = n_node[owner] - 1
+        receivers = np.repeat(np.arange(len(owner)), others)
+        rank = np.arange(len(receivers)) - np.repeat(np.cumsum(others) - others, others)
+        skip_self = rank + (rank >= local[receivers])
+        return cls(
+            n_node=n_node,
+            n_edge=n_node * (n_node - 1),
+            element=element,
+            fraction=counts[owner, element] / counts.sum(1)[owner],
+            receivers=receivers,
+            senders=first[owner[receivers]] + skip_self,
+        )
+
+    def padded(self, used: BatchBudget, budget: BatchBudget, real: np.dtype) -> jraph.GraphsTuple:
+        sizes = budget[3:5]
+        return jraph.GraphsTuple(
+            nodes={
+                "element": _padded(self.element, sizes[0], 0, np.int32),
+                "fraction": _padded(self.fraction, sizes[0], 1, real),
+            },
+            edges=None,
+            receivers=_padded_index(self.receivers, used.composition_nodes, sizes),
+            senders=_padded_index(self.senders, used.composition_nodes, sizes),
+            globals=None,
+            n_node=_padded_counts(self.n_node, budget.graphs, sizes[0]),
+            n_edge=_padded_counts(self.n_edge, budget.graphs, sizes[1]),
+        )
+
+
+def _padded(values: np.ndarray, size: int, fill: float, dtype: np.dtype | type) -> np.ndarray:
+    out = np.full(size, fill, dtype)
+    out[: len(values)] = values
+    return out
+
+
+def _padded_counts(counts: np.ndarray, graphs: int, total: int) -> np.ndarray:
+    out = np.zeros(graphs, np.int32)
+    out[: len(counts)] = counts
+    out[len(counts)] = total - counts.sum()
+    return out
+
+
+def _padded_index(index: np.ndarray, n_real: int, sizes: tuple[int, int]) -> np.ndarray:
+    """Node indices of the edges; padding edges go in turn, ascending, to all padding nodes."""
+    n_nodes, n_edges = sizes
+    out = np.empty(n_edges, np.int32)
+    out[: len(index)] = index
+    spare = n_edges - len(index)
+    out[len(index) :] = n_real + np.arange(spare) * (n_nodes - n_real) // max(spare, 1)
+    return out
+
+
+def _round_up(value: int, multiple: int) -> int:
+    return -(-value // multiple) * multiple

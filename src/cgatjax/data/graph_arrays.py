@@ -1,0 +1,70 @@
+"""Many crystal graphs as flat arrays: what a store gives and a batch is assembled from."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Self
+
+import numpy as np
+
+from cgatjax.data.graphs import CrystalGraph
+from cgatjax.errors import InputError
+
+NODE_COLUMNS = ("atomic_numbers", "node_multiplicity")
+EDGE_COLUMNS = (
+    "edge_center",
+    "edge_neighbor",
+    "edge_shell",
+    "weight_numerator",
+    "weight_denominator",
+)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class GraphArrays:
+    """Several crystal graphs laid end to end; node indices count within each crystal.
+
+    Attributes:
+      n_node, n_edge: (G,) int64, sizes of each graph.
+      atomic_numbers, node_multiplicity: (N,).
+      edge_center, edge_neighbor, edge_shell, weight_numerator, weight_denominator: (E,).
+      targets: name -> (G,) float64, NaN where unknown.
+    """
+
+    n_node: np.ndarray
+    n_edge: np.ndarray
+    atomic_numbers: np.ndarray
+    node_multiplicity: np.ndarray
+    edge_center: np.ndarray
+    edge_neighbor: np.ndarray
+    edge_shell: np.ndarray
+    weight_numerator: np.ndarray
+    weight_denominator: np.ndarray
+    targets: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    @classmethod
+    def from_graphs(
+        cls, graphs: Sequence[CrystalGraph], targets: Mapping[str, Sequence[float]] | None = None
+    ) -> Self:
+        """Lays graphs end to end.
+
+        Raises:
+          InputError: no graphs, or a target whose length is not the number of graphs.
+        """
+        if not graphs:
+            raise InputError("expected at least one crystal graph to batch, got none")
+        known = {name: np.asarray(v, np.float64) for name, v in (targets or {}).items()}
+        for name, values in known.items():
+            if values.shape != (len(graphs),):
+                raise InputError(
+                    f"target {name!r}: expected {len(graphs)} values, got shape {values.shape}"
+                )
+        flat = {
+            name: np.concatenate([getattr(g, name) for g in graphs])
+            for name in (*NODE_COLUMNS, *EDGE_COLUMNS)
+        }
+        return cls(
+            n_node=np.array([g.n_nodes for g in graphs], np.int64),
+            n_edge=np.array([g.n_edges for g in graphs], np.int64),
+            targets=known,
+            **flat,
+        )

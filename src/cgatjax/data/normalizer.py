@@ -1,0 +1,40 @@
+"""Mean and standard deviation of a target over the training set."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cgatjax.errors import TargetError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Normalizer:
+    """Maps a target to zero mean and unit standard deviation, and back.
+
+    Attributes:
+      mean, std: in the target's unit; std is the sample one (n - 1), as torch's.
+    """
+
+    mean: float
+    std: float
+
+    @classmethod
+    def fit(cls, values: np.ndarray, name: str = "target") -> "Normalizer":
+        """Mean and standard deviation of the known (finite) values.
+
+        Raises:
+          TargetError: fewer than two known values, or all the same.
+        """
+        known = np.asarray(values, np.float64)
+        known = known[np.isfinite(known)]
+        if len(known) < 2:
+            raise TargetError(
+                f"target {name!r}: expected at least 2 known values in the training set, "
+                f"got {len(known)}"
+            )
+        std = float(known.std(ddof=1))
+        if std < 1e-12:
+            raise TargetError(
+                f"target {name!r}: all {len(known)} training values are {known[0]:g}; nothing to learn"
+            )
+        return cls(mean=float(known.mean()), std=std)

@@ -1,0 +1,71 @@
+"""Dense layers with the reference's initialisation, and the residual regression head."""
+
+from collections.abc import Sequence
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+LEAKY_SLOPE = 0.01
+
+
+def uniform_fan_in(fan_in: int) -> jax.nn.initializers.Initializer:
+    """U(-1/sqrt(fan_in), 1/sqrt(fan_in)): torch's default for weights and biases of a layer."""
+
+    def init(key: Array, shape: Sequence[int], dtype: jnp.dtype = jnp.float32) -> Array:
+        bound = fan_in**-0.5
+        return jax.random.uniform(key, shape, dtype, -bound, bound)
+
+    return init
+
+
+def leaky_relu(x: Array) -> Array:
+    """LeakyReLU with torch's slope of 0.01."""
+    return nn.leaky_relu(x, LEAKY_SLOPE)
+
+
+def matmul(x: Array, kernel: Array, low_precision: bool) -> Array:
+    """x @ kernel; in low precision the factors are bfloat16 and the sum is float32."""
+    if not low_precision:
+        return x @ kernel
+    return jnp.matmul(
+        x.astype(jnp.bfloat16), kernel.astype(jnp.bfloat16), preferred_element_type=jnp.float32
+    )
+
+
+class Dense(nn.Module):
+    """y = x W + b, initialised as torch does: (rows, in) -> (rows, features)."""
+
+    features: int
+    use_bias: bool = True
+    low_precision: bool = False
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        init = uniform_fan_in(x.shape[-1])
+        y = matmul(x, self.param("kernel", init, (x.shape[-1], self.features)), self.low_precision)
+        return y + self.param("bias", init, (self.features,)) if self.use_bias else y
+
+
+class ResidualHead(nn.Module):
+    """The regression network: crystal embedding -> (prediction, log_std), both normalised.
+
+    Each layer is relu(Dense(x)) [* alpha, ReZero] + skip, where skip is the identity or, between
+    different widths, a Dense without bias (reference: `message_changed.py`).
+    """
+
+    widths: tuple[int, ...]
+    rezero: bool
+    low_precision: bool = False
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        for i, width in enumerate(self.widths):
+            y = nn.relu(Dense(width, low_precision=self.low_precision, name=f"layer_{i}")(x))
+            if self.rezero:
+                y = y * self.param(f"alpha_{i}", nn.initializers.zeros, ())
+            if x.shape[-1] != width:
+                x = Dense(width, False, self.low_precision, name=f"skip_{i}")(x)
+            x = x + y
+        return Dense(2, name="out")(x)
