@@ -2,14 +2,22 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
-from cgatjax.errors import StructureError
+from cgatjax.data.elements import SYMBOLS, atomic_number
+from cgatjax.errors import InputError, StructureError
 
-MAX_ATOMIC_NUMBER = 103
+MAX_ATOMIC_NUMBER = len(SYMBOLS) - 1
 """Lawrencium: the last element of the matscholar table."""
+
+OCCUPANCY_TOLERANCE = 1e-8
+"""An occupancy this close to 1 is full: it allows for float noise, not for disorder."""
+
+Cell = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Lattice (3, 3) in angstrom, fractional coordinates (n, 3), atomic numbers (n,)."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -87,3 +95,116 @@ def check_crystal(crystal: Crystal) -> str | None:
     if not math.isfinite(volume) or volume < 1e-3 * n:
         return f"singular lattice: its volume is {volume:.3g} A^3 for {n} sites"
     return None
+
+
+def checked(crystal: Crystal) -> Crystal | Rejected:
+    """The crystal itself if `check_crystal` finds it sound, otherwise the reason why not."""
+    reason = check_crystal(crystal)
+    if reason is None:
+        return crystal
+    return Rejected(id=crystal.id, source=crystal.source, reason=reason)
+
+
+def to_crystal(
+    structure: Any,
+    *,
+    id: str = "",
+    targets: Mapping[str, float] | None = None,
+    source: str = "",
+) -> Crystal:
+    """Turns what users hold into a checked `Crystal`.
+
+    Neither pymatgen nor ASE is imported: their objects are known by what they can do.
+
+    Args:
+      structure: a `Crystal`, a pymatgen `Structure` or an ASE `Atoms`.
+      id: name of the crystal; "" leaves that of a `Crystal` as it is.
+      targets: its properties; None leaves those of a `Crystal` as they are.
+      source: where it comes from; "" leaves that of a `Crystal` as it is.
+
+    Raises:
+      StructureError: disordered sites, elements unknown, not periodic in three directions, or
+        anything else that `check_crystal` finds.
+      InputError: `structure` is none of the three.
+    """
+    if isinstance(structure, Crystal):
+        crystal = structure
+        changes: dict[str, Any] = {"id": id, "targets": targets, "source": source}
+        given = {name: value for name, value in changes.items() if value}
+        crystal = replace(crystal, **given) if given else crystal
+    else:
+        try:
+            lattice, frac_coords, numbers = cell_of(structure)
+        except InputError as error:
+            raise type(error)(f"{id!r}: {error}") from error
+        crystal = Crystal(
+            id=id,
+            lattice=lattice,
+            frac_coords=frac_coords,
+            atomic_numbers=numbers,
+            targets=dict(targets or {}),
+            source=source,
+        )
+    reason = check_crystal(crystal)
+    if reason is not None:
+        raise StructureError(f"{crystal.id!r}: {reason}")
+    return crystal
+
+
+def cell_of(structure: Any) -> Cell:
+    """The arrays (copies) of a pymatgen `Structure` or an ASE `Atoms`.
+
+    Raises:
+      StructureError: disordered sites, unknown elements, a singular ASE cell, or not periodic in
+        three directions.
+      InputError: `structure` is neither of the two.
+    """
+    if hasattr(structure, "lattice") and hasattr(structure, "frac_coords"):
+        _require_periodic(structure.lattice.pbc)
+        lattice, coords = structure.lattice.matrix, structure.frac_coords
+        numbers = [_atomic_number(site, index) for index, site in enumerate(structure)]
+    elif hasattr(structure, "get_scaled_positions") and hasattr(structure, "numbers"):
+        _require_periodic(structure.pbc)
+        _require_full_occupancy(structure.info.get("occupancy", {}))
+        lattice = np.array(structure.cell)
+        if abs(float(np.linalg.det(lattice))) == 0.0:
+            raise StructureError(f"singular lattice {lattice.tolist()}")
+        coords, numbers = structure.get_scaled_positions(wrap=False), list(structure.numbers)
+    else:
+        raise InputError(
+            "expected a Crystal, a pymatgen Structure or an ASE Atoms, "
+            f"got {type(structure).__name__}"
+        )
+    return (
+        np.array(lattice, dtype=np.float64),
+        np.array(coords, dtype=np.float64).reshape(-1, 3),
+        np.array(numbers, dtype=np.uint8),
+    )
+
+
+def _atomic_number(site: Any, index: int) -> int:
+    """Atomic number of a pymatgen site that holds one whole atom."""
+    amounts = list(site.species.items())
+    if len(amounts) != 1 or abs(amounts[0][1] - 1.0) > OCCUPANCY_TOLERANCE:
+        raise StructureError(
+            f"site {index} is disordered ({site.species_string}); expected one element with "
+            "occupancy 1, use an ordered approximant"
+        )
+    return atomic_number(amounts[0][0].symbol)
+
+
+def _require_full_occupancy(occupancy: Mapping[str, Mapping[str, float]]) -> None:
+    """Checks what ASE's readers keep as `atoms.info["occupancy"]`: kind of site -> amounts."""
+    for amounts in occupancy.values():
+        if len(amounts) != 1 or any(abs(a - 1.0) > OCCUPANCY_TOLERANCE for a in amounts.values()):
+            raise StructureError(
+                f"a site is disordered ({dict(amounts)}); expected one element with occupancy 1"
+            )
+
+
+def _require_periodic(pbc: Any) -> None:
+    if not all(pbc):
+        raise StructureError(
+            f"expected a cell periodic in three directions, got pbc {[bool(p) for p in pbc]}; "
+            "set pbc to True if periodic images are meant"
+        )

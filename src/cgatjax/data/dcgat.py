@@ -1,0 +1,135 @@
+"""Entries of the DCGAT and Alexandria archives, straight to arrays.
+
+A file is JSON, `{"entries": [...]}` or the bare list, of `ComputedStructureEntry.as_dict()` of
+pymatgen. Properties stand under `entry["data"]`; energies and volumes are per atom there and are
+taken as they are. No pymatgen object is made: that would take a hundred times as long.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+
+from cgatjax.data.elements import atomic_number
+from cgatjax.data.files import read_bytes, stem_of
+from cgatjax.data.properties import crystal_id, select_properties
+from cgatjax.data.structures import OCCUPANCY_TOLERANCE, Cell, Crystal, Rejected, checked
+from cgatjax.errors import InputError, StructureError
+
+
+def read_dcgat(path: Path, targets: Sequence[str] | None) -> Iterator[Crystal | Rejected]:
+    """Yields the crystals of one file, in its order.
+
+    An entry without an id is called "STEM:N", N being its place in the file from 1.
+
+    Raises:
+      InputError: the file is empty, damaged, no JSON, or JSON of something else.
+    """
+    for number, entry in enumerate(_entries(read_bytes(path)), start=1):
+        yield crystal_from_entry(
+            entry, fallback_id=f"{stem_of(path)}:{number}", source=str(path), targets=targets
+        )
+
+
+def _entries(content: bytes) -> list[Any]:
+    try:
+        document = orjson.loads(content)
+    except orjson.JSONDecodeError as error:
+        document = _json_with_nan(content, error)
+    entries = document.get("entries") if isinstance(document, dict) else document
+    if not isinstance(entries, list):
+        got = (
+            f"an object with the keys {sorted(document)[:8]}"
+            if isinstance(document, dict)
+            else (f"a {type(document).__name__}")
+        )
+        raise InputError(f'expected DCGAT JSON, {{"entries": [...]}}; got {got}')
+    if not entries:
+        raise InputError('expected DCGAT JSON with entries; its list "entries" is empty')
+    if not any(isinstance(entry, dict) and "structure" in entry for entry in entries):
+        raise InputError('expected DCGAT entries with the key "structure"; no item has it')
+    return entries
+
+
+def _json_with_nan(content: bytes, error: orjson.JSONDecodeError) -> Any:
+    """Python's own parser for the NaN and Infinity that Python writes and strict JSON forbids."""
+    if b"NaN" in content or b"Infinity" in content:
+        try:
+            return json.loads(content)
+        except ValueError as second:
+            raise InputError(f"expected JSON: {second}") from second
+    raise InputError(f"expected JSON: {error}") from error
+
+
+def crystal_from_entry(
+    entry: Any, *, fallback_id: str, source: str, targets: Sequence[str] | None
+) -> Crystal | Rejected:
+    """One entry (a `ComputedStructureEntry` as a dictionary) as a crystal.
+
+    Args:
+      entry: the dictionary; anything else is rejected.
+      fallback_id: the name if `entry_id`, `data.id` and `data.mat_id` are all missing.
+      source: the file, for messages.
+      targets: see `select_properties`.
+    """
+    if not isinstance(entry, dict):
+        reason = f"expected an entry (a JSON object), got {type(entry).__name__}"
+        return Rejected(id=fallback_id, source=source, reason=reason)
+    data = {} if entry.get("data") is None else entry["data"]
+    is_object = isinstance(data, dict)
+    name = crystal_id(entry, crystal_id(data, fallback_id) if is_object else fallback_id)
+    if not is_object:
+        reason = f'expected "data" to be an object, got {type(data).__name__}'
+        return Rejected(id=name, source=source, reason=reason)
+    try:
+        lattice, coords, numbers = cell_of_dict(entry.get("structure"))
+    except StructureError as error:
+        return Rejected(id=name, source=source, reason=str(error))
+    return checked(
+        Crystal(
+            id=name,
+            lattice=lattice,
+            frac_coords=coords,
+            atomic_numbers=numbers,
+            targets=select_properties(data, targets),
+            source=source,
+        )
+    )
+
+
+def cell_of_dict(structure: Any) -> Cell:
+    """The arrays of a pymatgen `Structure.as_dict()`.
+
+    Raises:
+      StructureError: a part is missing or has another shape, an element is unknown, a site is
+        disordered, or the crystal is not periodic in three directions.
+    """
+    if not isinstance(structure, dict):
+        raise StructureError(f"missing structure; got {structure!r}")
+    try:
+        lattice = structure["lattice"]
+        if not all(lattice.get("pbc", (True,))):
+            raise StructureError(f"expected periodicity in 3 directions, got {lattice['pbc']}")
+        matrix = np.array(lattice["matrix"], dtype=np.float64)
+        sites = structure["sites"]
+        numbers = np.array([_atomic_number_at(s["species"]) for s in sites], dtype=np.uint8)
+        coords = np.array([site["abc"] for site in sites], dtype=np.float64)
+    except StructureError:
+        raise
+    except KeyError as error:
+        raise StructureError(f"the structure has no {error}; expected a pymatgen dict") from error
+    except (TypeError, ValueError, AttributeError) as error:
+        raise StructureError(f"the structure is no pymatgen dict: {error}") from error
+    return matrix, coords, numbers
+
+
+def _atomic_number_at(species: Any) -> int:
+    if len(species) != 1:
+        raise StructureError(f"disordered site: expected one species, got {species}")
+    only = species[0]
+    if abs(only["occu"] - 1.0) > OCCUPANCY_TOLERANCE:
+        raise StructureError(f"disordered site: expected occupancy 1, got {only}")
+    return atomic_number(only["element"])

@@ -1,0 +1,216 @@
+"""Chemical elements: symbols, formulas, and the vectors that describe an element to the network.
+
+The default table, `matscholar.npz` beside this module, holds the 200 matscholar numbers of the 103
+elements up to lawrencium (Weston et al., J. Chem. Inf. Model. 59 (2019) 3692), taken from
+`element_representations/matscholar-embedding.json` of the ElementEmbeddings package, version 0.8.0
+(MIT licence), and rounded to float32.
+"""
+
+import functools
+import hashlib
+import json
+import math
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cgatjax.errors import InputError, StructureError
+
+SYMBOLS: tuple[str, ...] = (
+    "",
+    *"H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn".split(),
+    *"Ga Ge As Se Br Kr Rb Sr Y Zr Nb Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba".split(),
+    *"La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu Hf Ta W Re Os Ir Pt Au Hg Tl Pb".split(),
+    *"Bi Po At Rn Fr Ra Ac Th Pa U Np Pu Am Cm Bk Cf Es Fm Md No Lr".split(),
+)
+"""Symbols by atomic number, 1..103; the first is empty, as no element has the number 0."""
+
+_ATOMIC_NUMBERS = {symbol: number for number, symbol in enumerate(SYMBOLS) if symbol}
+_ATOMIC_NUMBERS_WITH_ISOTOPES = {**_ATOMIC_NUMBERS, "D": 1, "T": 1}
+
+
+def atomic_number(symbol: str) -> int:
+    """Atomic number of an element symbol; deuterium "D" and tritium "T" are hydrogen.
+
+    Raises:
+      StructureError: the symbol is none of H..Lr (it is taken as it stands, nothing is stripped).
+    """
+    try:
+        return _ATOMIC_NUMBERS_WITH_ISOTOPES[symbol]
+    except (KeyError, TypeError):
+        raise StructureError(
+            f"unknown element {symbol!r}; expected a symbol H..Lr (or D, T)"
+        ) from None
+
+
+def reduced_formula(
+    atomic_numbers: Sequence[int] | np.ndarray, counts: Sequence[int] | np.ndarray | None = None
+) -> str:
+    """The composition as a key: symbols in alphabetical order, counts divided by their gcd.
+
+    SrTiO3 gives "O3SrTi". Equal compositions give equal keys; it is not pymatgen's formula, which
+    orders by electronegativity and keeps diatomic molecules ("O2").
+
+    Args:
+      atomic_numbers: (n,) integers 1..103, repeats allowed.
+      counts: (n,) positive integers, sites that each entry stands for; None for one each.
+
+    Raises:
+      StructureError: an atomic number is not in 1..103, or there is none.
+    """
+    numbers = np.asarray(atomic_numbers).tolist()
+    amounts = [1] * len(numbers) if counts is None else np.asarray(counts).tolist()
+    totals: dict[int, int] = {}
+    for number, amount in zip(numbers, amounts, strict=True):
+        totals[number] = totals.get(number, 0) + amount
+    if not totals or min(totals) < 1 or max(totals) >= len(SYMBOLS):
+        raise StructureError(f"expected atomic numbers in 1..103, got {sorted(totals)}")
+    divisor = math.gcd(*totals.values())
+    terms = sorted((SYMBOLS[number], total // divisor) for number, total in totals.items())
+    return "".join(symbol if n == 1 else f"{symbol}{n}" for symbol, n in terms)
+
+
+@dataclass(frozen=True, eq=False)
+class ElementTable:
+    """One vector per chemical element.
+
+    Two tables are equal if their names and numbers are.
+
+    Attributes:
+      name: what the table is called in messages and stores.
+      vectors: (104, dim) float32, row = atomic number; row 0 (padding) and rows of elements
+        without a vector are zero.
+      known: (104,) bool, whether the table has a vector for the element.
+    """
+
+    name: str
+    vectors: np.ndarray
+    known: np.ndarray
+
+    def __post_init__(self) -> None:
+        vectors = np.array(self.vectors, dtype=np.float32)
+        known = np.array(self.known, dtype=bool)
+        rows = len(SYMBOLS)
+        if vectors.ndim != 2 or vectors.shape[0] != rows or vectors.shape[1] == 0:
+            raise InputError(f"{self.name}: expected ({rows}, dim) vectors, got {vectors.shape}")
+        if known.shape != (rows,) or known[0] or not known.any():
+            raise InputError(f"{self.name}: expected ({rows},) flags, some set, the first one not")
+        if not np.isfinite(vectors).all() or vectors[~known].any():
+            raise InputError(f"{self.name}: expected finite vectors, zero where there is none")
+        for array in (vectors, known):
+            array.setflags(write=False)
+        object.__setattr__(self, "vectors", vectors)
+        object.__setattr__(self, "known", known)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ElementTable):
+            return NotImplemented
+        return (self.name, self.digest()) == (other.name, other.digest())
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.digest()))
+
+    @property
+    def dim(self) -> int:
+        """Length of an element vector."""
+        return self.vectors.shape[1]
+
+    def digest(self) -> str:
+        """First 16 hex digits of the SHA-256 of the numbers, the same on every machine."""
+        content = hashlib.sha256(f"{self.vectors.shape}".encode())
+        content.update(self.vectors.astype("<f4").tobytes())
+        content.update(self.known.tobytes())
+        return content.hexdigest()[:16]
+
+    def missing(self, atomic_numbers: np.ndarray) -> list[str]:
+        """Symbols among (n,) atomic numbers 1..103 that have no vector here, sorted; [] if none."""
+        numbers = np.unique(np.asarray(atomic_numbers, dtype=np.int64))
+        return sorted(SYMBOLS[z] for z in numbers[~self.known[numbers]].tolist())
+
+    @classmethod
+    def from_vectors(cls, name: str, vectors: Mapping[str, Sequence[float]]) -> "ElementTable":
+        """A table from symbol -> vector.
+
+        Raises:
+          InputError: unknown symbol, vectors of different lengths, numbers that are not finite.
+        """
+        unknown = sorted(set(vectors) - set(_ATOMIC_NUMBERS))
+        if unknown or not vectors:
+            raise InputError(f"{name}: expected element symbols H..Lr, got {unknown or 'nothing'}")
+        try:
+            rows = {s: np.asarray(v, dtype=np.float64).reshape(-1) for s, v in vectors.items()}
+        except (TypeError, ValueError) as error:
+            raise InputError(f"{name}: expected a list of numbers per element: {error}") from error
+        lengths = sorted({len(row) for row in rows.values()})
+        if len(lengths) != 1:
+            raise InputError(f"{name}: expected vectors of one length, got lengths {lengths}")
+        table = np.zeros((len(SYMBOLS), lengths[0]))
+        known = np.zeros(len(SYMBOLS), dtype=bool)
+        for symbol, row in rows.items():
+            if not np.isfinite(row).all():
+                raise InputError(f"{name}: the vector of {symbol} holds NaN or infinity")
+            table[_ATOMIC_NUMBERS[symbol]] = row
+            known[_ATOMIC_NUMBERS[symbol]] = True
+        return cls(name=name, vectors=table, known=known)
+
+    @classmethod
+    def matscholar(cls) -> "ElementTable":
+        """The default: 200 matscholar numbers for each of 103 elements (read once)."""
+        return _matscholar()
+
+    @classmethod
+    def load(cls, path: str | Path) -> "ElementTable":
+        """Reads a table; its name is the file's stem.
+
+        Args:
+          path: JSON {symbol: [numbers]}; CSV rows `symbol,number,number,...`, a header is allowed;
+            or npz with `symbols` (n,) and `vectors` (n, dim).
+
+        Raises:
+          InputError: missing or damaged file, unknown suffix, or see `from_vectors`.
+        """
+        path = Path(path)
+        readers = {".json": _json_vectors, ".csv": _csv_vectors, ".npz": _npz_vectors}
+        if path.suffix not in readers:
+            raise InputError(f"{path}: expected one of {sorted(readers)}, got {path.suffix!r}")
+        try:
+            vectors = readers[path.suffix](path)
+        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+            raise InputError(f"{path}: cannot be read as an element table: {error}") from error
+        return cls.from_vectors(path.stem, vectors)
+
+
+def _without_repeats(pairs: Sequence[tuple[str, list[float]]]) -> dict[str, list[float]]:
+    vectors = dict(pairs)
+    if len(vectors) != len(pairs):
+        raise ValueError("an element appears twice")
+    return vectors
+
+
+def _json_vectors(path: Path) -> dict[str, list[float]]:
+    vectors = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_without_repeats)
+    if not isinstance(vectors, dict):
+        raise TypeError(f"expected an object {{symbol: [numbers]}}, got {type(vectors).__name__}")
+    return vectors
+
+
+def _csv_vectors(path: Path) -> dict[str, list[float]]:
+    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    rows = [[cell.strip() for cell in line.split(",")] for line in lines if line.strip()]
+    if rows and rows[0][0].lower() in ("", "element", "symbol"):
+        rows = rows[1:]
+    return _without_repeats([(row[0], [float(cell) for cell in row[1:]]) for row in rows])
+
+
+def _npz_vectors(path: Path) -> dict[str, list[float]]:
+    with np.load(path, allow_pickle=False) as arrays:
+        pairs = zip(arrays["symbols"].tolist(), arrays["vectors"].tolist(), strict=True)
+        return _without_repeats(list(pairs))
+
+
+@functools.cache
+def _matscholar() -> ElementTable:
+    return ElementTable.load(Path(__file__).with_name("matscholar.npz"))

@@ -1,0 +1,113 @@
+"""POSCAR text as VASP 5 and 6 read it (https://www.vasp.at/wiki/POSCAR), parsed to arrays.
+
+The line of element symbols is required: VASP 4 files, which lack it, do not say what they hold.
+Velocities and whatever else follows the positions is not read.
+"""
+
+import numpy as np
+
+from cgatjax.data.elements import atomic_number
+from cgatjax.data.structures import Cell
+from cgatjax.errors import StructureError
+
+
+def parse_poscar(text: str) -> Cell:
+    """The arrays of a POSCAR file, positions as fractional coordinates.
+
+    Scale factor: one number, negative for the cell volume in cubic angstrom, or three numbers for
+    the Cartesian directions. Symbols may carry what a POTCAR adds ("Fe_pv", "Fe/0fec2f3e").
+
+    Raises:
+      StructureError: a line is missing or malformed, an element is unknown, VASP 4 format.
+    """
+    lines = text.rstrip().splitlines()
+    if len(lines) < 8:
+        raise StructureError(f"expected a POSCAR of at least 8 lines, got {len(lines)}")
+    try:
+        lattice, scale = _scaled_lattice(lines[1], lines[2:5])
+        numbers = _atomic_numbers(lines[5], lines[6])
+    except StructureError:
+        raise
+    except ValueError as error:
+        raise StructureError(f"the header of the POSCAR is malformed: {error}") from error
+    has_dynamics = lines[7].lstrip()[:1] in ("S", "s")
+    mode, body = (lines[8:9], lines[9:]) if has_dynamics else (lines[7:8], lines[8:])
+    positions = _positions(body, len(numbers))
+    if mode[0].lstrip()[:1] in ("C", "c", "K", "k"):
+        positions = fractional(lattice, positions * scale)
+    return lattice, positions, numbers
+
+
+def fractional(lattice: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """(n, 3) Cartesian positions in angstrom as fractional coordinates of the (3, 3) lattice.
+
+    Raises:
+      StructureError: the lattice is singular.
+    """
+    try:
+        return np.linalg.solve(lattice.T, positions.T).T
+    except np.linalg.LinAlgError as error:
+        raise StructureError(f"singular lattice {lattice.tolist()}") from error
+
+
+def _scaled_lattice(scale_line: str, rows: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """The (3, 3) lattice, and the (3,) factors that Cartesian positions are multiplied by."""
+    factors = _leading_floats(scale_line)
+    lattice = np.array([_leading_floats(row)[:3] for row in rows])
+    if lattice.shape != (3, 3):
+        raise StructureError(f"expected three numbers in each lattice line, got {rows}")
+    if len(factors) >= 3:
+        scale = np.array(factors[:3])
+    elif factors and factors[0] < 0:
+        volume = abs(float(np.linalg.det(lattice)))
+        if volume == 0:
+            raise StructureError(f"singular lattice {lattice.tolist()}")
+        scale = np.full(3, (-factors[0] / volume) ** (1 / 3))
+    elif factors and factors[0] > 0:
+        scale = np.full(3, factors[0])
+    else:
+        raise StructureError(f"expected a scale factor in line 2, got {scale_line!r}")
+    return lattice * scale, scale
+
+
+def _leading_floats(line: str) -> list[float]:
+    """The numbers that a line begins with; comments may follow them."""
+    found = []
+    for word in line.split():
+        try:
+            found.append(float(word))
+        except ValueError:
+            break
+    return found
+
+
+def _atomic_numbers(symbol_line: str, count_line: str) -> np.ndarray:
+    symbols = symbol_line.split()
+    if not symbols or symbols[0].lstrip("+-").isdigit():
+        raise StructureError(
+            f"expected element symbols in line 6 of the POSCAR, got {symbol_line!r}: VASP 4 files "
+            "do not name their elements; add the line"
+        )
+    counts = []
+    for word in count_line.split():
+        if not word.isdigit():
+            break
+        counts.append(int(word))
+    symbols = symbols[: symbols.index("!")] if "!" in symbols else symbols
+    if len(counts) != len(symbols) or min(counts) == 0:
+        raise StructureError(
+            f"expected a positive number of sites for each of {symbols}, got {count_line!r}"
+        )
+    numbers = [atomic_number(symbol.split("/")[0].split("_")[0]) for symbol in symbols]
+    return np.repeat(np.array(numbers, dtype=np.uint8), counts)
+
+
+def _positions(lines: list[str], n_sites: int) -> np.ndarray:
+    words = [line.split()[:3] for line in lines[:n_sites]]
+    if len(words) < n_sites or any(len(row) < 3 for row in words):
+        complete = sum(len(row) == 3 for row in words)
+        raise StructureError(f"expected {n_sites} lines of positions, got {complete}: cut off?")
+    try:
+        return np.array(words, dtype=np.float64)
+    except ValueError as error:
+        raise StructureError(f"expected three numbers for each position: {error}") from error

@@ -1,0 +1,204 @@
+"""From whatever holds crystals to a stream of them: files, folders, patterns, Python objects.
+
+What cannot be used comes out of the same stream as `Rejected`, with the reason; only an input that
+is not there at all (no such file, a folder or pattern without a readable file) raises an error.
+"""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cgatjax.data.ase_input import crystal_from_atoms, read_ase_database, read_extxyz
+from cgatjax.data.cif import cell_of_cif
+from cgatjax.data.dcgat import read_dcgat
+from cgatjax.data.files import Format, read_text, stem_of
+from cgatjax.data.poscar import parse_poscar
+from cgatjax.data.properties import check_target_names, crystal_id, select_properties
+from cgatjax.data.sources import (
+    CrystalInput,
+    SourceFile,
+    is_atoms,
+    is_single,
+    property_table_path,
+    resolve,
+)
+from cgatjax.data.structures import Cell, Crystal, Rejected, cell_of, checked
+from cgatjax.data.tables import read_csv, read_property_table
+from cgatjax.errors import InputError, StructureError
+
+Targets = tuple[str, ...] | None
+Stream = Iterator[Crystal | Rejected]
+
+_TABLE_READERS: dict[Format, Callable[[Path, Targets], Stream]] = {
+    "dcgat": read_dcgat,
+    "csv": read_csv,
+    "extxyz": read_extxyz,
+    "ase-db": read_ase_database,
+}
+"""Readers of files that name their crystals themselves."""
+
+_STRUCTURE_PARSERS: dict[Format, Callable[[str], Cell]] = {
+    "cif": cell_of_cif,
+    "poscar": parse_poscar,
+}
+"""Parsers of files that hold one structure and are named after it."""
+
+
+def read_crystals(
+    inputs: CrystalInput | Iterable[CrystalInput], *, targets: Sequence[str] | None = None
+) -> Stream:
+    """Reads crystals one after the other, file by file.
+
+    Args:
+      inputs: a path, a folder (every readable file in it and below, sorted; hidden ones and other
+        formats are passed over), a glob pattern, a pymatgen Structure, an ASE Atoms object, a
+        Crystal, or a list of these. Formats go by file name, see `cgatjax.data.files.FORMATS`.
+        CIF and POSCAR files are named by their stem (by their path where stems repeat); their
+        properties may stand in `properties.csv` or `id_prop.csv` in the same folder. An iterator
+        (anything but a list or tuple) is consumed lazily.
+      targets: names of the properties to take, NaN where one is missing; None for every finite
+        number found (see `select_properties`). Values are taken in the unit of the input.
+
+    Returns:
+      an iterator over `Crystal`s, with a `Rejected` for each crystal, or whole file (with an empty
+      id), that cannot be used. Objects without an id are called "structure-N", N from 0.
+
+    Raises:
+      InputError: at once for a missing path, a folder or pattern without a readable file, an
+        unknown format or an object of another type (for an iterator: when it is reached).
+      MissingExtraError: an extended XYZ file or ASE database, and ASE is not installed.
+    """
+    names = check_target_names(targets)
+    if is_single(inputs):
+        inputs = [inputs]  # type: ignore[list-item]
+    if isinstance(inputs, list | tuple):
+        return _read(resolve(inputs), names, first=0)
+    if not isinstance(inputs, Iterable):
+        raise InputError(f"expected paths, structures or crystals, got {type(inputs).__name__}")
+    return (
+        crystal
+        for number, item in enumerate(inputs)
+        for crystal in _read(resolve([item]), names, first=number)
+    )
+
+
+def _read(sources: Sequence[Any], targets: Targets, first: int) -> Stream:
+    """Reads resolved inputs; `first` is the number of the first object."""
+    names = _structure_names([s for s in sources if isinstance(s, SourceFile)])
+    tables: dict[Path, Mapping[str, Mapping[str, float]]] = {}
+    for number, source in enumerate(sources, start=first):
+        if not isinstance(source, SourceFile):
+            yield _crystal_from_object(source, f"structure-{number}", targets)
+        elif source.format in _STRUCTURE_PARSERS:
+            folder = source.root or source.path.parent
+            if folder not in tables:
+                tables[folder] = {}
+                yield from _load_table(folder, tables)
+            properties = _row_of(tables[folder], names[source.path], source.path)
+            yield _crystal_from_file(source, names[source.path], properties, targets)
+        else:
+            yield from _guarded(_TABLE_READERS[source.format], source.path, targets)
+    yield from _without_structure(sources, names, tables)
+
+
+def _guarded(reader: Callable[[Path, Targets], Stream], path: Path, targets: Targets) -> Stream:
+    """A damaged file ends in one Rejected without id, so that the next file is still read."""
+    try:
+        yield from reader(path, targets)
+    except InputError as error:
+        yield Rejected(id="", source=str(path), reason=str(error))
+
+
+def _structure_names(files: Sequence[SourceFile]) -> dict[Path, str]:
+    """An id for each CIF and POSCAR file: its stem, or its path where the stem is not unique."""
+    files = [file for file in files if file.format in _STRUCTURE_PARSERS]
+    names = {file.path: stem_of(file.path) for file in files}
+    for below_root in (True, False):
+        repeats = {name for name, n in Counter(names.values()).items() if n > 1}
+        for file in files:
+            if names[file.path] in repeats:
+                inside = below_root and file.root is not None
+                path = file.path.relative_to(file.root) if inside else file.path  # type: ignore
+                names[file.path] = path.with_name(stem_of(path)).as_posix()
+    return names
+
+
+def _load_table(folder: Path, tables: dict[Path, Mapping[str, Mapping[str, float]]]) -> Stream:
+    """Puts the folder's property table, if it has one, into `tables`; yields why it cannot."""
+    path = property_table_path(folder)
+    if path is not None:
+        try:
+            tables[folder] = read_property_table(path)
+        except InputError as error:
+            yield Rejected(id="", source=str(path), reason=str(error))
+
+
+def _row_of(table: Mapping[str, Mapping[str, float]], name: str, path: Path) -> Mapping[str, float]:
+    """The properties under the crystal's id, its file's stem or its file's name; else nothing."""
+    keys = (name, stem_of(path), path.name)
+    return next((table[key] for key in keys if key in table), {})
+
+
+def _without_structure(
+    sources: Sequence[Any],
+    names: Mapping[Path, str],
+    tables: Mapping[Path, Mapping[str, Mapping[str, float]]],
+) -> Stream:
+    """Rows of the property tables of the folders asked for that no structure file belongs to."""
+    roots = {s.root for s in sources if isinstance(s, SourceFile) and s.root in tables}
+    for root in sorted(root for root in roots if root is not None):
+        paths = [s.path for s in sources if isinstance(s, SourceFile) and s.root == root]
+        known = {key for p in paths for key in (names.get(p, ""), stem_of(p), p.name)}
+        for name in tables[root]:
+            if name not in known:
+                reason = "missing structure: no CIF or POSCAR file of the folder has this name"
+                yield Rejected(id=name, source=str(property_table_path(root)), reason=reason)
+
+
+def _crystal_from_file(
+    file: SourceFile, name: str, properties: Mapping[str, float], targets: Targets
+) -> Crystal | Rejected:
+    """A CIF or POSCAR file as a crystal."""
+    try:
+        text = read_text(file.path)
+    except InputError as error:
+        return Rejected(id="", source=str(file.path), reason=str(error))
+    try:
+        cell = _STRUCTURE_PARSERS[file.format](text)
+    except StructureError as error:
+        return Rejected(id=name, source=str(file.path), reason=str(error))
+    return _crystal(cell, name, str(file.path), select_properties(properties, targets))
+
+
+def _crystal_from_object(item: Any, fallback_id: str, targets: Targets) -> Crystal | Rejected:
+    """A pymatgen Structure, ASE Atoms or Crystal as a crystal."""
+    if isinstance(item, Crystal):
+        return checked(dataclasses.replace(item, targets=select_properties(item.targets, targets)))
+    source = type(item).__name__
+    if is_atoms(item):
+        return crystal_from_atoms(item, fallback_id=fallback_id, source=source, targets=targets)
+    properties = item.properties or {}
+    name = crystal_id(properties, fallback_id)
+    try:
+        cell = cell_of(item)
+    except StructureError as error:
+        return Rejected(id=name, source=source, reason=str(error))
+    return _crystal(cell, name, source, select_properties(properties, targets))
+
+
+def _crystal(
+    cell: Cell, name: str, source: str, targets: Mapping[str, float]
+) -> Crystal | Rejected:
+    lattice, coords, numbers = cell
+    return checked(
+        Crystal(
+            id=name,
+            lattice=lattice,
+            frac_coords=coords,
+            atomic_numbers=numbers,
+            targets=targets,
+            source=source,
+        )
+    )

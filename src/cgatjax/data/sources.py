@@ -1,0 +1,125 @@
+"""Which files and objects a list of inputs stands for: paths, folders and patterns resolved."""
+
+import glob
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Union
+
+from cgatjax.data.files import FORMATS, STRUCTURE_FORMATS, Format, format_of
+from cgatjax.data.structures import Crystal
+from cgatjax.errors import InputError
+
+if TYPE_CHECKING:
+    from ase import Atoms
+    from pymatgen.core import Structure
+
+CrystalInput = Union[str, Path, Crystal, "Structure", "Atoms"]
+"""One thing that crystals can be read from."""
+
+PROPERTY_TABLES = ("properties.csv", "id_prop.csv")
+"""Names of the property table of a folder of structure files; the second is that of CGCNN."""
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A file to read.
+
+    Attributes:
+      path: where it is.
+      format: what its name says it holds.
+      root: the folder that was asked for and that it stands in or below; None if the file was
+        named itself or matched a pattern.
+    """
+
+    path: Path
+    format: Format
+    root: Path | None = None
+
+
+def _is_a(item: Any, module: str, name: str) -> bool:
+    """isinstance without importing: an object's module has been imported if there is one."""
+    cls = getattr(sys.modules.get(module), name, None)
+    return cls is not None and isinstance(item, cls)
+
+
+def is_atoms(item: Any) -> bool:
+    """Whether an object is an ASE Atoms."""
+    return _is_a(item, "ase.atoms", "Atoms")
+
+
+def is_single(item: Any) -> bool:
+    """Whether an object is one input, not a collection of them (a Structure can be iterated)."""
+    is_structure = _is_a(item, "pymatgen.core.structure", "IStructure")
+    return isinstance(item, str | Path | Crystal) or is_structure or is_atoms(item)
+
+
+def resolve(items: Sequence[Any]) -> list[Any]:
+    """Paths, folders and patterns become `SourceFile`s; objects stay as they are."""
+    resolved: list[Any] = []
+    for item in items:
+        if isinstance(item, str | Path):
+            resolved += _files_of(item)
+        elif is_single(item):
+            resolved.append(item)
+        else:
+            raise InputError(
+                "expected a path, a pymatgen Structure, ASE Atoms or a Crystal, "
+                f"got {type(item).__name__}: {item!r:.80}"
+            )
+    return resolved
+
+
+def _files_of(name: str | Path) -> list[SourceFile]:
+    path = Path(name)
+    if path.is_dir():
+        return _files_in(path)
+    if path.exists():
+        kind = format_of(path)
+        if kind is None:
+            raise InputError(f"{path}: cannot tell its format by its name; expected {FORMATS}")
+        return [SourceFile(path, kind)]
+    if not glob.has_magic(str(name)):
+        raise InputError(f"{path}: no such file or folder")
+    matches = [Path(match) for match in sorted(glob.glob(str(name), recursive=True))]
+    files = [
+        file
+        for match in matches
+        for file in (_readable_below(match) if match.is_dir() else _readable([match], None))
+    ]
+    if not files:
+        raise InputError(
+            f"{name}: matches {len(matches)} files, none of which can be read; expected {FORMATS}"
+        )
+    return files
+
+
+def _files_in(folder: Path) -> list[SourceFile]:
+    files = _readable_below(folder)
+    if not files:
+        raise InputError(f"{folder}: the folder holds no file that can be read; expected {FORMATS}")
+    return files
+
+
+def _readable_below(folder: Path) -> list[SourceFile]:
+    """Readable files below a folder; its property table is none if it has structure files."""
+    visible = [
+        path
+        for path in sorted(folder.rglob("*"))
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    ]
+    files = _readable([path for path in visible if path.is_file()], folder)
+    if any(file.format in STRUCTURE_FORMATS for file in files):
+        files = [f for f in files if f.path != property_table_path(folder)]
+    return files
+
+
+def _readable(paths: Iterable[Path], root: Path | None) -> list[SourceFile]:
+    kinds = ((path, format_of(path)) for path in paths)
+    return [SourceFile(path, kind, root) for path, kind in kinds if kind is not None]
+
+
+def property_table_path(folder: Path) -> Path | None:
+    """The folder's property table, or None if it has none."""
+    return next((folder / n for n in PROPERTY_TABLES if (folder / n).is_file()), None)
