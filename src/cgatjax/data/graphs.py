@@ -1,8 +1,33 @@
 """The crystal graph: which sites see which, and through which shell."""
 
 from dataclasses import dataclass
+from typing import Any, Self, TypeVar
 
 import numpy as np
+
+from cgatjax.config import GraphConfig
+from cgatjax.data.neighbors import MAX_SITES, nearest_neighbors
+from cgatjax.data.structures import MAX_ATOMIC_NUMBER, to_crystal
+from cgatjax.errors import InputError
+
+_NODE_ARRAYS = ("atomic_numbers", "node_multiplicity")
+_EDGE_ARRAYS = (
+    "edge_center",
+    "edge_neighbor",
+    "edge_shell",
+    "weight_numerator",
+    "weight_denominator",
+)
+_DTYPES = {
+    "atomic_numbers": np.uint8,
+    "node_multiplicity": np.uint32,
+    "site_class": np.uint16,
+    "edge_center": np.uint16,
+    "edge_neighbor": np.uint16,
+    "edge_shell": np.uint8,
+    "weight_numerator": np.uint16,
+    "weight_denominator": np.uint16,
+}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -37,6 +62,106 @@ class CrystalGraph:
     weight_denominator: np.ndarray
     max_neighbors: int = 24
 
+    def __post_init__(self) -> None:
+        for names in (_NODE_ARRAYS, _EDGE_ARRAYS):
+            lengths = {name: len(getattr(self, name)) for name in names}
+            if len(set(lengths.values())) > 1:
+                raise InputError(f"{self.id!r}: expected arrays of one length, got {lengths}")
+
+    @classmethod
+    def from_neighbors(
+        cls,
+        atomic_numbers: np.ndarray,
+        neighbors: np.ndarray,
+        shells: np.ndarray,
+        *,
+        id: str = "",
+    ) -> Self:
+        """Makes an unreduced graph with K edges a site, all of weight 1.
+
+        Args:
+          atomic_numbers: (n,) integers.
+          neighbors: (n, K) integers, sites that each site sees.
+          shells: (n, K) integers, shell indices 1..K.
+          id: name of the crystal.
+
+        Raises:
+          InputError: shapes that do not fit, more than 65535 sites, or values that are not
+            integers or out of range.
+        """
+        numbers, neighbors, shells = map(np.asarray, (atomic_numbers, neighbors, shells))
+        if (
+            neighbors.ndim != 2
+            or shells.shape != neighbors.shape
+            or numbers.shape != neighbors.shape[:1]
+        ):
+            raise InputError(
+                f"{id!r}: expected atomic numbers (n,), neighbours (n, K) and shells (n, K), "
+                f"got {numbers.shape}, {neighbors.shape} and {shells.shape}"
+            )
+        n, k = neighbors.shape
+        if not (1 <= n <= MAX_SITES and 1 <= k <= 255):
+            raise InputError(
+                f"{id!r}: expected 1..{MAX_SITES} sites and K in 1..255, got {n} and {k}"
+            )
+        _check_integers(id, "atomic_numbers", numbers, 1, MAX_ATOMIC_NUMBER)
+        _check_integers(id, "neighbors", neighbors, 0, n - 1)
+        _check_integers(id, "shells", shells, 1, k)
+        ones = np.ones(n * k, dtype=np.int64)
+        center = np.repeat(np.arange(n), k)
+        return _unreduced(
+            cls, numbers, (center, neighbors.ravel(), shells.ravel(), ones, ones), k, id
+        )
+
+    def validate(self) -> Self:
+        """Checks every array's dtype, length and range, and returns the graph itself.
+
+        Raises:
+          InputError: naming the array, what was expected and what came.
+        """
+        for name, dtype in _DTYPES.items():
+            array = getattr(self, name)
+            if array.dtype != dtype or array.ndim != 1:
+                raise InputError(
+                    f"{self.id!r}: expected {name} as a vector of {np.dtype(dtype).name}, "
+                    f"got {array.dtype} of shape {array.shape}"
+                )
+        if not 1 <= self.max_neighbors <= 255:
+            raise InputError(
+                f"{self.id!r}: expected max_neighbors in 1..255, got {self.max_neighbors}"
+            )
+        last_node = self.n_nodes - 1
+        lows_and_highs = {
+            "atomic_numbers": (1, MAX_ATOMIC_NUMBER),
+            "site_class": (0, last_node),
+            "edge_center": (0, last_node),
+            "edge_neighbor": (0, last_node),
+            "edge_shell": (1, self.max_neighbors),
+            "weight_numerator": (1, 65535),
+            "weight_denominator": (1, 65535),
+        }
+        for name, (low, high) in lows_and_highs.items():
+            _check_integers(self.id, name, getattr(self, name), low, high)
+        self._check_sums()
+        return self
+
+    def _check_sums(self) -> None:
+        sites = np.bincount(self.site_class, minlength=self.n_nodes)
+        if not np.array_equal(sites, self.node_multiplicity):
+            raise InputError(
+                f"{self.id!r}: node_multiplicity does not count the sites of site_class"
+            )
+        if (self.edge_center[1:] < self.edge_center[:-1]).any():
+            raise InputError(f"{self.id!r}: expected edge_center ascending, got it unsorted")
+        weight = np.bincount(self.edge_center, weights=self.edge_weight, minlength=self.n_nodes)
+        wrong = np.abs(weight - self.max_neighbors) > 1e-6
+        if wrong.any():
+            node = int(np.argmax(wrong))
+            raise InputError(
+                f"{self.id!r}: expected the edge weights of node {node} to sum to "
+                f"{self.max_neighbors}, got {weight[node]:g}"
+            )
+
     @property
     def n_nodes(self) -> int:
         """Number of nodes (classes of sites)."""
@@ -56,3 +181,100 @@ class CrystalGraph:
     def edge_weight(self) -> np.ndarray:
         """(edges,) float64, weight of each edge seen from one site of the centre's class."""
         return self.weight_numerator / self.weight_denominator.astype(np.float64)
+
+    @property
+    def neighbors(self) -> np.ndarray:
+        """(n, K) uint16, the sites that each site sees, for an unreduced "cut" graph only.
+
+        Raises:
+          InputError: the graph is reduced or its sites do not have K edges of weight 1 each.
+        """
+        return self._dense("neighbors", self.edge_neighbor)
+
+    @property
+    def shells(self) -> np.ndarray:
+        """(n, K) uint8, shell index of each neighbour, for an unreduced "cut" graph only.
+
+        Raises:
+          InputError: as for `neighbors`.
+        """
+        return self._dense("shells", self.edge_shell)
+
+    def _dense(self, name: str, values: np.ndarray) -> np.ndarray:
+        if self.n_nodes != self.n_sites:
+            raise InputError(
+                f"{self.id!r}: .{name} needs an unreduced graph, this one has {self.n_nodes} nodes "
+                f"for {self.n_sites} sites; use the edge_* arrays, or do not reduce it"
+            )
+        per_node = np.bincount(self.edge_center, minlength=self.n_nodes)
+        is_whole = (self.weight_numerator == 1) & (self.weight_denominator == 1)
+        if (per_node != self.max_neighbors).any() or not is_whole.all():
+            raise InputError(
+                f"{self.id!r}: .{name} needs {self.max_neighbors} edges of weight 1 at every site, "
+                "this graph has merged or shared ones; use the edge_* arrays and edge_weight"
+            )
+        return values.reshape(self.n_nodes, self.max_neighbors)
+
+
+def featurize(structure: Any, config: GraphConfig | None = None, *, id: str = "") -> CrystalGraph:
+    """Makes the graph of a crystal, one node per site, not reduced.
+
+    Args:
+      structure: a `Crystal`, a pymatgen `Structure` or an ASE `Atoms`.
+      config: neighbours, shells and search radius; the released ones if None.
+      id: name of the crystal; a `Crystal` has its own.
+
+    Returns:
+      The graph; its order of edges is that of `nearest_neighbors`.
+
+    Raises:
+      StructureError: the crystal cannot be used; the message names it and says why.
+      InputError: `structure` is none of the three.
+    """
+    config = GraphConfig() if config is None else config
+    crystal = to_crystal(structure, id=id)
+    found = nearest_neighbors(crystal.lattice, crystal.frac_coords, config, id=crystal.id)
+    edges = (
+        found.center,
+        found.neighbor,
+        found.shell,
+        found.weight_numerator,
+        found.weight_denominator,
+    )
+    return _unreduced(CrystalGraph, crystal.atomic_numbers, edges, config.max_neighbors, crystal.id)
+
+
+def _check_integers(id: str, name: str, values: np.ndarray, low: int, high: int) -> None:
+    """Raises InputError unless all `values` are integers in low..high."""
+    if values.dtype.kind not in "iu":
+        raise InputError(f"{id!r}: expected {name} as integers, got {values.dtype}")
+    if values.size and (values.min() < low or values.max() > high):
+        raise InputError(
+            f"{id!r}: expected {name} in {low}..{high}, got {values.min()}..{values.max()}"
+        )
+
+
+G = TypeVar("G", bound=CrystalGraph)
+
+
+def _unreduced(
+    cls: type[G],
+    atomic_numbers: np.ndarray,
+    edges: tuple[np.ndarray, ...],
+    max_neighbors: int,
+    id: str,
+) -> G:
+    n = len(atomic_numbers)
+    center, neighbor, shell, numerator, denominator = edges
+    return cls(
+        id=id,
+        atomic_numbers=atomic_numbers.astype(np.uint8),
+        node_multiplicity=np.ones(n, dtype=np.uint32),
+        site_class=np.arange(n, dtype=np.uint16),
+        edge_center=center.astype(np.uint16),
+        edge_neighbor=neighbor.astype(np.uint16),
+        edge_shell=shell.astype(np.uint8),
+        weight_numerator=numerator.astype(np.uint16),
+        weight_denominator=denominator.astype(np.uint16),
+        max_neighbors=max_neighbors,
+    )

@@ -187,8 +187,8 @@ def _atomic_number(site: Any, index: int) -> int:
     amounts = list(site.species.items())
     if len(amounts) != 1 or abs(amounts[0][1] - 1.0) > OCCUPANCY_TOLERANCE:
         raise StructureError(
-            f"site {index} is disordered ({site.species_string}); expected one element with "
-            "occupancy 1, use an ordered approximant"
+            f"site {index} is disordered ({site.species_string}); expected one element "
+            "with occupancy 1, use an ordered approximant"
         )
     return atomic_number(amounts[0][0].symbol)
 

@@ -1,0 +1,187 @@
+"""The exact reduction of a graph: one node per class of sites, one edge per kind of neighbour.
+
+Colour refinement (1-dimensional Weisfeiler-Leman) splits the sites by element, then again and again
+by the *sum of edge weights* to and from the sites of every (shell, colour), until nothing splits.
+Sites that are left together have equal states after any number of message-passing steps, in either
+message direction, so one of them can stand for all (DESIGN sections 5.3 and 5.4).
+
+The sums are those of 64-bit hashes times whole numbers, modulo 2**64: weights are scaled by the
+least common multiple of their denominators, so that equal sums of fractions are recognised
+without rounding. Two different neighbourhoods agree by accident once in about 1e15 comparisons.
+"""
+
+import math
+from fractions import Fraction
+
+import numpy as np
+
+from cgatjax.data.graphs import CrystalGraph
+from cgatjax.errors import StructureError
+
+_MAX_UINT16 = 65535
+_WORD = 2**64
+_MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
+_MIX_2 = np.uint64(0x94D049BB133111EB)
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_INCOMING = 256  # added to the shell index, so that the two directions are told apart
+
+
+def reduce_graph(graph: CrystalGraph) -> CrystalGraph:
+    """Merges sites that no message passing can tell apart, and edges that carry equal messages.
+
+    Args:
+      graph: a graph, unreduced or not; reducing twice changes nothing.
+
+    Returns:
+      A graph whose nodes are classes of the nodes of `graph`, numbered by their first node. Its
+      edges are ordered by (centre, shell, neighbour); their weight is what *one* site of the
+      centre's class sees.
+
+    Raises:
+      StructureError: a weight of the reduced graph does not fit a fraction of two uint16.
+    """
+    node_class, first = _numbered_by_first(_stable_colors(graph))
+    multiplicity = np.bincount(node_class, weights=graph.node_multiplicity)
+    center, shell, neighbor, numerator, denominator = _merged_edges(graph, node_class, first)
+    return CrystalGraph(
+        id=graph.id,
+        atomic_numbers=graph.atomic_numbers[first],
+        node_multiplicity=multiplicity.astype(np.uint32),
+        site_class=node_class[graph.site_class].astype(np.uint16),
+        edge_center=center.astype(np.uint16),
+        edge_neighbor=neighbor.astype(np.uint16),
+        edge_shell=shell.astype(np.uint8),
+        weight_numerator=numerator.astype(np.uint16),
+        weight_denominator=denominator.astype(np.uint16),
+        max_neighbors=graph.max_neighbors,
+    )
+
+
+def _stable_colors(graph: CrystalGraph) -> np.ndarray:
+    """(nodes,) uint64, equal for nodes of one class of the coarsest partition that is equitable."""
+    color = _mixed(graph.atomic_numbers.astype(np.uint64))
+    receiver, source, salt, weight = _directed_edges(graph)
+    begins = np.flatnonzero(np.diff(receiver, prepend=-1))
+    n_classes = _count(color)
+    while n_classes < graph.n_nodes:
+        messages = _mixed(color[source] ^ salt)
+        messages *= weight
+        color = _mixed(color + np.add.reduceat(messages, begins))
+        before, n_classes = n_classes, _count(color)
+        if n_classes == before:
+            break
+    return color
+
+
+def _directed_edges(
+    graph: CrystalGraph,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Every edge twice, outgoing and incoming, ordered by the node that looks along it.
+
+    Returns:
+      That node, the node at the other end, a hash of shell and direction, and the scaled weight
+      seen by one site of the node (all modulo 2**64).
+    """
+    center, neighbor = graph.edge_center.astype(np.intp), graph.edge_neighbor.astype(np.intp)
+    outgoing, incoming = _scaled_weights(graph)
+    shell = graph.edge_shell.astype(np.uint64)
+    receiver = np.concatenate([center, neighbor])
+    order = np.argsort(receiver.astype(np.uint16), kind="stable")
+    source = np.concatenate([neighbor, center])[order]
+    salt = _mixed(np.concatenate([shell, shell + np.uint64(_INCOMING)]) * _GOLDEN)[order]
+    return receiver[order], source, salt, np.concatenate([outgoing, incoming])[order]
+
+
+def _scaled_weights(graph: CrystalGraph) -> tuple[np.ndarray, np.ndarray]:
+    """Edge weights seen by one site of the centre and of the neighbour, times one whole number.
+
+    With multiplicities m, an edge of weight w is seen by one site of the neighbour's class as
+    w * m[centre] / m[neighbour].
+    """
+    numerator = graph.weight_numerator.astype(np.uint64)
+    _, kinds = _inverses(graph.weight_denominator)
+    weight = numerator * kinds
+    multiplicity = graph.node_multiplicity.astype(np.uint64)
+    common, shares = _inverses(multiplicity)
+    incoming = weight * multiplicity[graph.edge_center] * shares[graph.edge_neighbor]
+    return weight * np.uint64(common % _WORD), incoming
+
+
+def _inverses(values: np.ndarray) -> tuple[int, np.ndarray]:
+    """The least common multiple of whole numbers, and its quotient by each, modulo 2**64."""
+    distinct = set(values.tolist())
+    if distinct == {1}:
+        return 1, np.ones(len(values), dtype=np.uint64)
+    multiple = math.lcm(*distinct)
+    quotient = {value: multiple // value % _WORD for value in distinct}
+    return multiple, np.array([quotient[value] for value in values.tolist()], dtype=np.uint64)
+
+
+def _mixed(words: np.ndarray) -> np.ndarray:
+    """Scrambles uint64 words one to one (the finaliser of splitmix64, Steele et al. 2014)."""
+    words = words + _GOLDEN
+    words ^= words >> np.uint64(30)
+    words *= _MIX_1
+    words ^= words >> np.uint64(27)
+    words *= _MIX_2
+    words ^= words >> np.uint64(31)
+    return words
+
+
+def _count(colors: np.ndarray) -> int:
+    return len(set(colors.tolist()))
+
+
+def _numbered_by_first(colors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Class of each node, numbered in order of appearance, and the first node of each class."""
+    words = colors.tolist()
+    first: dict[int, int] = {}
+    for node, word in enumerate(words):
+        first.setdefault(word, node)
+    number = {word: index for index, word in enumerate(first)}
+    return np.array([number[word] for word in words]), np.array(list(first.values()))
+
+
+def _merged_edges(
+    graph: CrystalGraph, node_class: np.ndarray, first: np.ndarray
+) -> tuple[np.ndarray, ...]:
+    """Edges of the first node of each class, one for each (centre, shell, neighbour) of classes."""
+    is_first = np.zeros(graph.n_nodes, dtype=bool)
+    is_first[first] = True
+    kept = np.flatnonzero(is_first[graph.edge_center])
+    center = node_class[graph.edge_center[kept]]
+    neighbor = node_class[graph.edge_neighbor[kept]]
+    shell = graph.edge_shell[kept].astype(np.int64)
+    key = (center * 256 + shell) * (_MAX_UINT16 + 1) + neighbor
+    order = np.argsort(key)
+    begins = np.flatnonzero(np.diff(key[order], prepend=-1))
+    numerator, denominator = _sums(
+        graph.weight_numerator[kept][order].astype(np.int64),
+        graph.weight_denominator[kept][order].astype(np.int64),
+        begins,
+    )
+    if max(numerator.max(), denominator.max()) > _MAX_UINT16:
+        edge = int(np.argmax(np.maximum(numerator, denominator)))
+        raise StructureError(
+            f"{graph.id!r}: the merged weight {numerator[edge]}/{denominator[edge]} does not fit a "
+            f"fraction of numbers up to {_MAX_UINT16}; store this crystal unreduced"
+        )
+    edges = order[begins]
+    return center[edges], shell[edges], neighbor[edges], numerator, denominator
+
+
+def _sums(
+    numerator: np.ndarray, denominator: np.ndarray, begins: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Exact sums of fractions over runs that begin at `begins`, reduced."""
+    total, common = np.add.reduceat(numerator, begins), denominator[begins]
+    is_mixed = np.maximum.reduceat(denominator, begins) != np.minimum.reduceat(denominator, begins)
+    ends = np.append(begins[1:], len(numerator))
+    for run in np.flatnonzero(is_mixed):  # rare: only a graph that was reduced before has such runs
+        edges = range(begins[run], ends[run])
+        fraction = sum(
+            (Fraction(int(numerator[e]), int(denominator[e])) for e in edges), Fraction()
+        )
+        total[run], common[run] = fraction.numerator, fraction.denominator
+    divisor = np.gcd(total, common)
+    return total // divisor, common // divisor
