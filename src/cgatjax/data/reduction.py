@@ -23,7 +23,6 @@ _WORD = 2**64
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-_INCOMING = 256  # added to the shell index, so that the two directions are told apart
 
 
 def reduce_graph(graph: CrystalGraph) -> CrystalGraph:
@@ -61,7 +60,7 @@ def _stable_colors(graph: CrystalGraph) -> np.ndarray:
     """(nodes,) uint64, equal for nodes of one class of the coarsest partition that is equitable."""
     color = _mixed(graph.atomic_numbers.astype(np.uint64))
     receiver, source, salt, weight = _directed_edges(graph)
-    begins = np.flatnonzero(np.diff(receiver, prepend=-1))
+    begins = _run_starts(receiver)
     n_classes = _count(color)
     while n_classes < graph.n_nodes:
         messages = _mixed(color[source] ^ salt)
@@ -82,13 +81,11 @@ def _directed_edges(
       That node, the node at the other end, a hash of shell and direction, and the scaled weight
       seen by one site of the node (all modulo 2**64).
     """
-    center, neighbor = graph.edge_center.astype(np.intp), graph.edge_neighbor.astype(np.intp)
     outgoing, incoming = _scaled_weights(graph)
-    shell = graph.edge_shell.astype(np.uint64)
-    receiver = np.concatenate([center, neighbor])
-    order = np.argsort(receiver.astype(np.uint16), kind="stable")
-    source = np.concatenate([neighbor, center])[order]
-    salt = _mixed(np.concatenate([shell, shell + np.uint64(_INCOMING)]) * _GOLDEN)[order]
+    receiver = np.concatenate([graph.edge_center, graph.edge_neighbor])
+    order = receiver.argsort(kind="stable")
+    source = np.concatenate([graph.edge_neighbor, graph.edge_center])[order]
+    salt = np.concatenate([_OUTGOING[graph.edge_shell], _INCOMING[graph.edge_shell]])[order]
     return receiver[order], source, salt, np.concatenate([outgoing, incoming])[order]
 
 
@@ -109,12 +106,13 @@ def _scaled_weights(graph: CrystalGraph) -> tuple[np.ndarray, np.ndarray]:
 
 def _inverses(values: np.ndarray) -> tuple[int, np.ndarray]:
     """The least common multiple of whole numbers, and its quotient by each, modulo 2**64."""
-    distinct = set(values.tolist())
-    if distinct == {1}:
+    if values.max() == 1:
         return 1, np.ones(len(values), dtype=np.uint64)
+    distinct = sorted(set(values.tolist()))
     multiple = math.lcm(*distinct)
-    quotient = {value: multiple // value % _WORD for value in distinct}
-    return multiple, np.array([quotient[value] for value in values.tolist()], dtype=np.uint64)
+    quotient = np.zeros(distinct[-1] + 1, dtype=np.uint64)
+    quotient[distinct] = [multiple // value % _WORD for value in distinct]
+    return multiple, quotient[values]
 
 
 def _mixed(words: np.ndarray) -> np.ndarray:
@@ -126,6 +124,17 @@ def _mixed(words: np.ndarray) -> np.ndarray:
     words *= _MIX_2
     words ^= words >> np.uint64(31)
     return words
+
+
+_OUTGOING, _INCOMING = _mixed(np.arange(512, dtype=np.uint64) << np.uint64(32)).reshape(2, 256)
+"""Hashes of (direction, shell index), by which the colours at the other end are told apart."""
+
+
+def _run_starts(ordered: np.ndarray) -> np.ndarray:
+    """Index of the first of each run of equal values."""
+    is_new = np.ones(len(ordered), dtype=bool)
+    np.not_equal(ordered[1:], ordered[:-1], out=is_new[1:])
+    return is_new.nonzero()[0]
 
 
 def _count(colors: np.ndarray) -> int:
@@ -148,17 +157,16 @@ def _merged_edges(
     """Edges of the first node of each class, one for each (centre, shell, neighbour) of classes."""
     is_first = np.zeros(graph.n_nodes, dtype=bool)
     is_first[first] = True
-    kept = np.flatnonzero(is_first[graph.edge_center])
-    center = node_class[graph.edge_center[kept]]
-    neighbor = node_class[graph.edge_neighbor[kept]]
-    shell = graph.edge_shell[kept].astype(np.int64)
-    key = (center * 256 + shell) * (_MAX_UINT16 + 1) + neighbor
-    order = np.argsort(key)
-    begins = np.flatnonzero(np.diff(key[order], prepend=-1))
+    kept = is_first[graph.edge_center].nonzero()[0]
+    key = node_class[graph.edge_center[kept]] << 24
+    key += graph.edge_shell[kept].astype(np.int64) << 16
+    key += node_class[graph.edge_neighbor[kept]]
+    order = key.argsort()
+    key = key[order]
+    kept = kept[order]
+    begins = _run_starts(key)
     numerator, denominator = _sums(
-        graph.weight_numerator[kept][order].astype(np.int64),
-        graph.weight_denominator[kept][order].astype(np.int64),
-        begins,
+        graph.weight_numerator[kept], graph.weight_denominator[kept], begins
     )
     if max(numerator.max(), denominator.max()) > _MAX_UINT16:
         edge = int(np.argmax(np.maximum(numerator, denominator)))
@@ -166,15 +174,18 @@ def _merged_edges(
             f"{graph.id!r}: the merged weight {numerator[edge]}/{denominator[edge]} does not fit a "
             f"fraction of numbers up to {_MAX_UINT16}; store this crystal unreduced"
         )
-    edges = order[begins]
-    return center[edges], shell[edges], neighbor[edges], numerator, denominator
+    key = key[begins]
+    return key >> 24, (key >> 16) & 255, key & _MAX_UINT16, numerator, denominator
 
 
 def _sums(
     numerator: np.ndarray, denominator: np.ndarray, begins: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Exact sums of fractions over runs that begin at `begins`, reduced."""
-    total, common = np.add.reduceat(numerator, begins), denominator[begins]
+    total = np.add.reduceat(numerator, begins, dtype=np.int64)
+    common = denominator[begins].astype(np.int64)
+    if denominator.max() == 1:
+        return total, common
     is_mixed = np.maximum.reduceat(denominator, begins) != np.minimum.reduceat(denominator, begins)
     ends = np.append(begins[1:], len(numerator))
     for run in np.flatnonzero(is_mixed):  # rare: only a graph that was reduced before has such runs
