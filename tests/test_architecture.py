@@ -16,9 +16,12 @@ SOURCE = ROOT / "src" / "cgatjax"
 # From the ground up: a module imports only what stands before it. A package named here stands for
 # all of its modules. A new module gets the lowest place that its imports allow.
 ORDER = """
-errors options config
-data.structures data.graphs data.elements data.neighbors data.reduction data.readers data.store
-data.batching data.loader data.normalizer data.splits data.datasets
+errors progress options config
+data.elements data.structures data.properties data.files
+data.poscar data.cif data.dcgat data.tables data.ase_input data.sources data.readers
+data.ions data.lattice_sums data.born_lande data.prototypes data.formation
+data.neighbors data.graphs data.graph_arrays data.reduction data.splits data.subsets data.store
+data.pipeline data.build data.batching data.loader data.normalizer data.datasets
 nn.segment nn.mlp nn.attention nn.hypernetwork nn.composition nn.cgat
 losses metrics schedules transfer optim
 train_step parallel checkpoint reference
