@@ -5,6 +5,9 @@ import warnings
 from cgatjax.data.structures import Cell, cell_of
 from cgatjax.errors import StructureError
 
+_DAMAGE = (ValueError, LookupError, ArithmeticError, TypeError, AttributeError, RuntimeError)
+"""What pymatgen raises on malformed CIF text: its parser has no exception of its own."""
+
 
 def cell_of_cif(text: str) -> Cell:
     """The arrays of the one structure that a CIF text holds, in the cell of the CIF.
@@ -26,8 +29,8 @@ def cell_of_cif(text: str) -> Cell:
             parser = CifParser.from_str(text)
             found = parser.warnings  # type: ignore[attr-defined]
             structures = parser.parse_structures(primitive=False, on_error="ignore")
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError, RuntimeError) as error:
-            reason = " ".join("; ".join([str(error), *found]).split())
+        except _DAMAGE as error:
+            reason = " ".join("; ".join([f"{type(error).__name__}: {error}", *found]).split())
             raise StructureError(f"cannot be read as CIF: {reason}") from error
     if len(structures) != 1:
         raise StructureError(f"expected one structure in the CIF, got {len(structures)}; split it")

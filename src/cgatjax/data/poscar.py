@@ -4,6 +4,8 @@ The line of element symbols is required: VASP 4 files, which lack it, do not say
 Velocities and whatever else follows the positions is not read.
 """
 
+import math
+
 import numpy as np
 
 from cgatjax.data.elements import atomic_number
@@ -23,13 +25,8 @@ def parse_poscar(text: str) -> Cell:
     lines = text.rstrip().splitlines()
     if len(lines) < 8:
         raise StructureError(f"expected a POSCAR of at least 8 lines, got {len(lines)}")
-    try:
-        lattice, scale = _scaled_lattice(lines[1], lines[2:5])
-        numbers = _atomic_numbers(lines[5], lines[6])
-    except StructureError:
-        raise
-    except ValueError as error:
-        raise StructureError(f"the header of the POSCAR is malformed: {error}") from error
+    lattice, scale = _scaled_lattice(lines[1], lines[2:5])
+    numbers = _atomic_numbers(lines[5], lines[6])
     has_dynamics = lines[7].lstrip()[:1] in ("S", "s")
     mode, body = (lines[8:9], lines[9:]) if has_dynamics else (lines[7:8], lines[8:])
     positions = _positions(body, len(numbers))
@@ -53,9 +50,10 @@ def fractional(lattice: np.ndarray, positions: np.ndarray) -> np.ndarray:
 def _scaled_lattice(scale_line: str, rows: list[str]) -> tuple[np.ndarray, np.ndarray]:
     """The (3, 3) lattice, and the (3,) factors that Cartesian positions are multiplied by."""
     factors = _leading_floats(scale_line)
-    lattice = np.array([_leading_floats(row)[:3] for row in rows])
-    if lattice.shape != (3, 3):
+    vectors = [_leading_floats(row)[:3] for row in rows]
+    if any(len(vector) < 3 for vector in vectors):
         raise StructureError(f"expected three numbers in each lattice line, got {rows}")
+    lattice = np.array(vectors)
     if len(factors) >= 3:
         scale = np.array(factors[:3])
     elif factors and factors[0] < 0:
@@ -71,26 +69,29 @@ def _scaled_lattice(scale_line: str, rows: list[str]) -> tuple[np.ndarray, np.nd
 
 
 def _leading_floats(line: str) -> list[float]:
-    """The numbers that a line begins with; comments may follow them."""
-    found = []
+    """The finite numbers that a line begins with; comments may follow them."""
+    found: list[float] = []
     for word in line.split():
         try:
-            found.append(float(word))
+            number = float(word)
         except ValueError:
             break
+        if not math.isfinite(number):
+            break
+        found.append(number)
     return found
 
 
 def _atomic_numbers(symbol_line: str, count_line: str) -> np.ndarray:
     symbols = symbol_line.split()
-    if not symbols or symbols[0].lstrip("+-").isdigit():
+    if not symbols or symbols[0].isdecimal():
         raise StructureError(
             f"expected element symbols in line 6 of the POSCAR, got {symbol_line!r}: VASP 4 files "
             "do not name their elements; add the line"
         )
     counts = []
     for word in count_line.split():
-        if not word.isdigit():
+        if not word.isdecimal():
             break
         counts.append(int(word))
     symbols = symbols[: symbols.index("!")] if "!" in symbols else symbols

@@ -167,7 +167,7 @@ def cell_of(structure: Any) -> Cell:
         _require_periodic(structure.pbc)
         _require_full_occupancy(structure.info.get("occupancy", {}))
         lattice = np.array(structure.cell)
-        if abs(float(np.linalg.det(lattice))) == 0.0:
+        if not np.isfinite(lattice).all() or np.linalg.det(lattice) == 0.0:
             raise StructureError(f"singular lattice {lattice.tolist()}")
         coords, numbers = structure.get_scaled_positions(wrap=False), list(structure.numbers)
     else:
