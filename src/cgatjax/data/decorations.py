@@ -1,0 +1,178 @@
+"""Which ions go on which structure type, and the relaxed crystals that come out.
+
+The population is fixed: it depends on the tables alone, not on how many crystals somebody asks for.
+It is made per structure type:
+
+1. all assignments of cations to the roles A, B, C and anions to X, Y that are neutral and give each
+   role another element (of more than 6000 choices of elements, a fixed random 6000);
+2. relaxed at the cheap fidelity and kept if ions touch as ions do: for every role the nearest ion
+   of the other sign at 0.85 to 1.2 of the sum of radii, no two anions below 0.8 of theirs;
+3. kept if they form from the elements, that is, if the cheap formation energy is negative;
+4. of several charge assignments of the same elements to the same sites (Fe2+ Ti4+ or Fe3+ Ti3+),
+   the one of lowest cheap energy: a network that sees elements could not tell them apart;
+5. at most 400, a fixed random choice, so that no type outweighs the others.
+"""
+
+import functools
+import itertools
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from cgatjax.data.born_lande import (
+    Fidelity,
+    energy,
+    energy_coefficients,
+    equilibrium_scale,
+)
+from cgatjax.data.elements import SYMBOLS
+from cgatjax.data.formation import reference_energies
+from cgatjax.data.ions import ion_table
+from cgatjax.data.prototypes import Prototype, prototypes
+
+CONTACT_RANGE = (0.85, 1.2)
+"""Allowed distance of the nearest ion of the other sign, in units of the sum of radii."""
+
+ANION_CONTACT = 0.8
+"""Least distance of two anions, in units of the sum of radii."""
+
+MOST_CANDIDATES = 6000
+MOST_DECORATIONS = 400
+
+
+@dataclass(frozen=True, eq=False)
+class Decorations:
+    """Relaxed crystals of one structure type.
+
+    Attributes:
+      prototype: the structure type.
+      ions: (m, roles) index into `ion_table()`.
+      atomic_numbers: (m, roles) uint8.
+      scale: (m,) cheap equilibrium cell parameter, angstrom.
+      e_form: fidelity -> (m,) formation energy, eV/atom.
+      volume: fidelity -> (m,) equilibrium volume, A^3/atom.
+    """
+
+    prototype: Prototype
+    ions: np.ndarray
+    atomic_numbers: np.ndarray
+    scale: np.ndarray
+    e_form: dict[Fidelity, np.ndarray]
+    volume: dict[Fidelity, np.ndarray]
+
+    def __len__(self) -> int:
+        return len(self.ions)
+
+    def formula(self, index: int) -> str:
+        """Formula with the elements in the order of the roles, such as "BaTiO3"."""
+        counts = self.prototype.role_counts // math.gcd(*self.prototype.role_counts.tolist())
+        symbols = [SYMBOLS[z] for z in self.atomic_numbers[index]]
+        pairs = zip(symbols, counts.tolist(), strict=True)
+        return "".join(f"{symbol}{count if count > 1 else ''}" for symbol, count in pairs)
+
+
+def neutral_decorations(prototype: Prototype) -> np.ndarray:
+    """(m, roles) all neutral assignments of ions, as indices into `ion_table()`.
+
+    Roles take different elements; of assignments that differ by exchanging equivalent roles there
+    is one.
+    """
+    ions = ion_table()
+    charge = np.array([ion.charge for ion in ions])
+    element = np.array([ion.atomic_number for ion in ions])
+    choices = [
+        np.unique(charge[charge > 0 if cation else charge < 0]) for cation in prototype.is_cation
+    ]
+    blocks = []
+    for charges in itertools.product(*choices):
+        if np.dot(charges, prototype.role_counts) == 0:
+            pools = [np.flatnonzero(charge == q) for q in charges]
+            grid = np.stack(np.meshgrid(*pools, indexing="ij"), axis=-1)
+            blocks.append(grid.reshape(-1, len(pools)))
+    found = np.concatenate(blocks)
+    elements = element[found]
+    keep = np.ones(len(found), bool)
+    for i, j in itertools.combinations(range(len(prototype.roles)), 2):
+        keep &= elements[:, i] != elements[:, j]
+    for i, j in prototype.equivalent_roles:
+        keep &= elements[:, i] < elements[:, j]
+    return found[keep]
+
+
+def _thinned(elements: np.ndarray, most: int) -> np.ndarray:
+    """(m,) bool, rows of at most `most` distinct element choices, a fixed random selection."""
+    distinct, member = np.unique(elements, axis=0, return_inverse=True)
+    chosen = np.zeros(len(distinct), bool)
+    chosen[np.random.default_rng(0).permutation(len(distinct))[:most]] = True
+    return chosen[member.reshape(-1)]
+
+
+def touching(prototype: Prototype, ions: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """(m,) bool: nearest distances fit the ionic radii (point 2 of the module's list).
+
+    Args:
+      prototype: the structure type.
+      ions: (m, roles) index into `ion_table()`.
+      scale: (m,) cell parameter in angstrom.
+    """
+    radius = np.array([ion.radius for ion in ion_table()])[ions]
+    ratio = scale[:, None, None] * prototype.nearest / (radius[:, :, None] + radius[:, None, :])
+    cation = prototype.is_cation
+    unlike = cation[:, None] != cation
+    nearest = np.where(unlike, ratio, np.inf).min(axis=2)
+    fits = ((nearest > CONTACT_RANGE[0]) & (nearest < CONTACT_RANGE[1])).all(axis=1)
+    anions = np.where(~cation[:, None] & ~cation, ratio, np.inf).min(axis=(1, 2))
+    chosen: np.ndarray = fits & (anions > ANION_CONTACT)
+    return chosen
+
+
+def relax(
+    prototype: Prototype, ions: np.ndarray, fidelity: Fidelity
+) -> tuple[np.ndarray, np.ndarray]:
+    """Equilibrium cell parameter and formation energy of decorations.
+
+    Args:
+      prototype: the structure type.
+      ions: (m, roles) index into `ion_table()`, neutral.
+      fidelity: "cheap" or "dear".
+
+    Returns:
+      (m,) angstrom, and (m,) eV/atom.
+    """
+    coefficients = energy_coefficients(
+        prototype.potentials, prototype.power_sums, ion_table(), ions, fidelity
+    )
+    scale = equilibrium_scale(coefficients)
+    references = reference_energies(fidelity)[ions] @ prototype.role_counts
+    return scale, (energy(coefficients, scale) - references) / len(prototype.site_roles)
+
+
+def decorate(prototype: Prototype) -> Decorations:
+    """The population of one structure type, as the module's docstring says."""
+    element = np.array([ion.atomic_number for ion in ion_table()], dtype=np.uint8)
+    ions = neutral_decorations(prototype)
+    ions = ions[_thinned(element[ions], MOST_CANDIDATES)]
+    scale, e_form = relax(prototype, ions, "cheap")
+    kept = np.flatnonzero(touching(prototype, ions, scale) & (e_form < 0))
+    kept = kept[np.argsort(e_form[kept], kind="stable")]
+    _, lowest = np.unique(element[ions[kept]], axis=0, return_index=True)
+    kept = kept[lowest]
+    kept = kept[_thinned(element[ions[kept]], MOST_DECORATIONS)]
+    ions, scale, e_form = ions[kept], scale[kept], e_form[kept]
+    dear_scale, dear_e_form = relax(prototype, ions, "dear")
+    site_volume = prototype.volume / len(prototype.site_roles)
+    return Decorations(
+        prototype=prototype,
+        ions=ions,
+        atomic_numbers=element[ions],
+        scale=scale,
+        e_form={"cheap": e_form, "dear": dear_e_form},
+        volume={"cheap": site_volume * scale**3, "dear": site_volume * dear_scale**3},
+    )
+
+
+@functools.cache
+def population() -> tuple[Decorations, ...]:
+    """The decorations of all structure types (computed once per process, in seconds)."""
+    return tuple(decorate(prototype) for prototype in prototypes())
