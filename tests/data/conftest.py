@@ -1,0 +1,45 @@
+"""Crystals that several test files look at: prototypes known by heart, and the golden ones."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cgatjax.data.readers import read_crystals
+from cgatjax.data.structures import Crystal
+
+FCC = [[0.0, 0.0, 0.0], [0.0, 0.5, 0.5], [0.5, 0.0, 0.5], [0.5, 0.5, 0.0]]
+
+
+def cubic(name: str, edge: float, sites: list[tuple[int, list[float]]]) -> Crystal:
+    return Crystal(
+        id=name,
+        lattice=edge * np.eye(3),
+        frac_coords=np.array([place for _, place in sites]),
+        atomic_numbers=np.array([number for number, _ in sites], dtype=np.uint8),
+    )
+
+
+@pytest.fixture(scope="session")
+def prototypes() -> dict[str, Crystal]:
+    """Cubic crystals in their conventional cells; with an edge of 4 A all ties are exact."""
+    chlorine = [[(x + 0.5) % 1, y, z] for x, y, z in FCC]
+    oxygen = [[0.5, 0.5, 0.0], [0.5, 0.0, 0.5], [0.0, 0.5, 0.5]]
+    fluorine = [[x, y, z] for x in (0.25, 0.75) for y in (0.25, 0.75) for z in (0.25, 0.75)]
+    return {
+        "polonium": cubic("polonium", 4.0, [(84, [0.0, 0.0, 0.0])]),
+        "CsCl": cubic("CsCl", 4.0, [(55, [0.0, 0.0, 0.0]), (17, [0.5, 0.5, 0.5])]),
+        "NaCl": cubic("NaCl", 4.0, [(11, p) for p in FCC] + [(17, p) for p in chlorine]),
+        "SrTiO3": cubic(
+            "SrTiO3", 4.0, [(38, [0.0] * 3), (22, [0.5] * 3), *((8, p) for p in oxygen)]
+        ),
+        "CaF2": cubic("CaF2", 4.0, [(20, p) for p in FCC] + [(9, p) for p in fluorine]),
+    }
+
+
+@pytest.fixture(scope="session")
+def golden_crystals(shared: Path) -> list[Crystal]:
+    """The 480 real crystals that the golden data were made of, in their order."""
+    crystals = list(read_crystals([shared / "reference" / "entries.json.gz"]))
+    assert all(isinstance(crystal, Crystal) for crystal in crystals)
+    return crystals
