@@ -17,8 +17,8 @@ SOURCE = ROOT / "src" / "cgatjax"
 # all of its modules. A new module gets the lowest place that its imports allow.
 ORDER = """
 errors progress options config
-data.elements data.structures data.properties data.files
-data.poscar data.cif data.dcgat data.tables data.ase_input data.sources data.readers
+data.elements data.structures data.properties data.files data.poscar data.cif data.dcgat
+data.tables data.ase_input data.sources data.readers
 data.ions data.lattice_sums data.born_lande data.prototypes data.formation
 data.neighbors data.graphs data.graph_arrays data.reduction data.splits data.subsets data.store
 data.pipeline data.build data.batching data.loader data.normalizer data.datasets
