@@ -75,9 +75,11 @@ def _ranks(values: np.ndarray) -> np.ndarray:
 
 def _atomic_fractions(crystals: Sequence[Crystal]) -> np.ndarray:
     """(m, elements present) share of each element in each crystal."""
+    n_sites = np.array([crystal.n_sites for crystal in crystals])
+    numbers = np.concatenate([crystal.atomic_numbers for crystal in crystals])
     fractions = np.zeros((len(crystals), len(SYMBOLS)))
-    for row, crystal in enumerate(crystals):
-        np.add.at(fractions[row], crystal.atomic_numbers, 1 / crystal.n_sites)
+    np.add.at(fractions, (np.repeat(np.arange(len(crystals)), n_sites), numbers), 1.0)
+    fractions /= n_sites[:, None]
     present: np.ndarray = fractions[:, fractions.any(axis=0)]
     return present
 

@@ -14,8 +14,8 @@ The numbers are facts from the literature, typed in here; nothing is read from a
 - Core: the noble gas (or d10 shell counted with it) that sets the Born exponent (L. Pauling, The
   Nature of the Chemical Bond, 1960: He 5, Ne 7, Ar and Cu+ 9, Kr and Ag+ 10, Xe and Au+ 12) and the
   effective number of electrons in the Slater-Kirkwood formula. That number is the one with which
-  the formula gives the dispersion coefficient of two noble-gas atoms (A. Kumar and W. J. Meath, Mol.
-  Phys. 54 (1985) 823: 1.46, 6.38, 64.3, 130, 286 atomic units).
+  the formula gives the dispersion coefficient of two noble-gas atoms (A. Kumar and W. J. Meath,
+  Mol. Phys. 54 (1985) 823: 1.46, 6.38, 64.3, 130, 286 atomic units).
 - Outer electrons: 2 for the helium shell, otherwise 8, as in Pauling's repulsion factor.
 """
 
