@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from pymatgen.optimization.neighbors import find_points_in_spheres
 
 from cgatjax.config import GraphConfig
+from cgatjax.data import neighbors
 from cgatjax.data.neighbors import Neighbors, nearest_neighbors, shell_indices
 from cgatjax.errors import StructureError
 
@@ -169,6 +170,20 @@ def test_sites_far_outside_the_cell_are_taken_back(prototypes):
     here = nearest_neighbors(crystal.lattice, crystal.frac_coords, SHARE)
     there = nearest_neighbors(crystal.lattice, far, SHARE)
     assert np.array_equal(here.shell, there.shell)
+
+
+@pytest.mark.parametrize("overshoot", [0.01, 0.9, 1.0, 1.1, 20.0])
+@pytest.mark.parametrize("tolerance", [3e-4, 0.2])
+def test_first_radius_does_not_matter(monkeypatch, overshoot, tolerance):
+    # Too small a radius has to grow; a wide last shell has to be searched to its end.
+    config = GraphConfig.recommended(shell_tolerance=tolerance)
+    rng = np.random.default_rng(3)
+    lattice, frac_coords = np.diag([4.0, 5.0, 6.0]), rng.uniform(0, 1, (5, 3))
+    expected = nearest_neighbors(lattice, frac_coords, config)
+    monkeypatch.setitem(neighbors._OVERSHOOT, "share", overshoot)
+    found = nearest_neighbors(lattice, frac_coords, config)
+    for name in ("center", "neighbor", "shell", "weight_numerator", "weight_denominator"):
+        assert np.array_equal(getattr(found, name), getattr(expected, name))
 
 
 @pytest.mark.parametrize("file", ["released", "scalar_mean", "hyper_edges", "paper_size"])

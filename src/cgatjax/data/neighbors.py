@@ -209,7 +209,7 @@ def _search_until_enough(
 ) -> _Images:
     k = config.max_neighbors
     sought = k * _OVERSHOOT[config.split_shell]
-    site_volume = abs(float(np.linalg.det(lattice))) / len(positions)
+    site_volume = abs(_inverse(lattice)[1]) / len(positions)
     radius = min((3 * sought * site_volume / (4 * math.pi)) ** (1 / 3), config.max_radius)
     while True:
         images = _search(lattice, positions, radius, id)
@@ -232,7 +232,7 @@ def _search(lattice: np.ndarray, positions: np.ndarray, radius: float, id: str) 
     )
     # The search's own distances round differently in different releases of pymatgen, and with
     # them the order of neighbours that are equally far: compute them here, as it now does.
-    fractional = _times(positions, _inverse(lattice))
+    fractional = _times(positions, _inverse(lattice)[0])
     floor = np.floor(fractional)
     cell += floor[neighbor]
     place = _times(cell, lattice) + _times(fractional - floor, lattice)[neighbor]
@@ -280,8 +280,11 @@ def _tie_rank(
     return cube.astype(np.int64) * 2**58 - descending
 
 
-def _inverse(lattice: np.ndarray) -> np.ndarray:
-    """Inverse by cofactors, rounded as in pymatgen's search: it decides what counts as wrapped."""
+def _inverse(lattice: np.ndarray) -> tuple[np.ndarray, float]:
+    """Inverse by cofactors, rounded as in pymatgen's search (it decides what counts as wrapped).
+
+    Also returns the determinant, in cubic angstrom.
+    """
     (ax, ay, az), (bx, by, bz), (cx, cy, cz) = lattice.tolist()
     cofactors = np.array(
         [
@@ -291,13 +294,15 @@ def _inverse(lattice: np.ndarray) -> np.ndarray:
         ]
     )
     volume = ax * (by * cz - bz * cy) + ay * (bz * cx - bx * cz) + az * (bx * cy - by * cx)
-    return cofactors * (1.0 / volume)
+    return cofactors * (1.0 / volume), volume
 
 
 def _times(rows: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """(n, 3) rows times a (3, 3) matrix, by plain sums: BLAS rounds differently per machine."""
-    x, y, z = rows[:, 0:1], rows[:, 1:2], rows[:, 2:3]
-    return np.ascontiguousarray(x * matrix[0] + y * matrix[1] + z * matrix[2])
+    product = rows[:, 0:1] * matrix[0]
+    product += rows[:, 1:2] * matrix[1]
+    product += rows[:, 2:3] * matrix[2]
+    return product
 
 
 _PERIODIC = np.ones(3, dtype=np.int64)
