@@ -1,3 +1,88 @@
-"""Crystal graph attention networks and transfer learning in JAX."""
+"""Crystal graph attention networks and transfer learning in JAX.
+
+Names are loaded when first used, so that `import cgatjax` is quick and needs neither pymatgen,
+orbax nor matplotlib.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cgatjax import reference as reference
+    from cgatjax.checkpoint import load_model as load_model
+    from cgatjax.checkpoint import save_model as save_model
+    from cgatjax.config import GraphConfig as GraphConfig
+    from cgatjax.config import ModelConfig as ModelConfig
+    from cgatjax.config import TrainConfig as TrainConfig
+    from cgatjax.config import TransferConfig as TransferConfig
+    from cgatjax.data.batching import CrystalBatch as CrystalBatch
+    from cgatjax.data.batching import collate as collate
+    from cgatjax.data.build import Filter as Filter
+    from cgatjax.data.build import build_store as build_store
+    from cgatjax.data.datasets import ionic_crystals as ionic_crystals
+    from cgatjax.data.elements import ElementTable as ElementTable
+    from cgatjax.data.graphs import CrystalGraph as CrystalGraph
+    from cgatjax.data.graphs import featurize as featurize
+    from cgatjax.data.normalizer import Normalizer as Normalizer
+    from cgatjax.data.readers import read_crystals as read_crystals
+    from cgatjax.data.reduction import reduce_graph as reduce_graph
+    from cgatjax.data.splits import Split as Split
+    from cgatjax.data.store import Store as Store
+    from cgatjax.data.store import open_store as open_store
+    from cgatjax.data.structures import Crystal as Crystal
+    from cgatjax.data.subsets import Dataset as Dataset
+    from cgatjax.errors import CgatjaxError as CgatjaxError
+    from cgatjax.inference import Predictions as Predictions
+    from cgatjax.inference import embed as embed
+    from cgatjax.inference import evaluate as evaluate
+    from cgatjax.inference import predict as predict
+    from cgatjax.model import Model as Model
+    from cgatjax.model import init_model as init_model
+    from cgatjax.nn.cgat import CGAT as CGAT
+    from cgatjax.run import RunFolder as RunFolder
+    from cgatjax.training import History as History
+    from cgatjax.training import fit as fit
+    from cgatjax.training import transfer_model as transfer_model
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "checkpoint": ("load_model", "save_model"),
+    "config": ("GraphConfig", "ModelConfig", "TrainConfig", "TransferConfig"),
+    "data.batching": ("CrystalBatch", "collate"),
+    "data.build": ("Filter", "build_store"),
+    "data.datasets": ("ionic_crystals",),
+    "data.elements": ("ElementTable",),
+    "data.graphs": ("CrystalGraph", "featurize"),
+    "data.normalizer": ("Normalizer",),
+    "data.readers": ("read_crystals",),
+    "data.reduction": ("reduce_graph",),
+    "data.splits": ("Split",),
+    "data.store": ("Store", "open_store"),
+    "data.structures": ("Crystal",),
+    "data.subsets": ("Dataset",),
+    "errors": ("CgatjaxError",),
+    "inference": ("Predictions", "embed", "evaluate", "predict"),
+    "model": ("Model", "init_model"),
+    "nn.cgat": ("CGAT",),
+    "run": ("RunFolder",),
+    "training": ("History", "fit", "transfer_model"),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = ["__version__", "reference", *sorted(_HOME_OF)]
+
+
+def __getattr__(name: str) -> Any:
+    """Imports a public name when it is first used."""
+    if name == "reference":
+        return importlib.import_module("cgatjax.reference")
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'cgatjax' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"cgatjax.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

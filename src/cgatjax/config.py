@@ -185,8 +185,12 @@ class TrainConfig(Options):
         self._require(self.learning_rate > 0, "learning_rate", "a positive number")
         self._require(self.weight_decay >= 0, "weight_decay", "a number that is not negative")
         self._require(0 <= self.momentum < 1, "momentum", "a number in [0, 1)")
-        self._require(self.clip_norm is None or self.clip_norm > 0, "clip_norm", "a positive number")
-        self._require(self.cycle_period is None or self.cycle_period >= 1, "cycle_period", "at least 1")
+        self._require(
+            self.clip_norm is None or self.clip_norm > 0, "clip_norm", "a positive number"
+        )
+        self._require(
+            self.cycle_period is None or self.cycle_period >= 1, "cycle_period", "at least 1"
+        )
         self._require(0 < self.plateau_factor < 1, "plateau_factor", "a number in (0, 1)")
         self._require(self.checkpoint_seconds >= 0, "checkpoint_seconds", "seconds")
         self._require(0 <= self.seed < 2**31, "seed", "0 <= seed < 2**31")

@@ -40,7 +40,9 @@ def errors_of(predictions: np.ndarray, targets: np.ndarray) -> dict[str, float]:
     return summarize(ErrorSums(np.abs(error).sum(), np.square(error).sum(), len(error)))
 
 
-def mean_over_targets(errors: Mapping[str, Mapping[str, float]], scales: Mapping[str, float]) -> float:
+def mean_over_targets(
+    errors: Mapping[str, Mapping[str, float]], scales: Mapping[str, float]
+) -> float:
     """Mean of the targets' MAEs in units of their standard deviation: what "best" means."""
     scaled = [e["mae"] / scales[name] for name, e in errors.items() if e["n"]]
     return sum(scaled) / len(scaled) if scaled else float("nan")

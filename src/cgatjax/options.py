@@ -21,7 +21,9 @@ def _coerced(value: Any, hint: Any) -> Any:
     if origin is Literal:
         return value if value in arguments else _INVALID
     if origin is types.UnionType:
-        return next((c for c in (_coerced(value, a) for a in arguments) if c is not _INVALID), _INVALID)
+        return next(
+            (c for c in (_coerced(value, a) for a in arguments) if c is not _INVALID), _INVALID
+        )
     if origin is tuple:
         if not isinstance(value, list | tuple):
             return _INVALID
@@ -100,7 +102,9 @@ def from_dict(cls: type[C], values: Mapping[str, Any]) -> C:
         raise ConfigError(f"{cls.__name__}: unknown option(s) {unknown}; known are {sorted(hints)}")
     nested = {
         name: from_dict(hints[name], value)
-        if isinstance(value, Mapping) and isinstance(hints[name], type) and issubclass(hints[name], Options)
+        if isinstance(value, Mapping)
+        and isinstance(hints[name], type)
+        and issubclass(hints[name], Options)
         else value
         for name, value in values.items()
     }

@@ -112,7 +112,9 @@ def state_dict_from_params(
     for entry in used:
         value = entry.to_reference(np.asarray(flat[entry.path]))
         if value.shape != entry.shape:
-            raise MismatchError(f"{entry.path}: expected {entry.shape} as {entry.name}, got {value.shape}")
+            raise MismatchError(
+                f"{entry.path}: expected {entry.shape} as {entry.name}, got {value.shape}"
+            )
         result[entry.name] = np.ascontiguousarray(value)
     dtype = result["embedding.weight"].dtype
     for entry in _unused_layout(config):
@@ -136,7 +138,9 @@ def config_from_state_dict(state_dict: StateDict, target: str = "target") -> Mod
         heads = shapes["cry_pool.MH_M.fc_in.weight"][0] // node_dim
         node = "graphs.0.Node." if "graphs.0.Node.MH_A.fc_in.weight" in shapes else "graphs.0."
         composition_hidden = shapes["roost.cry_pool.0.gate_nn.fcs.0.weight"][0]
-        widths = [shapes[f"output_nn.fcs.{i}.weight"][0] for i in range(_count(shapes, "output_nn.fcs."))]
+        widths = [
+            shapes[f"output_nn.fcs.{i}.weight"][0] for i in range(_count(shapes, "output_nn.fcs."))
+        ]
         return ModelConfig(
             targets=(target,),
             node_dim=node_dim,
@@ -190,7 +194,9 @@ def _check_names_and_shapes(arrays: StateDict, *layouts: list[_Entry]) -> None:
     ]
     if missing or unexpected or misshapen:
         parts = {"missing": missing, "unexpected": unexpected, "misshapen": misshapen}
-        listing = "; ".join(f"{what} ({len(names)}): {names}" for what, names in parts.items() if names)
+        listing = "; ".join(
+            f"{what} ({len(names)}): {names}" for what, names in parts.items() if names
+        )
         raise MismatchError(f"the weights do not fit the network: {listing}")
 
 
@@ -210,7 +216,9 @@ def _layout(config: ModelConfig) -> list[_Entry]:
         entries += _edge_entries(i, config)
     entries += _composition_entries(config)
     score = D if config.pooling_vector_attention else 1
-    entries += _multi_head("cry_pool.MH_A", "encoder/pooling/attention", 2 * D, D, score, config.heads)
+    entries += _multi_head(
+        "cry_pool.MH_A", "encoder/pooling/attention", 2 * D, D, score, config.heads
+    )
     entries += _multi_head("cry_pool.MH_M", "encoder/pooling/message", D, D, D, config.heads)
     return entries + _head_entries(config, f"heads/{target}")
 
@@ -243,9 +251,9 @@ def _message_networks(name: str, path: str, config: ModelConfig, features: int) 
     fan_in = 2 * config.node_dim + config.edge_dim
     hidden, heads = int(fan_in / 1.5), config.heads
     score = features if config.vector_attention else 1
-    return _multi_head(f"{name}MH_A", f"{path}/attention", fan_in, hidden, score, heads) + _multi_head(
-        f"{name}MH_M", f"{path}/message", fan_in, hidden, features, heads
-    )
+    return _multi_head(
+        f"{name}MH_A", f"{path}/attention", fan_in, hidden, score, heads
+    ) + _multi_head(f"{name}MH_M", f"{path}/message", fan_in, hidden, features, heads)
 
 
 def _composition_entries(config: ModelConfig) -> list[_Entry]:
@@ -277,12 +285,17 @@ def _hyper(name: str, path: str, width: int, first: bool) -> list[_Entry]:
     entries = [] if first else [_scalar(f"{name}damping", f"{path}/damping")]
     for i in range(LAYERS):
         inner = "" if i == LAYERS - 1 else "hyper_linear."
-        producer, ours = f"{name}Hyper.layers.{i}.{inner}hypo_params.net.", f"{path}/hyper/layer_{i}"
+        producer, ours = (
+            f"{name}Hyper.layers.{i}.{inner}hypo_params.net.",
+            f"{path}/hyper/layer_{i}",
+        )
         for j in range(PRODUCER_LAYERS + 1):
             last = j == PRODUCER_LAYERS
             source = f"{producer}{j}" if last else f"{producer}{j}.net.0"
             size, suffix = (width * width + width, "out") if last else (width, str(j))
-            entries += _pair(source, f"{ours}/kernel_{suffix}", f"{ours}/bias_{suffix}", width, size)
+            entries += _pair(
+                source, f"{ours}/kernel_{suffix}", f"{ours}/bias_{suffix}", width, size
+            )
     return entries
 
 

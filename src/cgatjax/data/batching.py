@@ -111,7 +111,9 @@ def assemble(arrays: GraphArrays, budget: BatchBudget) -> CrystalBatch:
         graphs=used.graphs + 1, nodes=used.nodes + 1, composition_nodes=used.composition_nodes + 1
     )
     if any(n > b for n, b in zip(needed, budget, strict=True)):
-        raise InputError(f"expected a batch of at most {budget}, got {used} (and one padding graph)")
+        raise InputError(
+            f"expected a batch of at most {budget}, got {used} (and one padding graph)"
+        )
     graph_of_edge_start = np.repeat(np.cumsum(arrays.n_node) - arrays.n_node, arrays.n_edge)
     real = jax.dtypes.canonicalize_dtype(float)
     crystal = jraph.GraphsTuple(
@@ -134,8 +136,13 @@ def assemble(arrays: GraphArrays, budget: BatchBudget) -> CrystalBatch:
         n_node=_padded_counts(arrays.n_node, budget.graphs, budget.nodes),
         n_edge=_padded_counts(arrays.n_edge, budget.graphs, budget.edges),
     )
-    masks = {name: _padded(np.isfinite(v), budget.graphs, 0, bool) for name, v in arrays.targets.items()}
-    values = {name: _padded(np.nan_to_num(v), budget.graphs, 0, real) for name, v in arrays.targets.items()}
+    masks = {
+        name: _padded(np.isfinite(v), budget.graphs, 0, bool) for name, v in arrays.targets.items()
+    }
+    values = {
+        name: _padded(np.nan_to_num(v), budget.graphs, 0, real)
+        for name, v in arrays.targets.items()
+    }
     return CrystalBatch(
         crystal=crystal,
         composition=composition.padded(used, budget, real),

@@ -68,3 +68,33 @@ class GraphArrays:
             targets=known,
             **flat,
         )
+
+
+def ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """start, start + 1, …, start + length - 1 for each pair, one after another.
+
+    >>> ranges(np.array([5, 0]), np.array([2, 3])).tolist()
+    [5, 6, 0, 1, 2]
+    """
+    ends = np.cumsum(lengths)
+    return np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - ends + lengths, lengths)
+
+
+def concatenate(pieces: Sequence[GraphArrays]) -> GraphArrays:
+    """Several sets of graphs, one after another; all must have the same targets."""
+    names = ("n_node", "n_edge", *NODE_COLUMNS, *EDGE_COLUMNS)
+    targets = {t: np.concatenate([p.targets[t] for p in pieces]) for t in pieces[0].targets}
+    merged = {name: np.concatenate([getattr(p, name) for p in pieces]) for name in names}
+    return GraphArrays(**merged, targets=targets)
+
+
+def reorder(arrays: GraphArrays, place: np.ndarray) -> GraphArrays:
+    """The graphs in another order: position i of the result is graph place[i]."""
+    flat = {}
+    for lengths, names in ((arrays.n_node, NODE_COLUMNS), (arrays.n_edge, EDGE_COLUMNS)):
+        where = ranges((np.cumsum(lengths) - lengths)[place], lengths[place])
+        flat |= {name: getattr(arrays, name)[where] for name in names}
+    targets = {name: values[place] for name, values in arrays.targets.items()}
+    return GraphArrays(
+        n_node=arrays.n_node[place], n_edge=arrays.n_edge[place], targets=targets, **flat
+    )

@@ -45,7 +45,9 @@ class Split:
             parts = json.loads(Path(path).read_text())
             return cls(**{name: tuple(str(i) for i in parts[name]) for name in PARTS})
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{path}: expected a JSON split with the keys {PARTS}: {error}") from error
+            raise InputError(
+                f"{path}: expected a JSON split with the keys {PARTS}: {error}"
+            ) from error
 
 
 def make_split(
@@ -86,7 +88,9 @@ def ordered(ids: Sequence[str], groups: Sequence[str] | None = None, *, seed: in
     if groups is None:
         return sorted(range(len(ids)), key=lambda i: (hashes[i], ids[i]))
     group_hash = {g: _hash(seed, g) for g in set(groups)}
-    return sorted(range(len(ids)), key=lambda i: (group_hash[groups[i]], groups[i], hashes[i], ids[i]))
+    return sorted(
+        range(len(ids)), key=lambda i: (group_hash[groups[i]], groups[i], hashes[i], ids[i])
+    )
 
 
 def nested_subset(ids: Sequence[str], size: int, *, seed: int = 0) -> tuple[str, ...]:

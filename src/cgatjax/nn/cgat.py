@@ -114,7 +114,11 @@ class Encoder(nn.Module):
         composition = self._composition(batch, vectors, n_graph)
         self.sow("intermediates", "composition_vector", composition)
         pooling = AtomPooling(
-            config.heads, config.pooling_vector_attention, config.pooling == "concat", low, name="pooling"
+            config.heads,
+            config.pooling_vector_attention,
+            config.pooling == "concat",
+            low,
+            name="pooling",
         )
         graph = graph_index(batch.crystal.n_node, h.shape[0])
         return pooling(h, composition, graph, nodes["weight"])

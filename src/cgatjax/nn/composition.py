@@ -40,7 +40,9 @@ class _WeightedAttention(nn.Module):
     hidden: int
 
     @nn.compact
-    def __call__(self, parts: tuple[Part, ...], values: Array, fraction: Array, index: Array, size: int) -> Array:
+    def __call__(
+        self, parts: tuple[Part, ...], values: Array, fraction: Array, index: Array, size: int
+    ) -> Array:
         power = self.param("power", nn.initializers.normal(1.0), ())
         scores = _TwoLayer(self.hidden, 1, name="gate")(*parts)
         return softmax_sum(
@@ -76,7 +78,13 @@ class CompositionNetwork(nn.Module):
 
     @nn.compact
     def __call__(
-        self, vectors: Array, fraction: Array, receivers: Array, senders: Array, graph: Array, size: int
+        self,
+        vectors: Array,
+        fraction: Array,
+        receivers: Array,
+        senders: Array,
+        graph: Array,
+        size: int,
     ) -> Array:
         """Args: element vectors (C, 200), fractions (C,), edges (P,), graph of each node (C,), graphs."""
         h = Dense(self.width - 1, name="embedding")(vectors)

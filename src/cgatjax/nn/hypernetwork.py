@@ -89,5 +89,3 @@ class DampedHypernetwork(nn.Module):
             damping = self.param("damping", nn.initializers.uniform(1.0), ())
             z = damping * start + (1 - damping) * x
         return Hypernetwork(self.width, self.low_precision, name="hyper")(x, z)
-
-

@@ -1,0 +1,307 @@
+"""From structures to a store: read, filter, featurise in parallel, write shards in order."""
+
+import csv
+import hashlib
+import json
+import multiprocessing
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from cgatjax.config import GraphConfig
+from cgatjax.data.elements import reduced_formula
+from cgatjax.data.graphs import CrystalGraph, featurize
+from cgatjax.data.pipeline import map_in_order
+from cgatjax.data.properties import unit_of
+from cgatjax.data.readers import read_crystals
+from cgatjax.data.reduction import reduce_graph
+from cgatjax.data.store import FORMAT, GRAPH_FIELDS, MANIFEST, SKIPPED, Store, open_store
+from cgatjax.data.structures import Crystal, Rejected
+from cgatjax.errors import ConfigError, InputError, RunExistsError, StructureError, TargetError
+from cgatjax.progress import progress
+
+CHUNK = 256
+"""Crystals sent to a worker at a time."""
+SHARD = 16384
+"""Crystals in a shard."""
+
+
+class Filter(NamedTuple):
+    """Which crystals to leave out on purpose; they are listed, and are not errors.
+
+    Attributes:
+      max_atoms: most sites in the cell, None for any number.
+      min_elements: fewest distinct elements; 2 leaves out the single-element crystals.
+    """
+
+    max_atoms: int | None = None
+    min_elements: int = 1
+
+    def reason(self, crystal: Crystal) -> str | None:
+        """Why a crystal is left out, or None."""
+        if self.max_atoms is not None and crystal.n_sites > self.max_atoms:
+            return f"{crystal.n_sites} sites, more than max_atoms={self.max_atoms}"
+        distinct = len(np.unique(crystal.atomic_numbers))
+        if distinct < self.min_elements:
+            return f"{distinct} distinct elements, fewer than min_elements={self.min_elements}"
+        return None
+
+
+@dataclass(eq=False)
+class _Tally:
+    """What happened to every crystal that was read."""
+
+    on_error: str
+    skipped: list[tuple[str, Rejected]] = field(default_factory=list)
+    seen: set[str] = field(default_factory=set)
+
+    def reject(self, rejected: Rejected) -> None:
+        if self.on_error == "raise":
+            raise rejected.error()
+        self.skipped.append(("error", rejected))
+
+    def leave_out(self, crystal: Crystal, reason: str) -> None:
+        rejected = Rejected(id=crystal.id, source=crystal.source, reason=reason)
+        self.skipped.append(("filter", rejected))
+
+    def count(self, kind: str) -> int:
+        return sum(k == kind for k, _ in self.skipped)
+
+
+def build_store(
+    inputs: Any,
+    out: str | Path,
+    config: GraphConfig = GraphConfig(),  # noqa: B008 - frozen
+    *,
+    targets: Sequence[str] | None = None,
+    units: Mapping[str, str] | None = None,
+    keep: Filter = Filter(),  # noqa: B008 - immutable
+    reduce: bool = True,
+    workers: int = 1,
+    executor: Executor | None = None,
+    on_error: Literal["raise", "skip"] = "raise",
+    show_progress: bool = False,
+) -> Store:
+    """Featurises structures into a new store.
+
+    Args:
+      inputs: whatever `read_crystals` takes: files, folders, globs, structures.
+      out: folder to create.
+      config: graph options, stored with the data.
+      targets: properties to keep; None keeps every numeric one.
+      units: units of targets that are not known by name.
+      keep: crystals to leave out on purpose.
+      reduce: merge sites and edges that no network can tell apart (exact, and smaller).
+      workers: processes; the result does not depend on their number.
+      executor: runs the featurising instead of local processes (Dask, MPI, Parsl).
+      on_error: "raise" at the first bad crystal, or "skip" it; skipped ones stand in
+        `skipped.csv` with the reason.
+      show_progress: a progress bar on standard error.
+
+    Raises:
+      RunExistsError: `out` exists.
+      StructureError: a crystal cannot be used, with on_error="raise".
+      TargetError: no crystal has a named target.
+      InputError: nothing to read, or nothing left.
+    """
+    if on_error not in ("raise", "skip"):
+        raise ConfigError(f"on_error: expected 'raise' or 'skip', got {on_error!r}")
+    out = Path(out)
+    if out.exists():
+        raise RunExistsError(f"{out} exists; choose another folder or remove it")
+    tally = _Tally(on_error)
+    crystals = _accepted(read_crystals(inputs, targets=targets), keep, tally)
+    jobs = iter(lambda: list(islice(crystals, CHUNK)), [])
+    writer = _ShardWriter(out)
+    run = _map_in_order(jobs, _Featurizer(config, reduce), workers, executor)
+    with progress("featurize", shown=show_progress) as advance:
+        for batch, rejected in run:
+            for item in rejected:
+                tally.reject(item)
+            writer.add(batch)
+            advance(batch.num_rows + len(rejected), f"{len(tally.skipped)} left out")
+    shards = writer.close()
+    if writer.n_rows == 0:
+        reasons = [r.reason for _, r in tally.skipped[:3]]
+        raise InputError(
+            f"no usable crystal among {len(tally.skipped)} read; for instance: {reasons}"
+        )
+    _check_targets(targets, writer.known, inputs)
+    names = sorted(writer.known) if targets is None else list(targets)
+    manifest = {
+        "format": FORMAT,
+        "graph": config.to_dict(),
+        "reduced": reduce,
+        "n": writer.n_rows,
+        "n_error": tally.count("error"),
+        "n_filtered": tally.count("filter"),
+        "sites": writer.sites,
+        "targets": {n: (units or {}).get(n, unit_of(n)) for n in names},
+        "shards": shards,
+        "digest": _digest(config, reduce, shards),
+    }
+    _write_skipped(out / SKIPPED, tally.skipped)
+    _write_atomically(out / MANIFEST, json.dumps(manifest, indent=1).encode())
+    return open_store(out)
+
+
+def _accepted(
+    found: Iterable[Crystal | Rejected], keep: Filter, tally: _Tally
+) -> Iterator[Crystal]:
+    """The crystals to featurise; everything else goes into the tally."""
+    for item in found:
+        if isinstance(item, Rejected):
+            tally.reject(item)
+        elif item.id in tally.seen:
+            reason = "its id was read before; ids must be unique in a store"
+            tally.reject(Rejected(id=item.id, source=item.source, reason=reason))
+        elif (reason := keep.reason(item)) is not None:
+            tally.leave_out(item, reason)
+        else:
+            tally.seen.add(item.id)
+            yield item
+
+
+class _Featurizer(NamedTuple):
+    """The work of a worker: crystals -> (rows of a shard, the ones that failed)."""
+
+    config: GraphConfig
+    reduce: bool
+
+    def __call__(self, crystals: list[Crystal]) -> tuple[pa.RecordBatch, list[Rejected]]:
+        done: list[tuple[Crystal, CrystalGraph]] = []
+        rejected = []
+        for crystal in crystals:
+            try:
+                graph = featurize(crystal, self.config)
+            except StructureError as error:
+                reason = str(error)
+                rejected.append(Rejected(id=crystal.id, source=crystal.source, reason=reason))
+            else:
+                done.append((crystal, reduce_graph(graph) if self.reduce else graph))
+        return _rows(done), rejected
+
+
+def _rows(done: Sequence[tuple[Crystal, CrystalGraph]]) -> pa.RecordBatch:
+    """Arrow rows of featurised crystals."""
+    columns: dict[str, pa.Array] = {
+        "id": pa.array([c.id for c, _ in done], pa.string()),
+        "formula": pa.array([reduced_formula(c.atomic_numbers) for c, _ in done], pa.string()),
+    }
+    for name, kind in list(GRAPH_FIELDS.items())[2:]:
+        parts = [getattr(g, name) for _, g in done]
+        offsets = np.cumsum([0] + [len(p) for p in parts])
+        dtype = kind.value_type.to_pandas_dtype()
+        flat = np.concatenate(parts).astype(dtype) if parts else np.empty(0, dtype)
+        columns[name] = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(flat))
+    for name in sorted({name for c, _ in done for name in c.targets}):
+        if name in GRAPH_FIELDS:
+            raise TargetError(
+                f"a target cannot be named {name!r}: a column of the store has that name"
+            )
+        values = [c.targets.get(name, np.nan) for c, _ in done]
+        columns[name] = pa.array(np.array(values, np.float64), from_pandas=True)
+    return pa.RecordBatch.from_pydict(columns)
+
+
+class _ShardWriter:
+    """Collects rows and writes them as shards of SHARD crystals, each atomically."""
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+        self.pending: list[pa.Table] = []
+        self.n_pending = self.n_rows = 0
+        self.known: set[str] = set()
+        self.sites = {"sites": 0, "nodes": 0, "edges": 0}
+        self.shards: list[dict[str, Any]] = []
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        self.pending.append(pa.Table.from_batches([batch]))
+        self.n_pending += batch.num_rows
+        self.n_rows += batch.num_rows
+        for name in batch.schema.names:
+            if name not in GRAPH_FIELDS and batch.column(name).null_count < batch.num_rows:
+                self.known.add(name)
+        for key, name in (
+            ("sites", "site_class"),
+            ("nodes", "atomic_numbers"),
+            ("edges", "edge_center"),
+        ):
+            self.sites[key] += len(batch.column(name).values)
+        while self.n_pending >= SHARD:
+            self._flush(SHARD)
+
+    def close(self) -> list[dict[str, Any]]:
+        if self.n_pending:
+            self._flush(self.n_pending)
+        return self.shards
+
+    def _flush(self, n: int) -> None:
+        table = pa.concat_tables(self.pending, promote_options="default")
+        self.pending, self.n_pending = [table.slice(n)], len(table) - n
+        rows = table.slice(0, n).combine_chunks().to_batches()[0]
+        rows = rows.take(pa.array(np.arange(n)))
+        file = f"shards/{len(self.shards):05d}.arrow"
+        buffer = pa.BufferOutputStream()
+        with pa.ipc.new_file(buffer, rows.schema) as stream:
+            stream.write_batch(rows)
+        data = buffer.getvalue().to_pybytes()
+        (self.out / "shards").mkdir(parents=True, exist_ok=True)
+        _write_atomically(self.out / file, data)
+        digest = hashlib.sha256(data).hexdigest()
+        self.shards.append({"file": file, "n": n, "bytes": len(data), "sha256": digest})
+
+
+def _map_in_order(
+    jobs: Iterator[list[Crystal]],
+    work: Callable[[list[Crystal]], tuple[pa.RecordBatch, list[Rejected]]],
+    workers: int,
+    executor: Executor | None,
+) -> Iterator[tuple[pa.RecordBatch, list[Rejected]]]:
+    """Results in the order of the jobs, a bounded number of them under way."""
+    if executor is None and workers <= 1:
+        yield from map(work, jobs)
+    elif executor is not None:
+        yield from map_in_order(executor, work, jobs, 4 * max(workers, 2))
+    else:
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(workers, mp_context=context) as pool:
+            yield from map_in_order(pool, work, jobs, 2 * workers)
+
+
+def _check_targets(targets: Sequence[str] | None, known: set[str], inputs: Any) -> None:
+    missing = [t for t in targets or () if t not in known]
+    if missing:
+        sample = islice(read_crystals(inputs), 1000)
+        there = sorted(
+            {name for item in sample if isinstance(item, Crystal) for name in item.targets}
+        )
+        raise TargetError(f"no crystal has a value for target(s) {missing}; the input has {there}")
+
+
+def _digest(config: GraphConfig, reduce: bool, shards: Sequence[Mapping[str, Any]]) -> str:
+    text = json.dumps([config.digest(), reduce, [s["sha256"] for s in shards]])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _write_skipped(path: Path, skipped: Sequence[tuple[str, Rejected]]) -> None:
+    with open(path, "w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["kind", "id", "source", "reason"])
+        rows.writerows([kind, r.id, r.source, r.reason] for kind, r in skipped)
+
+
+def _write_atomically(path: Path, data: bytes) -> None:
+    part = path.with_suffix(path.suffix + ".part")
+    with open(part, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)

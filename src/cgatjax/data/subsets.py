@@ -1,0 +1,258 @@
+"""Data sets: some rows of a store, or of several stores trained on together."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from cgatjax.config import GraphConfig
+from cgatjax.data.graph_arrays import GraphArrays, concatenate, reorder
+from cgatjax.data.graphs import CrystalGraph
+from cgatjax.errors import MismatchError
+
+
+class GraphStore(Protocol):
+    """What a data set needs of the store behind it, row by row."""
+
+    @property
+    def ids(self) -> list[str]:
+        """Ids of all rows."""
+
+    @property
+    def formulas(self) -> list[str]:
+        """Reduced formulas of all rows."""
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """(rows, 4): nodes, edges, composition nodes, composition edges."""
+
+    @property
+    def graph_config(self) -> GraphConfig:
+        """The options that the graphs were made with."""
+
+    @property
+    def digest(self) -> str:
+        """Hash of the contents."""
+
+    def target(self, name: str) -> np.ndarray:
+        """(rows,) float64 values, NaN where unknown."""
+
+    def unit(self, name: str) -> str:
+        """Unit of a target."""
+
+    def take(self, rows: np.ndarray, targets: Sequence[str] = ()) -> GraphArrays:
+        """Graphs and targets of the given rows."""
+
+
+class Crystals(Protocol):
+    """What training and inference need of a data set."""
+
+    def __len__(self) -> int: ...
+
+    @property
+    def ids(self) -> list[str]:
+        """Ids of the crystals."""
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """(crystals, 4): nodes, edges, composition nodes, composition edges."""
+
+    @property
+    def graph_config(self) -> GraphConfig:
+        """The options that the graphs were made with."""
+
+    @property
+    def digest(self) -> str:
+        """Hash of the contents that the rows come from."""
+
+    def target(self, name: str) -> np.ndarray:
+        """(crystals,) float64 values, NaN where unknown."""
+
+    def unit(self, name: str) -> str:
+        """Unit of a target."""
+
+    def take(self, positions: np.ndarray, targets: Sequence[str] = ()) -> GraphArrays:
+        """Graphs and targets at the given positions."""
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Some rows of a store, in a fixed order.
+
+    Attributes:
+      store: where they are.
+      rows: (crystals,) int64 row numbers.
+      only: the targets that these rows may teach; None for all. In joint training two stores
+        have a column of the same name, and each teaches one head.
+    """
+
+    store: GraphStore
+    rows: np.ndarray
+    only: tuple[str, ...] | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def ids(self) -> list[str]:
+        """Ids of the crystals."""
+        return [self.store.ids[r] for r in self.rows]
+
+    @property
+    def formulas(self) -> list[str]:
+        """Reduced formulas of the crystals."""
+        return [self.store.formulas[r] for r in self.rows]
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """(crystals, 4) int64: nodes, edges, composition nodes, composition edges."""
+        return self.store.sizes[self.rows]
+
+    @property
+    def graph_config(self) -> GraphConfig:
+        """The options that the graphs were made with."""
+        return self.store.graph_config
+
+    @property
+    def digest(self) -> str:
+        """Hash of the store."""
+        return self.store.digest
+
+    def target(self, name: str) -> np.ndarray:
+        """(crystals,) float64, NaN where unknown."""
+        if self.only is not None and name not in self.only:
+            return np.full(len(self), np.nan)
+        return self.store.target(name)[self.rows]
+
+    def unit(self, name: str) -> str:
+        """Unit of a target, "" if unknown."""
+        return self.store.unit(name)
+
+    def take(self, positions: np.ndarray, targets: Sequence[str] = ()) -> GraphArrays:
+        """Graphs at positions within this data set."""
+        known = [t for t in targets if self.only is None or t in self.only]
+        arrays = self.store.take(self.rows[positions], known)
+        if len(known) == len(targets):
+            return arrays
+        unknown = np.full(len(positions), np.nan)
+        values = {t: arrays.targets.get(t, unknown) for t in targets}
+        return dataclasses.replace(arrays, targets=values)
+
+    def select(self, keep: np.ndarray) -> "Dataset":
+        """The crystals at the given positions, or where a mask of this length holds."""
+        return dataclasses.replace(self, rows=self.rows[keep])
+
+    def teaching(self, *targets: str) -> "Dataset":
+        """The same rows, teaching only these targets."""
+        return dataclasses.replace(self, only=targets)
+
+    def knowing(self, *targets: str) -> "Dataset":
+        """The crystals for which at least one of these targets is known."""
+        return self.select(np.any([np.isfinite(self.target(t)) for t in targets], axis=0))
+
+
+class Mixture:
+    """Data sets of several stores as one, for joint training.
+
+    Raises:
+      MismatchError: the stores were made with different graph options.
+    """
+
+    def __init__(self, *parts: Dataset) -> None:
+        configs = {p.graph_config for p in parts}
+        if len(configs) != 1:
+            raise MismatchError(
+                f"expected stores with equal graph options, got {sorted(map(str, configs))}"
+            )
+        self.parts = parts
+        self._starts = np.cumsum([0] + [len(p) for p in parts])
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    @property
+    def ids(self) -> list[str]:
+        """Ids of the crystals, part after part."""
+        return [i for part in self.parts for i in part.ids]
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """(crystals, 4) int64, as of `Dataset`."""
+        return np.concatenate([part.sizes for part in self.parts])
+
+    @property
+    def graph_config(self) -> GraphConfig:
+        """The options that the graphs were made with."""
+        return self.parts[0].graph_config
+
+    @property
+    def digest(self) -> str:
+        """Hashes of the stores."""
+        return "+".join(part.digest for part in self.parts)
+
+    def target(self, name: str) -> np.ndarray:
+        """(crystals,) float64, NaN where a part does not teach the target."""
+        return np.concatenate([part.target(name) for part in self.parts])
+
+    def unit(self, name: str) -> str:
+        """Unit of a target, from the first part that teaches it."""
+        teachers = [p for p in self.parts if p.only is None or name in p.only]
+        return (teachers or list(self.parts))[0].unit(name)
+
+    def take(self, positions: np.ndarray, targets: Sequence[str] = ()) -> GraphArrays:
+        """Graphs at positions, in their order."""
+        owner = np.searchsorted(self._starts, positions, side="right") - 1
+        pieces = [
+            self.parts[p].take(positions[owner == p] - self._starts[p], targets)
+            for p in np.unique(owner)
+        ]
+        if len(pieces) == 1:
+            return pieces[0]
+        place = np.argsort(np.argsort(owner, kind="stable"), kind="stable")
+        return reorder(concatenate(pieces), place)
+
+
+class GraphList:
+    """Graphs in memory as a data set without targets: what prediction runs on."""
+
+    def __init__(self, graphs: Sequence[CrystalGraph], graph_config: GraphConfig) -> None:
+        self.graphs = list(graphs)
+        self.graph_config = graph_config
+
+    def __len__(self) -> int:
+        return len(self.graphs)
+
+    @property
+    def ids(self) -> list[str]:
+        """Ids of the graphs."""
+        return [graph.id for graph in self.graphs]
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """(crystals, 4) int64, as of `Dataset`."""
+        distinct = [len(set(g.atomic_numbers.tolist())) for g in self.graphs]
+        rows = [
+            (g.n_nodes, g.n_edges, d, d * (d - 1))
+            for g, d in zip(self.graphs, distinct, strict=True)
+        ]
+        return np.array(rows, np.int64).reshape(-1, 4)
+
+    @property
+    def digest(self) -> str:
+        """Graphs in memory have none."""
+        return ""
+
+    def target(self, name: str) -> np.ndarray:
+        """(crystals,) all NaN."""
+        return np.full(len(self), np.nan)
+
+    def unit(self, name: str) -> str:
+        """Always unknown."""
+        return ""
+
+    def take(self, positions: np.ndarray, targets: Sequence[str] = ()) -> GraphArrays:
+        """Graphs at positions, laid end to end."""
+        chosen = [self.graphs[p] for p in positions]
+        return GraphArrays.from_graphs(chosen, {t: [np.nan] * len(chosen) for t in targets})

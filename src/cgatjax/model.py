@@ -1,0 +1,129 @@
+"""A model: network, weights, and everything needed to use them rightly."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import numpy as np
+
+from cgatjax.config import GraphConfig, ModelConfig
+from cgatjax.data.batching import CrystalBatch, assemble, snug_budget
+from cgatjax.data.elements import ElementTable
+from cgatjax.data.normalizer import Normalizer
+from cgatjax.data.store import Store
+from cgatjax.data.subsets import Crystals
+from cgatjax.errors import MismatchError, TargetError
+from cgatjax.nn.cgat import CGAT
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Model:
+    """What training makes and prediction takes.
+
+    Attributes:
+      config: the network's sizes and variants.
+      params: {"encoder": …, "heads": {target: …}}.
+      graph_config: the options that its graphs must be made with.
+      element_table: vectors of the elements.
+      normalizers: target -> mean and std, fitted on the training set; empty before training.
+      units: target -> unit, "" where unknown.
+      learns_std: targets whose log_std was trained (by a robust loss).
+    """
+
+    config: ModelConfig
+    params: Any
+    graph_config: GraphConfig
+    element_table: ElementTable = field(default_factory=ElementTable.matscholar)
+    normalizers: Mapping[str, Normalizer] = field(default_factory=dict)
+    units: Mapping[str, str] = field(default_factory=dict)
+    learns_std: tuple[str, ...] = ()
+
+    @property
+    def net(self) -> CGAT:
+        """The flax module."""
+        return CGAT(self.config, self.element_table)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Names of the properties that it predicts."""
+        return self.config.targets
+
+    @property
+    def n_params(self) -> int:
+        """Number of weights."""
+        return sum(int(np.size(leaf)) for leaf in jax.tree.leaves(self.params))
+
+    def replace(self, **changes: Any) -> "Model":
+        """A copy with some attributes changed."""
+        return dataclasses.replace(self, **changes)
+
+    def forward(self, params: Any, batch: CrystalBatch) -> dict[str, jax.Array]:
+        """{target: (graphs, 2)} normalised outputs, also for a single target."""
+        output = self.net.apply({"params": params}, batch)
+        return output if isinstance(output, dict) else {self.targets[0]: output}
+
+    def read(self, params: Any, embedding: jax.Array) -> dict[str, jax.Array]:
+        """{target: (graphs, 2)} from crystal embeddings; only the heads' parameters are used."""
+        output = self.net.apply({"params": params}, embedding, method="read")
+        return output if isinstance(output, dict) else {self.targets[0]: output}
+
+    def check_graphs(self, graph_config: GraphConfig, where: str) -> None:
+        """Raises MismatchError unless graphs were made with this model's options."""
+        ours, theirs = self.graph_config.to_dict(), graph_config.to_dict()
+        different = {k: (ours[k], theirs[k]) for k in ours if ours[k] != theirs[k]}
+        if different:
+            listing = ", ".join(f"{k}: model {a!r}, data {b!r}" for k, (a, b) in different.items())
+            raise MismatchError(
+                f"{where}: graphs made with other options than the model's ({listing}); "
+                "featurize again with the model's options, or train a new model"
+            )
+
+
+def init_model(
+    config: ModelConfig,
+    data: Store | Crystals,
+    *,
+    target: str | Sequence[str],
+    seed: int = 0,
+    element_table: ElementTable | None = None,
+) -> Model:
+    """A model with fresh weights, fitted to the graph options and targets of a data set.
+
+    Args:
+      config: sizes and variants; targets, shell table and element width are set from the data.
+      data: a store or a data set.
+      target: one name, or several for several heads.
+      seed: of the initialisation.
+      element_table: vectors of the elements; matscholar by default.
+
+    Raises:
+      TargetError: the data have no such target.
+    """
+    names = (target,) if isinstance(target, str) else tuple(target)
+    crystals: Crystals = data.all() if isinstance(data, Store) else data
+    units = {name: crystals.unit(name) for name in names}
+    if len(crystals) == 0:
+        raise TargetError("expected at least one crystal to fit the model's sizes to, got none")
+    table = element_table or ElementTable.matscholar()
+    config = config.replace(
+        targets=names,
+        max_shells=crystals.graph_config.max_neighbors,
+        element_dim=table.vectors.shape[1],
+    )
+    model = Model(
+        config=config,
+        params=None,
+        graph_config=crystals.graph_config,
+        element_table=table,
+        units=units,
+    )
+    return model.replace(params=fresh_params(model, crystals, seed))
+
+
+def fresh_params(model: Model, data: Crystals, seed: int) -> Any:
+    """Newly initialised parameters of a model's network."""
+    arrays = data.take(np.zeros(1, np.int64))
+    batch = assemble(arrays, snug_budget(arrays))
+    return jax.jit(model.net.init)(jax.random.key(seed), batch)["params"]

@@ -1,0 +1,102 @@
+"""Optimisers over a full parameter tree of which only some leaves are trained.
+
+Labels decide: every leaf carries "frozen" or the name of a learning-rate group. Clipping, moments,
+weight decay and rates live inside the trainable branch of `optax.multi_transform`, so frozen
+leaves get no update and no memory.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import traverse_util
+
+from cgatjax.config import TrainConfig
+
+FROZEN = "frozen"
+Params = Any
+Labels = Any
+Rates = Mapping[str, float]
+"""Learning-rate factor of each group, the schedule included; a run-time value, never compiled in."""
+
+
+def make_optimizer(config: TrainConfig, labels: Labels) -> optax.GradientTransformationExtraArgs:
+    """The configured optimiser for the leaves that are not labelled "frozen".
+
+    Its `update` takes a keyword `rates`: {group: factor}, for every group among the labels.
+
+    Args:
+      config: optimiser, peak learning rate, weight decay, clipping.
+      labels: tree like the parameters, "frozen" or a group name at each leaf.
+    """
+    branches = jax.tree.map(lambda label: FROZEN if label == FROZEN else "trained", labels)
+    rule = optax.chain(
+        optax.clip_by_global_norm(config.clip_norm) if config.clip_norm else optax.identity(),
+        _rule(config),
+        optax.scale(-config.learning_rate),
+    )
+    # One flat vector compiles and runs faster than hundreds of leaves; LAMB needs the layers.
+    flat = rule if config.optimizer == "lamb" else optax.flatten(rule)
+    trained = optax.chain(flat, _scale_by_rates(labels))
+    return optax.multi_transform({"trained": trained, FROZEN: optax.set_to_zero()}, branches)
+
+
+def _rule(config: TrainConfig) -> optax.GradientTransformation:
+    """The update direction; epsilons and the place of the weight decay are torch's."""
+    decay = optax.add_decayed_weights(config.weight_decay)
+    if config.optimizer == "adamw":
+        return optax.chain(optax.scale_by_adam(), decay)
+    if config.optimizer == "adam":
+        return optax.chain(decay, optax.scale_by_adam())
+    if config.optimizer == "sgd":
+        return optax.chain(decay, optax.trace(config.momentum))
+    return optax.chain(optax.scale_by_adam(eps=1e-6), decay, optax.scale_by_trust_ratio())
+
+
+def _scale_by_rates(labels: Labels) -> optax.GradientTransformationExtraArgs:
+    """Multiplies each leaf's update by the factor of its group."""
+
+    def is_masked(node: Any) -> bool:
+        return isinstance(node, optax.MaskedNode)
+
+    def update(
+        updates: Any, state: optax.EmptyState, params: Any = None, *, rates: Rates, **_: Any
+    ) -> tuple[Any, optax.EmptyState]:
+        def scaled(leaf: Any, label: str) -> Any:
+            return leaf if is_masked(leaf) else leaf * jnp.asarray(rates[label], leaf.dtype)
+
+        return jax.tree.map(scaled, updates, labels, is_leaf=is_masked), state
+
+    return optax.GradientTransformationExtraArgs(lambda params: optax.EmptyState(), update)
+
+
+def partition(params: Params, labels: Labels) -> tuple[Params, Params]:
+    """(trainable, frozen): two trees like the parameters with None in the other's places."""
+    trainable = jax.tree.map(lambda p, label: None if label == FROZEN else p, params, labels)
+    frozen = jax.tree.map(lambda p, label: p if label == FROZEN else None, params, labels)
+    return trainable, frozen
+
+
+def combine(trainable: Params, frozen: Params) -> Params:
+    """Undoes `partition`."""
+    return jax.tree.map(
+        lambda a, b: b if a is None else a, trainable, frozen, is_leaf=lambda x: x is None
+    )
+
+
+def project_damping(params: Params) -> Params:
+    """Clips every damping to [0, 1], after each optimiser step.
+
+    The reference clamps in place before each forward pass, gradients passing: a projection.
+    """
+    flat = traverse_util.flatten_dict(params)
+    return traverse_util.unflatten_dict(
+        {path: jnp.clip(v, 0, 1) if path[-1] == "damping" else v for path, v in flat.items()}
+    )
+
+
+def groups(labels: Labels) -> tuple[str, ...]:
+    """The learning-rate groups among labels."""
+    return tuple(sorted(set(jax.tree.leaves(labels)) - {FROZEN}))

@@ -1,0 +1,146 @@
+"""One optimiser step as a pure function of arrays, compiled once per batch shape."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import Array
+from jax.flatten_util import ravel_pytree
+
+from cgatjax.data.normalizer import Normalizer
+from cgatjax.losses import Loss
+from cgatjax.metrics import ErrorSums, error_sums
+from cgatjax.optim import Labels, Params, Rates, combine, partition, project_damping
+
+Batch = Any
+"""Anything with `targets` and `target_mask`: a `CrystalBatch`, or cached embeddings."""
+Forward = Callable[[Params, Batch], dict[str, Array]]
+"""Parameters and batch -> {target: (graphs, 2)}, normalised."""
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, kw_only=True)
+class TrainState:
+    """Everything that a step changes, arrays only.
+
+    Attributes:
+      step: () int32, optimiser steps done.
+      params: {"encoder": …, "heads": …}.
+      opt_state: optax state; frozen leaves have none.
+      skipped: () int32, steps left out because loss or gradient was not finite.
+    """
+
+    step: Array
+    params: Params
+    opt_state: optax.OptState
+    skipped: Array
+
+
+class StepMetrics(NamedTuple):
+    """Sums over one or more steps; dividing comes last.
+
+    Attributes:
+      loss: sum of the losses of known values.
+      count: number of known values.
+      errors: target -> sums of the errors, in the target's unit.
+    """
+
+    loss: Array
+    count: Array
+    errors: dict[str, ErrorSums]
+
+
+Step = Callable[[TrainState, Batch, Rates], tuple[TrainState, StepMetrics]]
+
+
+def init_state(params: Params, optimizer: optax.GradientTransformation) -> TrainState:
+    """The state before the first step."""
+    step, skipped = jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32)
+    return TrainState(step=step, params=params, opt_state=optimizer.init(params), skipped=skipped)
+
+
+def make_loss(
+    forward: Forward, loss: Loss, normalizers: Mapping[str, Normalizer]
+) -> Callable[[Params, Batch], StepMetrics]:
+    """The masked loss and errors of a batch as sums, for training and for validation.
+
+    Each known value counts once, whatever its target (masked sum over masked count).
+    """
+
+    def sums(params: Params, batch: Batch) -> StepMetrics:
+        outputs = forward(params, batch)
+        total, count, errors = jnp.zeros(()), jnp.zeros(()), {}
+        for name, output in outputs.items():
+            scale = normalizers[name]
+            target, mask = batch.targets[name], batch.target_mask[name]
+            losses = loss(output, (target - scale.mean) / scale.std)
+            total = total + jnp.where(mask, losses, 0).sum()
+            count = count + mask.sum()
+            prediction = output[:, 0] * scale.std + scale.mean
+            errors[name] = error_sums(jax.lax.stop_gradient(prediction), target, mask)
+        return StepMetrics(total, count, errors)
+
+    return sums
+
+
+def make_train_step(
+    sums: Callable[[Params, Batch], StepMetrics],
+    optimizer: optax.GradientTransformationExtraArgs,
+    labels: Labels,
+) -> Step:
+    """Builds the compiled step: state, stacked micro-batches, rates -> new state, metrics.
+
+    The batch's leaves have a leading axis of micro-batches. Gradients of summed losses are added
+    and divided by the total count, so any division of a batch gives the same step. The frozen
+    leaves are not differentiated. A non-finite loss or gradient leaves the state as it was and is
+    counted. The state's memory is reused: do not touch the argument afterwards.
+    """
+
+    def gradient(params: Params, batch: Batch) -> tuple[StepMetrics, Params]:
+        trainable, frozen = partition(params, labels)
+
+        def objective(trainable: Params) -> tuple[Array, StepMetrics]:
+            metrics = sums(combine(trainable, frozen), batch)
+            return metrics.loss, metrics
+
+        gradients, metrics = jax.grad(objective, has_aux=True)(trainable)
+        return metrics, gradients
+
+    def accumulated(params: Params, batches: Batch) -> tuple[StepMetrics, Params]:
+        first = jax.tree.map(lambda x: x[0], batches)
+        result = gradient(params, first)
+        if jax.tree.leaves(batches)[0].shape[0] == 1:
+            return result
+
+        def body(total: Any, batch: Batch) -> tuple[Any, None]:
+            return jax.tree.map(jnp.add, total, gradient(params, batch)), None
+
+        rest = jax.tree.map(lambda x: x[1:], batches)
+        return jax.lax.scan(body, result, rest)[0]
+
+    def step(state: TrainState, batches: Batch, rates: Rates) -> tuple[TrainState, StepMetrics]:
+        metrics, gradients = accumulated(state.params, batches)
+        scale = 1 / jnp.maximum(metrics.count, 1)
+        gradients = jax.tree.map(lambda g: g * scale.astype(g.dtype), gradients)
+        finite = jnp.isfinite(metrics.loss) & jnp.isfinite(ravel_pytree(gradients)[0]).all()
+        zeros = jax.tree.map(jnp.zeros_like, partition(state.params, labels)[1])
+        updates, opt_state = optimizer.update(
+            combine(gradients, zeros), state.opt_state, state.params, rates=rates
+        )
+        params = project_damping(optax.apply_updates(state.params, updates))
+
+        def kept(new: Array, old: Array) -> Array:
+            return jnp.where(finite, new, old)
+
+        new = TrainState(
+            step=state.step + finite,
+            params=jax.tree.map(kept, params, state.params),
+            opt_state=jax.tree.map(kept, opt_state, state.opt_state),
+            skipped=state.skipped + ~finite,
+        )
+        return new, jax.tree.map(lambda m: jnp.where(finite, m, jnp.zeros_like(m)), metrics)
+
+    return jax.jit(step, donate_argnums=0)
