@@ -1,6 +1,7 @@
 """All options of the library, as frozen dataclasses that are checked when they are made.
 
-A configuration file is TOML with one table per class: `[graph]`, `[model]`, `[train]`, `[transfer]`.
+A configuration file is TOML with one table per class: `[graph]`, `[model]`, `[train]`,
+`[transfer]`.
 """
 
 from dataclasses import dataclass

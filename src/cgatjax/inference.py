@@ -189,7 +189,8 @@ def _embed(config: ModelConfig, table: ElementTable) -> Callable[..., dict[str, 
     net = CGAT(config, table)
 
     def run(params: Any, batch: Any) -> dict[str, jax.Array]:
-        return {"embedding": net.apply({"params": params}, batch, method="embed")}
+        embedding: Any = net.apply({"params": params}, batch, method="embed")
+        return {"embedding": embedding}
 
     return jax.jit(run)
 

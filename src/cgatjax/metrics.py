@@ -9,14 +9,11 @@ from jax import Array
 
 
 class ErrorSums(NamedTuple):
-    """Sums over known values: of |error|, of error^2, and their number."""
+    """Sums over known values of |error| and error^2, and the number of values."""
 
     absolute: Array | float
     squared: Array | float
-    count: Array | float
-
-    def __add__(self, other: "ErrorSums") -> "ErrorSums":  # type: ignore[override]
-        return ErrorSums(*(a + b for a, b in zip(self, other, strict=True)))
+    n: Array | float
 
 
 def error_sums(prediction: Array, target: Array, mask: Array) -> ErrorSums:
@@ -27,7 +24,7 @@ def error_sums(prediction: Array, target: Array, mask: Array) -> ErrorSums:
 
 def summarize(sums: ErrorSums) -> dict[str, float]:
     """{"mae", "rmse", "n"} from sums; NaN errors when nothing was counted."""
-    n = float(sums.count)
+    n = float(sums.n)
     if n == 0:
         return {"mae": float("nan"), "rmse": float("nan"), "n": 0}
     return {"mae": float(sums.absolute) / n, "rmse": (float(sums.squared) / n) ** 0.5, "n": int(n)}

@@ -61,12 +61,12 @@ class Model:
 
     def forward(self, params: Any, batch: CrystalBatch) -> dict[str, jax.Array]:
         """{target: (graphs, 2)} normalised outputs, also for a single target."""
-        output = self.net.apply({"params": params}, batch)
+        output: Any = self.net.apply({"params": params}, batch)
         return output if isinstance(output, dict) else {self.targets[0]: output}
 
     def read(self, params: Any, embedding: jax.Array) -> dict[str, jax.Array]:
         """{target: (graphs, 2)} from crystal embeddings; only the heads' parameters are used."""
-        output = self.net.apply({"params": params}, embedding, method="read")
+        output: Any = self.net.apply({"params": params}, embedding, method="read")
         return output if isinstance(output, dict) else {self.targets[0]: output}
 
     def check_graphs(self, graph_config: GraphConfig, where: str) -> None:

@@ -18,8 +18,8 @@ from cgatjax.config import TrainConfig
 FROZEN = "frozen"
 Params = Any
 Labels = Any
-Rates = Mapping[str, float]
-"""Learning-rate factor of each group, the schedule included; a run-time value, never compiled in."""
+Rates = Mapping[str, Any]
+"""Learning-rate factor of each group, the schedule included: a run-time value."""
 
 
 def make_optimizer(config: TrainConfig, labels: Labels) -> optax.GradientTransformationExtraArgs:

@@ -58,8 +58,8 @@ class Options:
             value = _coerced(getattr(self, field.name), hints[field.name])
             if value is _INVALID:
                 raise ConfigError(
-                    f"{type(self).__name__}.{field.name}: expected {_type_name(hints[field.name])}, "
-                    f"got {getattr(self, field.name)!r}"
+                    f"{type(self).__name__}.{field.name}: "
+                    f"expected {_type_name(hints[field.name])}, got {getattr(self, field.name)!r}"
                 )
             object.__setattr__(self, field.name, value)
         self._check()
@@ -95,7 +95,7 @@ class Options:
 
 
 def from_dict(cls: type[C], values: Mapping[str, Any]) -> C:
-    """Builds an option class from a dictionary; unknown keys raise ConfigError with the known ones."""
+    """Builds an option class from a dictionary; an unknown key raises ConfigError."""
     hints = typing.get_type_hints(cls)
     unknown = sorted(set(values) - set(hints))
     if unknown:

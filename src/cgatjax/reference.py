@@ -4,6 +4,7 @@ One table of names and layouts (`_layout`) serves both directions and every chec
 NumPy; torch is not needed here.
 """
 
+import itertools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -271,7 +272,7 @@ def _composition_entries(config: ModelConfig) -> list[_Entry]:
 def _head_entries(config: ModelConfig, path: str) -> list[_Entry]:
     entries = []
     dims = (config.embedding_dim, *config.head_widths)
-    for i, (before, after) in enumerate(zip(dims[:-1], dims[1:], strict=True)):
+    for i, (before, after) in enumerate(itertools.pairwise(dims)):
         entries += _dense(f"output_nn.fcs.{i}", f"{path}/layer_{i}", before, after)
         if before != after:
             name, ours = f"output_nn.res_fcs.{i}.weight", f"{path}/skip_{i}/kernel"

@@ -44,12 +44,12 @@ class StepMetrics(NamedTuple):
 
     Attributes:
       loss: sum of the losses of known values.
-      count: number of known values.
+      n: number of known values.
       errors: target -> sums of the errors, in the target's unit.
     """
 
     loss: Array
-    count: Array
+    n: Array
     errors: dict[str, ErrorSums]
 
 
@@ -123,7 +123,7 @@ def make_train_step(
 
     def step(state: TrainState, batches: Batch, rates: Rates) -> tuple[TrainState, StepMetrics]:
         metrics, gradients = accumulated(state.params, batches)
-        scale = 1 / jnp.maximum(metrics.count, 1)
+        scale = 1 / jnp.maximum(metrics.n, 1)
         gradients = jax.tree.map(lambda g: g * scale.astype(g.dtype), gradients)
         finite = jnp.isfinite(metrics.loss) & jnp.isfinite(ravel_pytree(gradients)[0]).all()
         zeros = jax.tree.map(jnp.zeros_like, partition(state.params, labels)[1])

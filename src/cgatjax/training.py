@@ -69,10 +69,10 @@ class EmbeddingBatch:
       targets, target_mask, graph_mask: as of `CrystalBatch`.
     """
 
-    embedding: jax.Array
-    targets: dict[str, jax.Array]
-    target_mask: dict[str, jax.Array]
-    graph_mask: jax.Array
+    embedding: Any
+    targets: dict[str, Any]
+    target_mask: dict[str, Any]
+    graph_mask: Any
 
 
 class EmbeddingLoader:
@@ -379,7 +379,7 @@ def _loaders(
 
 
 def _stacked(loader: Loader, order: np.ndarray, count: int) -> Iterator[Any]:
-    """Batches in stacks of `count` micro-batches; a last incomplete stack is filled with padding."""
+    """Batches in stacks of `count` micro-batches; padding fills a last incomplete stack."""
     group: list[Any] = []
     for _, batch in loader.batches(order):
         group.append(batch)
@@ -406,7 +406,7 @@ def _row(part: str, totals: StepMetrics | None) -> dict[str, Any]:
     """Loss and errors of an epoch as columns of the history."""
     if totals is None:
         return {}
-    row: dict[str, Any] = {f"{part}_loss": float(totals.loss) / max(float(totals.count), 1)}
+    row: dict[str, Any] = {f"{part}_loss": float(totals.loss) / max(float(totals.n), 1)}
     for target, sums in totals.errors.items():
         errors = summarize(sums)
         row |= {f"{part}_mae:{target}": errors["mae"], f"{part}_rmse:{target}": errors["rmse"]}

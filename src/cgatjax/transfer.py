@@ -140,7 +140,8 @@ def prepare_transfer(model: Model, train: Crystals, config: TransferConfig) -> P
     )
     fresh = fresh_params(skeleton, train, config.train.seed)
     rescaled = not from_scratch and same and not keep and old is not None
-    params, loaded = fresh, set()
+    params: Params = fresh
+    loaded: set[str] = set()
     if not from_scratch:
         carried = _carried(model, source, target, kept_heads)
         if rescaled and old is not None:

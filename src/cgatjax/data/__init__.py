@@ -1,0 +1,1 @@
+"""From files to padded batches: the only package that knows pymatgen and ASE."""

@@ -6,7 +6,7 @@ Everything here is vectorised NumPy; nothing loops over crystals.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import jax
 import jraph
@@ -53,9 +53,9 @@ class CrystalBatch:
 
     crystal: jraph.GraphsTuple
     composition: jraph.GraphsTuple
-    targets: dict[str, jax.Array]
-    target_mask: dict[str, jax.Array]
-    graph_mask: jax.Array
+    targets: dict[str, Any]
+    target_mask: dict[str, Any]
+    graph_mask: Any
 
 
 def collate(

@@ -5,7 +5,7 @@ import hashlib
 import json
 import multiprocessing
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
@@ -162,14 +162,15 @@ def _accepted(
         elif item.id in tally.seen:
             reason = "its id was read before; ids must be unique in a store"
             tally.reject(Rejected(id=item.id, source=item.source, reason=reason))
-        elif (reason := keep.reason(item)) is not None:
-            tally.leave_out(item, reason)
+        elif (unwanted := keep.reason(item)) is not None:
+            tally.leave_out(item, unwanted)
         else:
             tally.seen.add(item.id)
             yield item
 
 
-class _Featurizer(NamedTuple):
+@dataclass(frozen=True)
+class _Featurizer:
     """The work of a worker: crystals -> (rows of a shard, the ones that failed)."""
 
     config: GraphConfig
@@ -261,7 +262,7 @@ class _ShardWriter:
 
 def _map_in_order(
     jobs: Iterator[list[Crystal]],
-    work: Callable[[list[Crystal]], tuple[pa.RecordBatch, list[Rejected]]],
+    work: _Featurizer,
     workers: int,
     executor: Executor | None,
 ) -> Iterator[tuple[pa.RecordBatch, list[Rejected]]]:

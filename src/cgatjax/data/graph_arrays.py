@@ -90,7 +90,7 @@ def concatenate(pieces: Sequence[GraphArrays]) -> GraphArrays:
 
 def reorder(arrays: GraphArrays, place: np.ndarray) -> GraphArrays:
     """The graphs in another order: position i of the result is graph place[i]."""
-    flat = {}
+    flat: dict[str, np.ndarray] = {}
     for lengths, names in ((arrays.n_node, NODE_COLUMNS), (arrays.n_edge, EDGE_COLUMNS)):
         where = ranges((np.cumsum(lengths) - lengths)[place], lengths[place])
         flat |= {name: getattr(arrays, name)[where] for name in names}

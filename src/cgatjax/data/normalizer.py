@@ -35,6 +35,7 @@ class Normalizer:
         std = float(known.std(ddof=1))
         if std < 1e-12:
             raise TargetError(
-                f"target {name!r}: all {len(known)} training values are {known[0]:g}; nothing to learn"
+                f"target {name!r}: all {len(known)} training values are {known[0]:g}; "
+                "nothing to learn"
             )
         return cls(mean=float(known.mean()), std=std)

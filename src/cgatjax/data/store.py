@@ -239,11 +239,12 @@ def open_store(path: str | Path) -> Store:
         manifest = json.loads((path / MANIFEST).read_text())
     except (OSError, ValueError) as error:
         raise InputError(
-            f"{path}: expected a store folder with {MANIFEST} (made by `cgatjax featurize`): {error}"
+            f"{path}: expected a store folder with {MANIFEST}, made by `cgatjax featurize`: {error}"
         ) from error
     if manifest.get("format") != FORMAT:
         raise InputError(
-            f"{path}: store format {manifest.get('format')!r}, this version reads {FORMAT}; featurize again"
+            f"{path}: store format {manifest.get('format')!r}, this version reads {FORMAT}; "
+            "featurize again"
         )
     return Store(
         path, manifest, [_open_shard(path / s["file"], s["n"]) for s in manifest["shards"]]

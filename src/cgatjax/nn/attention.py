@@ -63,6 +63,7 @@ class AtomPooling(nn.Module):
 
     @nn.compact
     def __call__(self, h: Array, composition: Array, graph: Array, weights: Array) -> Array:
+        """Args: (nodes, D), (graphs, D), graph of each node (nodes,), sites it stands for."""
         width = h.shape[-1]
         score_width = width if self.vector_attention else 1
         scores = MultiHeadNetwork(

@@ -1,7 +1,7 @@
 """The crystal graph attention network, from a padded batch to normalised predictions.
 
-Equations: DESIGN of the reference network as given by Schmidt et al., Sci. Adv. 7 (2021) eabi7948 and
-Hoffmann et al., Digital Discovery 2 (2023) 1368; reference file `CGAT/CGAT.py`.
+Equations: Schmidt et al., Sci. Adv. 7 (2021) eabi7948, and Hoffmann et al., Digital Discovery 2
+(2023) 1368; reference file `CGAT/CGAT.py`.
 """
 
 from typing import NamedTuple
@@ -74,6 +74,7 @@ class Heads(nn.Module):
 
     @nn.compact
     def __call__(self, embedding: Array) -> dict[str, Array]:
+        """{target: (graphs, 2)} from (graphs, embedding width)."""
         config = self.config
         low = config.compute == "bfloat16"
         return {
@@ -90,6 +91,7 @@ class Encoder(nn.Module):
 
     @nn.compact
     def __call__(self, batch: CrystalBatch) -> Array:
+        """Embeds every crystal of the batch, padding included."""
         config = self.config
         low = config.compute == "bfloat16"
         vectors = jnp.asarray(self.element_table.vectors)
@@ -141,6 +143,7 @@ class NodeUpdate(nn.Module):
 
     @nn.compact
     def __call__(self, h: Array, h0: Array, e: Array, edges: _Edges) -> Array:
+        """(nodes, D) from states h, start states h0 (nodes, D) and edge states e (rows, R)."""
         config = self.config
         low = config.compute == "bfloat16"
         parts = ((h, edges.receivers), (e, edges.row), (h, edges.senders))
@@ -158,6 +161,7 @@ class EdgeUpdate(nn.Module):
 
     @nn.compact
     def __call__(self, h: Array, e: Array, e0: Array, edges: _Edges) -> Array:
+        """(rows, R) from node states h (nodes, D) and edge states e, start e0 (rows, R)."""
         config = self.config
         low = config.compute == "bfloat16"
         if config.edge_update == "shell":

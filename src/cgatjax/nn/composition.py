@@ -35,7 +35,7 @@ class _TwoLayer(nn.Module):
 
 
 class _WeightedAttention(nn.Module):
-    """Softmax with gates w^p exp(score): w the atomic fraction, p learned (started from N(0, 1))."""
+    """Softmax with gates w^p exp(score): w the atomic fraction, p learned, started from N(0, 1)."""
 
     hidden: int
 
@@ -86,7 +86,7 @@ class CompositionNetwork(nn.Module):
         graph: Array,
         size: int,
     ) -> Array:
-        """Args: element vectors (C, 200), fractions (C,), edges (P,), graph of each node (C,), graphs."""
+        """Args: element vectors (C, 200), fractions, edges (P,), graph of each node, graphs."""
         h = Dense(self.width - 1, name="embedding")(vectors)
         h = jnp.concatenate([h, fraction[:, None].astype(h.dtype)], -1)
         for i in range(self.steps):

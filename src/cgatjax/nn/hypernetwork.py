@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from cgatjax.nn.mlp import matmul, uniform_fan_in
+from cgatjax.nn.mlp import Init, matmul, uniform_fan_in
 
 LAYERS = 4
 """Layers of the produced network (reference: `H_Net`, three hidden ones and the last)."""
@@ -17,7 +17,7 @@ NORM_EPSILON = 1e-5
 """torch's LayerNorm epsilon."""
 
 
-def scaled_normal(variance: float) -> jax.nn.initializers.Initializer:
+def scaled_normal(variance: float) -> Init:
     """Normal with the given variance."""
 
     def init(key: Array, shape: Sequence[int], dtype: jnp.dtype = jnp.float32) -> Array:
@@ -61,6 +61,7 @@ class Hypernetwork(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, z: Array) -> Array:
+        """Applies the network that z produces to x, row by row."""
         for i in range(LAYERS):
             producer = _WeightProducer(self.width, self.low_precision, name=f"layer_{i}")
             weights, bias = producer(z)
@@ -83,6 +84,7 @@ class DampedHypernetwork(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, state: Array, start: Array) -> Array:
+        """Update (rows, D) from the mixed messages x, the current and the start state."""
         if self.first:
             z = state
         else:

@@ -1,6 +1,6 @@
 """Dense layers with the reference's initialisation, and the residual regression head."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import flax.linen as nn
 import jax
@@ -10,7 +10,11 @@ from jax import Array
 LEAKY_SLOPE = 0.01
 
 
-def uniform_fan_in(fan_in: int) -> jax.nn.initializers.Initializer:
+Init = Callable[..., Array]
+"""Random key, shape and dtype to an array."""
+
+
+def uniform_fan_in(fan_in: int) -> Init:
     """U(-1/sqrt(fan_in), 1/sqrt(fan_in)): torch's default for weights and biases of a layer."""
 
     def init(key: Array, shape: Sequence[int], dtype: jnp.dtype = jnp.float32) -> Array:
@@ -43,6 +47,7 @@ class Dense(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
+        """Applies the layer."""
         init = uniform_fan_in(x.shape[-1])
         y = matmul(x, self.param("kernel", init, (x.shape[-1], self.features)), self.low_precision)
         return y + self.param("bias", init, (self.features,)) if self.use_bias else y
@@ -61,6 +66,7 @@ class ResidualHead(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
+        """(rows, embedding width) -> (rows, 2)."""
         for i, width in enumerate(self.widths):
             y = nn.relu(Dense(width, low_precision=self.low_precision, name=f"layer_{i}")(x))
             if self.rezero:
