@@ -28,3 +28,49 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs real crystals in {folder}")
     return folder
+
+
+SMALLEST = {
+    "node_dim": 8,
+    "edge_dim": 6,
+    "heads": 2,
+    "steps": 2,
+    "composition_steps": 1,
+    "composition_hidden": 8,
+    "head_widths": (16, 8),
+}
+"""Sizes of the networks that tests train."""
+
+
+@pytest.fixture(scope="session")
+def ionic_store(tmp_path_factory):
+    """120 generated crystals with four properties, featurised with the recommended options."""
+    import cgatjax as cg
+
+    out = tmp_path_factory.mktemp("stores") / "ionic"
+    return cg.build_store(cg.ionic_crystals(120, seed=0), out, cg.GraphConfig.recommended())
+
+
+@pytest.fixture(scope="session")
+def sets(ionic_store):
+    """Training, validation and test part of the generated crystals."""
+    return ionic_store.split(seed=0)
+
+
+@pytest.fixture(scope="session")
+def fresh_model(ionic_store):
+    """An untrained network of the smallest size for the cheap formation energy."""
+    import cgatjax as cg
+
+    config = cg.ModelConfig.small(**SMALLEST)
+    return cg.init_model(config, ionic_store, target="e-form@cheap", seed=0)
+
+
+@pytest.fixture(scope="session")
+def trained(fresh_model, sets):
+    """(model, history): the same network after a few epochs with a robust loss."""
+    import cgatjax as cg
+
+    train, valid, _ = sets
+    config = cg.TrainConfig(epochs=6, batch_size=32, learning_rate=5e-3, loss="robust_l1")
+    return cg.fit(fresh_model, train, valid, config)

@@ -1,0 +1,161 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from cgatjax.config import TrainConfig
+from cgatjax.optim import FROZEN, combine, groups, make_optimizer, partition, project_damping
+
+RATE, DECAY, STEPS = 0.1, 0.01, 5
+PARAMS = {"a": jnp.array([1.0, -2.0]), "b": {"c": jnp.array([[0.5], [3.0]])}}
+TRAINED = {"a": "trained", "b": {"c": "trained"}}
+GRADIENTS = [
+    {
+        "a": jnp.array([0.3 * (i + 1), -1.0]),
+        "b": {"c": jnp.array([[2.0 - i], [0.1]])},
+    }
+    for i in range(STEPS)
+]
+
+
+def trained(config: TrainConfig, labels=TRAINED, rates=None, gradients=GRADIENTS):
+    """Parameters and optimiser state after a step with each of the gradients."""
+    optimizer = make_optimizer(config, labels)
+    params, state = PARAMS, optimizer.init(PARAMS)
+    rates = rates or {"trained": 1.0}
+    for gradient in gradients:
+        updates, state = optimizer.update(gradient, state, params, rates=rates)
+        params = optax.apply_updates(params, updates)
+    return params, state
+
+
+def options(optimizer: str, **changes) -> TrainConfig:
+    return TrainConfig(optimizer=optimizer, learning_rate=RATE, weight_decay=DECAY, **changes)
+
+
+def by_hand(step):
+    """Runs a rule (w, g, memory, t) -> (w, memory) of one array over all steps and arrays."""
+    params = jax.tree.map(np.float64, PARAMS)
+    memory = jax.tree.map(lambda p: (np.zeros(p.shape), np.zeros(p.shape)), params)
+    for t, gradient in enumerate(GRADIENTS, 1):
+        for path in (("a",), ("b", "c")):
+            tree, kept, grad = params, memory, gradient
+            for key in path[:-1]:
+                tree, kept, grad = tree[key], kept[key], grad[key]
+            tree[path[-1]], kept[path[-1]] = step(
+                tree[path[-1]], np.float64(grad[path[-1]]), kept[path[-1]], t
+            )
+    return params
+
+
+def moments(g, memory, t):
+    m, v = 0.9 * memory[0] + 0.1 * g, 0.999 * memory[1] + 0.001 * g**2
+    return m / (1 - 0.9**t), v / (1 - 0.999**t), (m, v)
+
+
+def torch_adamw(w, g, memory, t):
+    w = w - RATE * DECAY * w
+    m, v, memory = moments(g, memory, t)
+    return w - RATE * m / (np.sqrt(v) + 1e-8), memory
+
+
+def torch_adam(w, g, memory, t):
+    m, v, memory = moments(g + DECAY * w, memory, t)
+    return w - RATE * m / (np.sqrt(v) + 1e-8), memory
+
+
+def torch_sgd(w, g, memory, t):
+    m = 0.9 * memory[0] + g + DECAY * w
+    return w - RATE * m, (m, memory[1])
+
+
+def lamb(w, g, memory, t):
+    m, v, memory = moments(g, memory, t)
+    update = m / (np.sqrt(v) + 1e-6) + DECAY * w
+    return w - RATE * np.linalg.norm(w) / np.linalg.norm(update) * update, memory
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "rule"),
+    [("adamw", torch_adamw), ("adam", torch_adam), ("sgd", torch_sgd), ("lamb", lamb)],
+)
+def test_five_steps_by_the_published_formula(optimizer, rule):
+    found, _ = trained(options(optimizer))
+    expected = by_hand(rule)
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(a, b, rtol=2e-5)
+
+
+def test_one_step_of_sgd_worked_out_by_hand():
+    found, _ = trained(options("sgd"), gradients=GRADIENTS[:1])
+    # 1 - 0.1 (0.3 + 0.01 * 1) and -2 - 0.1 (-1 + 0.01 * -2)
+    assert found["a"].tolist() == pytest.approx([0.969, -1.898])
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "adam", "sgd", "lamb"])
+def test_frozen_leaves_stay_and_cost_no_memory(optimizer):
+    big = {"frozen": jnp.ones((300, 7)), "free": jnp.ones(5)}
+    rule = make_optimizer(options(optimizer), {"frozen": FROZEN, "free": "trained"})
+    state = rule.init(big)
+    assert sum(leaf.size for leaf in jax.tree.leaves(state)) <= 2 * 5 + 1
+    gradient = {"frozen": jnp.zeros((300, 7)), "free": jnp.ones(5)}
+    updates, _ = rule.update(gradient, state, big, rates={"trained": 1.0})
+    assert not updates["frozen"].any()
+    assert updates["free"].all()
+
+
+def test_clipping_knows_the_trainable_gradient_alone():
+    # The norm of the trainable gradient is 5; a frozen one of any size must not count.
+    params = {"frozen": jnp.zeros(2), "free": jnp.zeros(2)}
+    config = TrainConfig(optimizer="sgd", learning_rate=1.0, weight_decay=0.0, clip_norm=1.0)
+    rule = make_optimizer(config, {"frozen": FROZEN, "free": "trained"})
+    gradient = {"frozen": jnp.full(2, 1e6), "free": jnp.array([3.0, 4.0])}
+    updates, _ = rule.update(gradient, rule.init(params), params, rates={"trained": 1.0})
+    assert updates["free"].tolist() == pytest.approx([-0.6, -0.8])
+    assert updates["frozen"].tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "lamb"])
+def test_groups_have_rates_of_their_own(optimizer):
+    labels = {"a": "slow", "b": {"c": "trained"}}
+    rates = {"slow": 0.0, "trained": 1.0}
+    found, state = trained(options(optimizer), labels, rates)
+    full, full_state = trained(options(optimizer))
+    assert np.array_equal(found["a"], PARAMS["a"])
+    assert np.array_equal(found["b"]["c"], full["b"]["c"])
+    assert groups(labels) == ("slow", "trained")
+    # Standing still for a while, a group goes on gathering its moments.
+    assert jax.tree.map(jnp.shape, jax.tree.leaves(state)) == jax.tree.map(
+        jnp.shape, jax.tree.leaves(full_state)
+    )
+
+
+def test_a_rate_scales_the_step():
+    whole, _ = trained(options("adamw"), gradients=GRADIENTS[:1])
+    half, _ = trained(options("adamw"), rates={"trained": 0.5}, gradients=GRADIENTS[:1])
+    np.testing.assert_allclose(PARAMS["a"] - half["a"], (PARAMS["a"] - whole["a"]) / 2, rtol=1e-5)
+
+
+def test_a_group_without_a_rate_is_an_error():
+    with pytest.raises(KeyError, match="slow"):
+        trained(options("adamw"), {"a": "slow", "b": {"c": "trained"}})
+
+
+def test_partition_and_combine_undo_each_other():
+    labels = {"a": FROZEN, "b": {"c": "trained"}}
+    trainable, frozen = partition(PARAMS, labels)
+    assert trainable["a"] is None
+    assert frozen["b"]["c"] is None
+    assert combine(trainable, frozen) == PARAMS
+
+
+def test_damping_alone_is_projected():
+    params = {
+        "u": {"damping": jnp.array(1.5), "kernel": jnp.array(1.5)},
+        "damping": jnp.array(-2.0),
+    }
+    found = project_damping(params)
+    assert float(found["u"]["damping"]) == 1.0
+    assert float(found["u"]["kernel"]) == 1.5
+    assert float(found["damping"]) == 0.0

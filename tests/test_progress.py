@@ -1,0 +1,42 @@
+import logging
+
+import pytest
+
+from cgatjax import progress as module
+from cgatjax.progress import progress
+
+
+def test_a_log_gets_a_line_at_the_end(caplog):
+    with caplog.at_level(logging.INFO, "cgatjax"), progress("read", 3) as advance:
+        advance(1, "")
+        advance(2, "done")
+    assert [r.getMessage() for r in caplog.records] == ["read: 3 of 3 done"]
+
+
+def test_a_log_gets_lines_now_and_then(caplog, monkeypatch):
+    monkeypatch.setattr(module, "LOG_SECONDS", -1.0)
+    with caplog.at_level(logging.INFO, "cgatjax"), progress("read") as advance:
+        advance(4, "one bad")
+    assert [r.getMessage() for r in caplog.records] == ["read: 4 one bad"] * 2
+
+
+def test_hidden_progress_says_nothing(caplog, capsys):
+    with caplog.at_level(logging.INFO, "cgatjax"), progress("read", 3, shown=False) as advance:
+        advance(3, "done")
+    assert not caplog.records
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_terminal_gets_a_bar_on_standard_error(capsys, monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    with progress("train", 2) as advance:
+        advance(2, "loss 0.1")
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "train" in err
+    assert "2/2" in err
+
+
+def test_an_error_passes_through():
+    with pytest.raises(KeyError), progress("read", 3):
+        raise KeyError("x")

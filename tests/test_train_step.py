@@ -1,0 +1,164 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from cgatjax.config import TrainConfig
+from cgatjax.data.normalizer import Normalizer
+from cgatjax.losses import LOSSES
+from cgatjax.optim import FROZEN, make_optimizer
+from cgatjax.train_step import init_state, make_loss, make_train_step
+from cgatjax.training import EmbeddingBatch
+
+NORMALIZERS = {"a": Normalizer(mean=1.0, std=2.0), "b": Normalizer(mean=-3.0, std=0.5)}
+LABELS = {"encoder": {"damping": "trained"}, "heads": {"a": "trained", "b": "trained"}}
+
+
+def forward(params, batch):
+    """A linear network: enough to check the arithmetic around it."""
+    x = batch.embedding * params["encoder"]["damping"]
+    return {name: x @ kernel for name, kernel in params["heads"].items()}
+
+
+def fresh_params(seed=0):
+    rng = np.random.default_rng(seed)
+    heads = {name: jnp.asarray(rng.normal(size=(3, 2)), jnp.float32) for name in "ab"}
+    return {"encoder": {"damping": jnp.float32(0.5)}, "heads": heads}
+
+
+def batch_of(n, seed=0, known=0.7):
+    rng = np.random.default_rng(seed)
+    values = {name: rng.normal(size=n).astype(np.float32) for name in "ab"}
+    masks = {name: rng.random(n) < known for name in "ab"}
+    return EmbeddingBatch(
+        embedding=rng.normal(size=(n, 3)).astype(np.float32),
+        targets={name: np.where(masks[name], values[name], 0) for name in "ab"},
+        target_mask=masks,
+        graph_mask=np.ones(n, bool),
+    )
+
+
+def stacked(*batches):
+    return jax.tree.map(lambda *x: np.stack(x), *batches)
+
+
+def parts_of(batch, n):
+    """The batch cut into n micro-batches of equal size."""
+    return jax.tree.map(lambda x: x.reshape(n, -1, *x.shape[1:]), batch)
+
+
+def make_step(labels=LABELS, loss="l1", **options):
+    config = TrainConfig(**{"learning_rate": 0.01, "optimizer": "adamw", **options})
+    optimizer = make_optimizer(config, labels)
+    sums = make_loss(forward, LOSSES[loss], NORMALIZERS)
+    return make_train_step(sums, optimizer, labels), optimizer
+
+
+RATES = {"trained": 1.0}
+
+
+@pytest.mark.parametrize("loss", ["l1", "l2", "robust_l1", "robust_l2"])
+def test_masked_loss_and_errors_by_hand(loss):
+    params, batch = fresh_params(), batch_of(11)
+    found = make_loss(forward, LOSSES[loss], NORMALIZERS)(params, batch)
+    total, n = 0.0, 0
+    for name, scale in NORMALIZERS.items():
+        output = np.asarray(forward(params, batch)[name])
+        known = np.flatnonzero(batch.target_mask[name])
+        values = [(batch.targets[name][i] - scale.mean) / scale.std for i in known]
+        total += sum(float(LOSSES[loss](output[i], v)) for i, v in zip(known, values, strict=True))
+        n += len(known)
+        errors = output[known, 0] * scale.std + scale.mean - batch.targets[name][known]
+        assert float(found.errors[name].absolute) == pytest.approx(abs(errors).sum(), rel=1e-5)
+        assert float(found.errors[name].squared) == pytest.approx((errors**2).sum(), rel=1e-5)
+        assert float(found.errors[name].n) == len(known)
+    assert float(found.loss) == pytest.approx(total, rel=1e-5)
+    assert float(found.n) == n
+
+
+def test_masked_values_do_not_matter():
+    sums = make_loss(forward, LOSSES["l2"], NORMALIZERS)
+    params, batch = fresh_params(), batch_of(8)
+    odd = {name: np.where(batch.target_mask[name], v, 1e6) for name, v in batch.targets.items()}
+    other = EmbeddingBatch(**{**batch.__dict__, "targets": odd})
+    for x in (batch, other):
+        assert float(sums(params, x).loss) == pytest.approx(float(sums(params, batch).loss))
+    gradients = [jax.grad(lambda p, x=x: sums(p, x).loss)(params) for x in (batch, other)]
+    jax.tree.map(np.testing.assert_array_equal, *gradients)
+
+
+@pytest.mark.parametrize("n_parts", [2, 3, 6])
+def test_accumulated_micro_batches_are_one_batch(n_parts):
+    batch = batch_of(12, known=0.6)
+    results = []
+    for batches in (stacked(batch), parts_of(batch, n_parts)):
+        step, optimizer = make_step()
+        state = init_state(fresh_params(), optimizer)
+        for _ in range(3):
+            state, metrics = step(state, batches, RATES)
+        results.append((state.params, metrics))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6), *results)
+
+
+@pytest.mark.parametrize("bad", ["embedding", "targets"])
+def test_a_step_that_is_not_finite_changes_nothing_and_is_counted(bad):
+    step, optimizer = make_step()
+    state, _ = step(init_state(fresh_params(), optimizer), stacked(batch_of(6)), RATES)
+    before = jax.tree.map(np.array, state)
+    batch = batch_of(6, seed=1, known=1.0)
+    if bad == "embedding":
+        batch.embedding[2, 1] = np.nan
+    else:
+        batch.targets["a"][3] = np.inf
+    after, metrics = step(state, stacked(batch), RATES)
+    assert int(after.skipped) == 1
+    assert int(after.step) == int(before.step) == 1
+    jax.tree.map(np.testing.assert_array_equal, after.params, before.params)
+    jax.tree.map(np.testing.assert_array_equal, after.opt_state, before.opt_state)
+    assert not any(np.any(leaf) for leaf in jax.tree.leaves(metrics))
+    again, _ = step(after, stacked(batch_of(6, seed=2)), RATES)
+    assert (int(again.step), int(again.skipped)) == (2, 1)
+
+
+def test_a_batch_without_known_values_moves_nothing():
+    step, optimizer = make_step(weight_decay=0.0)
+    state = init_state(fresh_params(), optimizer)
+    before = jax.tree.map(np.array, state.params)
+    state, metrics = step(state, stacked(batch_of(6, known=0.0)), RATES)
+    assert float(metrics.n) == 0
+    jax.tree.map(np.testing.assert_array_equal, state.params, before)
+
+
+def test_frozen_leaves_are_bit_identical_and_not_differentiated():
+    labels = {"encoder": {"damping": FROZEN}, "heads": {"a": "trained", "b": FROZEN}}
+    step, optimizer = make_step(labels, weight_decay=0.5)
+    params = fresh_params()
+    before = jax.tree.map(np.array, params)
+    state = init_state(params, optimizer)
+    for seed in range(4):
+        state, _ = step(state, stacked(batch_of(6, seed)), RATES)
+    assert np.array_equal(state.params["encoder"]["damping"], before["encoder"]["damping"])
+    assert np.array_equal(state.params["heads"]["b"], before["heads"]["b"])
+    assert not np.array_equal(state.params["heads"]["a"], before["heads"]["a"])
+    moments = [x.size for x in jax.tree.leaves(state.opt_state) if x.ndim]
+    assert sum(moments) == 2 * before["heads"]["a"].size
+
+
+def test_the_damping_stays_between_0_and_1():
+    for start, sign in ((0.999, -1), (0.001, 1)):
+        step, optimizer = make_step(optimizer="sgd", learning_rate=10.0)
+        params = fresh_params()
+        params["encoder"]["damping"] = jnp.float32(start)
+        batch = batch_of(6, known=1.0)
+        state, _ = step(init_state(params, optimizer), stacked(batch), RATES)
+        assert 0.0 <= float(state.params["encoder"]["damping"]) <= 1.0, sign
+
+
+def test_one_compilation_per_shape():
+    step, optimizer = make_step()
+    state = init_state(fresh_params(), optimizer)
+    for seed, rate in ((0, 1.0), (1, 0.5), (2, 0.1)):
+        state, _ = step(state, stacked(batch_of(6, seed)), {"trained": np.float32(rate)})
+    assert step._cache_size() == 1
+    step(state, stacked(batch_of(9)), {"trained": np.float32(1.0)})
+    assert step._cache_size() == 2
