@@ -126,4 +126,6 @@ def fresh_params(model: Model, data: Crystals, seed: int) -> Any:
     """Newly initialised parameters of a model's network."""
     arrays = data.take(np.zeros(1, np.int64))
     batch = assemble(arrays, snug_budget(arrays))
-    return jax.jit(model.net.init)(jax.random.key(seed), batch)["params"]
+    shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), batch)
+    params = model.net.lazy_init(jax.random.key(seed), shapes)["params"]
+    return jax.tree.map(np.asarray, params)

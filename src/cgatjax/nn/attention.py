@@ -4,7 +4,8 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jax import Array
 
-from cgatjax.nn.mlp import leaky_relu, matmul, uniform_fan_in
+from cgatjax.nn.initializers import uniform_fan_in
+from cgatjax.nn.mlp import leaky_relu, matmul
 from cgatjax.nn.segment import softmax_sum
 
 Part = tuple[Array, Array | None]

@@ -16,6 +16,7 @@ from cgatjax.data.elements import ElementTable
 from cgatjax.nn.attention import AtomPooling, MultiHeadNetwork, Part
 from cgatjax.nn.composition import CompositionNetwork
 from cgatjax.nn.hypernetwork import DampedHypernetwork
+from cgatjax.nn.initializers import normal
 from cgatjax.nn.mlp import Dense, ResidualHead, leaky_relu
 from cgatjax.nn.segment import graph_index, softmax_sum
 
@@ -101,7 +102,7 @@ class Encoder(nn.Module):
         h = h0 = Dense(config.node_dim, use_bias=False, name="embedding")(vectors)[nodes["element"]]
         table = self.param(
             "shell_embedding",
-            nn.initializers.normal(1.0),
+            normal(),
             (config.max_shells + 1, config.edge_dim),
         )
         e = e0 = table if edges.row is not None else table[batch.crystal.edges["shell"]]

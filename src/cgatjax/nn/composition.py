@@ -8,7 +8,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from cgatjax.nn.attention import Part
-from cgatjax.nn.mlp import Dense, leaky_relu, matmul, uniform_fan_in
+from cgatjax.nn.initializers import normal, uniform_fan_in
+from cgatjax.nn.mlp import Dense, leaky_relu, matmul
 from cgatjax.nn.segment import softmax_sum
 
 SOFTMAX_FLOOR = 1e-13
@@ -43,7 +44,7 @@ class _WeightedAttention(nn.Module):
     def __call__(
         self, parts: tuple[Part, ...], values: Array, fraction: Array, index: Array, size: int
     ) -> Array:
-        power = self.param("power", nn.initializers.normal(1.0), ())
+        power = self.param("power", normal(), ())
         scores = _TwoLayer(self.hidden, 1, name="gate")(*parts)
         return softmax_sum(
             scores, values, index, size, weights=fraction**power, floor=SOFTMAX_FLOOR

@@ -1,13 +1,12 @@
 """The hypernetwork: a small network whose weights are produced per row from another input."""
 
-from collections.abc import Sequence
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import Array
 
-from cgatjax.nn.mlp import Init, matmul, uniform_fan_in
+from cgatjax.nn.initializers import normal, uniform, uniform_fan_in
+from cgatjax.nn.mlp import matmul
 
 LAYERS = 4
 """Layers of the produced network (reference: `H_Net`, three hidden ones and the last)."""
@@ -15,15 +14,6 @@ PRODUCER_LAYERS = 4
 """Tanh layers of the network that produces the weights of one layer."""
 NORM_EPSILON = 1e-5
 """torch's LayerNorm epsilon."""
-
-
-def scaled_normal(variance: float) -> Init:
-    """Normal with the given variance."""
-
-    def init(key: Array, shape: Sequence[int], dtype: jnp.dtype = jnp.float32) -> Array:
-        return variance**0.5 * jax.random.normal(key, shape, dtype)
-
-    return init
 
 
 def layer_norm(x: Array) -> Array:
@@ -43,11 +33,11 @@ class _WeightProducer(nn.Module):
         width = self.width
         for i in range(PRODUCER_LAYERS):
             fan_in = z.shape[-1]
-            kernel = self.param(f"kernel_{i}", scaled_normal(2 / fan_in), (fan_in, width))
+            kernel = self.param(f"kernel_{i}", normal(2 / fan_in), (fan_in, width))
             bias = self.param(f"bias_{i}", uniform_fan_in(fan_in), (width,))
             z = nn.tanh(matmul(z, kernel, self.low_precision) + bias)
         size = width * width + width
-        kernel = self.param("kernel_out", scaled_normal(2e-2 / width), (width, size))
+        kernel = self.param("kernel_out", normal(2e-2 / width), (width, size))
         bias = self.param("bias_out", uniform_fan_in(width), (size,))
         flat = matmul(z, kernel, self.low_precision) + bias
         return flat[:, : width * width].reshape(-1, width, width), flat[:, width * width :]
@@ -88,6 +78,6 @@ class DampedHypernetwork(nn.Module):
         if self.first:
             z = state
         else:
-            damping = self.param("damping", nn.initializers.uniform(1.0), ())
+            damping = self.param("damping", uniform(), ())
             z = damping * start + (1 - damping) * x
         return Hypernetwork(self.width, self.low_precision, name="hyper")(x, z)

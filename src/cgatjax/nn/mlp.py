@@ -1,27 +1,12 @@
 """Dense layers with the reference's initialisation, and the residual regression head."""
 
-from collections.abc import Callable, Sequence
-
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 from jax import Array
 
+from cgatjax.nn.initializers import uniform_fan_in
+
 LEAKY_SLOPE = 0.01
-
-
-Init = Callable[..., Array]
-"""Random key, shape and dtype to an array."""
-
-
-def uniform_fan_in(fan_in: int) -> Init:
-    """U(-1/sqrt(fan_in), 1/sqrt(fan_in)): torch's default for weights and biases of a layer."""
-
-    def init(key: Array, shape: Sequence[int], dtype: jnp.dtype = jnp.float32) -> Array:
-        bound = fan_in**-0.5
-        return jax.random.uniform(key, shape, dtype, -bound, bound)
-
-    return init
 
 
 def leaky_relu(x: Array) -> Array:

@@ -1,0 +1,76 @@
+"""The command line: `cgatjax COMMAND --help` explains each command.
+
+Commands import what they need when they run, so that `--help` and the featurising workers stay
+quick. Every error raised on purpose becomes one line and exit code 2; Ctrl-C is 130.
+"""
+
+import logging
+from typing import Any
+
+import click
+
+from cgatjax import __version__
+from cgatjax.cli.data import featurize, info
+from cgatjax.cli.train import train, transfer
+from cgatjax.cli.use import demo, evaluate, import_reference, predict
+from cgatjax.errors import CgatjaxError
+
+BAD_INPUT, INTERRUPTED = 2, 130
+"""Exit codes."""
+
+
+class _Handler(logging.Handler):
+    """Messages on standard error, as plain lines."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        prefix = "" if record.levelno < logging.WARNING else f"{record.levelname.lower()}: "
+        click.echo(prefix + self.format(record), err=True)
+
+
+class _Commands(click.Group):
+    """Runs a command; an error of ours becomes one line."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except CgatjaxError as error:
+            if ctx.params["debug"]:
+                raise
+            click.echo(f"error: {' '.join(str(error).split())}", err=True)
+            ctx.exit(BAD_INPUT)
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            ctx.exit(INTERRUPTED)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order of use, not of the alphabet."""
+        return list(self.commands)
+
+
+def _log_to_stderr(quiet: bool) -> None:
+    """Our own messages only: other libraries' (JAX on backends that are not there) stay out."""
+    logger = logging.getLogger("cgatjax")
+    logger.handlers = [h for h in logger.handlers if not isinstance(h, _Handler)] + [_Handler()]
+    logger.setLevel(logging.WARNING if quiet else logging.INFO)
+    for name in ("jax._src.xla_bridge", "absl"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="cgatjax")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.option("--quiet", is_flag=True, help="Show warnings and results only.")
+def main(debug: bool, quiet: bool) -> None:
+    """Crystal graph attention networks: train on cheap data, transfer to accurate data, predict.
+
+    \b
+    cgatjax featurize pbe/*.json.bz2 --out pbe.store --target e-form
+    cgatjax train pbe.store --target e-form --preset small --out runs/pbe
+    cgatjax transfer scan.store --from runs/pbe --target e-form --mode full --out runs/scan
+    cgatjax predict runs/scan candidates/*.cif --out predictions.csv
+    """
+    _log_to_stderr(quiet)
+
+
+for _command in (featurize, info, train, transfer, evaluate, predict, import_reference, demo):
+    main.add_command(_command)

@@ -1,0 +1,161 @@
+"""`featurize` and `info`: from files to a store, and what a store, run or model holds."""
+
+import csv
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from cgatjax.cli.display import fields, table
+from cgatjax.config import GraphConfig
+from cgatjax.data.build import Filter, build_store
+from cgatjax.data.store import MANIFEST, SKIPPED, Store, open_store
+from cgatjax.errors import ConfigError
+from cgatjax.options import load_toml
+
+SHOWN_REASONS = 3
+"""Reasons of skipped crystals that are printed; the rest stands in the store."""
+
+
+def _units(pairs: Sequence[str]) -> dict[str, str]:
+    """NAME=UNIT options as a dictionary."""
+    split = [pair.partition("=") for pair in pairs]
+    wrong = [name + sign for name, sign, unit in split if not (name and sign and unit)]
+    if wrong:
+        raise ConfigError(f"--unit: expected NAME=UNIT, such as heat=eV/atom, got {wrong}")
+    return {name: unit for name, _, unit in split}
+
+
+def _graph_config(recommended: bool, file: str | None, flags: dict[str, Any]) -> GraphConfig:
+    """Options from flags, over those of the file, over the released or recommended ones."""
+    start = GraphConfig.recommended() if recommended else GraphConfig()
+    options = load_toml(file, {"graph": GraphConfig}).get("graph", {}) if file else {}
+    return start.replace(**{**options, **{k: v for k, v in flags.items() if v is not None}})
+
+
+def _cores() -> int:
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+@click.command()
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@click.option("--out", required=True, type=click.Path(), help="Store folder to create.")
+@click.option("--target", "targets", multiple=True, help="Property to keep; repeat. Default: all.")
+@click.option("--unit", "units", multiple=True, metavar="NAME=UNIT", help="Unit of a property.")
+@click.option("--max-atoms", type=int, help="Leave out cells with more sites.")
+@click.option("--min-elements", type=int, default=1, show_default=True,
+              help="Leave out crystals of fewer elements; 2 leaves out pure elements.")  # fmt: skip
+@click.option("--max-neighbors", type=int, help="Neighbours kept around a site.  [default: 24]")
+@click.option("--shell-tolerance", type=float,
+              help="A neighbour farther by more than this starts a shell.  [default: 1e-8]")  # fmt: skip
+@click.option("--tolerance-kind", type=click.Choice(["absolute", "relative"]),
+              help="Tolerance in angstrom or as a fraction of the distance.  [default: absolute]")  # fmt: skip
+@click.option("--split-shell", type=click.Choice(["cut", "share"]),
+              help="Where the last shell does not fit: cut it, or share its slots.  [default: cut]")  # fmt: skip
+@click.option("--max-radius", type=float, help="Search limit in angstrom.  [default: 18]")
+@click.option("--recommended", is_flag=True,
+              help="Start from relative tolerance 3e-4 and shared shells, not the released ones.")  # fmt: skip
+@click.option("--config", type=click.Path(), help="TOML file with a table [graph].")
+@click.option("--workers", type=int, help="Processes; the result is the same.  [default: cores]")
+@click.option("--on-error", type=click.Choice(["raise", "skip"]), default="raise",
+              show_default=True, help="Stop at a bad crystal, or record it and go on.")  # fmt: skip
+@click.option("--no-reduce", is_flag=True, help="Keep one node a site (bigger, same predictions).")
+def featurize(
+    inputs: tuple[str, ...],
+    out: str,
+    targets: tuple[str, ...],
+    units: tuple[str, ...],
+    max_atoms: int | None,
+    min_elements: int,
+    recommended: bool,
+    config: str | None,
+    workers: int | None,
+    on_error: str,
+    no_reduce: bool,
+    **flags: Any,
+) -> None:
+    """Turn structures into a store of graphs.
+
+    INPUT: files, folders or patterns of DCGAT JSON (.json, .gz, .bz2), CSV with a cif or poscar
+    column, CIF, POSCAR, and, with ASE, extxyz and ASE databases. Energies, volumes and the like
+    are taken per atom, in the unit of the input.
+
+    \b
+    cgatjax featurize pbe/*.json.bz2 --out pbe.store --target e-form --min-elements 2
+    cgatjax featurize cifs/ --out mine.store --unit heat=eV/atom --recommended --on-error skip
+    """
+    store = build_store(
+        list(inputs),
+        out,
+        _graph_config(recommended, config, flags),
+        targets=targets or None,
+        units=_units(units),
+        keep=Filter(max_atoms=max_atoms, min_elements=min_elements),
+        reduce=not no_reduce,
+        workers=workers or _cores(),
+        on_error=on_error,  # type: ignore[arg-type]
+        show_progress=True,
+    )
+    click.echo(_counts(store))
+    _echo_reasons(store)
+
+
+def _counts(store: Store) -> str:
+    made = store.manifest
+    return (
+        f"{store.path}: {len(store)} crystals kept, {made['n_filtered']} filtered, "
+        f"{made['n_error']} skipped"
+    )
+
+
+def _echo_reasons(store: Store) -> None:
+    """The first reasons for skipping, and where all of them stand."""
+    with open(store.path / SKIPPED, newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["kind"] == "error"]
+    for row in rows[:SHOWN_REASONS]:
+        click.echo(f"  skipped {row['id'] or row['source']}: {row['reason']}")
+    if rows or store.manifest["n_filtered"]:
+        click.echo(f"  all of them: {store.path / SKIPPED}")
+
+
+@click.command()
+@click.argument("path", metavar="STORE_OR_RUN", type=click.Path())
+def info(path: str) -> None:
+    """Show what a store, a run or a model holds.
+
+    \b
+    cgatjax info pbe.store     crystals, graphs, options, targets with units and statistics
+    cgatjax info runs/scan     network, normalisers, graph options, errors, what was transferred
+    """
+    if (Path(path) / MANIFEST).is_file():
+        _show_store(open_store(path))
+    else:
+        from cgatjax.cli.run_info import show_run
+
+        show_run(Path(path))
+
+
+def _show_store(store: Store) -> None:
+    sites, nodes, edges = (store.manifest["sites"][k] for k in ("sites", "nodes", "edges"))
+    click.echo(_counts(store))
+    click.echo(f"sites {sites}, nodes {nodes} ({nodes / sites:.2f} a site), edges {edges}")
+    full = sites * store.graph_config.max_neighbors
+    state = "merged where no network can tell them apart" if store.reduced else "not merged"
+    click.echo(f"sites and edges are {state}; edges per neighbour asked for: {edges / full:.2f}")
+    click.echo(f"digest {store.digest}")
+    click.echo("\ngraph options")
+    click.echo(fields(store.graph_config.to_dict()))
+    click.echo("\ntargets")
+    rows = [_statistics(name, unit, store.target(name)) for name, unit in store.units.items()]
+    click.echo(table(("name", "unit", "known", "mean", "std", "min", "max"), rows))
+    _echo_reasons(store)
+
+
+def _statistics(name: str, unit: str, values: np.ndarray) -> tuple[Any, ...]:
+    known = values[np.isfinite(values)]
+    spread = known.std(ddof=1) if len(known) > 1 else np.nan
+    return (name, unit or "?", len(known), known.mean(), spread, known.min(), known.max())

@@ -1,0 +1,38 @@
+"""Numbers as plain text: aligned tables and lists that a script can read, too."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+
+def number(value: Any) -> str:
+    """Floats with five significant digits, everything else as it is."""
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Columns aligned with blanks, numbers to the right."""
+    body = [[number(cell) for cell in row] for row in rows]
+    lines = [list(header), *body]
+    widths = [max(len(line[c]) for line in lines) for c in range(len(header))]
+    right = [all(_is_number(row[c]) for row in body) and bool(body) for c in range(len(header))]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if to_right else cell.ljust(width)
+            for cell, width, to_right in zip(line, widths, right, strict=True)
+        ).rstrip()
+        for line in lines
+    )
+
+
+def fields(values: Mapping[str, Any]) -> str:
+    """One "name  value" a line."""
+    width = max((len(name) for name in values), default=0)
+    return "\n".join(f"  {name.ljust(width)}  {number(v)}" for name, v in values.items())
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell.rstrip(" %") or 0)
+    except ValueError:
+        return False
+    return True

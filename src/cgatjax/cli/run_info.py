@@ -1,0 +1,103 @@
+"""What a run or a model folder holds, and the best row of a history, as text."""
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cgatjax.checkpoint import load_model
+from cgatjax.cli.display import fields, table
+from cgatjax.metrics import mean_over_targets
+from cgatjax.model import Model
+from cgatjax.run import DATA, HISTORY, REPORT
+
+_MODEL_OPTIONS_SHOWN_ELSEWHERE = ("targets",)
+
+
+def show_run(path: Path) -> None:
+    """Prints network, normalisers, graph options, best validation and transfer report.
+
+    Raises:
+      InputError: the folder holds no model.
+    """
+    model = load_model(path)
+    click.echo(f"{path}: {model.n_params} parameters, elements from {model.element_table.name!r}")
+    click.echo("\ntargets")
+    click.echo(table(("name", "unit", "mean", "std", "predicted std"), _targets(model)))
+    click.echo("\nnetwork")
+    options = model.config.to_dict()
+    click.echo(
+        fields({k: v for k, v in options.items() if k not in _MODEL_OPTIONS_SHOWN_ELSEWHERE})
+    )
+    click.echo("\ngraph options")
+    click.echo(fields(model.graph_config.to_dict()))
+    if (path / DATA).is_file():
+        click.echo("\ndata")
+        click.echo(fields(json.loads((path / DATA).read_text())))
+    if (path / HISTORY).is_file():
+        click.echo(f"\n{summary(model, read_history(path))}")
+    if (path / REPORT).is_file():
+        click.echo(f"\n{report_text(json.loads((path / REPORT).read_text()))}")
+
+
+def read_history(path: Path) -> list[dict[str, Any]]:
+    """Rows of a run's history with numbers where there are any."""
+    with open(path / HISTORY, newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [{k: float(v) for k, v in row.items() if v not in ("", None)} for row in rows]
+
+
+def summary(model: Model, rows: Sequence[Mapping[str, Any]]) -> str:
+    """The epoch of the lowest validation error, and the errors there."""
+    scales = {t: n.std for t, n in model.normalizers.items()}
+    scored = [(_score(row, scales), row) for row in rows]
+    valid = [(score, row) for score, row in scored if score == score]
+    if not valid:
+        return f"no validation in {len(rows)} epochs"
+    best = min(valid, key=lambda pair: pair[0])[1]
+    errors = [
+        (t, model.units.get(t, ""), best[f"valid_mae:{t}"], best[f"valid_rmse:{t}"])
+        for t in model.targets
+        if best.get(f"valid_mae:{t}") is not None
+    ]
+    head = f"best of {len(rows)} epochs by validation: {int(best['epoch'])}"
+    return f"{head}\n{table(('target', 'unit', 'valid MAE', 'valid RMSE'), errors)}"
+
+
+def report_text(report: Mapping[str, Any]) -> str:
+    """A transfer report: what was loaded, frozen and new, and the errors before training."""
+    loaded, frozen = len(report["loaded"]), len(report["frozen"])
+    source = f"head from {report['source']!r}" if report["source"] else "fresh head"
+    rescaled = ", rescaled to the new mean and std" if report["rescaled"] else ""
+    rows = [(part, e["mae"], e["rmse"], e["n"]) for part, e in report["step_zero"].items()]
+    return (
+        f"transfer: {loaded} arrays of parameters loaded ({frozen} frozen), "
+        f"{len(report['reinitialized'])} new; {source}{rescaled}\n"
+        f"before training\n{table(('part', 'MAE', 'RMSE', 'n'), rows)}"
+    )
+
+
+def _targets(model: Model) -> list[tuple[Any, ...]]:
+    return [
+        (
+            name,
+            model.units.get(name) or "?",
+            model.normalizers[name].mean if name in model.normalizers else "",
+            model.normalizers[name].std if name in model.normalizers else "",
+            "yes" if name in model.learns_std else "no",
+        )
+        for name in model.targets
+    ]
+
+
+def _score(row: Mapping[str, Any], scales: Mapping[str, float]) -> float:
+    """What training calls best: the mean of the targets' errors in units of their std."""
+    errors = {
+        t: {"mae": row[f"valid_mae:{t}"], "n": 1}
+        for t in scales
+        if row.get(f"valid_mae:{t}") is not None
+    }
+    return mean_over_targets(errors, scales)

@@ -1,0 +1,296 @@
+"""The paper's experiment in minutes, on crystals that the package generates itself.
+
+Many crystals have a cheap energy, few a dear one. A network learns the cheap energies; then the
+dear ones are learnt from scratch, with the regression head alone, and with the whole network from
+the pre-trained weights, each with the same number of optimiser steps.
+"""
+
+import dataclasses
+import json
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cgatjax.analysis.plots import learning_curves, parity, transfer_bars
+from cgatjax.config import GraphConfig, ModelConfig, TrainConfig, TransferConfig
+from cgatjax.data.build import build_store
+from cgatjax.data.datasets import fidelity_report, ionic_crystals
+from cgatjax.data.dcgat_writer import write_dcgat
+from cgatjax.data.exclusion import held_out, with_formulas, without
+from cgatjax.data.splits import Split, make_split
+from cgatjax.data.store import Store
+from cgatjax.data.structures import Crystal
+from cgatjax.data.subsets import Dataset
+from cgatjax.errors import RunExistsError
+from cgatjax.inference import predict
+from cgatjax.metrics import errors_of
+from cgatjax.model import Model, init_model
+from cgatjax.options import Options
+from cgatjax.run import CONFIG, SPLIT, RunFolder
+from cgatjax.training import History, fit, transfer_model
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+logger = logging.getLogger("cgatjax")
+CHEAP, DEAR = "e-form@cheap", "e-form@dear"
+MODES = ("none", "head", "full")
+RESULTS = "results.json"
+MEV = 1000.0
+"""meV in an eV."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoConfig(Options):
+    """Sizes of the demonstration.
+
+    Attributes:
+      crystals: generated, all with a cheap energy.
+      n_train, n_valid, n_test: of them with a dear energy (about: formulas stay together in
+        validation and test).
+      model: the network.
+      pretrain: how the cheap energies are learnt.
+      transfer: how the dear ones are, the same for all ways.
+      seed: of the choice of crystals.
+    """
+
+    crystals: int = 6000
+    n_train: int = 200
+    n_valid: int = 100
+    n_test: int = 1000
+    model: ModelConfig = ModelConfig.small(node_dim=24, edge_dim=16, heads=2, steps=2)
+    pretrain: TrainConfig = TrainConfig(epochs=20, learning_rate=2e-3, validate_every=2)
+    transfer: TrainConfig = TrainConfig(epochs=60, batch_size=32, validate_every=3)
+    seed: int = 0
+
+    def _check(self) -> None:
+        dear = self.n_train + self.n_valid + self.n_test
+        self._require(dear <= self.crystals, "crystals", f"at least {dear}, one per dear energy")
+
+    @classmethod
+    def quick(cls, **changes: Any) -> "DemoConfig":
+        """A fraction of the work: it shows that everything runs, not what transfer brings."""
+        defaults: dict[str, Any] = {
+            "crystals": 1500,
+            "n_test": 300,
+            "pretrain": TrainConfig(epochs=6, learning_rate=2e-3, validate_every=2),
+            "transfer": TrainConfig(epochs=15, batch_size=32, validate_every=3),
+        }
+        return cls(**{**defaults, **changes})
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class DemoResult:
+    """What the demonstration found.
+
+    Attributes:
+      errors: name -> {"mae", "rmse", "n"} in eV/atom on the dear test set. "mean" predicts the mean
+        of the training set, "cheap model" is the pre-trained one as it is; then the modes.
+      fidelity: of `fidelity_report`, for the formation energy.
+      counts: crystals in each set, optimiser steps of each way.
+      seconds: name of each part -> wall time.
+    """
+
+    errors: dict[str, dict[str, float]]
+    fidelity: dict[str, float]
+    counts: dict[str, int]
+    seconds: dict[str, float]
+
+    def table(self) -> list[tuple[str, str, str]]:
+        """Rows (way, test MAE in meV/atom, change against "none")."""
+        scratch = self.errors["none"]["mae"]
+        rows = []
+        for name, found in self.errors.items():
+            change = "" if name == "none" else f"{100 * (found['mae'] / scratch - 1):+.0f} %"
+            rows.append((name, f"{MEV * found['mae']:.0f}", change))
+        return rows
+
+    def verdict(self) -> str:
+        """What the numbers say, whatever they say."""
+        mae = {mode: self.errors[mode]["mae"] for mode in MODES}
+        parts = []
+        for mode, words in (("full", "Full transfer"), ("head", "Training the head alone")):
+            better = mae[mode] < mae["none"]
+            parts.append(f"{words} is {'better' if better else 'NOT better'} than no transfer.")
+        return " ".join(parts)
+
+
+def run_demo(
+    out: str | Path,
+    config: DemoConfig = DemoConfig(),  # noqa: B008 - frozen
+    *,
+    show_progress: bool = False,
+) -> DemoResult:
+    """Generates crystals, pre-trains, transfers three ways; writes everything into a folder.
+
+    In `out`: the DCGAT files and stores of both fidelities, a run folder for the pre-training and
+    each way, `results.json`, and the figures `errors.png`, `learning.png`, `parity.png`.
+
+    Args:
+      out: folder to create.
+      config: sizes.
+      show_progress: progress bars on standard error.
+
+    Raises:
+      RunExistsError: `out` exists.
+    """
+    out = Path(out)
+    if out.exists():
+        raise RunExistsError(f"{out} exists; choose another folder or remove it")
+    clock = _Clock()
+    crystals = ionic_crystals(config.crystals, seed=config.seed)
+    fidelity = fidelity_report(crystals)["e-form"]
+    logger.info("%s", _fidelity_note(fidelity))
+    split = _dear_split(crystals, config)
+    cheap, dear = _stores(out, crystals, split, show_progress)
+    clock.lap("data")
+    pretrained = _pretrain(out / "cheap.run", cheap, dear, split, config, show_progress)
+    clock.lap("pretrain")
+    train, valid, test = dear.apply(split)
+    errors = {"mean": _mean_errors(train, test), "cheap model": _errors(pretrained, test)}
+    histories, full = {}, pretrained
+    for mode in MODES:
+        full, histories[mode] = _transfer(
+            out / f"{mode}.run", pretrained, (train, valid), split, mode, config, show_progress
+        )
+        errors[mode] = _errors(full, test)
+        clock.lap(mode)
+    counts = {p: len(getattr(split, p)) for p in ("train", "valid", "test")}
+    counts |= {"cheap": len(cheap), "steps": int(histories["full"].rows[-1]["step"])}
+    result = DemoResult(errors=errors, fidelity=fidelity, counts=counts, seconds=clock.laps)
+    _write(out, config, result, histories, (test.target(DEAR), _predicted(full, test)))
+    return result
+
+
+class _Clock:
+    """Wall time of one part after another."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self._mark = time.monotonic()
+
+    def lap(self, name: str) -> None:
+        now = time.monotonic()
+        self.laps[name] = round(now - self._mark, 1)
+        self._mark = now
+
+
+def _fidelity_note(fidelity: Mapping[str, float]) -> str:
+    return (
+        f"cheap and dear formation energy: correlation {fidelity['pearson']:.3f}, "
+        f"std of the difference {MEV * fidelity['std_difference']:.0f} meV/atom, of which "
+        f"{MEV * fidelity['std_learnable']:.0f} are left by a linear fit in the composition"
+    )
+
+
+def _dear_split(crystals: Sequence[Crystal], config: DemoConfig) -> Split:
+    """Ids of the dear training, validation and test sets, whole formulas in the last two."""
+    from cgatjax.data.elements import reduced_formula
+
+    formulas = [reduced_formula(c.atomic_numbers) for c in crystals]
+    sizes = (config.n_train, config.n_valid, config.n_test)
+    fractions = tuple(n / len(crystals) for n in sizes)
+    split = make_split([c.id for c in crystals], formulas, fractions=fractions, seed=config.seed)  # type: ignore[arg-type]
+    return dataclasses.replace(split, train=split.train[: config.n_train])
+
+
+def _stores(
+    out: Path, crystals: Sequence[Crystal], split: Split, show_progress: bool
+) -> tuple[Store, Store]:
+    """DCGAT files and stores: all crystals with the cheap energy, the split's with the dear one."""
+    chosen = {*split.train, *held_out(split)}
+    parts = {CHEAP: list(crystals), DEAR: [c for c in crystals if c.id in chosen]}
+    stores = []
+    for target, members in parts.items():
+        name = target.split("@")[1]
+        labelled = [dataclasses.replace(c, targets={target: c.targets[target]}) for c in members]
+        file = write_dcgat(labelled, out / f"{name}.json.gz")
+        graphs = GraphConfig.recommended()
+        stores.append(
+            build_store([file], out / f"{name}.store", graphs, show_progress=show_progress)
+        )
+    return stores[0], stores[1]
+
+
+def _pretrain(
+    folder: Path, cheap: Store, dear: Store, dear_split: Split, config: DemoConfig, shown: bool
+) -> Model:
+    """Learns the cheap energies without the formulas of the dear validation and test sets."""
+    formula_of = dict(zip(dear.ids, dear.formulas, strict=True))
+    unwanted = {formula_of[i] for i in held_out(dear_split)}
+    split = cheap.make_split((0.95, 0.05, 0.0), by="formula", seed=config.seed)
+    split = without(split, with_formulas(cheap.ids, cheap.formulas, unwanted))
+    train, valid, _ = cheap.apply(split)
+    logger.info("pre-training on %d cheap energies", len(train))
+    model = init_model(config.model, train, target=CHEAP, seed=config.pretrain.seed)
+    run = _run_folder(folder, split, {"model": model.config, "train": config.pretrain})
+    return fit(model, train, valid, config.pretrain, run=run, show_progress=shown)[0]
+
+
+def _transfer(
+    folder: Path,
+    model: Model,
+    data: tuple[Dataset, Dataset],
+    split: Split,
+    mode: str,
+    config: DemoConfig,
+    shown: bool,
+) -> tuple[Model, History]:
+    """Learns the dear energies in one of the three ways."""
+    options = TransferConfig(mode=mode, target=DEAR, train=config.transfer)  # type: ignore[arg-type]
+    run = _run_folder(folder, split, {"transfer": options})
+    return transfer_model(model, data, options, run=run, show_progress=shown)
+
+
+def _run_folder(folder: Path, split: Split, sections: Mapping[str, Options]) -> RunFolder:
+    run = RunFolder(folder)
+    run.save_config(sections)
+    split.save(folder / SPLIT)
+    return run
+
+
+def _predicted(model: Model, data: Dataset) -> np.ndarray:
+    return predict(model, data).means[model.targets[0]]
+
+
+def _errors(model: Model, test: Dataset) -> dict[str, float]:
+    return errors_of(_predicted(model, test), test.target(DEAR))
+
+
+def _mean_errors(train: Dataset, test: Dataset) -> dict[str, float]:
+    return errors_of(np.full(len(test), train.target(DEAR).mean()), test.target(DEAR))
+
+
+def _write(
+    out: Path,
+    config: DemoConfig,
+    result: DemoResult,
+    histories: Mapping[str, History],
+    full: tuple[np.ndarray, np.ndarray],
+) -> None:
+    """Numbers and figures."""
+    import tomli_w
+
+    (out / RESULTS).write_text(json.dumps(dataclasses.asdict(result), indent=1))
+    (out / CONFIG).write_bytes(tomli_w.dumps({"demo": config.to_dict()}).encode())
+    bars = {name: MEV * result.errors[name]["mae"] for name in ("cheap model", *MODES)}
+    rows = {mode: [_in_mev(row) for row in history.rows] for mode, history in histories.items()}
+    n = result.counts["train"]
+    figures: dict[str, Figure] = {
+        "errors": transfer_bars(bars, "meV/atom", f"{n} dear formation energies"),
+        "learning": learning_curves(rows, unit="meV/atom", title=f"{n} dear formation energies"),
+        "parity": parity(*full, unit="eV/atom", title="full transfer, dear test set"),
+    }
+    for name, figure in figures.items():
+        figure.savefig(out / f"{name}.png")
+
+
+def _in_mev(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of a history with its validation error in meV/atom."""
+    column = f"valid_mae:{DEAR}"
+    return {"epoch": row["epoch"], column: MEV * row[column] if column in row else None}
