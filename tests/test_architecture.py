@@ -21,7 +21,7 @@ data.elements data.structures data.properties data.files data.poscar data.cif da
 data.dcgat_writer data.tables data.ase_input data.sources data.readers
 data.ions data.lattice_sums data.born_lande data.prototype_table data.prototypes
 data.formation data.decorations data.datasets
-data.neighbors data.graphs data.graph_arrays data.reduction data.splits data.subsets data.store
+data.neighbors data.graphs data.graph_arrays data.reduction data.splits data.exclusion data.subsets data.store
 data.pipeline data.build data.batching data.loader data.normalizer
 nn.segment nn.mlp nn.attention nn.hypernetwork nn.composition nn.cgat
 model run
@@ -29,7 +29,7 @@ losses metrics schedules optim transfer
 train_step parallel checkpoint reference
 inference training screening
 analysis.scaling analysis.plots analysis.report
-cli
+demo cli
 """.split()
 
 # Third-party library -> the only modules (or packages) that may import it.

@@ -21,7 +21,8 @@ from cgatjax.config import GraphConfig, ModelConfig, TrainConfig, TransferConfig
 from cgatjax.data.build import build_store
 from cgatjax.data.datasets import fidelity_report, ionic_crystals
 from cgatjax.data.dcgat_writer import write_dcgat
-from cgatjax.data.exclusion import held_out, with_formulas, without
+from cgatjax.data.elements import reduced_formula
+from cgatjax.data.exclusion import formulas_of, held_out, with_formulas, without
 from cgatjax.data.splits import Split, make_split
 from cgatjax.data.store import Store
 from cgatjax.data.structures import Crystal
@@ -43,6 +44,9 @@ MODES = ("none", "head", "full")
 RESULTS = "results.json"
 MEV = 1000.0
 """meV in an eV."""
+NETWORK = ModelConfig.small(node_dim=24, edge_dim=16, heads=2, steps=2)
+PRETRAIN = TrainConfig(epochs=40, learning_rate=2e-3, validate_every=4)
+TRANSFER = TrainConfig(epochs=60, batch_size=32, learning_rate=5e-4, validate_every=3)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,9 +67,9 @@ class DemoConfig(Options):
     n_train: int = 200
     n_valid: int = 100
     n_test: int = 1000
-    model: ModelConfig = ModelConfig.small(node_dim=24, edge_dim=16, heads=2, steps=2)
-    pretrain: TrainConfig = TrainConfig(epochs=20, learning_rate=2e-3, validate_every=2)
-    transfer: TrainConfig = TrainConfig(epochs=60, batch_size=32, validate_every=3)
+    model: ModelConfig = NETWORK
+    pretrain: TrainConfig = PRETRAIN
+    transfer: TrainConfig = TRANSFER
     seed: int = 0
 
     def _check(self) -> None:
@@ -78,8 +82,8 @@ class DemoConfig(Options):
         defaults: dict[str, Any] = {
             "crystals": 1500,
             "n_test": 300,
-            "pretrain": TrainConfig(epochs=6, learning_rate=2e-3, validate_every=2),
-            "transfer": TrainConfig(epochs=15, batch_size=32, validate_every=3),
+            "pretrain": PRETRAIN.replace(epochs=6),
+            "transfer": TRANSFER.replace(epochs=15),
         }
         return cls(**{**defaults, **changes})
 
@@ -122,7 +126,7 @@ class DemoResult:
 
 def run_demo(
     out: str | Path,
-    config: DemoConfig = DemoConfig(),  # noqa: B008 - frozen
+    config: DemoConfig = DemoConfig(),
     *,
     show_progress: bool = False,
 ) -> DemoResult:
@@ -149,21 +153,22 @@ def run_demo(
     split = _dear_split(crystals, config)
     cheap, dear = _stores(out, crystals, split, show_progress)
     clock.lap("data")
-    pretrained = _pretrain(out / "cheap.run", cheap, dear, split, config, show_progress)
+    cheap_split = _cheap_split(cheap, dear, split, config.seed)
+    pretrained = _pretrain(out / "cheap.run", cheap, cheap_split, config, show_progress)
     clock.lap("pretrain")
     train, valid, test = dear.apply(split)
     errors = {"mean": _mean_errors(train, test), "cheap model": _errors(pretrained, test)}
-    histories, full = {}, pretrained
+    histories, models = {}, {}
     for mode in MODES:
-        full, histories[mode] = _transfer(
+        models[mode], histories[mode] = _transfer(
             out / f"{mode}.run", pretrained, (train, valid), split, mode, config, show_progress
         )
-        errors[mode] = _errors(full, test)
+        errors[mode] = _errors(models[mode], test)
         clock.lap(mode)
     counts = {p: len(getattr(split, p)) for p in ("train", "valid", "test")}
-    counts |= {"cheap": len(cheap), "steps": int(histories["full"].rows[-1]["step"])}
+    counts |= {"cheap": len(cheap_split.train), "steps": int(histories["full"].rows[-1]["step"])}
     result = DemoResult(errors=errors, fidelity=fidelity, counts=counts, seconds=clock.laps)
-    _write(out, config, result, histories, (test.target(DEAR), _predicted(full, test)))
+    _write(out, config, result, histories, (test.target(DEAR), _predicted(models["full"], test)))
     return result
 
 
@@ -190,8 +195,6 @@ def _fidelity_note(fidelity: Mapping[str, float]) -> str:
 
 def _dear_split(crystals: Sequence[Crystal], config: DemoConfig) -> Split:
     """Ids of the dear training, validation and test sets, whole formulas in the last two."""
-    from cgatjax.data.elements import reduced_formula
-
     formulas = [reduced_formula(c.atomic_numbers) for c in crystals]
     sizes = (config.n_train, config.n_valid, config.n_test)
     fractions = tuple(n / len(crystals) for n in sizes)
@@ -217,19 +220,22 @@ def _stores(
     return stores[0], stores[1]
 
 
+def _cheap_split(cheap: Store, dear: Store, dear_split: Split, seed: int) -> Split:
+    """The cheap crystals without the formulas of the dear validation and test sets."""
+    unwanted = formulas_of(held_out(dear_split), dear.ids, dear.formulas)
+    split = cheap.make_split((0.95, 0.05, 0.0), by="formula", seed=seed)
+    return without(split, with_formulas(cheap.ids, cheap.formulas, unwanted))
+
+
 def _pretrain(
-    folder: Path, cheap: Store, dear: Store, dear_split: Split, config: DemoConfig, shown: bool
+    folder: Path, cheap: Store, split: Split, config: DemoConfig, show_progress: bool
 ) -> Model:
-    """Learns the cheap energies without the formulas of the dear validation and test sets."""
-    formula_of = dict(zip(dear.ids, dear.formulas, strict=True))
-    unwanted = {formula_of[i] for i in held_out(dear_split)}
-    split = cheap.make_split((0.95, 0.05, 0.0), by="formula", seed=config.seed)
-    split = without(split, with_formulas(cheap.ids, cheap.formulas, unwanted))
+    """Learns the cheap energies."""
     train, valid, _ = cheap.apply(split)
     logger.info("pre-training on %d cheap energies", len(train))
     model = init_model(config.model, train, target=CHEAP, seed=config.pretrain.seed)
     run = _run_folder(folder, split, {"model": model.config, "train": config.pretrain})
-    return fit(model, train, valid, config.pretrain, run=run, show_progress=shown)[0]
+    return fit(model, train, valid, config.pretrain, run=run, show_progress=show_progress)[0]
 
 
 def _transfer(
@@ -239,12 +245,12 @@ def _transfer(
     split: Split,
     mode: str,
     config: DemoConfig,
-    shown: bool,
+    show_progress: bool,
 ) -> tuple[Model, History]:
     """Learns the dear energies in one of the three ways."""
     options = TransferConfig(mode=mode, target=DEAR, train=config.transfer)  # type: ignore[arg-type]
     run = _run_folder(folder, split, {"transfer": options})
-    return transfer_model(model, data, options, run=run, show_progress=shown)
+    return transfer_model(model, data, options, run=run, show_progress=show_progress)
 
 
 def _run_folder(folder: Path, split: Split, sections: Mapping[str, Options]) -> RunFolder:

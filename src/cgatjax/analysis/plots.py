@@ -56,7 +56,7 @@ def learning_curves(
     axes.set_yscale("log")
     _plain_ticks(axes)
     axes.set_xlabel("epoch")
-    axes.set_ylabel(_with_unit(quantity.replace("_", " ").replace("mae", "MAE"), unit))
+    axes.set_ylabel(_with_unit(_words(quantity), unit))
     axes.set_title(title)
     axes.legend(frameon=False)
     return figure
@@ -66,7 +66,8 @@ def parity(target: np.ndarray, prediction: np.ndarray, unit: str = "", title: st
     """Prediction against target, both on the same scale, with the mean absolute error.
 
     Args:
-      target, prediction: (crystals,) in `unit`; rows where one is NaN are left out.
+      target: (crystals,) in `unit`; rows where it or the prediction is NaN are left out.
+      prediction: (crystals,) in `unit`.
       unit: for the axes.
       title: of the figure.
 
@@ -117,6 +118,12 @@ def transfer_bars(errors: Mapping[str, float], unit: str = "", title: str = "") 
 
 def _colors(n: int) -> list[str]:
     return [COLORS[i % len(COLORS)] for i in range(n)]
+
+
+def _words(quantity: str) -> str:
+    """A column's name as the label of an axis: "valid_mae" is the "validation MAE"."""
+    words = {"valid": "validation", "train": "training", "mae": "MAE", "rmse": "RMSE"}
+    return " ".join(words.get(word, word) for word in quantity.split(":")[0].split("_"))
 
 
 def _with_unit(name: str, unit: str) -> str:

@@ -47,22 +47,44 @@ def _cores() -> int:
 @click.option("--target", "targets", multiple=True, help="Property to keep; repeat. Default: all.")
 @click.option("--unit", "units", multiple=True, metavar="NAME=UNIT", help="Unit of a property.")
 @click.option("--max-atoms", type=int, help="Leave out cells with more sites.")
-@click.option("--min-elements", type=int, default=1, show_default=True,
-              help="Leave out crystals of fewer elements; 2 leaves out pure elements.")  # fmt: skip
+@click.option(
+    "--min-elements",
+    type=int,
+    default=1,
+    show_default=True,
+    help="Leave out crystals of fewer elements; 2 leaves out pure elements.",
+)
 @click.option("--max-neighbors", type=int, help="Neighbours kept around a site.  [default: 24]")
-@click.option("--shell-tolerance", type=float,
-              help="A neighbour farther by more than this starts a shell.  [default: 1e-8]")  # fmt: skip
-@click.option("--tolerance-kind", type=click.Choice(["absolute", "relative"]),
-              help="Tolerance in angstrom or as a fraction of the distance.  [default: absolute]")  # fmt: skip
-@click.option("--split-shell", type=click.Choice(["cut", "share"]),
-              help="Where the last shell does not fit: cut it, or share its slots.  [default: cut]")  # fmt: skip
+@click.option(
+    "--shell-tolerance",
+    type=float,
+    help="A neighbour farther by more than this starts a shell.  [default: 1e-8]",
+)
+@click.option(
+    "--tolerance-kind",
+    type=click.Choice(["absolute", "relative"]),
+    help="Tolerance in angstrom or as a fraction of the distance.  [default: absolute]",
+)
+@click.option(
+    "--split-shell",
+    type=click.Choice(["cut", "share"]),
+    help="Where the last shell does not fit: cut it, or share its slots.  [default: cut]",
+)
 @click.option("--max-radius", type=float, help="Search limit in angstrom.  [default: 18]")
-@click.option("--recommended", is_flag=True,
-              help="Start from relative tolerance 3e-4 and shared shells, not the released ones.")  # fmt: skip
+@click.option(
+    "--recommended",
+    is_flag=True,
+    help="Start from relative tolerance 3e-4 and shared shells, not the released ones.",
+)
 @click.option("--config", type=click.Path(), help="TOML file with a table [graph].")
 @click.option("--workers", type=int, help="Processes; the result is the same.  [default: cores]")
-@click.option("--on-error", type=click.Choice(["raise", "skip"]), default="raise",
-              show_default=True, help="Stop at a bad crystal, or record it and go on.")  # fmt: skip
+@click.option(
+    "--on-error",
+    type=click.Choice(["raise", "skip"]),
+    default="raise",
+    show_default=True,
+    help="Stop at a bad crystal, or record it and go on.",
+)
 @click.option("--no-reduce", is_flag=True, help="Keep one node a site (bigger, same predictions).")
 def featurize(
     inputs: tuple[str, ...],

@@ -95,9 +95,6 @@ def _targets(model: Model) -> list[tuple[Any, ...]]:
 
 def _score(row: Mapping[str, Any], scales: Mapping[str, float]) -> float:
     """What training calls best: the mean of the targets' errors in units of their std."""
-    errors = {
-        t: {"mae": row[f"valid_mae:{t}"], "n": 1}
-        for t in scales
-        if row.get(f"valid_mae:{t}") is not None
-    }
+    found = {t: row.get(f"valid_mae:{t}") for t in scales}
+    errors = {t: {"mae": mae, "n": 1} for t, mae in found.items() if mae is not None and mae == mae}
     return mean_over_targets(errors, scales)

@@ -81,8 +81,32 @@ def with_formulas(
     """The ids whose reduced formula is among the unwanted ones.
 
     Args:
-      ids, formulas: of the crystals to choose from, in the same order.
+      ids: of the crystals to choose from.
+      formulas: their reduced formulas, in the same order.
       unwanted: reduced formulas, as `cgatjax.data.elements.reduced_formula` writes them.
     """
     formulas_out = set(unwanted)
     return tuple(i for i, f in zip(ids, formulas, strict=True) if f in formulas_out)
+
+
+def formulas_of(
+    wanted: Sequence[str], ids: Sequence[str], formulas: Sequence[str]
+) -> frozenset[str]:
+    """Reduced formulas of the wanted ids.
+
+    Args:
+      wanted: ids to look up.
+      ids: of the crystals that are known.
+      formulas: their reduced formulas, in the same order.
+
+    Raises:
+      InputError: an id is not among the known ones, so that its formula would be missed.
+    """
+    formula_of = dict(zip(ids, formulas, strict=True))
+    unknown = [i for i in wanted if i not in formula_of]
+    if unknown:
+        raise InputError(
+            f"the formulas of {len(unknown)} ids are not known, such as {unknown[:3]}; exclude by "
+            "id, or name the store that holds these crystals"
+        )
+    return frozenset(formula_of[i] for i in wanted)

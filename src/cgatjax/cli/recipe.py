@@ -1,0 +1,235 @@
+"""Options that `train` and `transfer` share, and what they resolve to."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from cgatjax.config import ModelConfig, TrainConfig
+from cgatjax.data.exclusion import formulas_of, held_out, read_ids, with_formulas, without
+from cgatjax.data.splits import PARTS, Split, nested_subset
+from cgatjax.data.store import MANIFEST, Store, open_store
+from cgatjax.errors import ConfigError, InputError, MismatchError
+from cgatjax.run import DATA, SPLIT, RunFolder
+
+F = TypeVar("F", bound=Callable[..., Any])
+PRESETS: dict[str, tuple[Callable[[], ModelConfig], Callable[[], TrainConfig]]] = {
+    "small": (ModelConfig.small, TrainConfig),
+    "released": (ModelConfig.released, TrainConfig.paper),
+    "paper": (ModelConfig.paper, TrainConfig.paper),
+}
+"""Name -> what makes the network's options and the training's."""
+TRAIN_FLAGS = (
+    "epochs",
+    "batch_size",
+    "learning_rate",
+    "weight_decay",
+    "loss",
+    "optimizer",
+    "schedule",
+    "cycle_period",
+    "clip_norm",
+    "accumulate",
+    "validate_every",
+    "seed",
+)
+"""Flags that are fields of `TrainConfig`."""
+SPLIT_FLAGS = ("split", "split_by", "fractions", "exclude", "exclude_by", "train_size")
+
+
+def _choice(*names: str) -> click.Choice:
+    return click.Choice(list(names))
+
+
+_OPTIONS = (
+    click.option("--config", type=click.Path(), help="TOML file of options; flags win over it."),
+    click.option("--epochs", type=int, help="Passes over the training set."),
+    click.option("--batch-size", type=int, help="Crystals per step and micro-batch."),
+    click.option("--learning-rate", type=float, help="Peak rate."),
+    click.option("--weight-decay", type=float),
+    click.option(
+        "--loss",
+        type=_choice("l1", "l2", "robust_l1", "robust_l2"),
+        help="The robust ones learn a standard deviation, too.",
+    ),
+    click.option("--optimizer", type=_choice("adamw", "adam", "sgd", "lamb")),
+    click.option("--schedule", type=_choice("cyclical", "plateau", "constant")),
+    click.option("--cycle-period", type=int, help="Epochs per triangle of the cyclical schedule."),
+    click.option("--clip-norm", type=float, help="Largest norm of the gradient."),
+    click.option("--accumulate", type=int, help="Micro-batches per optimiser step."),
+    click.option(
+        "--precision",
+        type=_choice("float32", "bfloat16"),
+        help="Of matrix products; weights stay float32.",
+    ),
+    click.option("--validate-every", type=int, help="Epochs between validations."),
+    click.option("--seed", type=int, help="Of initialisation, shuffling and split.  [default: 0]"),
+    click.option("--resume", is_flag=True, help="Go on with the run in --out."),
+    click.option("--split", type=click.Path(), help="JSON file with ids of train, valid, test."),
+    click.option(
+        "--split-by",
+        type=_choice("id", "formula"),
+        default="id",
+        show_default=True,
+        help="Formula keeps all crystals of a composition in one part.",
+    ),
+    click.option(
+        "--fractions", default="0.8,0.1,0.1", show_default=True, help="Of train, valid and test."
+    ),
+    click.option(
+        "--exclude",
+        multiple=True,
+        metavar="RUN|STORE|FILE",
+        help="Leave out what another training is judged by: the validation and test ids "
+        "of a run, of a store under the same split options, or of a split JSON; or the "
+        "ids in a text or CSV file. Repeat.",
+    ),
+    click.option(
+        "--exclude-by",
+        type=_choice("id", "formula"),
+        default="id",
+        show_default=True,
+        help="Leave out these ids, or every crystal of their formulas.",
+    ),
+    click.option("--train-size", type=int, help="Crystals of a nested subset of the training set."),
+)
+
+
+def recipe_options(command: F) -> F:
+    """Adds the shared options to a command."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def train_config(
+    start: TrainConfig, from_file: Mapping[str, Any], flags: Mapping[str, Any]
+) -> TrainConfig:
+    """Training options: flags over the file over the preset."""
+    given = {name: flags[name] for name in TRAIN_FLAGS if flags[name] is not None}
+    return start.replace(**{**from_file, **given})
+
+
+def compute_of(precision: str | None) -> dict[str, str]:
+    """`--precision` as a change of the network's options."""
+    if precision is None:
+        return {}
+    return {"compute": "bfloat16" if precision == "bfloat16" else "parameters"}
+
+
+def make_split_of(store: Store, targets: Sequence[str], flags: Mapping[str, Any]) -> Split:
+    """The split that the options describe, with everything excluded taken out.
+
+    Raises:
+      InputError: fractions that are none, ids that the store lacks, nothing left to train on.
+      TargetError: no crystal has a value of the targets.
+    """
+    fractions, seed = _fractions(flags["fractions"]), flags["seed"]
+    if flags["split"]:
+        split = Split.load(flags["split"])
+    else:
+        split = store.make_split(fractions, by=flags["split_by"], seed=seed, targets=targets)
+    for source in flags["exclude"]:
+        ids, home = _held_out_by(Path(source), store, fractions, flags["split_by"], seed)
+        if flags["exclude_by"] == "formula":
+            unwanted = formulas_of(ids, home.ids, home.formulas)
+            ids = with_formulas(store.ids, store.formulas, unwanted)
+        before = _size(split)
+        split = without(split, ids)
+        click.echo(f"excluded by {source}: {before - _size(split)} of {before} crystals", err=True)
+    if flags["train_size"] is not None:
+        train = nested_subset(split.train, flags["train_size"], seed=seed)
+        split = Split(train=train, valid=split.valid, test=split.test)
+    if not split.train:
+        raise InputError(f"{store.path}: no crystal is left to train on; exclude less")
+    return split
+
+
+def _fractions(text: str) -> tuple[float, float, float]:
+    try:
+        train, valid, test = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise ConfigError(f"--fractions: expected three numbers a,b,c, got {text!r}") from error
+    return train, valid, test
+
+
+def _size(split: Split) -> int:
+    return len(split.train) + len(held_out(split))
+
+
+def _held_out_by(
+    source: Path, store: Store, fractions: tuple[float, float, float], by: str, seed: int
+) -> tuple[tuple[str, ...], Store]:
+    """Ids that a source holds out, and the store that knows their formulas."""
+    if (source / MANIFEST).is_file():
+        home = open_store(source)
+        return held_out(home.make_split(fractions, by=by, seed=seed)), home
+    if (source / SPLIT).is_file():
+        return held_out(Split.load(source / SPLIT)), _store_of_run(source) or store
+    return read_ids(source), store
+
+
+def _store_of_run(run: Path) -> Store | None:
+    """The store that a run was trained on, if it is still where it was."""
+    try:
+        return open_store(json.loads((run / DATA).read_text())["store"])
+    except (OSError, ValueError, KeyError, InputError):
+        return None
+
+
+def open_run(
+    out: str,
+    store: Store,
+    targets: Sequence[str],
+    flags: Mapping[str, Any],
+    about: Mapping[str, Any],
+) -> tuple[RunFolder, Split]:
+    """A new run folder with its split and `about` written down, or a resumed one with its own.
+
+    Args:
+      out: the folder.
+      store: the data to split.
+      targets: properties of which at least one must be known.
+      flags: of the command line; "seed" is the resolved one.
+      about: what else `data.json` says.
+
+    Raises:
+      RunExistsError: the folder exists, and is not to be resumed.
+      MismatchError: a resumed run was trained on another store.
+      ConfigError: a resumed run was split in another way.
+    """
+    options = {name: flags[name] for name in (*SPLIT_FLAGS, "seed")}
+    if flags["resume"]:
+        run = RunFolder(out, resume=True)
+        _check_same_data(run, store, options)
+        return run, Split.load(run.path / SPLIT)
+    split = make_split_of(store, targets, flags)
+    run = RunFolder(out)
+    split.save(run.path / SPLIT)
+    counts = {part: len(getattr(split, part)) for part in PARTS}
+    described = {"store": str(store.path), "digest": store.digest, "targets": list(targets)}
+    run.save_json(DATA, {**described, **about, "counts": counts, "split": options})
+    return run, split
+
+
+def _check_same_data(run: RunFolder, store: Store, options: Mapping[str, Any]) -> None:
+    try:
+        old = json.loads((run.path / DATA).read_text())
+        digest, before = old["digest"], old["split"]
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{run.path}: cannot be resumed, its {DATA} is damaged") from error
+    if digest != store.digest:
+        raise MismatchError(
+            f"{run.path}: trained on {old.get('store')} (digest {digest[:12]}), which is not "
+            f"{store.path} (digest {store.digest[:12]}); resume with the same store"
+        )
+    now = json.loads(json.dumps(options))
+    changes = [
+        f"{k}: was {before.get(k)!r}, now {now[k]!r}" for k in now if now[k] != before.get(k)
+    ]
+    if changes:
+        raise ConfigError(
+            f"{run.path}: a resumed run cannot change its split: {'; '.join(changes)}"
+        )

@@ -1,0 +1,241 @@
+"""`train` and `transfer`: from a store to a run folder with a trained model."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cgatjax.cli.recipe import PRESETS, compute_of, open_run, recipe_options, train_config
+from cgatjax.config import GraphConfig, ModelConfig, TrainConfig, TransferConfig
+from cgatjax.data.splits import Split
+from cgatjax.data.store import Store, open_store
+from cgatjax.data.subsets import Dataset
+from cgatjax.errors import ConfigError, InputError
+from cgatjax.options import load_toml
+from cgatjax.run import REPORT, SPLIT, RunFolder
+
+if TYPE_CHECKING:
+    from cgatjax.model import Model
+    from cgatjax.training import History
+
+
+@click.command()
+@click.argument("store", type=click.Path())
+@click.option(
+    "--target",
+    "targets",
+    multiple=True,
+    required=True,
+    metavar="NAME",
+    help="Property to learn, a head each; NAME@LABEL reads the column NAME. Repeat.",
+)
+@click.option("--out", required=True, type=click.Path(), help="Run folder to create.")
+@click.option(
+    "--preset",
+    type=click.Choice(list(PRESETS)),
+    default="small",
+    show_default=True,
+    help="small trains on a laptop; released and paper are the published networks.",
+)
+@click.option("--element-table", type=click.Path(), help="Element vectors: JSON, CSV or npz.")
+@recipe_options
+def train(
+    store: str,
+    targets: tuple[str, ...],
+    out: str,
+    preset: str,
+    element_table: str | None,
+    config: str | None,
+    **flags: Any,
+) -> None:
+    """Train a network on a store.
+
+    The run folder holds config.toml, split.json, data.json, history.csv, the best model by
+    validation (model/) and the last state. Errors are in the target's unit. The test part is not
+    touched. A configuration file has the tables [model] and [train].
+
+    \b
+    cgatjax train pbe.store --target e-form --out runs/pbe --epochs 60 --exclude runs/scan
+    cgatjax train pbe.store --target e-form --target volume --loss robust_l1 --out runs/both
+    """
+    from cgatjax.data.elements import ElementTable
+    from cgatjax.model import init_model
+    from cgatjax.training import fit
+
+    make_model_config, make_train_config = PRESETS[preset]
+    tables = _tables(config, {"model": ModelConfig, "train": TrainConfig})
+    options = train_config(make_train_config(), tables["train"], flags)
+    network = make_model_config().replace(**{**tables["model"], **compute_of(flags["precision"])})
+    vectors = ElementTable.load(element_table) if element_table else None
+    data = open_store(store)
+    run, split = open_run(out, data, targets, {**flags, "seed": options.seed}, {})
+    model = init_model(network, data, target=targets, seed=options.seed, element_table=vectors)
+    run.save_config({"graph": data.graph_config, "model": model.config, "train": options})
+    train_set, valid_set = _parts(data, split, targets)
+    trained, history = fit(model, train_set, valid_set, options, run=run, show_progress=True)
+    _report(run, trained, history)
+
+
+@click.command()
+@click.argument("store", type=click.Path())
+@click.option("--from", "source", required=True, type=click.Path(), help="Run or model folder.")
+@click.option(
+    "--target", required=True, metavar="NAME", help="Property to learn; NAME or NAME@LABEL."
+)
+@click.option(
+    "--mode",
+    required=True,
+    type=click.Choice(["full", "head", "none", "joint"]),
+    help="Train everything, only the head, from scratch, or with the old data along.",
+)
+@click.option("--out", required=True, type=click.Path(), help="Run folder to create.")
+@click.option(
+    "--preset",
+    type=click.Choice(list(PRESETS)),
+    default="small",
+    show_default=True,
+    help="Of the training; the network is that of --from.",
+)
+@click.option(
+    "--normalizer",
+    type=click.Choice(["refit", "keep"]),
+    help="Mean and std of the new training set, or the old ones.  [default: refit]",
+)
+@click.option(
+    "--reinit", multiple=True, metavar="PATTERN", help="Parameters to start anew. Repeat."
+)
+@click.option(
+    "--lr-group",
+    "lr_groups",
+    multiple=True,
+    metavar="PATTERN=FACTOR",
+    help="Factor on the learning rate of some parameters. Repeat.",
+)
+@click.option(
+    "--unfreeze",
+    multiple=True,
+    metavar="EPOCH:PATTERN",
+    help="Parameters that stand still before an epoch. Repeat.",
+)
+@click.option(
+    "--with",
+    "cheap",
+    type=click.Path(),
+    help="For joint: the store of --from, whose training part goes on being learnt.",
+)
+@recipe_options
+def transfer(
+    store: str,
+    source: str,
+    target: str,
+    mode: str,
+    out: str,
+    preset: str,
+    cheap: str | None,
+    config: str | None,
+    **flags: Any,
+) -> None:
+    """Carry a trained model over to a store, and train it there.
+
+    Shows what was loaded, frozen and new, and the errors before training. Patterns are like those
+    of file names, over paths such as encoder/node_0/update/damping ("heads/*"). A configuration
+    file has the tables [train] and [transfer].
+
+    \b
+    cgatjax transfer scan.store --from runs/pbe --target e-form --mode full --out runs/scan
+    cgatjax transfer scan.store --from runs/pbe --target e-form@scan --mode joint \\
+        --with pbe.store --out runs/joint
+    """
+    from cgatjax.checkpoint import load_model
+    from cgatjax.training import transfer_model
+
+    options = _transfer_config(target, mode, PRESETS[preset][1](), config, flags)
+    if (mode == "joint") != (cheap is not None):
+        raise ConfigError("--with STORE belongs to --mode joint, and joint needs it")
+    data, model = open_store(store), load_model(source)
+    model.check_graphs(data.graph_config, store)
+    about = {"from": source, **({"with": cheap} if cheap else {})}
+    kept = _kept_training(cheap, Path(source)) if cheap else None
+    seed = options.train.seed
+    run, split = open_run(out, data, (target,), {**flags, "seed": seed}, about)
+    model = model.replace(config=model.config.replace(**compute_of(flags["precision"])))
+    run.save_config({"graph": data.graph_config, "model": model.config, "transfer": options})
+    trained, history = transfer_model(
+        model,
+        _parts(data, split, (target,)),
+        options,
+        keep_training=kept,
+        run=run,
+        show_progress=True,
+    )
+    _report(run, trained, history)
+
+
+def _tables(file: str | None, sections: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Tables of a configuration file, empty ones where there are none."""
+    found = load_toml(file, {"graph": GraphConfig, **sections}) if file else {}
+    if "graph" in found:
+        raise ConfigError(f"{file}: [graph] belongs to `cgatjax featurize --config`")
+    return {name: found.get(name, {}) for name in sections}
+
+
+def _transfer_config(
+    target: str, mode: str, start: TrainConfig, file: str | None, flags: dict[str, Any]
+) -> TransferConfig:
+    """Options of a transfer: flags over the file over the preset."""
+    tables = _tables(file, {"train": TrainConfig, "transfer": TransferConfig})
+    given = {
+        "normalizer": flags["normalizer"],
+        "reinit": flags["reinit"],
+        "lr_groups": [_pair(text, "=", "--lr-group") for text in flags["lr_groups"]],
+        "unfreeze": [_pair(text, ":", "--unfreeze")[::-1] for text in flags["unfreeze"]],
+    }
+    options = {**tables["transfer"], **{k: v for k, v in given.items() if v}}
+    from_file = {**options.pop("train", {}), **tables["train"]}
+    options |= {"target": target, "mode": mode}
+    return TransferConfig(train=train_config(start, from_file, flags)).replace(**options)
+
+
+def _pair(text: str, sign: str, name: str) -> tuple[Any, Any]:
+    """(pattern, number) of "PATTERN=0.1" or "10:PATTERN"."""
+    first, _, last = text.rpartition(sign) if sign == "=" else text.partition(sign)
+    pattern, value = (first, last) if sign == "=" else (last, first)
+    try:
+        number = float(value) if sign == "=" else int(value)
+    except ValueError as error:
+        form = "PATTERN=FACTOR" if sign == "=" else "EPOCH:PATTERN"
+        raise ConfigError(f"{name}: expected {form}, got {text!r}") from error
+    return pattern, number
+
+
+def _kept_training(cheap: str, source: Path) -> Dataset:
+    """The training part of the run to start from, in its store."""
+    if not (source / SPLIT).is_file():
+        raise InputError(f"{source}: joint transfer needs a run folder with {SPLIT}; there is none")
+    return open_store(cheap).apply(Split.load(source / SPLIT))[0]
+
+
+def _parts(data: Store, split: Split, targets: Sequence[str]) -> tuple[Dataset, Dataset]:
+    """Training and validation set; crystals without any value of the targets are left out."""
+    train, valid, _ = data.apply(split)
+    known = train.knowing(*targets), valid.knowing(*targets)
+    unknown = len(train) + len(valid) - sum(len(part) for part in known)
+    if unknown:
+        click.echo(
+            f"{unknown} crystals of the split have no value of {targets}; left out", err=True
+        )
+    return known
+
+
+def _report(run: RunFolder, model: "Model", history: "History") -> None:
+    """What came out, by validation; the test part is for `evaluate`."""
+    from cgatjax.cli.run_info import report_text, summary
+
+    if history.report is not None and (run.path / REPORT).is_file():
+        click.echo(report_text(history.report.__dict__))
+    nodes, edges = history.waste
+    seconds = sum(row.get("seconds_train", 0) + row.get("seconds_valid", 0) for row in history.rows)
+    click.echo(summary(model, history.rows))
+    click.echo(f"{seconds:.1f} s; padding {nodes:.0%} of nodes, {edges:.0%} of edges")
+    click.echo(f"{run.path}: model, history.csv, config.toml, split.json")

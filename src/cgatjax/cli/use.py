@@ -1,0 +1,230 @@
+"""`evaluate`, `predict`, `import-reference` and `demo`."""
+
+import csv
+import importlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import numpy as np
+
+from cgatjax.cli.display import table
+from cgatjax.data.splits import PARTS, Split
+from cgatjax.data.store import MANIFEST, Store, open_store
+from cgatjax.data.structures import Rejected
+from cgatjax.data.subsets import Dataset
+from cgatjax.errors import InputError, MissingExtraError, RunExistsError
+from cgatjax.run import SPLIT, RunFolder
+
+if TYPE_CHECKING:
+    from cgatjax.inference import Predictions
+    from cgatjax.model import Model
+
+COLUMNS = ("id", "target", "prediction", "std", "unit")
+SHOWN_REASONS = 3
+
+
+@click.command()
+@click.argument("run", type=click.Path())
+@click.argument("store", type=click.Path())
+@click.option(
+    "--part",
+    type=click.Choice([*PARTS, "all"]),
+    help="Of the run's split.  [default: test if the split is of this store, else all]",
+)
+@click.option("--out", type=click.Path(), help="CSV file with every value and prediction.")
+@click.option("--plot", type=click.Path(), help="Parity plot, PNG, PDF or SVG.")
+def evaluate(run: str, store: str, part: str | None, out: str | None, plot: str | None) -> None:
+    """Errors of a model on a store, in the target's unit.
+
+    \b
+    cgatjax evaluate runs/scan scan.store --out errors.csv --plot parity.png
+    """
+    from cgatjax.checkpoint import load_model
+    from cgatjax.inference import predict as predict_crystals
+    from cgatjax.metrics import errors_of
+
+    for file in (out, plot):
+        _require_new(file)
+    model, data = load_model(run), open_store(store)
+    crystals, name = _chosen(Path(run), data, part)
+    values = {t: crystals.target(t) for t in model.targets}
+    found = predict_crystals(model, crystals, show_progress=True)
+    errors = {t: errors_of(found.means[t], values[t]) for t in model.targets}
+    click.echo(f"{run} on {store}, {name}: {len(crystals)} crystals")
+    rows = [(t, found.units[t] or "?", e["mae"], e["rmse"], e["n"]) for t, e in errors.items()]
+    click.echo(table(("target", "unit", "MAE", "RMSE", "n"), rows))
+    if out:
+        header = ("id", "property", "target", "prediction", "std", "unit")
+        _write_csv(Path(out), header, _evaluated(found, values), _notes(run, found))
+        click.echo(f"values and predictions: {out}")
+    if plot:
+        _plot(Path(plot), found, values, model)
+
+
+@click.command()
+@click.argument("run", type=click.Path())
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@click.option("--out", required=True, type=click.Path(), help="CSV file to write.")
+@click.option(
+    "--on-error",
+    type=click.Choice(["raise", "skip"]),
+    default="raise",
+    show_default=True,
+    help="Stop at a bad crystal, or list it and go on.",
+)
+def predict(run: str, inputs: tuple[str, ...], out: str, on_error: str) -> None:
+    """Predict properties of structures, relaxed or not.
+
+    INPUT is whatever `featurize` reads, or a store. The CSV has a row for each crystal and target,
+    in the target's unit; its first lines, which begin with "#", name the model and say how the
+    standard deviation was made, or why that column is empty. Crystals skipped with
+    --on-error skip stand in FILE.skipped.csv.
+
+    \b
+    cgatjax predict runs/scan candidates/*.cif --out predictions.csv
+    """
+    from cgatjax.checkpoint import load_model
+    from cgatjax.inference import predict as predict_crystals
+
+    path = Path(out)
+    _require_new(path)
+    skipped_path = path.with_suffix(".skipped.csv")
+    _require_new(skipped_path)
+    is_store = len(inputs) == 1 and (Path(inputs[0]) / MANIFEST).is_file()
+    structures: Any = open_store(inputs[0]) if is_store else list(inputs)
+    found = predict_crystals(
+        load_model(run),
+        structures,
+        on_error=on_error,  # type: ignore[arg-type]
+        show_progress=True,
+    )
+    _write_csv(path, COLUMNS, _predicted(found), _notes(run, found))
+    click.echo(f"{path}: {len(found.ids)} crystals, {len(found.skipped)} skipped")
+    if found.skipped:
+        _write_skipped(skipped_path, found.skipped)
+
+
+@click.command("import-reference")
+@click.argument("checkpoint", metavar="CKPT", type=click.Path())
+@click.option("--out", required=True, type=click.Path(), help="Run folder to create.")
+def import_reference(checkpoint: str, out: str) -> None:
+    """Make a run of a checkpoint of the PyTorch code (needs the extra "torch").
+
+    \b
+    cgatjax import-reference pbe.ckpt --out runs/reference
+    cgatjax predict runs/reference candidates/*.cif --out predictions.csv
+    """
+    from cgatjax.checkpoint import save_model
+
+    load = getattr(importlib.import_module("cgatjax.reference"), "load_checkpoint", None)
+    if load is None:
+        raise MissingExtraError("this build of cgatjax cannot read checkpoints of the PyTorch code")
+    _require_new(out)
+    model = load(checkpoint)
+    run = RunFolder(out)
+    run.save_config({"graph": model.graph_config, "model": model.config})
+    save_model(run.path / "model", model)
+    click.echo(f"{run.path}: {model.n_params} parameters, targets {', '.join(model.targets)}")
+
+
+@click.command()
+@click.option("--out", required=True, type=click.Path(), help="Folder to create.")
+@click.option("--quick", is_flag=True, help="A fraction of the work, to see that it runs.")
+def demo(out: str, quick: bool) -> None:
+    """Transfer learning on generated crystals: data, pre-training, three ways, table, figures.
+
+    Formation energies of ionic crystals in eV/atom, at a cheap and a dear level of theory, both of
+    a simple model (see docs/embedded_data.md). Takes minutes; errors are printed in meV/atom.
+
+    \b
+    cgatjax demo --out demo
+    """
+    from cgatjax.demo import DemoConfig, run_demo
+
+    result = run_demo(out, DemoConfig.quick() if quick else DemoConfig(), show_progress=True)
+    sizes = result.counts
+    click.echo(
+        f"\n{sizes['train']} dear energies to train on, {sizes['cheap']} cheap ones before, "
+        f"{sizes['steps']} steps each; test MAE on {sizes['test']} crystals\n"
+    )
+    click.echo(table(("way", "meV/atom", "against none"), result.table()))
+    click.echo(f"\n{result.verdict()}")
+    click.echo(f"{sum(result.seconds.values()):.0f} s; figures and results.json: {out}")
+
+
+def _require_new(path: str | Path | None) -> None:
+    if path is not None and Path(path).exists():
+        raise RunExistsError(f"{path} exists; choose another name or remove it")
+
+
+def _chosen(run: Path, data: Store, part: str | None) -> tuple[Dataset, str]:
+    """The crystals to evaluate on, and what they are."""
+    has_split = (run / SPLIT).is_file()
+    if part is None:
+        known = has_split and set(Split.load(run / SPLIT).test) <= set(data.ids)
+        part = "test" if known and Split.load(run / SPLIT).test else "all"
+    if part == "all":
+        return data.all(), "all crystals"
+    if not has_split:
+        raise InputError(f"{run}: has no {SPLIT}, so no part {part!r}; use --part all")
+    return data.apply(Split.load(run / SPLIT))[PARTS.index(part)], f"{part} part of the run's split"
+
+
+def _notes(run: str, found: "Predictions") -> list[str]:
+    """Comment lines of a CSV file."""
+    stds = [
+        f"std of {name} ({found.units[name] or '?'}): {found.std_notes[name]}"
+        for name in found.means
+    ]
+    return [f"cgatjax model: {run}", *stds]
+
+
+def _predicted(found: "Predictions") -> Iterable[tuple[Any, ...]]:
+    for row, name in enumerate(found.ids):
+        for target, means in found.means.items():
+            std = _or_empty(found.stds[target][row])
+            yield name, target, repr(float(means[row])), std, found.units[target]
+
+
+def _evaluated(found: "Predictions", values: dict[str, np.ndarray]) -> Iterable[tuple[Any, ...]]:
+    for row, name in enumerate(found.ids):
+        for target, means in found.means.items():
+            value, std = _or_empty(values[target][row]), _or_empty(found.stds[target][row])
+            yield name, target, value, repr(float(means[row])), std, found.units[target]
+
+
+def _or_empty(value: float) -> str:
+    return repr(float(value)) if np.isfinite(value) else ""
+
+
+def _write_csv(
+    path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]], notes: Sequence[str]
+) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "x", newline="") as file:
+        file.writelines(f"# {note}\n" for note in notes)
+        writer = csv.writer(file)
+        writer.writerow(header)
+        writer.writerows(rows)
+
+
+def _write_skipped(path: Path, skipped: Sequence[Rejected]) -> None:
+    _write_csv(path, ("id", "source", "reason"), [(r.id, r.source, r.reason) for r in skipped], [])
+    for item in skipped[:SHOWN_REASONS]:
+        click.echo(f"  skipped {item.id or item.source}: {item.reason}")
+    click.echo(f"  all of them: {path}")
+
+
+def _plot(path: Path, found: "Predictions", values: dict[str, np.ndarray], model: "Model") -> None:
+    """One parity plot a target; several targets get their name into the file's name."""
+    from cgatjax.analysis.plots import parity
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for target in model.targets:
+        figure = parity(values[target], found.means[target], found.units[target], target)
+        single = len(model.targets) == 1
+        file = path if single else path.with_stem(f"{path.stem}-{target}")
+        figure.savefig(file)
+        click.echo(f"parity plot: {file}")
