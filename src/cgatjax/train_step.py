@@ -62,32 +62,54 @@ def init_state(params: Params, optimizer: optax.GradientTransformation) -> Train
     return TrainState(step=step, params=params, opt_state=optimizer.init(params), skipped=skipped)
 
 
-def make_loss(
-    forward: Forward, loss: Loss, normalizers: Mapping[str, Normalizer]
-) -> Callable[[Params, Batch], StepMetrics]:
+@dataclass(frozen=True, eq=False)
+class MaskedLoss:
     """The masked loss and errors of a batch as sums, for training and for validation.
 
-    Each known value counts once, whatever its target (masked sum over masked count).
+    Each known value counts once, whatever its target (masked sum over masked count). Mean and std
+    of the targets are arguments of what is compiled, not constants in it, so that runs which
+    differ in nothing else share one compilation.
+
+    Attributes:
+      forward: parameters and batch -> normalised outputs.
+      loss: element-wise, on normalised targets.
+      scales: target -> (mean, std).
     """
 
-    def sums(params: Params, batch: Batch) -> StepMetrics:
-        outputs = forward(params, batch)
+    forward: Forward
+    loss: Loss
+    scales: Mapping[str, tuple[Any, Any]]
+
+    def __call__(
+        self, params: Params, batch: Batch, scales: Mapping[str, tuple[Any, Any]] | None = None
+    ) -> StepMetrics:
+        """Sums over the batch; `scales` stand in for the own ones where they are traced."""
+        outputs = self.forward(params, batch)
         total, count, errors = jnp.zeros(()), jnp.zeros(()), {}
         for name, output in outputs.items():
-            scale = normalizers[name]
+            mean, std = (self.scales if scales is None else scales)[name]
             target, mask = batch.targets[name], batch.target_mask[name]
-            losses = loss(output, (target - scale.mean) / scale.std)
+            losses = self.loss(output, (target - mean) / std)
             total = total + jnp.where(mask, losses, 0).sum()
             count = count + mask.sum()
-            prediction = output[:, 0] * scale.std + scale.mean
-            errors[name] = error_sums(jax.lax.stop_gradient(prediction), target, mask)
+            prediction = jax.lax.stop_gradient(output[:, 0]) * std + mean
+            errors[name] = error_sums(prediction, target, mask)
         return StepMetrics(total, count, errors)
 
-    return sums
+    def compiled(self) -> Callable[[Params, Batch], StepMetrics]:
+        """The same, compiled once per batch shape."""
+        function = jax.jit(self.__call__)
+        return lambda params, batch: function(params, batch, self.scales)
+
+
+def make_loss(forward: Forward, loss: Loss, normalizers: Mapping[str, Normalizer]) -> MaskedLoss:
+    """The loss of a network in terms of its targets' normalisers."""
+    scales = {name: (n.mean, n.std) for name, n in normalizers.items()}
+    return MaskedLoss(forward, loss, scales)
 
 
 def make_train_step(
-    sums: Callable[[Params, Batch], StepMetrics],
+    sums: MaskedLoss,
     optimizer: optax.GradientTransformationExtraArgs,
     labels: Labels,
 ) -> Step:
@@ -99,30 +121,32 @@ def make_train_step(
     counted. The state's memory is reused: do not touch the argument afterwards.
     """
 
-    def gradient(params: Params, batch: Batch) -> tuple[StepMetrics, Params]:
+    def gradient(params: Params, batch: Batch, scales: Any) -> tuple[StepMetrics, Params]:
         trainable, frozen = partition(params, labels)
 
         def objective(trainable: Params) -> tuple[Array, StepMetrics]:
-            metrics = sums(combine(trainable, frozen), batch)
+            metrics = sums(combine(trainable, frozen), batch, scales)
             return metrics.loss, metrics
 
         gradients, metrics = jax.grad(objective, has_aux=True)(trainable)
         return metrics, gradients
 
-    def accumulated(params: Params, batches: Batch) -> tuple[StepMetrics, Params]:
+    def accumulated(params: Params, batches: Batch, scales: Any) -> tuple[StepMetrics, Params]:
         first = jax.tree.map(lambda x: x[0], batches)
-        result = gradient(params, first)
+        result = gradient(params, first, scales)
         if jax.tree.leaves(batches)[0].shape[0] == 1:
             return result
 
         def body(total: Any, batch: Batch) -> tuple[Any, None]:
-            return jax.tree.map(jnp.add, total, gradient(params, batch)), None
+            return jax.tree.map(jnp.add, total, gradient(params, batch, scales)), None
 
         rest = jax.tree.map(lambda x: x[1:], batches)
         return jax.lax.scan(body, result, rest)[0]
 
-    def step(state: TrainState, batches: Batch, rates: Rates) -> tuple[TrainState, StepMetrics]:
-        metrics, gradients = accumulated(state.params, batches)
+    def step(
+        state: TrainState, batches: Batch, rates: Rates, scales: Any
+    ) -> tuple[TrainState, StepMetrics]:
+        metrics, gradients = accumulated(state.params, batches, scales)
         scale = 1 / jnp.maximum(metrics.n, 1)
         gradients = jax.tree.map(lambda g: g * scale.astype(g.dtype), gradients)
         finite = jnp.isfinite(metrics.loss) & jnp.isfinite(ravel_pytree(gradients)[0]).all()
@@ -143,4 +167,5 @@ def make_train_step(
         )
         return new, jax.tree.map(lambda m: jnp.where(finite, m, jnp.zeros_like(m)), metrics)
 
-    return jax.jit(step, donate_argnums=0)
+    compiled = jax.jit(step, donate_argnums=0)
+    return lambda state, batches, rates: compiled(state, batches, rates, sums.scales)

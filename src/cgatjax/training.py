@@ -237,7 +237,7 @@ class _Trainer:
         optimizer = make_optimizer(config, labels)
         sums = make_loss(forward, LOSSES[config.loss], model.normalizers)
         self.step = make_train_step(sums, optimizer, labels)
-        self.sums = jax.jit(sums)
+        self.sums = sums.compiled()
         self.rates = rates or (lambda epoch, factor: dict.fromkeys(groups(labels), factor))
         self.state = init_state(jax.tree.map(jnp.array, model.params), optimizer)
         self.epoch, self.plateau, self.history = 0, Plateau(), History()
@@ -285,6 +285,7 @@ class _Trainer:
         """The best model, saved if there is a run folder."""
         if isinstance(self.train_loader, BatchLoader):
             self.history.waste = self.train_loader.waste.fraction
+        self._log_costs()
         params = jax.tree.map(np.array, self.best)
         learned = self.model.targets if learns_std(self.config.loss) else ()
         kept = [t for t in self.model.learns_std if t not in self.model.targets]
@@ -294,6 +295,18 @@ class _Trainer:
             self.run.save_history(self.history.rows)
             self.states.close()
         return best, self.history
+
+    def _log_costs(self) -> None:
+        """Where the time went, and how much of the batches was padding."""
+        parts = ("wait", "train", "valid")
+        spent = [f"{p} {sum(self.history.column(f'seconds_{p}')):.1f} s" for p in parts]
+        nodes, edges = self.history.waste
+        logger.info(
+            "time: %s; padding: %.0f %% of nodes, %.0f %% of edges",
+            ", ".join(spent),
+            100 * nodes,
+            100 * edges,
+        )
 
     def _validate(self) -> dict[str, Any]:
         totals = None

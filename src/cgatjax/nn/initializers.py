@@ -42,6 +42,6 @@ def _host_drawn(draw: _Draw) -> Init:
         if isinstance(key_data, jax.core.Tracer):
             result = jax.ShapeDtypeStruct(tuple(shape), jax.dtypes.canonicalize_dtype(dtype))
             return jax.pure_callback(sample, result, key_data, vmap_method="sequential")
-        return jnp.asarray(sample(key_data))
+        return jnp.asarray(sample(np.asarray(key_data)))
 
     return init
