@@ -68,7 +68,7 @@ def rebuilt_weights(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     for name, text in zip(arrays["param/names"].tolist(), arrays["param/shapes"], strict=True):
         shape = tuple(json.loads(str(text)))
         seed = (zlib.crc32(name.encode()) + salt) & 0xFFFFFFFF
-        r = np.random.RandomState(seed).standard_normal(shape)  # noqa: NPY002 - as it was made
+        r = np.random.RandomState(seed).standard_normal(shape)
         if name.endswith("damping"):
             weights[name] = 0.2 + 0.1 * np.abs(r)
         elif name.endswith("pow"):

@@ -13,6 +13,7 @@ from cgatjax.losses import LOSSES
 from cgatjax.optim import make_optimizer
 from cgatjax.schedules import cyclical
 from cgatjax.train_step import init_state, make_loss, make_train_step
+from cgatjax.training import EmbeddingBatch
 from cgatjax.transfer import label_parameters
 
 NAMES = ["released", "scalar_mean", "hyper_edges"]
@@ -106,14 +107,10 @@ def test_losses_and_the_gradient_norm_of_every_parameter(golden, computed, name,
     assert (error <= 1e-9 * expected + 1e-12 * expected.max()).all()
 
 
-def eight_steps(case, params, batch, part):
-    """Losses before each of 8 AdamW steps on one batch, and the predictions after the last."""
+def eight_steps(case, params, batch, part, forward):
+    """Loss before and rate of each of 8 AdamW steps on one batch, and the state after the last."""
     labels = label_parameters(params, RULES[part])
     optimizer = make_optimizer(RECIPE, labels)
-
-    def forward(params, batch):
-        return {TARGET: case.net.apply({"params": params}, batch)}
-
     sums = make_loss(forward, LOSSES["l1"], {TARGET: case.normalizer})
     step = make_train_step(sums, optimizer, labels)
     state = init_state(jax.tree.map(jnp.array, dict(params)), optimizer)
@@ -124,19 +121,52 @@ def eight_steps(case, params, batch, part):
         state, metrics = step(state, stacked, {"trained": np.float64(factor)})
         losses.append(float(metrics.loss) / float(metrics.n))
         rates.append(RECIPE.learning_rate * factor)
-    return losses, rates, np.asarray(jax.jit(forward)(state.params, batch)[TARGET])
+    return losses, rates, state
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("part", ["full", "head"])
-def test_eight_training_steps(golden, name, part):
+def run_whole(case):
+    """The whole network as a forward function."""
+    return lambda params, batch: {TARGET: case.net.apply({"params": params}, batch)}
+
+
+@pytest.mark.parametrize(
+    "name", ["released", *(pytest.param(name, marks=pytest.mark.long) for name in NAMES[1:])]
+)
+def test_eight_training_steps(golden, name):
     case = golden(name)
-    expected = {k: case.arrays[f"train/{part}/{k}"] for k in ("loss", "lr", "prediction")}
+    expected = {k: case.arrays[f"train/full/{k}"] for k in ("loss", "lr", "prediction")}
+    forward = run_whole(case)
     with jax.enable_x64(True):
-        losses, rates, prediction = eight_steps(case, case.params, case.batch, part)
+        losses, rates, state = eight_steps(case, case.params, case.batch, "full", forward)
+        prediction = jax.jit(forward)(state.params, case.batch)[TARGET]
     assert rates == pytest.approx(expected["lr"], rel=1e-12)
     assert losses == pytest.approx(expected["loss"], rel=1e-9)
     assert relative(prediction[: len(expected["prediction"])], expected["prediction"]) < 1e-9
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_eight_training_steps_of_the_head_on_embeddings_computed_once(golden, computed, name):
+    case = golden(name)
+    expected = {k: case.arrays[f"train/head/{k}"] for k in ("loss", "lr", "prediction")}
+    batch = EmbeddingBatch(
+        embedding=computed(name)[2],
+        targets=case.batch.targets,
+        target_mask=case.batch.target_mask,
+        graph_mask=case.batch.graph_mask,
+    )
+
+    def forward(params, batch):
+        return {TARGET: case.net.apply({"params": params}, batch.embedding, method="read")}
+
+    with jax.enable_x64(True):
+        losses, rates, state = eight_steps(case, case.params, batch, "head", forward)
+        prediction = forward(state.params, batch)[TARGET]
+    assert rates == pytest.approx(expected["lr"], rel=1e-12)
+    assert losses == pytest.approx(expected["loss"], rel=1e-9)
+    assert relative(prediction[: len(expected["prediction"])], expected["prediction"]) < 1e-9
+    before = jax.tree.leaves(case.params["encoder"])
+    after = jax.tree.leaves(state.params["encoder"])
+    assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -150,11 +180,19 @@ def test_outputs_in_float32(golden, name):
 
 
 def test_eight_training_steps_in_float32(golden):
+    """Adam divides by the size of a gradient: what is rounding noise there becomes a step.
+
+    Measured: losses 2.0e-4, predictions 1.8e-2. In float64, noise of 3e-8 on the weights alone
+    moves the predictions by up to 3.5e-4.
+    """
     case = golden("released")
     params, batch = in_float32(dict(case.params)), in_float32(case.batch)
-    losses, _, prediction = eight_steps(case, params, batch, "full")
+    forward = run_whole(case)
+    losses, _, state = eight_steps(case, params, batch, "full", forward)
+    prediction = jax.jit(forward)(state.params, batch)[TARGET]
     expected = case.arrays["train/full/prediction"]
-    print(relative(losses, case.arrays["train/full/loss"]), relative(prediction[:8], expected))
+    assert relative(losses, case.arrays["train/full/loss"]) < 1e-3
+    assert relative(prediction[: len(expected)], expected) < 5e-2
 
 
 @pytest.mark.long
