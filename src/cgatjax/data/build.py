@@ -5,8 +5,10 @@ import hashlib
 import json
 import multiprocessing
 import os
+import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -56,20 +58,29 @@ class Filter(NamedTuple):
 
 @dataclass(eq=False)
 class _Tally:
-    """What happened to every crystal that was read."""
+    """What happened to every crystal that was read.
+
+    What fails in reading and in featurising is listed apart: workers read ahead, and the list must
+    not depend on how far.
+    """
 
     on_error: str
-    skipped: list[tuple[str, Rejected]] = field(default_factory=list)
+    unread: list[tuple[str, Rejected]] = field(default_factory=list)
+    failed: list[tuple[str, Rejected]] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
 
-    def reject(self, rejected: Rejected) -> None:
+    def reject(self, rejected: Rejected, *, featurizing: bool = False) -> None:
         if self.on_error == "raise":
             raise rejected.error()
-        self.skipped.append(("error", rejected))
+        (self.failed if featurizing else self.unread).append(("error", rejected))
 
     def leave_out(self, crystal: Crystal, reason: str) -> None:
         rejected = Rejected(id=crystal.id, source=crystal.source, reason=reason)
-        self.skipped.append(("filter", rejected))
+        self.unread.append(("filter", rejected))
+
+    @property
+    def skipped(self) -> list[tuple[str, Rejected]]:
+        return self.unread + self.failed
 
     def count(self, kind: str) -> int:
         return sum(k == kind for k, _ in self.skipped)
@@ -119,37 +130,50 @@ def build_store(
     tally = _Tally(on_error)
     crystals = _accepted(read_crystals(inputs, targets=targets), keep, tally)
     jobs = iter(lambda: list(islice(crystals, CHUNK)), [])
-    writer = _ShardWriter(out)
     run = _map_in_order(jobs, _Featurizer(config, reduce), workers, executor)
-    with progress("featurize", shown=show_progress) as advance:
-        for batch, rejected in run:
-            for item in rejected:
-                tally.reject(item)
-            writer.add(batch)
-            advance(batch.num_rows + len(rejected), f"{len(tally.skipped)} left out")
-    shards = writer.close()
-    if writer.n_rows == 0:
-        reasons = [r.reason for _, r in tally.skipped[:3]]
-        raise InputError(
-            f"no usable crystal among {len(tally.skipped)} read; for instance: {reasons}"
-        )
-    _check_targets(targets, writer.known, inputs)
-    names = sorted(writer.known) if targets is None else list(targets)
-    manifest = {
-        "format": FORMAT,
-        "graph": config.to_dict(),
-        "reduced": reduce,
-        "n": writer.n_rows,
-        "n_error": tally.count("error"),
-        "n_filtered": tally.count("filter"),
-        "sites": writer.sites,
-        "targets": {n: (units or {}).get(n, unit_of(n)) for n in names},
-        "shards": shards,
-        "digest": _digest(config, reduce, shards),
-    }
-    _write_skipped(out / SKIPPED, tally.skipped)
-    _write_atomically(out / MANIFEST, json.dumps(manifest, indent=1).encode())
+    with _complete_or_not_at_all(out) as folder:
+        writer = _ShardWriter(folder)
+        with progress("featurize", shown=show_progress) as advance:
+            for batch, rejected in run:
+                for item in rejected:
+                    tally.reject(item, featurizing=True)
+                writer.add(batch)
+                advance(batch.num_rows + len(rejected), f"{len(tally.skipped)} left out")
+        shards = writer.close()
+        if writer.n_rows == 0:
+            reasons = [r.reason for _, r in tally.skipped[:3]]
+            raise InputError(
+                f"no usable crystal among {len(tally.skipped)} read; for instance: {reasons}"
+            )
+        _check_targets(targets, writer.known, inputs)
+        names = sorted(writer.known) if targets is None else list(targets)
+        manifest = {
+            "format": FORMAT,
+            "graph": config.to_dict(),
+            "reduced": reduce,
+            "n": writer.n_rows,
+            "n_error": tally.count("error"),
+            "n_filtered": tally.count("filter"),
+            "sites": writer.sites,
+            "targets": {n: (units or {}).get(n, unit_of(n)) for n in names},
+            "shards": shards,
+            "digest": _digest(config, reduce, shards),
+        }
+        _write_skipped(folder / SKIPPED, tally.skipped)
+        _write_durably(folder / MANIFEST, json.dumps(manifest, indent=1).encode())
     return open_store(out)
+
+
+@contextmanager
+def _complete_or_not_at_all(out: Path) -> Iterator[Path]:
+    """A hidden folder beside `out` that takes its name in the end, or vanishes after an error."""
+    folder = out.with_name(f".{out.name}.{os.getpid()}.part")
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+        folder.rename(out)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _accepted(
@@ -213,7 +237,7 @@ def _rows(done: Sequence[tuple[Crystal, CrystalGraph]]) -> pa.RecordBatch:
 
 
 class _ShardWriter:
-    """Collects rows and writes them as shards of SHARD crystals, each atomically."""
+    """Collects rows and writes them as shards of SHARD crystals."""
 
     def __init__(self, out: Path) -> None:
         self.out = out
@@ -255,7 +279,7 @@ class _ShardWriter:
             stream.write_batch(rows)
         data = buffer.getvalue().to_pybytes()
         (self.out / "shards").mkdir(parents=True, exist_ok=True)
-        _write_atomically(self.out / file, data)
+        _write_durably(self.out / file, data)
         digest = hashlib.sha256(data).hexdigest()
         self.shards.append({"file": file, "n": n, "bytes": len(data), "sha256": digest})
 
@@ -299,10 +323,8 @@ def _write_skipped(path: Path, skipped: Sequence[tuple[str, Rejected]]) -> None:
         rows.writerows([kind, r.id, r.source, r.reason] for kind, r in skipped)
 
 
-def _write_atomically(path: Path, data: bytes) -> None:
-    part = path.with_suffix(path.suffix + ".part")
-    with open(part, "wb") as file:
+def _write_durably(path: Path, data: bytes) -> None:
+    with open(path, "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-    part.replace(path)

@@ -10,6 +10,7 @@ import numpy as np
 from cgatjax.data.batching import BatchBudget, CrystalBatch, assemble
 from cgatjax.data.pipeline import map_in_order
 from cgatjax.data.subsets import Crystals
+from cgatjax.errors import InputError
 
 AHEAD = 3
 """Batches assembled before they are asked for."""
@@ -72,6 +73,9 @@ def plan(sizes: np.ndarray, order: np.ndarray, budgets: Sequence[BatchBudget]) -
     """Cuts an order of crystals into batches that fit the largest budget.
 
     Each batch takes as many crystals as fit and gets the smallest budget that holds it.
+
+    Raises:
+      InputError: a crystal alone is larger than the largest budget.
     """
     largest = max(budgets)
     limits = np.array(largest[1:]) - (1, 0, 1, 0)
@@ -83,6 +87,11 @@ def plan(sizes: np.ndarray, order: np.ndarray, budgets: Sequence[BatchBudget]) -
             for c in range(4)
         ]
         end = min(start + largest.graphs - 1, *ends)
+        if end == start:
+            raise InputError(
+                f"crystal {order[start]} does not fit a batch: expected at most {largest}, got sizes "
+                f"{sizes[order[start]].tolist()}; choose larger budgets"
+            )
         need = (end - start + 1, *(sums[end] - sums[start] + (1, 0, 1, 0)))
         fitting = [b for b in budgets if all(n <= size for n, size in zip(need, b, strict=True))]
         batches.append(Planned(order[start:end], min(fitting)))

@@ -27,7 +27,7 @@ from cgatjax.data.graph_arrays import (
 from cgatjax.data.graphs import CrystalGraph
 from cgatjax.data.splits import Split, make_split
 from cgatjax.data.subsets import Dataset
-from cgatjax.errors import InputError, TargetError
+from cgatjax.errors import CgatjaxError, InputError, TargetError
 from cgatjax.options import from_dict
 
 MANIFEST = "store.json"
@@ -175,6 +175,7 @@ class Store:
         for name in (*NODE_COLUMNS, *EDGE_COLUMNS, "site_class"):
             offsets, values = shard.ragged(name)
             columns[name] = values[offsets[local] : offsets[local + 1]]
+        columns["node_multiplicity"] = columns["node_multiplicity"].astype(np.uint32)
         k = self.graph_config.max_neighbors
         return CrystalGraph(id=self.ids[row], max_neighbors=k, **columns)
 
@@ -237,18 +238,20 @@ def open_store(path: str | Path) -> Store:
     path = Path(path)
     try:
         manifest = json.loads((path / MANIFEST).read_text())
-    except (OSError, ValueError) as error:
+        found = manifest["format"]
+        if found != FORMAT:
+            raise InputError(
+                f"{path}: store format {found!r}, this version reads {FORMAT}; featurize again"
+            )
+        shards = [_open_shard(path / s["file"], s["n"]) for s in manifest["shards"]]
+        return Store(path, manifest, shards)
+    except CgatjaxError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"{path}: expected a store folder with {MANIFEST}, made by `cgatjax featurize`: {error}"
+            f"{path}: expected a store folder with {MANIFEST}, made by `cgatjax featurize`: "
+            f"{error!r}"
         ) from error
-    if manifest.get("format") != FORMAT:
-        raise InputError(
-            f"{path}: store format {manifest.get('format')!r}, this version reads {FORMAT}; "
-            "featurize again"
-        )
-    return Store(
-        path, manifest, [_open_shard(path / s["file"], s["n"]) for s in manifest["shards"]]
-    )
 
 
 def _open_shard(path: Path, n_rows: int) -> _Shard:
