@@ -37,7 +37,8 @@ def measure(store: Store, batch_size: int, repeats: int, least: int) -> dict[str
     rates, take_shares, waste = [], [], Waste()
     for repeat in range(repeats + 1):  # the first pass maps the file into memory
         epochs = -(-least // len(store))
-        order = np.concatenate([shuffled(len(store), 0, repeat * epochs + e) for e in range(epochs)])
+        passes = range(repeat * epochs, (repeat + 1) * epochs)
+        order = np.concatenate([shuffled(len(store), 0, p) for p in passes])
         begin, taking = time.process_time(), 0.0
         for planned in plan(sizes, order, (max(budgets),)):
             before = time.process_time()

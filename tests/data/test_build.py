@@ -1,0 +1,260 @@
+"""Building stores: the same for any number of workers, and no crystal lost silently."""
+
+import csv
+import dataclasses
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pymatgen.core import Lattice, Structure
+
+from cgatjax.config import GraphConfig
+from cgatjax.data import build
+from cgatjax.data.build import Filter, build_store
+from cgatjax.data.datasets import ionic_crystals
+from cgatjax.data.graphs import featurize
+from cgatjax.data.reduction import reduce_graph
+from cgatjax.data.store import open_store
+from cgatjax.data.structures import Crystal
+from cgatjax.errors import (
+    ConfigError,
+    InputError,
+    RunExistsError,
+    StructureError,
+    TargetError,
+)
+
+SHARE = GraphConfig.recommended()
+
+
+def rocksalt(id: str = "NaCl", edge: float = 5.6, **changes) -> Crystal:
+    crystal = Crystal(
+        id=id,
+        lattice=edge / 2 * np.array([[0.0, 1, 1], [1, 0, 1], [1, 1, 0]]),
+        frac_coords=np.array([[0.0, 0, 0], [0.5, 0.5, 0.5]]),
+        atomic_numbers=np.array([11, 17], np.uint8),
+        targets={"heat": 1.5},
+        source="here",
+    )
+    return dataclasses.replace(crystal, **changes)
+
+
+FAULTS = {
+    "unknown element": (
+        rocksalt("odd", atomic_numbers=np.array([11, 120], np.uint8)),
+        "unknown element with atomic number 120",
+    ),
+    "singular lattice": (
+        rocksalt("odd", lattice=np.array([[1.0, 0, 0], [2, 0, 0], [0, 0, 1]])),
+        "singular lattice",
+    ),
+    "NaN coordinates": (
+        rocksalt("odd", frac_coords=np.array([[0.0, 0, 0], [np.nan, 0, 0]])),
+        "NaN or infinity",
+    ),
+    "two atoms on one place": (
+        rocksalt("odd", frac_coords=np.zeros((2, 3))),
+        "",
+    ),
+    "too few neighbours": (rocksalt("odd", edge=60.0), "max_radius"),
+    "no sites": (
+        rocksalt("odd", frac_coords=np.zeros((0, 3)), atomic_numbers=np.zeros(0, np.uint8)),
+        "no sites",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_bad_crystal_stops_the_build_or_is_recorded(tmp_path, fault):
+    bad, reason = FAULTS[fault]
+    inputs = [rocksalt("first"), bad, rocksalt("last")]
+    with pytest.raises(StructureError, match=rf"'odd'.*{reason}"):
+        build_store(inputs, tmp_path / "raise", SHARE)
+    assert not list(tmp_path.iterdir())
+    store = build_store(inputs, tmp_path / "skip", SHARE, on_error="skip")
+    assert store.ids == ["first", "last"]
+    assert (store.manifest["n"], store.manifest["n_error"]) == (2, 1)
+    (row,) = skipped(store.path)
+    assert (row["kind"], row["id"], row["source"]) == ("error", "odd", "here")
+    assert reason in row["reason"]
+
+
+def test_a_disordered_structure_is_recorded(tmp_path):
+    mixed = Structure(Lattice.cubic(4.0), [{"Na": 0.5, "K": 0.5}], [[0, 0, 0]])
+    inputs = [mixed, rocksalt()]
+    with pytest.raises(StructureError, match="disordered"):
+        build_store(inputs, tmp_path / "raise", SHARE)
+    store = build_store(inputs, tmp_path / "skip", SHARE, on_error="skip")
+    assert len(store) == 1
+    assert "disordered" in skipped(store.path)[0]["reason"]
+
+
+def test_a_repeated_id_is_recorded(tmp_path):
+    inputs = [rocksalt("a"), rocksalt("a", edge=6.0)]
+    with pytest.raises(StructureError, match=r"'a'.*ids must be unique"):
+        build_store(inputs, tmp_path / "raise", SHARE)
+    store = build_store(inputs, tmp_path / "skip", SHARE, on_error="skip")
+    assert store.ids == ["a"]
+    assert "ids must be unique" in skipped(store.path)[0]["reason"]
+
+
+def test_what_is_left_out_on_purpose_is_listed_and_no_error(tmp_path):
+    sodium = rocksalt("Na", atomic_numbers=np.array([11, 11], np.uint8))
+    inputs = [rocksalt(), sodium, *ionic_crystals(20, seed=1)]
+    store = build_store(inputs, tmp_path / "s", SHARE, keep=Filter(max_atoms=6, min_elements=2))
+    rows = skipped(store.path)
+    assert {row["kind"] for row in rows} == {"filter"}
+    assert (store.manifest["n_filtered"], store.manifest["n_error"]) == (len(rows), 0)
+    assert len(store) + len(rows) == len(inputs)
+    by_id = {row["id"]: row["reason"] for row in rows}
+    assert by_id["Na"] == "1 distinct elements, fewer than min_elements=2"
+    assert sum("more than max_atoms=6" in reason for reason in by_id.values()) == len(rows) - 1 > 0
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), None])
+def test_a_missing_target_is_null_and_no_error(tmp_path, value):
+    targets = {} if value is None else {"heat": value}
+    store = build_store(
+        [rocksalt("known"), rocksalt("unknown", targets=targets)], tmp_path / "s", SHARE
+    )
+    assert store.target("heat")[0] == 1.5
+    assert np.isnan(store.target("heat")[1])
+    arrays = store.take(np.array([1, 0]), ["heat"])
+    assert np.isnan(arrays.targets["heat"][0])
+    assert arrays.targets["heat"][1] == 1.5
+
+
+def test_a_target_that_nobody_has_is_an_error_that_lists_those_that_are_there(tmp_path):
+    with pytest.raises(TargetError, match=r"\['gap'\]; the input has \['heat'\]"):
+        build_store([rocksalt()], tmp_path / "s", SHARE, targets=["heat", "gap"])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_target_cannot_have_the_name_of_a_column(tmp_path):
+    with pytest.raises(TargetError, match="cannot be named 'formula'"):
+        build_store([rocksalt(targets={"formula": 1.0})], tmp_path / "s", SHARE)
+
+
+def test_only_named_targets_are_kept_with_their_units(tmp_path):
+    crystals = ionic_crystals(3, seed=0)
+    store = build_store(
+        crystals, tmp_path / "s", SHARE, targets=["volume@dear"], units={"volume@dear": "nm^3"}
+    )
+    assert store.units == {"volume@dear": "nm^3"}
+    assert store.target("volume@dear").tolist() == [c.targets["volume@dear"] for c in crystals]
+    with pytest.raises(TargetError, match=r"'e-form@cheap'.*\['volume@dear'\]"):
+        store.target("e-form@cheap")
+
+
+def test_nothing_to_read_is_an_error(tmp_path):
+    with pytest.raises(InputError, match="no usable crystal among 0"):
+        build_store([], tmp_path / "s", SHARE)
+    bad, _ = FAULTS["singular lattice"]
+    with pytest.raises(InputError, match=r"no usable crystal among 1 read.*singular lattice"):
+        build_store([bad], tmp_path / "s", SHARE, on_error="skip")
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_existing_folder_is_not_touched(tmp_path):
+    (tmp_path / "s").mkdir()
+    with pytest.raises(RunExistsError, match="exists; choose another folder"):
+        build_store([rocksalt()], tmp_path / "s", SHARE)
+    assert not list((tmp_path / "s").iterdir())
+
+
+def test_an_unknown_way_with_errors_is_an_error(tmp_path):
+    with pytest.raises(ConfigError, match="on_error: expected 'raise' or 'skip', got 'ignore'"):
+        build_store([rocksalt()], tmp_path / "s", SHARE, on_error="ignore")
+
+
+def test_a_build_that_is_interrupted_leaves_nothing(tmp_path, monkeypatch):
+    def crystals():
+        yield from ionic_crystals(30, seed=0)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(build, "CHUNK", 5)
+    monkeypatch.setattr(build, "SHARD", 10)
+    with pytest.raises(KeyboardInterrupt):
+        build_store(crystals(), tmp_path / "s", SHARE)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def inputs_with_faults() -> list[Crystal]:
+    """60 crystals, faults of reading and of featurising among them, few with a second target."""
+    crystals = ionic_crystals(60, seed=2)
+    for place, fault in ((5, "singular lattice"), (17, "too few neighbours"), (40, "no sites")):
+        crystals[place] = dataclasses.replace(FAULTS[fault][0], id=f"odd-{place}")
+    crystals[33] = dataclasses.replace(crystals[33], targets={"heat": 2.0})
+    return crystals
+
+
+@pytest.mark.parametrize("executor", ["processes", "threads"])
+def test_any_number_of_workers_makes_the_same_store(
+    tmp_path, monkeypatch, inputs_with_faults, executor
+):
+    monkeypatch.setattr(build, "CHUNK", 4)
+    monkeypatch.setattr(build, "SHARD", 25)
+    one = build_store(inputs_with_faults, tmp_path / "one", SHARE, on_error="skip")
+    if executor == "processes":
+        two = build_store(inputs_with_faults, tmp_path / "two", SHARE, on_error="skip", workers=2)
+    else:
+        with ThreadPoolExecutor(3) as threads:
+            two = build_store(
+                inputs_with_faults, tmp_path / "two", SHARE, on_error="skip", executor=threads
+            )
+    assert one.digest == two.digest
+    files = sorted(p.relative_to(one.path) for p in one.path.rglob("*") if p.is_file())
+    assert files == sorted(p.relative_to(two.path) for p in two.path.rglob("*") if p.is_file())
+    assert len(files) == 5  # three shards, the manifest, the list of skipped crystals
+    for file in files:
+        assert (one.path / file).read_bytes() == (two.path / file).read_bytes(), file
+
+
+def test_rows_are_the_graphs_in_the_order_of_the_input(tmp_path, monkeypatch, inputs_with_faults):
+    monkeypatch.setattr(build, "CHUNK", 4)
+    monkeypatch.setattr(build, "SHARD", 10)
+    store = build_store(inputs_with_faults, tmp_path / "s", SHARE, on_error="skip")
+    good = [c for c in inputs_with_faults if not c.id.startswith("odd")]
+    assert store.ids == [c.id for c in good]
+    assert [shard["n"] for shard in store.manifest["shards"]] == [10] * 5 + [7]
+    for row in (0, 9, 10, 33, 56):
+        found, expected = store.graph(row).validate(), reduce_graph(featurize(good[row], SHARE))
+        for field in dataclasses.fields(expected):
+            a, b = getattr(found, field.name), getattr(expected, field.name)
+            assert np.array_equal(a, b), field.name
+
+
+def test_the_manifest_counts(tmp_path):
+    crystals = ionic_crystals(10, seed=0)
+    manifest = build_store(crystals, tmp_path / "s", SHARE).manifest
+    graphs = [featurize(c, SHARE) for c in crystals]
+    reduced = [reduce_graph(g) for g in graphs]
+    assert manifest["sites"] == {
+        "sites": sum(g.n_sites for g in graphs),
+        "nodes": sum(g.n_nodes for g in reduced),
+        "edges": sum(g.n_edges for g in reduced),
+    }
+    whole = build_store(crystals, tmp_path / "whole", SHARE, reduce=False)
+    assert not whole.reduced
+    assert whole.manifest["sites"]["edges"] == sum(g.n_edges for g in graphs)
+    assert whole.digest != manifest["digest"]
+
+
+def test_the_digest_knows_options_and_contents(tmp_path):
+    crystals = ionic_crystals(4, seed=0)
+    digests = {
+        build_store(crystals, tmp_path / "a", SHARE).digest,
+        build_store(crystals[::-1], tmp_path / "b", SHARE).digest,
+        build_store(crystals, tmp_path / "c", SHARE.replace(max_radius=17.0)).digest,
+    }
+    assert len(digests) == 3
+    assert json.loads((tmp_path / "a" / "store.json").read_text())["digest"] in digests
+    assert open_store(tmp_path / "a").digest in digests
+
+
+def skipped(path: Path) -> list[dict[str, str]]:
+    with open(path / "skipped.csv", newline="") as file:
+        return list(csv.DictReader(file))

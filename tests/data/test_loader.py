@@ -1,0 +1,115 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cgatjax.data import loader as module
+from cgatjax.data.batching import BatchBudget
+from cgatjax.data.loader import BatchLoader, choose_budgets, plan, shuffled
+from cgatjax.errors import InputError
+
+
+def random_sizes(seed: int, n: int) -> np.ndarray:
+    """Nodes, edges, composition nodes and edges of n crystals, some of them large."""
+    rng = np.random.default_rng(seed)
+    elements = rng.integers(1, 6, n)
+    nodes = elements + rng.geometric(0.1, n)
+    return np.stack([nodes, nodes * rng.integers(3, 25, n), elements, elements * (elements - 1)], 1)
+
+
+@given(seed=st.integers(0, 10**6), n=st.integers(1, 150), batch_size=st.integers(1, 40))
+def test_every_crystal_once_in_batches_that_fit(seed, n, batch_size):
+    sizes = random_sizes(seed, n)
+    budgets = choose_budgets(sizes, batch_size)
+    assert len(budgets) <= 2
+    order = shuffled(n, seed, 0)
+    planned = plan(sizes, order, budgets)
+    assert np.concatenate([p.positions for p in planned]).tolist() == order.tolist()
+    for part in planned:
+        assert part.budget in budgets
+        assert 1 <= len(part.positions) <= batch_size
+        assert len(part.positions) + 1 <= part.budget.graphs
+        nodes, edges, elements, pairs = sizes[part.positions].sum(0)
+        assert nodes + 1 <= part.budget.nodes
+        assert edges <= part.budget.edges
+        assert elements + 1 <= part.budget.composition_nodes
+        assert pairs <= part.budget.composition_edges
+
+
+def test_equal_crystals_fill_their_batches():
+    sizes = np.tile([5, 50, 2, 2], (100, 1))
+    budgets = choose_budgets(sizes, 20)
+    planned = plan(sizes, np.arange(100), budgets)
+    assert [len(p.positions) for p in planned] == [20] * 5
+    rest = plan(sizes, np.arange(44), budgets)
+    assert [len(p.positions) for p in rest] == [20, 20, 4]
+    assert rest[-1].budget == min(budgets) != max(budgets)
+
+
+def test_a_crystal_larger_than_the_budget_is_an_error():
+    sizes = np.array([[3, 10, 1, 0], [40, 10, 1, 0]])
+    with pytest.raises(InputError, match="crystal 1"):
+        plan(sizes, np.arange(2), [BatchBudget(5, 32, 64, 8, 16)])
+
+
+def test_the_order_depends_on_seed_and_epoch_alone():
+    assert np.array_equal(shuffled(50, 3, 7), shuffled(50, 3, 7))
+    orders = {tuple(shuffled(50, seed, epoch)) for seed in range(3) for epoch in range(3)}
+    assert len(orders) == 9
+    assert sorted(shuffled(50, 3, 7)) == list(range(50))
+
+
+def test_an_epoch_holds_every_crystal_once_with_its_value(ionic_store):
+    data = ionic_store.all().select(np.arange(5, 95))
+    values = data.target("e-form@dear")
+    batches = BatchLoader(data, ["e-form@dear"], 16)
+    seen, shapes = [], set()
+    for planned, batch in batches.batches(shuffled(len(data), 0, 0)):
+        n = len(planned.positions)
+        assert batch.graph_mask.sum() == n
+        assert np.array_equal(batch.target_mask["e-form@dear"], batch.graph_mask)
+        assert batch.targets["e-form@dear"][:n] == pytest.approx(values[planned.positions])
+        assert batch.crystal.n_node[:n].tolist() == data.sizes[planned.positions, 0].tolist()
+        seen += planned.positions.tolist()
+        shapes.add(batch.crystal.nodes["element"].shape + batch.crystal.receivers.shape)
+    assert sorted(seen) == list(range(len(data)))
+    assert len(shapes) <= len(batches.budgets) <= 2
+
+
+def test_padding_is_counted(ionic_store):
+    data = ionic_store.all()
+    batches = BatchLoader(data, (), 32)
+    nodes = edges = 0
+    for _, batch in batches.batches(np.arange(len(data))):
+        nodes += len(batch.crystal.nodes["element"])
+        edges += len(batch.crystal.receivers)
+    used = data.sizes.sum(0)
+    assert batches.waste.fraction == pytest.approx((1 - used[0] / nodes, 1 - used[1] / edges))
+    assert 0 < batches.waste.fraction[0] < 0.5
+
+
+def test_no_waste_before_the_first_batch(ionic_store):
+    assert BatchLoader(ionic_store.all(), (), 32).waste.fraction == (1.0, 1.0)
+
+
+def test_an_error_in_the_thread_comes_up(ionic_store, monkeypatch):
+    calls = []
+
+    def failing(arrays, budget):
+        calls.append(budget)
+        if len(calls) == 2:
+            raise InputError("the second batch")
+        return budget
+
+    monkeypatch.setattr(module, "assemble", failing)
+    taken = BatchLoader(ionic_store.all(), (), 8).batches(np.arange(120))
+    next(taken)
+    with pytest.raises(InputError, match="the second batch"):
+        next(taken)
+    assert len(calls) < 15
+
+
+def test_a_loader_may_be_left_in_the_middle(ionic_store):
+    taken = BatchLoader(ionic_store.all(), (), 8).batches(np.arange(120))
+    next(taken)
+    taken.close()

@@ -1,0 +1,48 @@
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from cgatjax.data.pipeline import map_in_order
+
+
+@pytest.fixture
+def threads():
+    with ThreadPoolExecutor(4) as pool:
+        yield pool
+
+
+def test_results_come_in_the_order_of_the_jobs(threads):
+    def slow_first(job):
+        time.sleep(0.02 if job == 0 else 0)
+        return job * job
+
+    assert list(map_in_order(threads, slow_first, range(20), 3)) == [i * i for i in range(20)]
+    assert list(map_in_order(threads, slow_first, [], 3)) == []
+
+
+def test_no_more_jobs_are_begun_than_allowed(threads):
+    begun = []
+    results = map_in_order(threads, begun.append, range(100), 3)
+    next(results)
+    time.sleep(0.05)
+    assert len(begun) <= 4
+    results.close()
+
+
+def test_an_error_comes_up_where_its_result_is_taken_and_ends_the_work(threads):
+    begun, lock = [], threading.Lock()
+
+    def work(job):
+        with lock:
+            begun.append(job)
+        if job == 2:
+            raise ValueError("job 2")
+        return job
+
+    results = map_in_order(threads, work, range(100), 3)
+    assert [next(results), next(results)] == [0, 1]
+    with pytest.raises(ValueError, match="job 2"):
+        next(results)
+    assert len(begun) < 10

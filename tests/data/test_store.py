@@ -1,0 +1,190 @@
+"""Reading a store: any rows in any order, across shards, by other programs, and when damaged."""
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cgatjax.config import GraphConfig
+from cgatjax.data import build
+from cgatjax.data.build import build_store
+from cgatjax.data.datasets import ionic_crystals
+from cgatjax.data.graph_arrays import EDGE_COLUMNS, NODE_COLUMNS, GraphArrays
+from cgatjax.data.graphs import featurize
+from cgatjax.data.reduction import reduce_graph
+from cgatjax.data.store import Store, open_store
+from cgatjax.errors import InputError, TargetError
+
+SHARE = GraphConfig.recommended()
+N = 45
+
+
+@pytest.fixture(scope="module")
+def crystals():
+    return ionic_crystals(N, seed=4)
+
+
+@pytest.fixture(scope="module")
+def graphs(crystals):
+    return [reduce_graph(featurize(c, SHARE)) for c in crystals]
+
+
+@pytest.fixture(scope="module")
+def shards(crystals, tmp_path_factory) -> Store:
+    """The crystals in shards of 10; only those of the third shard have "heat"."""
+    from dataclasses import replace
+
+    given = [
+        replace(c, targets={**c.targets, "heat": float(i)}) if 20 <= i < 30 else c
+        for i, c in enumerate(crystals)
+    ]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(build, "SHARD", 10)
+        patch.setattr(build, "CHUNK", 10)
+        return build_store(given, tmp_path_factory.mktemp("store") / "s", SHARE)
+
+
+@settings(max_examples=40)
+@given(rows=st.lists(st.integers(0, N - 1), min_size=1, max_size=60))
+def test_rows_in_any_order_are_those_graphs(shards, graphs, crystals, rows):
+    name = "e-form@dear"
+    found = shards.take(np.array(rows), [name])
+    values = [crystals[r].targets[name] for r in rows]
+    expected = GraphArrays.from_graphs([graphs[r] for r in rows], {name: values})
+    for column in ("n_node", "n_edge", *NODE_COLUMNS, *EDGE_COLUMNS):
+        a, b = getattr(found, column), getattr(expected, column)
+        np.testing.assert_array_equal(a, b, err_msg=column)
+    np.testing.assert_array_equal(found.targets[name], expected.targets[name])
+
+
+def test_sizes_are_those_of_the_graphs(shards, graphs):
+    elements = [len(set(g.atomic_numbers.tolist())) for g in graphs]
+    expected = [
+        (g.n_nodes, g.n_edges, n, n * (n - 1)) for g, n in zip(graphs, elements, strict=True)
+    ]
+    assert shards.sizes.tolist() == [list(row) for row in expected]
+
+
+def test_a_column_that_some_shards_lack_is_unknown_there(shards):
+    heat = shards.target("heat")
+    assert np.flatnonzero(np.isfinite(heat)).tolist() == list(range(20, 30))
+    assert heat[20:30].tolist() == list(range(20, 30))
+    taken = shards.take(np.array([25, 3, 21]), ["heat"]).targets["heat"]
+    assert taken[[0, 2]].tolist() == [25.0, 21.0]
+    assert np.isnan(taken[1])
+    assert len(shards.all().knowing("heat")) == 10
+
+
+def test_names_units_and_formulas(shards, crystals):
+    assert len(shards) == N
+    assert shards.ids == [c.id for c in crystals]
+    assert shards.units["e-form@dear"] == shards.unit("e-form@dear") == "eV/atom"
+    assert shards.unit("heat") == ""
+    assert shards.formulas[0] == build.reduced_formula(crystals[0].atomic_numbers)
+    assert repr(shards).startswith("Store(")
+    assert "45 crystals" in repr(shards)
+    assert shards.graph_config == SHARE
+
+
+def test_a_fidelity_may_follow_the_name_of_a_column(shards):
+    assert shards.column_of("heat@SCAN") == "heat"
+    assert shards.column_of("e-form@dear") == "e-form@dear"
+    with pytest.raises(TargetError, match=r"'e-form@SCAN'.*'e-form@cheap', 'e-form@dear', 'heat'"):
+        shards.column_of("e-form@SCAN")
+
+
+def test_rows_of_ids(shards):
+    ids = shards.ids
+    assert shards.rows_of([ids[7], ids[3]]).tolist() == [7, 3]
+    with pytest.raises(InputError, match=r"1 ids are not in the store: \['none'\]"):
+        shards.rows_of([ids[7], "none"])
+
+
+def test_splitting_keeps_to_known_targets(shards):
+    train, valid, test = shards.split(targets=["heat"])
+    rows = np.concatenate([train.rows, valid.rows, test.rows])
+    assert sorted(rows.tolist()) == list(range(20, 30))
+    assert (len(train), len(valid), len(test)) == (8, 1, 1)
+
+
+def test_splitting_by_formula_keeps_polymorphs_together(shards):
+    parts = shards.split((0.5, 0.25, 0.25), by="formula", seed=1)
+    formulas = [set(part.formulas) for part in parts]
+    assert not formulas[0] & formulas[1]
+    assert not formulas[0] & formulas[2]
+    assert not formulas[1] & formulas[2]
+    assert sum(len(part) for part in parts) == N
+    with pytest.raises(InputError, match="by 'id' or 'formula', got 'element'"):
+        shards.split(by="element")
+
+
+def test_other_programs_read_the_shards(shards, crystals):
+    files = sorted((shards.path / "shards").glob("*.arrow"))
+    table = pa.concat_tables(
+        [pa.ipc.open_file(f).read_all() for f in files], promote_options="default"
+    )
+    frame = table.to_pandas()
+    assert isinstance(frame, pd.DataFrame)
+    assert frame["id"].tolist() == [c.id for c in crystals]
+    assert frame["heat"].notna().sum() == 10
+    numbers = [sorted(set(x.tolist())) for x in frame["atomic_numbers"]]
+    assert numbers == [sorted(set(c.atomic_numbers.tolist())) for c in crystals]
+    assert pd.read_feather(files[0])["id"].tolist() == [c.id for c in crystals[:10]]
+
+
+def copied(store: Store, tmp_path):
+    return shutil.copytree(store.path, tmp_path / "copy")
+
+
+def test_a_folder_that_is_no_store(tmp_path):
+    with pytest.raises(InputError, match=r"expected a store folder with store\.json"):
+        open_store(tmp_path)
+    with pytest.raises(InputError, match=r"none: expected a store folder"):
+        open_store(tmp_path / "none")
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '"x"', '{"format": 1}'])
+def test_a_damaged_manifest(shards, tmp_path, content):
+    path = copied(shards, tmp_path)
+    (path / "store.json").write_text(content)
+    with pytest.raises(InputError, match="copy"):
+        open_store(path)
+
+
+def test_another_format_version(shards, tmp_path):
+    path = copied(shards, tmp_path)
+    manifest = json.loads((path / "store.json").read_text())
+    (path / "store.json").write_text(json.dumps({**manifest, "format": 99}))
+    with pytest.raises(InputError, match="store format 99, this version reads 1; featurize again"):
+        open_store(path)
+
+
+@pytest.mark.parametrize("damage", ["missing", "empty", "truncated", "tail", "text"])
+def test_a_damaged_shard_is_named(shards, tmp_path, damage):
+    path = copied(shards, tmp_path)
+    shard = path / "shards" / "00002.arrow"
+    data = shard.read_bytes()
+    if damage == "missing":
+        shard.unlink()
+    else:
+        contents = {
+            "empty": b"",
+            "truncated": data[: len(data) // 2],
+            "tail": data[:-9],
+            "text": b"not arrow" * 100,
+        }
+        shard.write_bytes(contents[damage])
+    with pytest.raises(InputError, match=r"00002\.arrow: damaged or missing shard"):
+        open_store(path)
+
+
+def test_a_shard_of_another_length(shards, tmp_path):
+    path = copied(shards, tmp_path)
+    shutil.copy(path / "shards" / "00000.arrow", path / "shards" / "00004.arrow")
+    with pytest.raises(InputError, match=r"00004\.arrow: expected 5 crystals, found 10"):
+        open_store(path)
