@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -34,9 +34,6 @@ from cgatjax.model import Model, init_model
 from cgatjax.options import Options
 from cgatjax.run import CONFIG, SPLIT, RunFolder
 from cgatjax.training import History, fit, transfer_model
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 logger = logging.getLogger("cgatjax")
 CHEAP, DEAR = "e-form@cheap", "e-form@dear"
@@ -287,7 +284,7 @@ def _write(
     bars = {name: MEV * result.errors[name]["mae"] for name in ("cheap model", *MODES)}
     rows = {mode: [_in_mev(row) for row in history.rows] for mode, history in histories.items()}
     n = result.counts["train"]
-    figures: dict[str, Figure] = {
+    figures = {
         "errors": transfer_bars(bars, "meV/atom", f"{n} dear formation energies"),
         "learning": learning_curves(rows, unit="meV/atom", title=f"{n} dear formation energies"),
         "parity": parity(*full, unit="eV/atom", title="full transfer, dear test set"),

@@ -1,0 +1,313 @@
+"""Every command from end to end on generated crystals, and what each says to a mistake."""
+
+import csv
+import gzip
+import json
+import logging
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from cgatjax.checkpoint import load_model
+from cgatjax.cli import main
+from cgatjax.data.datasets import ionic_crystals
+from cgatjax.data.dcgat_writer import write_dcgat
+from cgatjax.data.splits import Split
+from cgatjax.data.store import open_store
+
+TINY = """
+[model]
+node_dim = 6
+edge_dim = 4
+heads = 2
+steps = 1
+composition_steps = 1
+composition_hidden = 6
+head_widths = [8]
+[train]
+epochs = 2
+batch_size = 16
+"""
+CHEAP, DEAR = "e-form@cheap", "e-form@dear"
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(a) for a in arguments])
+
+
+def ok(*arguments: object) -> str:
+    result = run(*arguments)
+    if result.exit_code != 0:
+        raise AssertionError(f"{arguments}: {result.output}") from result.exception
+    return result.output
+
+
+def refused(*arguments: object) -> str:
+    """The one line that a mistake gets."""
+    result = run(*arguments)
+    assert result.exit_code == 2, result.output
+    lines = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1, result.output
+    assert "Traceback" not in result.output
+    return lines[0]
+
+
+class Place(NamedTuple):
+    """Where the commands of this module have left their results."""
+
+    root: Path
+    data: Path
+    store: Path
+    config: Path
+    pbe: Path
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    root = tmp_path_factory.mktemp("cli")
+    data = write_dcgat(ionic_crystals(48), root / "ionic.json.gz")
+    config = root / "tiny.toml"
+    config.write_text(TINY)
+    ok("featurize", data, "--out", root / "ionic.store", "--workers", 1)
+    store = root / "ionic.store"
+    ok("train", store, "--target", CHEAP, "--out", root / "pbe", "--config", config)
+    return Place(root, data, store, config, root / "pbe")
+
+
+def test_help_of_every_command_gives_an_example() -> None:
+    for name in main.commands:
+        assert f"cgatjax {name}" in ok(name, "--help")
+    assert "cgatjax featurize" in ok("--help")
+    assert "0." in ok("--version")
+
+
+def test_featurize_counts_what_it_leaves_out(place: Place, tmp_path: Path) -> None:
+    poor = json.loads(gzip.decompress(place.data.read_bytes()))
+    poor["entries"][3]["structure"]["sites"][0]["species"] = [{"element": "Xx", "occu": 1.0}]
+    bad = tmp_path / "bad.json"
+    bad.write_text(json.dumps(poor))
+    options = ("--workers", 1, "--max-atoms", 8)
+    line = refused("featurize", bad, "--out", tmp_path / "a.store", *options)
+    assert "Xx" in line
+    output = ok("featurize", bad, "--out", tmp_path / "b.store", "--on-error", "skip", *options)
+    store = open_store(tmp_path / "b.store")
+    filtered = store.manifest["n_filtered"]
+    assert f"{len(store)} crystals kept, {filtered} filtered, 1 skipped" in output
+    assert len(store) + filtered + 1 == 48
+    assert "Xx" in output
+    assert "skipped.csv" in output
+
+
+def test_graph_options_come_from_flags_over_file_over_preset(place: Place, tmp_path: Path) -> None:
+    file = tmp_path / "graph.toml"
+    file.write_text('[graph]\nmax_neighbors = 12\nsplit_shell = "cut"\n')
+    ok("featurize", place.data, "--out", tmp_path / "s", "--workers", 1, "--recommended",
+       "--config", file, "--max-neighbors", 16, "--target", CHEAP, "--unit", f"{CHEAP}=eV",
+       "--no-reduce")  # fmt: skip
+    store = open_store(tmp_path / "s")
+    config = store.graph_config
+    assert (config.max_neighbors, config.split_shell) == (16, "cut")
+    assert config.tolerance_kind == "relative"
+    assert store.units == {CHEAP: "eV"}
+    assert not store.reduced
+
+
+def test_featurize_refuses(place: Place, tmp_path: Path) -> None:
+    new = ("--out", tmp_path / "new", "--workers", 1)
+    assert "choose another folder" in refused("featurize", place.data, "--out", place.store)
+    assert "NAME=UNIT" in refused("featurize", place.data, "--unit", "heat", *new)
+    assert "no such file" in refused("featurize", tmp_path / "nothing.json", *new)
+    assert DEAR in refused("featurize", place.data, "--target", "e-form@none", *new)
+    # A mistyped target leaves nothing that would be in the way of the second try.
+    ok("featurize", place.data, "--target", CHEAP, *new)
+
+
+def test_info_of_a_store_and_of_a_run(place: Place) -> None:
+    store = ok("info", place.store)
+    for word in ("48 crystals kept", "nodes", "max_neighbors", CHEAP, "eV/atom", "A^3/atom"):
+        assert word in store
+    trained = ok("info", place.pbe)
+    for word in ("parameters", "node_dim", "max_neighbors", CHEAP, "valid MAE", "best of 2 epochs"):
+        assert word in trained
+    assert "error: " in refused("info", place.root)
+
+
+def test_train_leaves_a_whole_run(place: Place) -> None:
+    for name in ("config.toml", "split.json", "data.json", "history.csv", "model/model.json"):
+        assert (place.pbe / name).is_file()
+    about = json.loads((place.pbe / "data.json").read_text())
+    assert about["store"] == str(place.store)
+    assert about["digest"] == open_store(place.store).digest
+    assert sum(about["counts"].values()) == 48
+    assert load_model(place.pbe).config.node_dim == 6
+
+
+def test_train_refuses(place: Place, tmp_path: Path) -> None:
+    base = ("train", place.store, "--config", place.config)
+    new = ("--out", tmp_path / "new")
+    assert "--resume" in refused(*base, "--target", CHEAP, "--out", place.pbe)
+    line = refused(*base, "--target", "e-hull", *new)
+    assert "'e-hull'" in line
+    assert CHEAP in line
+    wrong = tmp_path / "wrong.toml"
+    wrong.write_text("[model]\nwidth = 3\n")
+    line = refused("train", place.store, "--target", CHEAP, "--config", wrong, *new)
+    assert "width" in line
+    assert "node_dim" in line
+    wrong.write_text("[graph]\nmax_neighbors = 3\n")
+    refused("train", place.store, "--target", CHEAP, "--config", wrong, *new)
+    assert "three numbers" in refused(*base, "--target", CHEAP, "--fractions", "a,b", *new)
+    assert not (tmp_path / "new").exists()
+
+
+def test_resume_goes_on_only_with_the_same_options(place: Place, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(place.pbe, copy)
+    base = ("train", place.store, "--target", CHEAP, "--config", place.config, "--out", copy)
+    assert "best of 2 epochs" in ok(*base, "--resume")
+    assert "epochs: was 2, now 3" in refused(*base, "--resume", "--epochs", 3)
+    assert "split_by: was 'id'" in refused(*base, "--resume", "--split-by", "formula")
+    other = tmp_path / "other.store"
+    ok("featurize", place.data, "--out", other, "--workers", 1, "--target", CHEAP)
+    line = refused("train", other, *base[2:], "--resume")
+    assert "same store" in line
+    assert "nothing to resume" in refused(*base[:-1], tmp_path / "none", "--resume")
+
+
+@pytest.mark.parametrize("by", ["id", "formula"])
+def test_excluded_crystals_are_in_no_part(place: Place, tmp_path: Path, by: str) -> None:
+    out = tmp_path / "run"
+    base = ("train", place.store, "--target", CHEAP, "--config", place.config, "--epochs", 0)
+    output = ok(*base, "--seed", 3, "--exclude", place.pbe, "--exclude-by", by, "--out", out)
+    judged, seen = Split.load(place.pbe / "split.json"), Split.load(out / "split.json")
+    assert f"excluded by {place.pbe}" in output
+    everything = {*seen.train, *seen.valid, *seen.test}
+    assert not everything & {*judged.valid, *judged.test}
+    assert len(everything) <= 48 - len(judged.valid) - len(judged.test)
+
+
+def test_a_given_split_a_nested_subset_and_ids_of_a_file(place: Place, tmp_path: Path) -> None:
+    ids = open_store(place.store).ids
+    Split(train=tuple(ids[:20]), valid=tuple(ids[20:30]), test=()).save(tmp_path / "split.json")
+    (tmp_path / "ids.txt").write_text(f"{ids[0]}\n")
+    ok("train", place.store, "--target", CHEAP, "--config", place.config, "--epochs", 0,
+       "--split", tmp_path / "split.json", "--train-size", 12, "--exclude", tmp_path / "ids.txt",
+       "--out", tmp_path / "run")  # fmt: skip
+    split = Split.load(tmp_path / "run" / "split.json")
+    assert set(split.train) < set(ids[1:20])
+    assert (len(split.train), split.valid) == (12, tuple(ids[20:30]))
+
+
+def test_transfer_of_the_head_reports_before_and_after(place: Place, tmp_path: Path) -> None:
+    out = tmp_path / "head"
+    output = ok("transfer", place.store, "--from", place.pbe, "--target", DEAR, "--mode", "head",
+                "--epochs", 2, "--batch-size", 16, "--out", out)  # fmt: skip
+    for word in ("frozen", "before training", f"head from '{CHEAP}'", "valid MAE"):
+        assert word in output
+    assert load_model(out).targets == (DEAR,)
+    assert "before training" in ok("info", out)
+
+
+def test_joint_transfer_keeps_the_old_head(place: Place, tmp_path: Path) -> None:
+    base = ("transfer", place.store, "--from", place.pbe, "--target", DEAR, "--out", tmp_path / "j")
+    assert "--with" in refused(*base, "--mode", "joint")
+    assert "--with" in refused(*base, "--mode", "full", "--with", place.store)
+    ok(*base, "--mode", "joint", "--with", place.store, "--epochs", 0, "--batch-size", 16,
+       "--lr-group", "encoder/*=0.1", "--unfreeze", "1:encoder/*")  # fmt: skip
+    assert load_model(tmp_path / "j").targets == (CHEAP, DEAR)
+
+
+def test_transfer_refuses(place: Place, tmp_path: Path) -> None:
+    base = ("transfer", "--from", place.pbe, "--mode", "full", "--out", tmp_path / "new")
+    assert "'e-hull'" in refused(*base, place.store, "--target", "e-hull")
+    wrong = refused(*base, place.store, "--target", DEAR, "--lr-group", "encoder/*")
+    assert "PATTERN=FACTOR" in wrong
+    wrong = refused(*base, place.store, "--target", DEAR, "--unfreeze", "x:encoder/*")
+    assert "EPOCH:PATTERN" in wrong
+    other = tmp_path / "other.store"
+    ok("featurize", place.data, "--out", other, "--workers", 1, "--max-neighbors", 12)
+    assert "max_neighbors: model 24, data 12" in refused(*base, other, "--target", DEAR)
+    assert not (tmp_path / "new").exists()
+
+
+def test_evaluate_takes_the_test_part_unless_told(place: Place, tmp_path: Path) -> None:
+    n_test = len(Split.load(place.pbe / "split.json").test)
+    file, plot = tmp_path / "errors.csv", tmp_path / "parity.png"
+    output = ok("evaluate", place.pbe, place.store, "--out", file, "--plot", plot)
+    assert f"test part of the run's split: {n_test} crystals" in output
+    assert "eV/atom" in output
+    rows = read_csv(file)
+    assert [*rows[0]] == ["id", "property", "target", "prediction", "std", "unit"]
+    assert len(rows) == n_test
+    assert plot.read_bytes().startswith(b"\x89PNG")
+    assert "48 crystals" in ok("evaluate", place.pbe, place.store, "--part", "all")
+    assert "choose another name" in refused("evaluate", place.pbe, place.store, "--out", file)
+    shutil.copytree(place.pbe / "model", tmp_path / "model")
+    assert "48 crystals" in ok("evaluate", tmp_path / "model", place.store)
+    assert "--part all" in refused("evaluate", tmp_path / "model", place.store, "--part", "test")
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
+    return list(csv.DictReader(lines))
+
+
+def test_predict_writes_units_and_why_there_is_no_std(place: Place, tmp_path: Path) -> None:
+    out = tmp_path / "predictions.csv"
+    assert "48 crystals, 0 skipped" in ok("predict", place.pbe, place.data, "--out", out)
+    header = [line for line in out.read_text().splitlines() if line.startswith("#")]
+    assert str(place.pbe) in header[0]
+    assert "robust" in header[1]
+    rows = read_csv(out)
+    assert [*rows[0]] == ["id", "target", "prediction", "std", "unit"]
+    assert {(r["target"], r["std"], r["unit"]) for r in rows} == {(CHEAP, "", "eV/atom")}
+    assert "choose another name" in refused("predict", place.pbe, place.data, "--out", out)
+    from_store = tmp_path / "store.csv"
+    ok("predict", place.pbe, place.store, "--out", from_store)
+    old = {r["id"]: float(r["prediction"]) for r in rows}
+    new = {r["id"]: float(r["prediction"]) for r in read_csv(from_store)}
+    assert new == pytest.approx(old, abs=1e-4)
+
+
+def test_predict_lists_what_it_skips(place: Place, tmp_path: Path) -> None:
+    (tmp_path / "broken.cif").write_text("no structure in here")
+    out = tmp_path / "out.csv"
+    inputs = (place.data, tmp_path / "broken.cif")
+    assert "broken" in refused("predict", place.pbe, *inputs, "--out", out)
+    assert not out.exists()
+    output = ok("predict", place.pbe, *inputs, "--out", out, "--on-error", "skip")
+    assert "48 crystals, 1 skipped" in output
+    assert [row["id"] for row in read_csv(tmp_path / "out.skipped.csv")] == ["broken"]
+
+
+def test_import_reference_needs_a_checkpoint(tmp_path: Path) -> None:
+    line = refused("import-reference", tmp_path / "no.ckpt", "--out", tmp_path / "run")
+    assert line
+    assert not (tmp_path / "run").exists()
+
+
+def test_debug_shows_the_traceback_and_an_interrupt_has_its_code(tmp_path: Path) -> None:
+    result = run("--debug", "info", tmp_path)
+    assert result.exit_code == 1
+    assert type(result.exception).__name__ == "InputError"
+
+    @click.command()
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    main.add_command(stop)
+    try:
+        assert run("stop").exit_code == 130
+    finally:
+        del main.commands["stop"]
+
+
+def test_only_our_own_messages_are_shown(place: Place) -> None:
+    ok("info", place.store)
+    logger = logging.getLogger("cgatjax")
+    ok("info", place.store)
+    assert len([h for h in logger.handlers if type(h).__module__ == "cgatjax.cli"]) == 1

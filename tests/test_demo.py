@@ -1,0 +1,92 @@
+"""The demonstration at a size that says nothing about transfer, but everything about the code."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cgatjax.config import ModelConfig, TrainConfig
+from cgatjax.data.splits import Split
+from cgatjax.data.store import open_store
+from cgatjax.demo import DemoConfig, DemoResult, run_demo
+from cgatjax.errors import ConfigError, RunExistsError
+
+TINY = DemoConfig(
+    crystals=60,
+    n_train=16,
+    n_valid=6,
+    n_test=10,
+    model=ModelConfig.small(
+        node_dim=6,
+        edge_dim=4,
+        heads=2,
+        steps=1,
+        composition_steps=1,
+        composition_hidden=6,
+        head_widths=(8,),
+    ),
+    pretrain=TrainConfig(epochs=2, batch_size=16, validate_every=2),
+    transfer=TrainConfig(epochs=2, batch_size=8),
+)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, DemoResult]:
+    out = tmp_path_factory.mktemp("demo") / "out"
+    return out, run_demo(out, TINY)
+
+
+def test_it_reports_every_way_on_the_same_test_set(done: tuple[Path, DemoResult]) -> None:
+    _, result = done
+    assert list(result.errors) == ["mean", "cheap model", "none", "head", "full"]
+    assert {e["n"] for e in result.errors.values()} == {result.counts["test"]}
+    assert all(e["mae"] > 0 for e in result.errors.values())
+    assert result.counts["train"] == 16
+    assert result.counts["steps"] == 4
+    assert set(result.seconds) == {"data", "pretrain", "none", "head", "full"}
+
+
+def test_pre_training_sees_no_formula_of_the_dear_validation_and_test_sets(
+    done: tuple[Path, DemoResult],
+) -> None:
+    out, _ = done
+    cheap, dear = open_store(out / "cheap.store"), open_store(out / "dear.store")
+    seen, judged = (
+        Split.load(out / "cheap.run" / "split.json"),
+        Split.load(out / "full.run/split.json"),
+    )
+    formula_of = dict(zip(cheap.ids, cheap.formulas, strict=True))
+    held_out = {formula_of[i] for i in (*judged.valid, *judged.test)}
+    assert not held_out & {formula_of[i] for i in (*seen.train, *seen.valid)}
+    assert list(cheap.units) == ["e-form@cheap"]
+    assert dear.units == {"e-form@dear": "eV/atom"}
+
+
+def test_it_leaves_numbers_figures_and_runs(done: tuple[Path, DemoResult]) -> None:
+    out, result = done
+    written = json.loads((out / "results.json").read_text())
+    assert written["errors"] == result.errors
+    for name in ("errors.png", "learning.png", "parity.png"):
+        assert (out / name).read_bytes().startswith(b"\x89PNG")
+    for mode in ("none", "head", "full"):
+        assert (out / f"{mode}.run" / "model" / "model.json").is_file()
+
+
+def test_the_verdict_hides_nothing() -> None:
+    errors = {name: {"mae": m, "rmse": m, "n": 1} for name, m in
+              (("none", 0.2), ("head", 0.3), ("full", 0.1))}  # fmt: skip
+    result = DemoResult(errors=errors, fidelity={}, counts={}, seconds={})
+    assert "head alone is NOT better" in result.verdict()
+    assert "Full transfer is better" in result.verdict()
+    assert result.table()[1:] == [("head", "300", "+50 %"), ("full", "100", "-50 %")]
+
+
+def test_an_existing_folder_is_left_alone(tmp_path: Path) -> None:
+    with pytest.raises(RunExistsError, match="choose another folder"):
+        run_demo(tmp_path, TINY)
+
+
+def test_sizes_must_fit() -> None:
+    with pytest.raises(ConfigError, match="at least 1300"):
+        DemoConfig(crystals=100)
+    assert DemoConfig.quick().crystals < DemoConfig().crystals
