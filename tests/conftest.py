@@ -8,9 +8,10 @@ from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parents[1]
 
-_flags = os.environ.get("XLA_FLAGS", "")
-if "xla_force_host_platform_device_count" not in _flags:
-    os.environ["XLA_FLAGS"] = f"{_flags} --xla_force_host_platform_device_count=2".strip()
+# Two devices; and no optimising of machine code, which takes longer than the tests' tiny networks.
+for _flag in ("xla_force_host_platform_device_count=2", "xla_backend_optimization_level=0"):
+    if _flag.split("=")[0] not in (_flags := os.environ.get("XLA_FLAGS", "")):
+        os.environ["XLA_FLAGS"] = f"{_flags} --{_flag}".strip()
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".cache" / "jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
