@@ -139,7 +139,6 @@ def build_store(
                     tally.reject(item, featurizing=True)
                 writer.add(batch)
                 advance(batch.num_rows + len(rejected), f"{len(tally.skipped)} left out")
-        shards = writer.close()
         if writer.n_rows == 0:
             reasons = [r.reason for _, r in tally.skipped[:3]]
             raise InputError(
@@ -147,21 +146,87 @@ def build_store(
             )
         _check_targets(targets, writer.known, inputs)
         names = sorted(writer.known) if targets is None else list(targets)
-        manifest = {
-            "format": FORMAT,
-            "graph": config.to_dict(),
-            "reduced": reduce,
-            "n": writer.n_rows,
-            "n_error": tally.count("error"),
-            "n_filtered": tally.count("filter"),
-            "sites": writer.sites,
-            "targets": {n: (units or {}).get(n, unit_of(n)) for n in names},
-            "shards": shards,
-            "digest": _digest(config, reduce, shards),
-        }
-        _write_skipped(folder / SKIPPED, tally.skipped)
-        _write_durably(folder / MANIFEST, json.dumps(manifest, indent=1).encode())
+        known_units = {n: (units or {}).get(n, unit_of(n)) for n in names}
+        _finish(writer, config, reduce, tally, known_units)
     return open_store(out)
+
+
+def store_graphs(
+    graphs: Iterable[tuple[CrystalGraph, Mapping[str, float]]],
+    out: str | Path,
+    config: GraphConfig,
+    *,
+    units: Mapping[str, str] | None = None,
+    reduce: bool = True,
+) -> Store:
+    """Writes graphs that were made elsewhere into a new store.
+
+    Args:
+      graphs: (graph, its properties) pairs; not reduced yet, NaN where a property is unknown.
+      out: folder to create.
+      config: the options that the graphs were made with.
+      units: units of properties that are not known by name.
+      reduce: merge sites and edges that no network can tell apart.
+
+    Raises:
+      RunExistsError: `out` exists.
+      InputError: no graphs, an id that comes twice, or a graph with another K than `config`.
+    """
+    out = Path(out)
+    if out.exists():
+        raise RunExistsError(f"{out} exists; choose another folder or remove it")
+    pairs = _storable(graphs, config)
+    with _complete_or_not_at_all(out) as folder:
+        writer = _ShardWriter(folder)
+        while chunk := list(islice(pairs, CHUNK)):
+            writer.add(_rows([(reduce_graph(g) if reduce else g, t) for g, t in chunk]))
+        if writer.n_rows == 0:
+            raise InputError("expected at least one crystal graph to store, got none")
+        known_units = {n: (units or {}).get(n, unit_of(n)) for n in sorted(writer.known)}
+        _finish(writer, config, reduce, _Tally("raise"), known_units)
+    return open_store(out)
+
+
+def _storable(
+    graphs: Iterable[tuple[CrystalGraph, Mapping[str, float]]], config: GraphConfig
+) -> Iterator[tuple[CrystalGraph, Mapping[str, float]]]:
+    """The pairs, checked one by one."""
+    seen = set()
+    for graph, targets in graphs:
+        if graph.id in seen:
+            raise InputError(f"id {graph.id!r} comes twice; ids must be unique in a store")
+        if graph.max_neighbors != config.max_neighbors:
+            raise InputError(
+                f"{graph.id!r}: expected K = {config.max_neighbors} as in the graph options, "
+                f"got {graph.max_neighbors}"
+            )
+        seen.add(graph.id)
+        yield graph, targets
+
+
+def _finish(
+    writer: "_ShardWriter",
+    config: GraphConfig,
+    reduce: bool,
+    tally: _Tally,
+    units: Mapping[str, str],
+) -> None:
+    """Writes the last shard and what makes the folder a store."""
+    shards = writer.close()
+    manifest = {
+        "format": FORMAT,
+        "graph": config.to_dict(),
+        "reduced": reduce,
+        "n": writer.n_rows,
+        "n_error": tally.count("error"),
+        "n_filtered": tally.count("filter"),
+        "sites": writer.sites,
+        "targets": units,
+        "shards": shards,
+        "digest": _digest(config, reduce, shards),
+    }
+    _write_skipped(writer.out / SKIPPED, tally.skipped)
+    _write_durably(writer.out / MANIFEST, json.dumps(manifest, indent=1).encode())
 
 
 @contextmanager
@@ -201,7 +266,7 @@ class _Featurizer:
     reduce: bool
 
     def __call__(self, crystals: list[Crystal]) -> tuple[pa.RecordBatch, list[Rejected]]:
-        done: list[tuple[Crystal, CrystalGraph]] = []
+        done: list[tuple[CrystalGraph, Mapping[str, float]]] = []
         rejected = []
         for crystal in crystals:
             try:
@@ -210,28 +275,29 @@ class _Featurizer:
                 reason = str(error)
                 rejected.append(Rejected(id=crystal.id, source=crystal.source, reason=reason))
             else:
-                done.append((crystal, reduce_graph(graph) if self.reduce else graph))
+                done.append((reduce_graph(graph) if self.reduce else graph, crystal.targets))
         return _rows(done), rejected
 
 
-def _rows(done: Sequence[tuple[Crystal, CrystalGraph]]) -> pa.RecordBatch:
-    """Arrow rows of featurised crystals."""
+def _rows(done: Sequence[tuple[CrystalGraph, Mapping[str, float]]]) -> pa.RecordBatch:
+    """Arrow rows of graphs and their properties."""
+    formulas = [reduced_formula(g.atomic_numbers, g.node_multiplicity) for g, _ in done]
     columns: dict[str, pa.Array] = {
-        "id": pa.array([c.id for c, _ in done], pa.string()),
-        "formula": pa.array([reduced_formula(c.atomic_numbers) for c, _ in done], pa.string()),
+        "id": pa.array([g.id for g, _ in done], pa.string()),
+        "formula": pa.array(formulas, pa.string()),
     }
     for name, kind in list(GRAPH_FIELDS.items())[2:]:
-        parts = [getattr(g, name) for _, g in done]
+        parts = [getattr(g, name) for g, _ in done]
         offsets = np.cumsum([0] + [len(p) for p in parts])
         dtype = kind.value_type.to_pandas_dtype()
         flat = np.concatenate(parts).astype(dtype) if parts else np.empty(0, dtype)
         columns[name] = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(flat))
-    for name in sorted({name for c, _ in done for name in c.targets}):
+    for name in sorted({name for _, t in done for name in t}):
         if name in GRAPH_FIELDS:
             raise TargetError(
                 f"a target cannot be named {name!r}: a column of the store has that name"
             )
-        values = [c.targets.get(name, np.nan) for c, _ in done]
+        values = [t.get(name, np.nan) for _, t in done]
         columns[name] = pa.array(np.array(values, np.float64), from_pandas=True)
     return pa.RecordBatch.from_pydict(columns)
 
