@@ -66,9 +66,11 @@ def load_model(path: str | Path) -> Model:
         raise InputError(
             f"{path}: expected a run or model folder with {DESCRIPTION} and {WEIGHTS}: {error}"
         ) from error
-    if description.get("format") != FORMAT:
-        raise InputError(f"{folder}: model format {description.get('format')!r}, expected {FORMAT}")
     try:
+        if description["format"] != FORMAT:
+            raise InputError(
+                f"{folder}: model format {description['format']!r}, this version reads {FORMAT}"
+            )
         table = ElementTable(
             name=description["element_table"],
             vectors=tensors.pop(_VECTORS),

@@ -97,8 +97,9 @@ def predict(
     with progress("predict", shown=show_progress) as advance:
         for part in parts:
             model.check_graphs(part.graph_config, "the crystals to predict")
-            raw.append(runner(part, _forward))
-            ids += part.ids
+            if len(part):
+                raw.append(runner(part, _forward))
+                ids += part.ids
             advance(len(part), "")
     if not ids:
         raise InputError(f"no crystal to predict ({len(skipped)} skipped)")
@@ -114,7 +115,13 @@ def predict(
 
 
 def in_units(model: Model, target: str, output: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation in the target's unit from (crystals, 2) network outputs."""
+    """Mean and standard deviation in the target's unit from (crystals, 2) network outputs.
+
+    Raises:
+      InputError: the model was never trained.
+    """
+    if target not in model.normalizers:
+        raise InputError(f"the model has no mean and std of {target!r}: train it before predicting")
     scale = model.normalizers[target]
     mean = output[:, 0].astype(np.float64) * scale.std + scale.mean
     if target not in model.learns_std:
@@ -149,6 +156,8 @@ def embed(model: Model, data: Store | Crystals, *, batch_size: int = BATCH) -> n
     """(crystals, `config.embedding_dim`) crystal embeddings, in the order of the data."""
     crystals: Crystals = data.all() if isinstance(data, Store) else data
     model.check_graphs(crystals.graph_config, "the crystals to embed")
+    if len(crystals) == 0:
+        raise InputError("no crystal to embed")
     return _Runner(model, batch_size)(crystals, _embed)["embedding"]
 
 

@@ -17,7 +17,7 @@ from cgatjax.data.loader import BatchLoader, choose_budgets, shuffled
 from cgatjax.data.normalizer import Normalizer
 from cgatjax.data.store import Store
 from cgatjax.data.subsets import Crystals, Dataset, Mixture
-from cgatjax.errors import InputError, TrainingError
+from cgatjax.errors import InputError, TargetError, TrainingError
 from cgatjax.inference import embed, evaluate
 from cgatjax.losses import LOSSES, learns_std
 from cgatjax.metrics import mean_over_targets, summarize
@@ -140,11 +140,14 @@ def fit(
     model = _ready(model, train, valid, config)
     labels = label_parameters(model.params, [("*", TRAINED)]) if labels is None else labels
     trainer = _Trainer(model, train, valid, config, labels, rates, run)
-    with progress("train", config.epochs, shown=show_progress) as advance:
-        advance(trainer.epoch, "")
-        while trainer.epoch < config.epochs:
-            advance(1, trainer.run_epoch())
-    return trainer.finish()
+    try:
+        with progress("train", config.epochs, shown=show_progress) as advance:
+            advance(trainer.epoch, "")
+            while trainer.epoch < config.epochs:
+                advance(1, trainer.run_epoch())
+        return trainer.finish()
+    finally:
+        trainer.close()
 
 
 def transfer_model(
@@ -293,8 +296,12 @@ class _Trainer:
         if self.run is not None and self.states is not None:
             save_model(self.run.path / "model", best)
             self.run.save_history(self.history.rows)
-            self.states.close()
         return best, self.history
+
+    def close(self) -> None:
+        """Waits for a state that is being written, after an interruption too."""
+        if self.states is not None:
+            self.states.close()
 
     def _log_costs(self) -> None:
         """Where the time went, and how much of the batches was padding."""
@@ -369,6 +376,11 @@ def _ready(model: Model, train: Crystals, valid: Crystals, config: TrainConfig) 
                 f"the {name} set is empty; give more crystals or other split fractions"
             )
         model.check_graphs(data.graph_config, f"the {name} set")
+    if not any(np.isfinite(valid.target(t)).any() for t in model.targets):
+        raise TargetError(
+            f"the validation set has no known value of {list(model.targets)}, so that no epoch "
+            "could be called best; give crystals with known values"
+        )
     missing = [t for t in model.targets if t not in model.normalizers]
     fitted = {t: Normalizer.fit(train.target(t), t) for t in missing}
     return model.replace(normalizers={**model.normalizers, **fitted})

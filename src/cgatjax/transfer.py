@@ -124,10 +124,10 @@ def prepare_transfer(model: Model, train: Crystals, config: TransferConfig) -> P
     model.check_graphs(train.graph_config, "the transfer data")
     target = _new_target(model, config)
     unit = train.unit(target)
-    source = _source_head(model, target, unit)
+    from_scratch = config.mode == "none"
+    source = None if from_scratch else _source_head(model, target, unit)
     same = source is not None and _is_same(model, source, target, unit)
     fitted = Normalizer.fit(train.target(target), target)
-    from_scratch = config.mode == "none"
     old = model.normalizers.get(source) if source is not None else None
     keep = config.normalizer == "keep" and not from_scratch and old is not None
     normalizer = old if keep and old is not None else fitted
@@ -153,7 +153,7 @@ def prepare_transfer(model: Model, train: Crystals, config: TransferConfig) -> P
         frozen=tuple(sorted(p for p, label in flat.items() if label == FROZEN)),
         reinitialized=tuple(sorted(set(flat) - loaded)),
         loaded=tuple(sorted(loaded)),
-        source=None if from_scratch else source,
+        source=source,
         rescaled=rescaled,
         normalizers={t: (n.mean, n.std) for t, n in skeleton.normalizers.items()},
     )
@@ -179,10 +179,14 @@ def _is_same(model: Model, old: str, new: str, unit: str) -> bool:
 
 
 def _source_head(model: Model, target: str, unit: str) -> str | None:
-    """The old head to start from: the same property's, or the only one."""
+    """The old head to start from: the same property's, or the only one; None for a fresh head."""
     same = [t for t in model.targets if _is_same(model, t, target, unit)]
     if target in same:
         return target
+    if len(same) > 1:
+        raise TargetError(
+            f"{target!r} could start from any of the heads {same}; name it as the one to take"
+        )
     candidates = same or list(model.targets)
     return candidates[0] if len(candidates) == 1 else None
 
@@ -211,8 +215,8 @@ def _overwritten(fresh: Params, carried: Params, reinit: Sequence[str]) -> tuple
 
 
 def _rules(config: TransferConfig) -> list[tuple[str, str]]:
-    rules = [("encoder/*", FROZEN)] if config.mode == "head" else []
-    rules += [(pattern, _unfreeze_group(pattern)) for _, pattern in config.unfreeze]
+    rules = [(pattern, _unfreeze_group(pattern)) for _, pattern in config.unfreeze]
+    rules += [("encoder/*", FROZEN)] if config.mode == "head" else []
     rules += [(pattern, _lr_group(pattern)) for pattern, _ in config.lr_groups]
     return [*rules, ("*", TRAINED)]
 

@@ -89,7 +89,7 @@ def plan(sizes: np.ndarray, order: np.ndarray, budgets: Sequence[BatchBudget]) -
         end = min(start + largest.graphs - 1, *ends)
         if end == start:
             raise InputError(
-                f"crystal {order[start]} does not fit a batch: expected at most {largest}, got sizes "
+                f"crystal {order[start]} does not fit: expected a batch of at most {largest}, got "
                 f"{sizes[order[start]].tolist()}; choose larger budgets"
             )
         need = (end - start + 1, *(sums[end] - sums[start] + (1, 0, 1, 0)))
