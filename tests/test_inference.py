@@ -1,0 +1,145 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+import cgatjax as cg
+from cgatjax import inference
+from cgatjax.data.subsets import GraphList
+from cgatjax.errors import InputError, MismatchError, StructureError, TargetError
+from cgatjax.inference import embed, evaluate, in_units, predict
+
+CHEAP = "e-form@cheap"
+
+
+@pytest.fixture(scope="module")
+def crystals():
+    return cg.ionic_crystals(120, seed=0)
+
+
+def test_new_structures_are_predicted_as_their_rows_in_the_store(trained, ionic_store, crystals):
+    model = trained[0]
+    rows = predict(model, ionic_store)
+    fresh = predict(model, crystals)
+    assert fresh.ids == rows.ids == ionic_store.ids
+    np.testing.assert_allclose(fresh.mean, rows.mean, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(fresh.std, rows.std, rtol=1e-4)
+    assert rows.units == {CHEAP: "eV/atom"}
+    assert np.unique(rows.mean.round(4)).size > 50
+
+
+def test_chunks_and_batch_sizes_do_not_matter(trained, crystals, monkeypatch):
+    model = trained[0]
+    whole = predict(model, crystals[:30])
+    monkeypatch.setattr(inference, "CHUNK", 7)
+    parts = predict(model, iter(crystals[:30]), batch_size=5)
+    assert parts.ids == whole.ids
+    np.testing.assert_allclose(parts.mean, whole.mean, rtol=1e-5, atol=1e-5)
+
+
+def test_a_standard_deviation_needs_a_robust_loss(trained, sets):
+    model = trained[0]
+    robust = predict(model, sets[2])
+    assert (robust.std > 0).all()
+    assert robust.std_notes[CHEAP] == "aleatoric, learned by a robust loss"
+    plain = predict(model.replace(learns_std=()), sets[2])
+    assert np.isnan(plain.std).all()
+    assert "not trained with a robust loss" in plain.std_notes[CHEAP]
+    assert np.array_equal(plain.mean, robust.mean)
+
+
+def test_outputs_are_brought_into_units_by_hand(trained):
+    model = trained[0]
+    scale = model.normalizers[CHEAP]
+    mean, std = in_units(model, CHEAP, np.array([[0.5, 0.0], [-1.0, np.log(3.0)]]))
+    assert mean == pytest.approx([scale.mean + 0.5 * scale.std, scale.mean - scale.std])
+    assert std == pytest.approx([scale.std, 3 * scale.std])
+
+
+def test_errors_are_those_of_numpy(trained, sets):
+    model, test = trained[0], sets[2]
+    error = predict(model, test).mean - test.target(CHEAP)
+    found = evaluate(model, test)
+    expected = {"mae": abs(error).mean(), "rmse": (error**2).mean() ** 0.5, "n": len(test)}
+    assert found == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_whole_store_is_evaluated(trained, ionic_store):
+    assert evaluate(trained[0], ionic_store)["n"] == 120
+
+
+def test_several_targets(fresh_model, ionic_store, sets):
+    names = (CHEAP, "volume@dear")
+    model = cg.init_model(fresh_model.config, ionic_store, target=names)
+    scales = {n: cg.Normalizer.fit(ionic_store.target(n)) for n in names}
+    found = predict(model.replace(normalizers=scales), sets[2])
+    assert tuple(found.mean) == tuple(found.std) == names
+    assert found.units == {CHEAP: "eV/atom", "volume@dear": "A^3/atom"}
+    errors = evaluate(model.replace(normalizers=scales), sets[2])
+    for name in names:
+        expected = abs(found.mean[name] - sets[2].target(name)).mean()
+        assert errors[name]["mae"] == pytest.approx(expected)
+
+
+def test_embeddings_are_in_the_order_of_the_data_and_feed_the_head(trained, sets):
+    model, test = trained[0], sets[2]
+    found = embed(model, test)
+    assert found.shape == (len(test), model.config.embedding_dim)
+    backwards = embed(model, test.select(np.arange(len(test))[::-1]), batch_size=4)
+    np.testing.assert_allclose(backwards[::-1], found, rtol=1e-4, atol=1e-5)
+    mean, _ = in_units(model, CHEAP, np.asarray(model.read(model.params, found)[CHEAP]))
+    np.testing.assert_allclose(mean, predict(model, test).mean, rtol=1e-4, atol=1e-5)
+
+
+def test_bad_structures_stop_or_are_counted(trained, crystals):
+    bad = dataclasses.replace(crystals[1], id="flat", lattice=np.zeros((3, 3)))
+    with pytest.raises(StructureError, match=r"'flat'.*singular lattice"):
+        predict(trained[0], [crystals[0], bad])
+    found = predict(trained[0], [crystals[0], bad, crystals[2]], on_error="skip")
+    assert found.ids == [crystals[0].id, crystals[2].id]
+    assert [(r.id, "singular" in r.reason) for r in found.skipped] == [("flat", True)]
+    with pytest.raises(InputError, match=r"no crystal to predict \(1 skipped\)"):
+        predict(trained[0], [bad], on_error="skip")
+
+
+def test_an_element_without_a_vector_is_a_bad_structure(trained, crystals):
+    table = trained[0].element_table
+    symbol = "O"
+    known = np.array(table.known)
+    known[8] = False
+    vectors = np.where(known[:, None], table.vectors, 0)
+    model = trained[0].replace(element_table=cg.ElementTable("poor", vectors, known))
+    oxides = [c for c in crystals if 8 in c.atomic_numbers]
+    others = [c for c in crystals if 8 not in c.atomic_numbers]
+    reason = rf"the element table 'poor' has no vector for \['{symbol}'\]"
+    with pytest.raises(StructureError, match=reason):
+        predict(model, oxides[:1])
+    found = predict(model, [*oxides[:3], *others[:5]], on_error="skip")
+    assert found.ids == [c.id for c in others[:5]]
+    assert len(found.skipped) == 3
+
+
+def test_graphs_of_another_kind_are_refused(trained, crystals, tmp_path):
+    other = cg.build_store(crystals[:4], tmp_path / "s", cg.GraphConfig.released())
+    message = r"shell_tolerance: model 0\.0003, data 1e-08.*split_shell: model 'share', data 'cut'"
+    for verb in (predict, evaluate, embed):
+        with pytest.raises(MismatchError, match=message):
+            verb(trained[0], other)
+
+
+def test_a_target_that_the_data_lack_is_an_error(trained, crystals, tmp_path):
+    config = cg.GraphConfig.recommended()
+    store = cg.build_store(crystals[:4], tmp_path / "s", config, targets=["volume@dear"])
+    with pytest.raises(TargetError, match=r"'e-form@cheap'.*\['volume@dear'\]"):
+        evaluate(trained[0], store)
+
+
+def test_nothing_to_predict_and_models_without_training(trained, fresh_model, ionic_store):
+    nothing = ionic_store.all().select(np.array([], int))
+    for data in (nothing, [], GraphList([], ionic_store.graph_config)):
+        with pytest.raises(InputError, match="no crystal to predict"):
+            predict(trained[0], data)
+    with pytest.raises(InputError, match="no crystal to embed"):
+        embed(trained[0], nothing)
+    with pytest.raises(InputError, match="no mean and std of 'e-form@cheap': train it"):
+        predict(fresh_model, ionic_store)
