@@ -93,7 +93,7 @@ def params_from_state_dict(state_dict: StateDict, config: ModelConfig) -> Import
 def state_dict_from_params(
     params: Mapping[str, Any], config: ModelConfig, unused: StateDict | None = None
 ) -> dict[str, np.ndarray]:
-    """Converts our weights to the reference's names and layouts, in its order.
+    """Converts our weights to the reference's names and layouts.
 
     Args:
       params: {"encoder": …, "heads": {target: …}}.

@@ -1,0 +1,200 @@
+"""Checkpoints of the reference (PyTorch Lightning, `*.ckpt`). torch is needed here and only here.
+
+A checkpoint is a pickle inside a zip file and is not trusted: torch reads it with
+`weights_only=True`, which makes tensors and plain containers and calls nothing that the file
+names. Lightning writes a few classes of its own beside the weights; they are named below and
+replaced by empty ones.
+"""
+
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cgatjax.config import GraphConfig
+from cgatjax.data.elements import ElementTable
+from cgatjax.data.normalizer import Normalizer
+from cgatjax.data.properties import unit_of
+from cgatjax.errors import InputError, MismatchError, MissingExtraError
+from cgatjax.model import Model
+from cgatjax.reference.weights import (
+    config_from_state_dict,
+    params_from_state_dict,
+    state_dict_from_params,
+)
+
+EMBEDDING_FILE = "matscholar-embedding.json"
+VOLUME_UNIT = "A^3/atom^2"
+"""The reference divides the volume by the number of atoms twice (`prepare_data.py`, `data.py`)."""
+
+_LIGHTNING_CLASSES = (
+    "argparse.Namespace",
+    "pytorch_lightning.callbacks.early_stopping.EarlyStopping",
+    "pytorch_lightning.callbacks.lr_monitor.LearningRateMonitor",
+    "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint",
+    "pytorch_lightning.utilities.parsing.AttributeDict",
+)
+
+
+class _Namespace(dict[str, Any]):
+    """Stands for any of Lightning's classes: keeps items and attributes, does nothing."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__()
+
+    def __setstate__(self, state: Any) -> None:
+        if isinstance(state, Mapping):
+            self.update(state)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Checkpoint:
+    """What a checkpoint holds.
+
+    Attributes:
+      state_dict: name -> array, as the reference names them, "mean" and "std" among them.
+      options: the reference's command line (`hyper_parameters`), empty if not saved.
+    """
+
+    state_dict: dict[str, np.ndarray]
+    options: dict[str, Any]
+
+
+def read_checkpoint(path: str | Path) -> Checkpoint:
+    """Opens a checkpoint of the reference; nothing in it is run.
+
+    Raises:
+      MissingExtraError: torch is not installed.
+      InputError: no such file, damaged, or it asks for more than weights and plain values.
+    """
+    content = _loaded(path)
+    tensors = content.get("state_dict") if isinstance(content, Mapping) else None
+    if not isinstance(tensors, Mapping) or not tensors:
+        raise InputError(f"{path}: expected a Lightning checkpoint with a 'state_dict'")
+    options = content.get("hyper_parameters") or {}
+    if not isinstance(options, Mapping):
+        raise InputError(f"{path}: expected 'hyper_parameters' as a dictionary, got {options!r}")
+    try:
+        arrays = {str(name): t.detach().cpu().numpy() for name, t in tensors.items()}
+    except (AttributeError, TypeError, RuntimeError) as error:
+        raise InputError(f"{path}: 'state_dict' holds more than dense tensors: {error}") from error
+    return Checkpoint(state_dict=arrays, options=dict(options))
+
+
+def load_checkpoint(
+    path: str | Path,
+    *,
+    target: str | None = None,
+    unit: str | None = None,
+    element_table: ElementTable | None = None,
+) -> Model:
+    """A model from a checkpoint of the reference, ready to predict, evaluate and transfer.
+
+    Its weights are float32 as saved. The reference's edge attention, which is computed and thrown
+    away there, is not kept: `read_checkpoint` and `params_from_state_dict` do keep it.
+
+    Args:
+      path: the `.ckpt` file.
+      target: name of the property; by default the one in the checkpoint.
+      unit: its unit; by default known by name. A reference model for "volume" predicts V/N^2 in
+        A^3/atom^2, not the volume per atom.
+      element_table: vectors of the elements, if the model was not trained with matscholar's.
+
+    Raises:
+      MissingExtraError: torch is not installed.
+      InputError: the file cannot be used, or does not say what is asked for in the message.
+      MismatchError: the weights are not those of a reference network; all differences listed.
+    """
+    checkpoint = read_checkpoint(path)
+    options = checkpoint.options
+    name = target if target is not None else options.get("target")
+    if not isinstance(name, str) or not name:
+        raise InputError(f"{path}: does not name its property; give target=...")
+    table = element_table or _element_table(path, options)
+    config = config_from_state_dict(checkpoint.state_dict, name)
+    if config.element_dim != table.dim:
+        raise MismatchError(
+            f"{path}: expected element vectors of {config.element_dim} numbers, "
+            f"{table.name!r} has {table.dim}; give element_table=..."
+        )
+    default_unit = VOLUME_UNIT if options.get("target") == "volume" else unit_of(name)
+    return Model(
+        config=config,
+        params=dict(params_from_state_dict(checkpoint.state_dict, config)),
+        graph_config=GraphConfig.released(max_neighbors=config.max_shells),
+        element_table=table,
+        normalizers={name: _normalizer(path, checkpoint.state_dict)},
+        units={name: default_unit if unit is None else unit},
+        # `--std-loss` is a store_false flag: False chooses the robust loss that learns log_std.
+        learns_std=(name,) if options.get("std_loss") is False else (),
+    )
+
+
+def state_dict_from_model(model: Model) -> dict[str, np.ndarray]:
+    """A model's weights, mean and std under the names that the reference's checkpoints have.
+
+    The reference's unused edge attention is filled with zeros: its predictions do not change.
+    `torch.save({"state_dict": {n: torch.from_numpy(a) for n, a in ...}}, path)` makes a file.
+
+    Raises:
+      MismatchError: several targets, or a variant that the reference does not have.
+      InputError: the model has no normaliser yet.
+    """
+    if model.config.edge_update not in ("shell", "hyper"):
+        raise MismatchError(
+            f"the reference has no edge update like {model.config.edge_update!r} that runs"
+        )
+    if model.config.message_direction != "center_to_neighbor":
+        raise MismatchError("the reference's messages run from centre to neighbour only")
+    weights = state_dict_from_params(model.params, model.config)
+    target = model.targets[0]
+    if target not in model.normalizers:
+        raise InputError(f"the model has no mean and std of {target!r}; train it first")
+    scale = model.normalizers[target]
+    numbers = {"mean": scale.mean, "std": scale.std}
+    head = {name: np.array([value], np.float32) for name, value in numbers.items()}
+    return head | {f"model.{name}": value for name, value in weights.items()}
+
+
+def _loaded(path: str | Path) -> Any:
+    try:
+        import torch
+    except ImportError as error:
+        raise MissingExtraError(
+            "opening a PyTorch checkpoint needs torch: pip install 'cgatjax[torch]'"
+        ) from error
+    allowed: list[Any] = [(_stand_in(name), name) for name in _LIGHTNING_CLASSES]
+    try:
+        with torch.serialization.safe_globals(allowed):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, EOFError, OSError, RuntimeError) as error:
+        raise InputError(f"{path}: cannot be read as a checkpoint: {error}") from error
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: damaged checkpoint: {error!r}") from error
+
+
+def _stand_in(name: str) -> type[_Namespace]:
+    return type(name.rpartition(".")[2], (_Namespace,), {})
+
+
+def _element_table(path: str | Path, options: Mapping[str, Any]) -> ElementTable:
+    file = str(options.get("fea_path", EMBEDDING_FILE)).replace("\\", "/").rpartition("/")[2]
+    if file != EMBEDDING_FILE:
+        raise InputError(
+            f"{path}: trained with the element vectors of {file!r}; give "
+            f"element_table=ElementTable.load({file!r})"
+        )
+    return ElementTable.matscholar()
+
+
+def _normalizer(path: str | Path, arrays: Mapping[str, np.ndarray]) -> Normalizer:
+    try:
+        mean, std = (float(np.asarray(arrays[name]).reshape(())) for name in ("mean", "std"))
+    except (KeyError, ValueError) as error:
+        raise InputError(f"{path}: expected one 'mean' and one 'std': {error!r}") from error
+    if not (np.isfinite(mean) and np.isfinite(std) and std > 0):
+        raise InputError(f"{path}: mean {mean:g} and std {std:g} were never set by a training")
+    return Normalizer(mean=mean, std=std)

@@ -1,0 +1,213 @@
+"""Feature files of the reference (`prepare_data.py`, `*.pickle.gz`), read without trusting them.
+
+A pickle can run code while it is read. The unpickler here knows NumPy's arrays and Python's plain
+containers; a file that asks for anything else is refused before that is looked up.
+"""
+
+import gzip
+import pickle
+import re
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cgatjax.config import GraphConfig
+from cgatjax.data.build import store_graphs
+from cgatjax.data.elements import atomic_number
+from cgatjax.data.graphs import CrystalGraph
+from cgatjax.data.store import Store
+from cgatjax.errors import InputError, StructureError
+
+MISSING_BELOW = -1e7
+"""The reference writes -1e8 where a property is missing; nothing real is as low as this."""
+
+
+def _latin1(text: str, encoding: str) -> bytes:
+    """How old protocols spell bytes; no other encoding is looked up."""
+    if encoding != "latin1":
+        raise pickle.UnpicklingError(f"expected latin1 text, got {encoding!r}")
+    return text.encode("latin1")
+
+
+# What NumPy itself names when it pickles an array (old and new protocols) or a scalar.
+_ARRAY, _SCALAR = np.zeros(0).__reduce__()[0], np.float64(0).__reduce__()[0]
+_BUFFER = np.zeros(1).__reduce_ex__(5)[0]
+_ALLOWED: dict[tuple[str, str], Any] = {
+    ("numpy", "ndarray"): np.ndarray,
+    ("numpy", "dtype"): np.dtype,
+    ("_codecs", "encode"): _latin1,
+    **{(f"{core}.multiarray", "_reconstruct"): _ARRAY for core in ("numpy.core", "numpy._core")},
+    **{(f"{core}.multiarray", "scalar"): _SCALAR for core in ("numpy.core", "numpy._core")},
+    **{(f"{core}.numeric", "_frombuffer"): _BUFFER for core in ("numpy.core", "numpy._core")},
+}
+_DAMAGED = (
+    *(OSError, EOFError, zlib.error, pickle.UnpicklingError, ValueError, TypeError),
+    *(AttributeError, IndexError, KeyError, OverflowError, MemoryError),
+)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Features:
+    """The content of a feature file.
+
+    Attributes:
+      graphs: one per crystal, not reduced, made by the reference; `id` is that of the crystal, or
+        its position where the reference wrote "unknown".
+      targets: name -> (crystals,) float64, per atom, NaN where missing.
+    """
+
+    graphs: list[CrystalGraph]
+    targets: dict[str, np.ndarray]
+
+    @property
+    def ids(self) -> list[str]:
+        """Names of the crystals."""
+        return [graph.id for graph in self.graphs]
+
+
+class _PlainUnpickler(pickle.Unpickler):
+    """Makes arrays, containers, strings and numbers, and nothing else."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in _ALLOWED:
+            raise pickle.UnpicklingError(
+                f"it asks for {module}.{name}, but only NumPy arrays and plain containers are read"
+            )
+        return _ALLOWED[module, name]
+
+
+def read_features(path: str | Path, *, max_neighbors: int | None = None) -> Features:
+    """Reads a feature file of the reference.
+
+    The file holds every property divided by the number of sites. It is multiplied back here, so
+    that targets are per atom again (the reference forgets to for "volume": its networks learn
+    V/N^2, ours are given V/N in A^3/atom).
+
+    Args:
+      path: a pickle, compressed by gzip or not.
+      max_neighbors: keep so many of each site's neighbours (the reference's `--max-nbr`); all if
+        None.
+
+    Raises:
+      InputError: the file is damaged, names anything but NumPy arrays and plain containers, or
+        does not hold what `prepare_data.py` writes.
+    """
+    content = _unpickled(Path(path))
+    try:
+        shells, centers, neighbors = _inputs(content["input"])
+        graphs = [
+            _graph(i, content, shells[i], centers[i], neighbors[i], max_neighbors)
+            for i in range(len(shells))
+        ]
+        targets = {str(n): _target(n, v, graphs) for n, v in content["target"].items()}
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, StructureError) as error:
+        raise InputError(
+            f"{path}: expected the dictionary of prepare_data.py with 'input', 'batch_ids', "
+            f"'batch_comp', 'target' and 'comps': {error}"
+        ) from error
+    return Features(graphs=graphs, targets=targets)
+
+
+def store_features(
+    path: str | Path,
+    out: str | Path,
+    *,
+    max_neighbors: int | None = None,
+    units: Mapping[str, str] | None = None,
+    reduce: bool = True,
+) -> Store:
+    """Turns a feature file of the reference into a new store.
+
+    Args:
+      path: the feature file.
+      out: folder to create.
+      max_neighbors: as of `read_features`.
+      units: units of targets that are not known by name.
+      reduce: merge sites and edges that no network can tell apart.
+
+    Raises:
+      RunExistsError: `out` exists.
+      InputError: see `read_features`; or an id comes twice.
+    """
+    found = read_features(path, max_neighbors=max_neighbors)
+    if not found.graphs:
+        raise InputError(f"{path}: expected at least one crystal, got none")
+    config = GraphConfig.released(max_neighbors=found.graphs[0].max_neighbors)
+    rows = [{n: float(v[i]) for n, v in found.targets.items()} for i in range(len(found.graphs))]
+    pairs = zip(found.graphs, rows, strict=True)
+    return store_graphs(pairs, out, config, units=units, reduce=reduce)
+
+
+def _unpickled(path: Path) -> Mapping[str, Any]:
+    try:
+        with open(path, "rb") as file:
+            compressed = file.read(2) == b"\x1f\x8b"
+        with gzip.open(path, "rb") if compressed else open(path, "rb") as stream:
+            content = _PlainUnpickler(stream).load()
+    except _DAMAGED as error:
+        raise InputError(f"{path}: cannot be read as a feature file: {error}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: expected a dictionary, got {type(content).__name__}")
+    return content
+
+
+def _inputs(table: np.ndarray) -> tuple[Any, Any, Any]:
+    """Shells, centres and neighbours of each crystal, from either layout that the reference has."""
+    table = np.asarray(table, dtype=object)
+    if table.ndim < 2 or 3 not in table.shape[:2]:
+        raise ValueError(f"'input' is ragged or has shape {table.shape}, not (3, crystals)")
+    if table.shape[0] != 3:
+        table = np.moveaxis(table, 1, 0)
+    return table[0], table[1], table[2]
+
+
+def _graph(
+    i: int,
+    content: Mapping[str, Any],
+    shells: np.ndarray,
+    centers: np.ndarray,
+    neighbors: np.ndarray,
+    max_neighbors: int | None,
+) -> CrystalGraph:
+    id = str(_single(content["batch_ids"][i]))
+    id = f"crystal-{i}" if id == "unknown" else id
+    numbers = np.array([atomic_number(symbol) for symbol in _symbols(content, i)])
+    shells, centers, neighbors = (
+        np.asarray(a).astype(np.int64).reshape(len(numbers), -1)[:, :max_neighbors]
+        for a in (shells, centers, neighbors)
+    )
+    if (centers != np.arange(len(numbers))[:, None]).any():
+        raise ValueError(f"{id!r}: the centres of its edges are not its sites in order")
+    return CrystalGraph.from_neighbors(numbers, neighbors, shells, id=id)
+
+
+def _symbols(content: Mapping[str, Any], i: int) -> list[str]:
+    """The element of each site; in old files a string, and the formula tells."""
+    sites = content["comps"][i]
+    if isinstance(sites, str):
+        formula = str(_single(content["batch_comp"][i]))
+        found = re.findall(r"([A-Za-z]+)(\d+)", formula)
+        return [symbol for symbol, count in found for _ in range(int(count))]
+    return [str(_single(site)) for site in sites]
+
+
+def _single(value: Any) -> Any:
+    """The one item of nested containers of length one."""
+    while isinstance(value, list | tuple | np.ndarray) and np.ndim(value) > 0:
+        if len(value) != 1:
+            raise ValueError(f"expected one value, got {len(value)}")
+        value = value[0]
+    return value
+
+
+def _target(name: str, values: Any, graphs: list[CrystalGraph]) -> np.ndarray:
+    stored = np.asarray(values, dtype=np.float64).reshape(-1)
+    if len(stored) != len(graphs):
+        raise ValueError(f"target {name!r} has {len(stored)} values for {len(graphs)} crystals")
+    sites = np.array([graph.n_sites for graph in graphs])
+    missing = ~np.isfinite(stored) | (stored < MISSING_BELOW)
+    return np.where(missing, np.nan, stored * sites)

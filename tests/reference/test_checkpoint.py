@@ -1,0 +1,246 @@
+"""Checkpoints need torch; without it every test here but the first is skipped."""
+
+import argparse
+import importlib.util
+import pickle
+import sys
+
+import jax
+import numpy as np
+import pytest
+
+from cgatjax import reference
+from cgatjax.checkpoint import load_model, save_model
+from cgatjax.config import GraphConfig, ModelConfig
+from cgatjax.data.batching import collate
+from cgatjax.data.elements import ElementTable
+from cgatjax.data.graphs import CrystalGraph
+from cgatjax.data.normalizer import Normalizer
+from cgatjax.data.readers import read_crystals
+from cgatjax.data.subsets import GraphList
+from cgatjax.errors import InputError, MismatchError, MissingExtraError
+from cgatjax.inference import embed, predict
+from cgatjax.model import Model
+
+needs_torch = pytest.mark.skipif(
+    importlib.util.find_spec("torch") is None, reason='needs torch (the extra "torch")'
+)
+TINY = ModelConfig(
+    targets=("e-form",),
+    node_dim=4,
+    edge_dim=3,
+    heads=2,
+    steps=2,
+    composition_steps=1,
+    composition_hidden=5,
+    max_shells=3,
+    head_widths=(6, 5),
+)
+
+
+def test_without_torch_the_message_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(MissingExtraError, match=r"cgatjax\[torch\]"):
+        reference.load_checkpoint(tmp_path / "x.ckpt")
+
+
+@pytest.fixture(scope="module")
+def model():
+    neighbors = np.zeros((1, 3), int)
+    graph = CrystalGraph.from_neighbors(np.ones(1, int), neighbors, neighbors + 1)
+    base = Model(
+        config=TINY,
+        params=None,
+        graph_config=GraphConfig.released(max_neighbors=3),
+        normalizers={"e-form": Normalizer(mean=-1.5, std=0.5)},
+        units={"e-form": "eV/atom"},
+    )
+    return base.replace(params=base.net.init(jax.random.key(0), collate([graph]))["params"])
+
+
+@pytest.fixture
+def saved(tmp_path, model):
+    """Writes a checkpoint of the model as Lightning would, with parts of it changed."""
+    torch = pytest.importorskip("torch")
+
+    def save(options=None, **parts):
+        weights = reference.state_dict_from_model(model)
+        content = {
+            "epoch": 3,
+            "state_dict": {n: torch.from_numpy(np.array(a)) for n, a in weights.items()},
+            "hyper_parameters": {"target": "e-form", "std_loss": True} | (options or {}),
+            **parts,
+        }
+        torch.save(content, tmp_path / "x.ckpt")
+        return tmp_path / "x.ckpt"
+
+    return save
+
+
+def test_a_model_comes_back_from_its_checkpoint(saved, model, tmp_path):
+    found = reference.load_checkpoint(saved())
+    assert found.config == model.config
+    assert found.graph_config == model.graph_config
+    assert found.normalizers == model.normalizers
+    assert found.units == model.units
+    assert jax.tree.all(jax.tree.map(np.array_equal, found.params, dict(model.params)))
+    save_model(tmp_path / "model", found)
+    assert load_model(tmp_path / "model").config == model.config
+
+
+def test_the_flag_of_the_loss_says_the_opposite_of_its_name(saved):
+    assert reference.load_checkpoint(saved({"std_loss": True})).learns_std == ()
+    assert reference.load_checkpoint(saved({"std_loss": False})).learns_std == ("e-form",)
+
+
+def test_what_the_checkpoint_does_not_say_is_asked_for(saved):
+    path = saved(hyper_parameters={})
+    with pytest.raises(InputError, match="give target="):
+        reference.load_checkpoint(path)
+    found = reference.load_checkpoint(path, target="gap", unit="eV")
+    assert (found.targets, found.units) == (("gap",), {"gap": "eV"})
+
+
+def test_a_volume_of_the_reference_is_divided_by_the_atoms_twice(saved):
+    assert reference.load_checkpoint(saved({"target": "volume"})).units == {"volume": "A^3/atom^2"}
+
+
+def test_other_element_vectors_are_asked_for(saved):
+    path = saved({"fea_path": "../embeddings/onehot.json"})
+    with pytest.raises(InputError, match=r"onehot\.json"):
+        reference.load_checkpoint(path)
+    wide = ElementTable.from_vectors("onehot", {"H": [1.0], "He": [2.0]})
+    with pytest.raises(MismatchError, match="200 numbers"):
+        reference.load_checkpoint(path, element_table=wide)
+
+
+def test_names_and_shapes_are_all_listed(saved, model):
+    torch = pytest.importorskip("torch")
+    weights = reference.state_dict_from_model(model)
+    tensors = {n: torch.from_numpy(np.array(a)) for n, a in weights.items()}
+    tensors["model.extra"] = torch.zeros(2)
+    tensors["model.output_nn.fc_out.bias"] = torch.zeros(3)
+    del tensors["model.roost.embedding.bias"]
+    with pytest.raises(MismatchError) as error:
+        reference.load_checkpoint(saved(state_dict=tensors))
+    for part in ("missing (1)", "roost.embedding.bias", "unexpected (1)", "extra", "misshapen (1)"):
+        assert part in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [{"state_dict": {}}, {"state_dict": None}, {"hyper_parameters": [1]}, {"state_dict": {"a": 1}}],
+)
+def test_checkpoints_that_hold_something_else(saved, parts):
+    with pytest.raises(InputError, match=r"expected|holds more"):
+        reference.read_checkpoint(saved(**parts))
+
+
+def test_mean_and_std_that_were_never_set(saved, model):
+    torch = pytest.importorskip("torch")
+    weights = reference.state_dict_from_model(model) | {"std": np.zeros(1, np.float32)}
+    path = saved(state_dict={n: torch.from_numpy(np.array(a)) for n, a in weights.items()})
+    with pytest.raises(InputError, match="never set"):
+        reference.load_checkpoint(path)
+
+
+class Touch:
+    """Pickled, this writes a file when it is read."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return exec, (f"open({str(self.path)!r}, 'w').close()",)
+
+
+def test_a_checkpoint_that_would_run_code_is_refused(saved, tmp_path):
+    torch = pytest.importorskip("torch")
+    mark = tmp_path / "mark"
+    for parts in ({"callbacks": Touch(mark)}, {"hyper_parameters": Touch(mark)}):
+        path = saved(**parts)
+        with pytest.raises(InputError, match="exec"):
+            reference.load_checkpoint(path)
+        assert not mark.exists()
+    torch.load(path, weights_only=False)
+    assert mark.exists()  # the trap itself works
+
+
+@needs_torch
+def test_a_bare_pickle_that_would_run_code_is_refused(tmp_path):
+    path = tmp_path / "x.ckpt"
+    path.write_bytes(pickle.dumps(Touch(tmp_path / "mark"), protocol=2))
+    with pytest.raises(InputError, match="cannot be read as a checkpoint"):
+        reference.load_checkpoint(path)
+    assert not (tmp_path / "mark").exists()
+
+
+def test_a_namespace_of_options_is_plain_data(saved):
+    options = argparse.Namespace(target="e-form", std_loss=False)
+    found = reference.load_checkpoint(saved(hyper_parameters=options))
+    assert found.learns_std == ("e-form",)
+
+
+@needs_torch
+@pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04 cut"])
+def test_damaged_files(tmp_path, content):
+    (tmp_path / "x.ckpt").write_bytes(content)
+    with pytest.raises(InputError, match=r"cannot be read|damaged"):
+        reference.load_checkpoint(tmp_path / "x.ckpt")
+    with pytest.raises(InputError, match="cannot be read"):
+        reference.load_checkpoint(tmp_path / "none.ckpt")
+
+
+@pytest.mark.parametrize(
+    "changes", [{"edge_update": "attention"}, {"message_direction": "neighbor_to_center"}]
+)
+def test_what_the_reference_cannot_run_is_not_exported(model, changes):
+    with pytest.raises(MismatchError, match="reference"):
+        reference.state_dict_from_model(model.replace(config=TINY.replace(**changes)))
+
+
+# A genuine checkpoint: trained by the reference on `e-form`, tested by it on 48 crystals.
+
+
+@pytest.fixture(scope="module")
+def genuine(shared):
+    pytest.importorskip("torch", reason='needs torch (the extra "torch")')
+    with np.load(shared / "reference" / "pretrained_eform_test.npz") as file:
+        expected = {name: file[name] for name in file.files}
+    return reference.load_checkpoint(shared / "reference" / "pretrained_eform.ckpt"), expected
+
+
+def test_genuine_predictions_from_structures(genuine, shared):
+    model, expected = genuine
+    crystals = list(read_crystals([shared / "reference" / "entries.json.gz"]))
+    found = predict(model, [crystals[i] for i in expected["index"]])
+    assert np.abs(found.mean - expected["prediction"]).max() < 1e-5  # eV/atom; measured 6e-7
+
+
+def test_genuine_predictions_and_embeddings_from_the_feature_file(genuine, shared):
+    model, expected = genuine
+    features = reference.read_features(shared / "reference" / "features.pickle.gz")
+    graphs = GraphList([features.graphs[i] for i in expected["index"]], model.graph_config)
+    found = predict(model, graphs)
+    assert np.abs(found.mean - expected["prediction"]).max() < 1e-5
+    scale = np.abs(expected["embedding"]).max()
+    assert np.abs(embed(model, graphs) - expected["embedding"]).max() < 1e-5 * scale
+    target = features.targets["e-form"][expected["index"]]
+    np.testing.assert_allclose(target, expected["target"], atol=1e-6)
+
+
+def test_the_reference_keeps_the_old_mean_and_std_in_transfer(shared):
+    """Head-only transfer from `e-form` to `volume`: same encoder, same mean and std, V/N^2."""
+    folder = shared / "reference"
+    with (
+        np.load(folder / "pretrained_eform_test.npz") as before,
+        np.load(folder / "transfer_volume_head_test.npz") as after,
+    ):
+        for name in ("mean", "std", "embedding", "index"):
+            np.testing.assert_array_equal(after[name], before[name])
+        features = reference.read_features(folder / "features.pickle.gz")
+        sites = np.array([graph.n_sites for graph in features.graphs])[after["index"]]
+        volume = features.targets["volume"][after["index"]]
+        np.testing.assert_allclose(after["target"], volume / sites, rtol=1e-6)
+        normalised = (volume - after["mean"]) / after["std"]
+        assert normalised.mean() > 15  # what such a network would be asked for
