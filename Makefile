@@ -29,6 +29,7 @@ $(VENV)/.installed-%: pyproject.toml | $(BIN)/python
 	@touch $@ $(VENV)/.installed
 
 demo: $(VENV)/.installed  ## transfer learning on generated crystals, into demo/ (minutes)
+	rm -rf demo
 	$(BIN)/cgatjax demo --out demo
 
 test: $(VENV)/.installed-test  ## the test suite

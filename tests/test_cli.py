@@ -1,6 +1,7 @@
 """Every command from end to end on generated crystals, and what each says to a mistake."""
 
 import csv
+import dataclasses
 import gzip
 import json
 import logging
@@ -188,6 +189,20 @@ def test_excluded_crystals_are_in_no_part(place: Place, tmp_path: Path, by: str)
     everything = {*seen.train, *seen.valid, *seen.test}
     assert not everything & {*judged.valid, *judged.test}
     assert len(everything) <= 48 - len(judged.valid) - len(judged.test)
+
+
+def test_a_store_stands_for_what_its_transfer_holds_out(place: Place, tmp_path: Path) -> None:
+    crystals = [dataclasses.replace(c, targets={DEAR: c.targets[DEAR]} if k % 2 else {})
+                for k, c in enumerate(ionic_crystals(30))]  # fmt: skip
+    data = write_dcgat(crystals, tmp_path / "dear.json")
+    ok("featurize", data, "--out", tmp_path / "dear", "--workers", 1, "--target", DEAR)
+    _, valid, test = open_store(tmp_path / "dear").split(targets=(DEAR,))
+    ok("train", place.store, "--target", CHEAP, "--config", place.config, "--epochs", 0,
+       "--exclude", tmp_path / "dear", "--out", tmp_path / "run")  # fmt: skip
+    seen = Split.load(tmp_path / "run" / "split.json")
+    everything = {*seen.train, *seen.valid, *seen.test}
+    assert len(everything) == 48 - len(valid) - len(test)
+    assert not everything & {*valid.ids, *test.ids}
 
 
 def test_a_given_split_a_nested_subset_and_ids_of_a_file(place: Place, tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ RESULTS = "results.json"
 MEV = 1000.0
 """meV in an eV."""
 NETWORK = ModelConfig.small(node_dim=24, edge_dim=16, heads=2, steps=2)
-PRETRAIN = TrainConfig(epochs=40, learning_rate=2e-3, validate_every=4)
+PRETRAIN = TrainConfig(epochs=30, learning_rate=2e-3, validate_every=3)
 TRANSFER = TrainConfig(epochs=60, batch_size=32, learning_rate=5e-4, validate_every=3)
 
 

@@ -132,7 +132,7 @@ def make_split_of(store: Store, targets: Sequence[str], flags: Mapping[str, Any]
     else:
         split = store.make_split(fractions, by=flags["split_by"], seed=seed, targets=targets)
     for source in flags["exclude"]:
-        ids, home = _held_out_by(Path(source), store, fractions, flags["split_by"], seed)
+        ids, home = _held_out_by(Path(source), store, targets, flags)
         if flags["exclude_by"] == "formula":
             unwanted = formulas_of(ids, home.ids, home.formulas)
             ids = with_formulas(store.ids, store.formulas, unwanted)
@@ -160,12 +160,17 @@ def _size(split: Split) -> int:
 
 
 def _held_out_by(
-    source: Path, store: Store, fractions: tuple[float, float, float], by: str, seed: int
+    source: Path, store: Store, targets: Sequence[str], flags: Mapping[str, Any]
 ) -> tuple[tuple[str, ...], Store]:
     """Ids that a source holds out, and the store that knows their formulas."""
     if (source / MANIFEST).is_file():
         home = open_store(source)
-        return held_out(home.make_split(fractions, by=by, seed=seed)), home
+        # As `transfer` splits it: only crystals for which the property is known.
+        wanted = {target.split("@")[0] for target in targets}
+        columns = [name for name in home.units if name.split("@")[0] in wanted]
+        fractions, by = _fractions(flags["fractions"]), flags["split_by"]
+        split = home.make_split(fractions, by=by, seed=flags["seed"], targets=columns)
+        return held_out(split), home
     if (source / SPLIT).is_file():
         return held_out(Split.load(source / SPLIT)), _store_of_run(source) or store
     return read_ids(source), store

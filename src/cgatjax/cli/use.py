@@ -1,7 +1,6 @@
 """`evaluate`, `predict`, `import-reference` and `demo`."""
 
 import csv
-import importlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from cgatjax.data.splits import PARTS, Split
 from cgatjax.data.store import MANIFEST, Store, open_store
 from cgatjax.data.structures import Rejected
 from cgatjax.data.subsets import Dataset
-from cgatjax.errors import InputError, MissingExtraError, RunExistsError
+from cgatjax.errors import InputError, RunExistsError
 from cgatjax.run import SPLIT, RunFolder
 
 if TYPE_CHECKING:
@@ -49,6 +48,7 @@ def evaluate(run: str, store: str, part: str | None, out: str | None, plot: str 
         _require_new(file)
     model, data = load_model(run), open_store(store)
     crystals, name = _chosen(Path(run), data, part)
+    model.check_units(crystals, store)
     values = {t: crystals.target(t) for t in model.targets}
     found = predict_crystals(model, crystals, show_progress=True)
     errors = {t: errors_of(found.means[t], values[t]) for t in model.targets}
@@ -107,22 +107,30 @@ def predict(run: str, inputs: tuple[str, ...], out: str, on_error: str) -> None:
 
 
 @click.command("import-reference")
-@click.argument("checkpoint", metavar="CKPT", type=click.Path())
-@click.option("--out", required=True, type=click.Path(), help="Run folder to create.")
-def import_reference(checkpoint: str, out: str) -> None:
-    """Make a run of a checkpoint of the PyTorch code (needs the extra "torch").
+@click.argument("file", type=click.Path())
+@click.option("--out", required=True, type=click.Path(), help="Run or store folder to create.")
+@click.option("--target", help="Property that the model predicts.  [default: the checkpoint's]")
+@click.option("--unit", help="Its unit.  [default: known by name]")
+def import_reference(file: str, out: str, target: str | None, unit: str | None) -> None:
+    """Make a run of a checkpoint of the PyTorch code, or a store of its features.
+
+    A checkpoint (.ckpt) needs the extra "torch"; a feature file (.pickle.gz) does not. Neither
+    can run code.
 
     \b
     cgatjax import-reference pbe.ckpt --out runs/reference
     cgatjax predict runs/reference candidates/*.cif --out predictions.csv
+    cgatjax import-reference features.pickle.gz --out features.store
     """
+    from cgatjax import reference
     from cgatjax.checkpoint import save_model
 
-    load = getattr(importlib.import_module("cgatjax.reference"), "load_checkpoint", None)
-    if load is None:
-        raise MissingExtraError("this build of cgatjax cannot read checkpoints of the PyTorch code")
     _require_new(out)
-    model = load(checkpoint)
+    if file.endswith((".pickle", ".pickle.gz")):
+        store = reference.store_features(file, out)
+        click.echo(f"{out}: {len(store)} crystals, targets {', '.join(sorted(store.units))}")
+        return
+    model = reference.load_checkpoint(file, target=target, unit=unit)
     run = RunFolder(out)
     run.save_config({"graph": model.graph_config, "model": model.config})
     save_model(run.path / "model", model)
