@@ -321,8 +321,22 @@ def test_debug_shows_the_traceback_and_an_interrupt_has_its_code(tmp_path: Path)
         del main.commands["stop"]
 
 
-def test_only_our_own_messages_are_shown(place: Place) -> None:
-    ok("info", place.store)
+def test_messages_come_once_and_the_log_is_left_as_it_was(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     logger = logging.getLogger("cgatjax")
-    ok("info", place.store)
-    assert len([h for h in logger.handlers if type(h).__module__ == "cgatjax.cli"]) == 1
+    before = (list(logger.handlers), logger.level, logger.propagate)
+
+    @click.command()
+    def speak() -> None:
+        logger.info("epoch 1")
+        logger.warning("a step was skipped")
+
+    main.add_command(speak)
+    try:
+        assert run("speak").stderr == "epoch 1\nwarning: a step was skipped\n"
+        assert run("--quiet", "speak").stderr == "warning: a step was skipped\n"
+    finally:
+        del main.commands["speak"]
+    assert not caplog.records
+    assert (list(logger.handlers), logger.level, logger.propagate) == before

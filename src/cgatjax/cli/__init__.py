@@ -5,6 +5,8 @@ quick. Every error raised on purpose becomes one line and exit code 2; Ctrl-C is
 """
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -47,13 +49,25 @@ class _Commands(click.Group):
         return list(self.commands)
 
 
-def _log_to_stderr(quiet: bool) -> None:
-    """Our own messages only: other libraries' (JAX on backends that are not there) stay out."""
-    logger = logging.getLogger("cgatjax")
-    logger.handlers = [h for h in logger.handlers if not isinstance(h, _Handler)] + [_Handler()]
+@contextmanager
+def _own_log(quiet: bool) -> Iterator[None]:
+    """Our messages, once, while a command runs; other libraries' only from errors upward.
+
+    The root logger is left out: libraries that are loaded later put handlers there.
+    """
+    logger, handler = logging.getLogger("cgatjax"), _Handler()
+    before = logger.level, logger.propagate
+    logger.addHandler(handler)
     logger.setLevel(logging.WARNING if quiet else logging.INFO)
+    logger.propagate = False
     for name in ("jax._src.xla_bridge", "absl"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before[0])
+        logger.propagate = before[1]
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -69,7 +83,7 @@ def main(debug: bool, quiet: bool) -> None:
     cgatjax transfer scan.store --from runs/pbe --target e-form --mode full --out runs/scan
     cgatjax predict runs/scan candidates/*.cif --out predictions.csv
     """
-    _log_to_stderr(quiet)
+    click.get_current_context().with_resource(_own_log(quiet))
 
 
 for _command in (featurize, info, train, transfer, evaluate, predict, import_reference, demo):
