@@ -1,0 +1,221 @@
+import logging
+
+import jax
+import numpy as np
+import pytest
+
+import cgatjax as cg
+from cgatjax import training
+from cgatjax.config import TrainConfig
+from cgatjax.data.batching import BatchBudget
+from cgatjax.data.loader import BatchLoader
+from cgatjax.data.subsets import Mixture
+from cgatjax.errors import InputError, MismatchError, TargetError, TrainingError
+from cgatjax.inference import evaluate, predict
+from cgatjax.model import Model
+from cgatjax.optim import FROZEN
+from cgatjax.run import RunFolder
+from cgatjax.training import fit
+from cgatjax.transfer import label_parameters
+
+CHEAP, DEAR, VOLUME = "e-form@cheap", "e-form@dear", "volume@cheap"
+HEAD_ONLY = [("encoder/*", FROZEN), ("*", "trained")]
+FAST = TrainConfig(epochs=2, batch_size=32, learning_rate=5e-3, schedule="constant")
+
+
+def same(a, b) -> bool:
+    return all(jax.tree.leaves(jax.tree.map(np.array_equal, a, b)))
+
+
+def test_the_loss_falls_and_the_best_epoch_is_returned(trained, sets):
+    model, history = trained
+    losses = history.column("train_loss")
+    assert losses[-1] < 0.8 * losses[0]
+    errors = history.column(f"valid_mae:{CHEAP}")
+    assert len(errors) == 6
+    assert evaluate(model, sets[1])["mae"] == pytest.approx(min(errors), rel=1e-4)
+    assert [row["epoch"] for row in history.rows] == [1, 2, 3, 4, 5, 6]
+    assert history.column("rate") == pytest.approx([0.1, 0.4, 0.7, 1.0, 0.7, 0.4])
+    assert history.column("skipped") == [0] * 6
+    assert history.column("none such") == []
+    assert all(0 < share < 1 for share in history.waste)
+
+
+def test_the_normaliser_is_that_of_the_training_set(trained, sets):
+    values = sets[0].target(CHEAP)
+    scale = trained[0].normalizers[CHEAP]
+    assert (scale.mean, scale.std) == pytest.approx((values.mean(), values.std(ddof=1)))
+
+
+def test_validation_covers_all_and_each_shape_compiles_once(fresh_model, ionic_store, monkeypatch):
+    shapes = []
+    forward = Model.forward
+
+    def counted(self, params, batch):
+        shapes.append(batch.crystal.receivers.shape)
+        return forward(self, params, batch)
+
+    monkeypatch.setattr(Model, "forward", counted)
+    data = ionic_store.all()
+    train, valid = data.select(np.arange(70)), data.select(np.arange(70, 120))
+    config = FAST.replace(batch_size=20, epochs=3)
+    model, history = fit(fresh_model, train, valid, config)
+    assert len(shapes) <= 1 + 2
+    best = min(history.column(f"valid_mae:{CHEAP}"))
+    monkeypatch.undo()
+    found = evaluate(model, valid)
+    assert found["n"] == 50
+    assert best == pytest.approx(found["mae"], rel=1e-4)
+
+
+def test_two_targets_train_together_where_values_are_missing(fresh_model, ionic_store, sets):
+    train, valid, _ = sets
+    half = np.arange(len(train)) < 60
+    mixed = Mixture(train.select(half).teaching(CHEAP), train.select(~half).teaching(VOLUME))
+    model = cg.init_model(fresh_model.config, ionic_store, target=(CHEAP, VOLUME))
+    found, history = fit(model, mixed, valid, FAST.replace(epochs=3))
+    for name, rows in ((CHEAP, half), (VOLUME, ~half)):
+        values = train.select(rows).target(name)
+        scale = found.normalizers[name]
+        assert (scale.mean, scale.std) == pytest.approx((values.mean(), values.std(ddof=1)))
+        assert not same(found.params["heads"][name], model.params["heads"][name])
+        assert len(history.column(f"valid_mae:{name}")) == 3
+        assert evaluate(found, valid)[name]["n"] == len(valid)
+    losses = history.column("train_loss")
+    assert losses[-1] < losses[0]
+
+
+def test_heads_train_on_cached_embeddings_as_without_the_cache(trained, sets, monkeypatch):
+    model, (train, valid, _) = trained[0], sets
+    labels = label_parameters(model.params, HEAD_ONLY)
+    config = FAST.replace(epochs=3, weight_decay=0.1)
+    cached, history = fit(model, train, valid, config, labels=labels)
+    assert same(cached.params["encoder"], model.params["encoder"])
+    assert not same(cached.params["heads"], model.params["heads"])
+
+    def uncached(model, train, valid, config, labels):
+        budget = [BatchBudget(33, 512, 2048, 256, 512)]
+        loaders = [BatchLoader(d, model.targets, config.batch_size, budget) for d in (train, valid)]
+        return model.forward, *loaders
+
+    monkeypatch.setattr(training, "_loaders", uncached)
+    slow, slow_history = fit(model, train, valid, config, labels=labels)
+    assert same(slow.params["encoder"], model.params["encoder"])
+    assert slow_history.rows[-1]["step"] == history.rows[-1]["step"] == 9
+    for name in ("train_loss", f"valid_mae:{CHEAP}"):
+        assert slow_history.column(name) == pytest.approx(history.column(name), rel=1e-5)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6),
+        cached.params["heads"],
+        slow.params["heads"],
+    )
+
+
+def test_a_resumed_run_ends_like_one_that_was_not_interrupted(trained, sets, tmp_path, monkeypatch):
+    model, (train, valid, _) = trained[0], sets
+    labels = label_parameters(model.params, HEAD_ONLY)
+    config = FAST.replace(
+        epochs=5, checkpoint_seconds=0.0, schedule="plateau", plateau_patience=1, learning_rate=0.05
+    )
+
+    def run(path, **options):
+        folder = RunFolder(tmp_path / path, **options)
+        folder.save_config({"train": config})
+        return fit(model, train, valid, config, labels=labels, run=folder)
+
+    whole, whole_history = run("whole")
+    run_epoch = training._Trainer.run_epoch
+
+    def interrupted(self):
+        if self.epoch == 3:
+            raise KeyboardInterrupt
+        return run_epoch(self)
+
+    monkeypatch.setattr(training._Trainer, "run_epoch", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run("parts")
+    begun = []
+    monkeypatch.setattr(
+        training._Trainer, "run_epoch", lambda self: (begun.append(self.epoch), run_epoch(self))[1]
+    )
+    parts, parts_history = run("parts", resume=True)
+    assert begun == [3, 4]
+    assert same(parts.params, whole.params)
+    assert len(set(whole_history.column("rate"))) > 1
+
+    def without_times(history):
+        return [{k: v for k, v in r.items() if "seconds" not in k} for r in history.rows]
+
+    assert without_times(parts_history) == without_times(whole_history)
+    assert same(cg.load_model(tmp_path / "parts").params, whole.params)
+    assert (tmp_path / "parts" / "history.csv").read_text().count("\n") == 6
+    # Resumed once more, there is nothing left to do.
+    again, _ = run("parts", resume=True)
+    assert begun == [3, 4]
+    assert same(again.params, whole.params)
+
+
+def test_bfloat16_stays_close(trained, sets):
+    model, (train, valid, test) = trained[0], sets
+    low = model.replace(config=model.config.replace(compute="bfloat16"))
+    spread = model.normalizers[CHEAP].std
+    assert abs(predict(low, test).mean - predict(model, test).mean).max() < 0.05 * spread
+    found, history = fit(low, train, valid, FAST.replace(epochs=1))
+    assert np.isfinite(history.column("train_loss")).all()
+    assert {x.dtype for x in jax.tree.leaves(found.params)} == {np.dtype("float32")}
+
+
+def test_training_that_is_nowhere_finite_is_an_error(trained, sets, caplog):
+    model, (train, valid, _) = trained[0], sets
+    heads = jax.tree.map(lambda x: np.full_like(x, np.nan), model.params["heads"])
+    broken = model.replace(params={**model.params, "heads": heads})
+    labels = label_parameters(model.params, HEAD_ONLY)
+    message = r"epoch 1: loss or gradient of all 3 steps was not finite; lower the learning rate"
+    with caplog.at_level(logging.WARNING, "cgatjax"), pytest.raises(TrainingError, match=message):
+        fit(broken, train, valid, FAST, labels=labels)
+    assert "epoch 1: 3 steps skipped, not finite" in caplog.text
+
+
+def test_no_epochs_change_nothing(fresh_model, sets):
+    found, history = fit(fresh_model, sets[0], sets[1], FAST.replace(epochs=0))
+    assert same(found.params, fresh_model.params)
+    assert CHEAP in found.normalizers
+    assert history.rows == []
+
+
+def test_what_cannot_be_trained_on_is_refused(fresh_model, sets, tmp_path):
+    train, valid, _ = sets
+    nothing = train.select(np.array([], int))
+    with pytest.raises(InputError, match="the training set is empty; give more crystals"):
+        fit(fresh_model, nothing, valid, FAST)
+    with pytest.raises(InputError, match="the validation set is empty"):
+        fit(fresh_model, train, nothing, FAST)
+    with pytest.raises(TargetError, match="expected at least 2 known values"):
+        fit(fresh_model, train.teaching(DEAR), valid, FAST)
+    with pytest.raises(TargetError, match="the validation set has no known value"):
+        fit(fresh_model, train, valid.teaching(DEAR), FAST)
+    other = cg.build_store(cg.ionic_crystals(3), tmp_path / "s", cg.GraphConfig.released())
+    with pytest.raises(MismatchError, match="the training set: graphs made with other options"):
+        fit(fresh_model, other.all(), valid, FAST)
+
+
+def test_an_incomplete_stack_is_filled_with_batches_that_teach_nothing(ionic_store):
+    loader = BatchLoader(ionic_store.all(), [CHEAP], 10, [BatchBudget(11, 128, 1024, 64, 128)])
+    stacks = list(training._stacked(loader, np.arange(50), 2))
+    assert [s.graph_mask.shape for s in stacks] == [(2, 11)] * 3
+    assert [int(s.target_mask[CHEAP].sum()) for s in stacks] == [20, 20, 10]
+    assert not stacks[-1].target_mask[CHEAP][1].any()
+
+
+def test_embeddings_are_batched_with_padding(ionic_store):
+    data = ionic_store.all().select(np.arange(7))
+    embeddings = np.arange(14, dtype=np.float32).reshape(7, 2)
+    loader = training.EmbeddingLoader(embeddings, data, [CHEAP], 4)
+    order = np.array([6, 0, 3, 2, 5, 1, 4])
+    batches = list(loader.batches(order))
+    assert [b.graph_mask.tolist() for _, b in batches] == [[True] * 4, [True] * 3 + [False]]
+    for positions, (_, batch) in zip((order[:4], order[4:]), batches, strict=True):
+        n = len(positions)
+        assert batch.embedding[:n].tolist() == embeddings[positions].tolist()
+        assert batch.targets[CHEAP][:n] == pytest.approx(data.target(CHEAP)[positions])
+        assert np.array_equal(batch.target_mask[CHEAP], batch.graph_mask)

@@ -1,0 +1,276 @@
+import json
+import logging
+
+import jax
+import numpy as np
+import pytest
+from flax import traverse_util
+
+import cgatjax as cg
+from cgatjax.config import TrainConfig, TransferConfig
+from cgatjax.data.normalizer import Normalizer
+from cgatjax.errors import ConfigError, InputError, MismatchError, TargetError
+from cgatjax.inference import evaluate, in_units, predict
+from cgatjax.optim import FROZEN
+from cgatjax.run import RunFolder
+from cgatjax.training import transfer_model
+from cgatjax.transfer import label_parameters, prepare_transfer, rates_at, rescale_head
+
+CHEAP, DEAR, VOLUME = "e-form@cheap", "e-form@dear", "volume@cheap"
+FAST = TrainConfig(epochs=2, batch_size=32, learning_rate=5e-3, schedule="constant")
+
+
+def flat(tree) -> dict:
+    return traverse_util.flatten_dict(dict(tree), sep="/")
+
+
+def same(a, b) -> bool:
+    return all(jax.tree.leaves(jax.tree.map(np.array_equal, a, b)))
+
+
+def options(**changes) -> TransferConfig:
+    return TransferConfig(**{"target": DEAR, "train": FAST, **changes})
+
+
+@pytest.fixture(scope="module")
+def few(sets):
+    """40 crystals to transfer to, and the validation set."""
+    return sets[0].select(np.arange(40)), sets[1]
+
+
+@pytest.mark.parametrize("mode", ["full", "head"])
+def test_refitting_for_the_same_property_changes_no_prediction(trained, few, sets, mode):
+    model, test = trained[0], sets[2]
+    prepared = prepare_transfer(model, few[0], options(mode=mode))
+    new = prepared.model.replace(learns_std=(DEAR,))
+    values = few[0].target(DEAR)
+    assert new.normalizers[DEAR] == Normalizer.fit(values)
+    assert new.normalizers[DEAR] != model.normalizers[CHEAP]
+    before, after = predict(model, test), predict(new, test)
+    np.testing.assert_allclose(after.mean, before.mean, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(after.std, before.std, rtol=1e-4)
+    assert prepared.report.rescaled
+    assert prepared.report.source == CHEAP
+
+
+def test_the_rescaled_layer_by_hand():
+    head = {"out": {"kernel": np.array([[1.0, 2.0]]), "bias": np.array([0.5, -1.0])}, "x": 1}
+    found = rescale_head(head, Normalizer(mean=3.0, std=2.0), Normalizer(mean=-1.0, std=4.0))
+    assert found["out"]["kernel"].tolist() == [[0.5, 2.0]]
+    assert found["out"]["bias"].tolist() == [1.25, -1.0 + np.log(0.5)]
+    assert found["x"] == 1
+    assert head["out"]["bias"].tolist() == [0.5, -1.0]
+
+
+def test_keeping_keeps_mean_std_and_weights(trained, few):
+    model = trained[0]
+    prepared = prepare_transfer(model, few[0], options(normalizer="keep"))
+    assert prepared.model.normalizers == {DEAR: model.normalizers[CHEAP]}
+    assert same(prepared.model.params["heads"][DEAR], model.params["heads"][CHEAP])
+    assert not prepared.report.rescaled
+
+
+def test_another_property_is_not_rescaled(trained, few):
+    model = trained[0]
+    prepared = prepare_transfer(model, few[0], options(target=VOLUME))
+    assert not prepared.report.rescaled
+    assert prepared.report.source == CHEAP
+    assert prepared.model.units == {VOLUME: "A^3/atom"}
+    assert prepared.model.normalizers[VOLUME] == Normalizer.fit(few[0].target(VOLUME))
+    assert same(prepared.model.params["heads"][VOLUME], model.params["heads"][CHEAP])
+
+
+def test_the_same_name_in_another_unit_is_another_property(trained, few):
+    model = trained[0].replace(units={CHEAP: "kJ/mol"})
+    assert not prepare_transfer(model, few[0], options()).report.rescaled
+
+
+def test_none_starts_from_scratch(trained, few):
+    model = trained[0]
+    config = options(mode="none", normalizer="keep", train=FAST.replace(seed=5))
+    prepared = prepare_transfer(model, few[0], config)
+    report = prepared.report
+    assert (report.loaded, report.frozen, report.source, report.rescaled) == ((), (), None, False)
+    assert set(report.reinitialized) == set(flat(prepared.model.params))
+    assert prepared.model.normalizers[DEAR] == Normalizer.fit(few[0].target(DEAR))
+    old, new = flat(model.params["encoder"]), flat(prepared.model.params["encoder"])
+    assert old.keys() == new.keys()
+    assert not any(np.array_equal(old[p], new[p]) for p in old)
+
+
+def test_a_head_is_trained_and_the_encoder_stays_bit_by_bit(trained, few, tmp_path, caplog):
+    model, run = trained[0], RunFolder(tmp_path / "run")
+    config = options(mode="head", unfreeze=((2, "heads/*/out/*"),))
+    with caplog.at_level(logging.INFO, "cgatjax"):
+        new, history = transfer_model(model, few, config, run=run)
+    assert same(new.params["encoder"], model.params["encoder"])
+    start = prepare_transfer(model, few[0], config).model.params["heads"][DEAR]
+    moved = {
+        p: not np.array_equal(flat(start)[p], v) for p, v in flat(new.params["heads"][DEAR]).items()
+    }
+    assert not moved["out/kernel"]
+    assert not moved["out/bias"]
+    assert moved["layer_0/kernel"]
+    report = history.report
+    assert set(report.frozen) == {f"encoder/{p}" for p in flat(model.params["encoder"])}
+    assert set(report.loaded) == set(flat(new.params))
+    assert report.reinitialized == ()
+    # The error before training is that of the old model on the new labels.
+    old = predict(model, few[1]).mean - few[1].target(DEAR)
+    assert report.step_zero["valid"]["mae"] == pytest.approx(abs(old).mean(), rel=1e-4)
+    assert report.step_zero["train"]["n"] == 40
+    assert (
+        f"before training, valid: MAE {report.step_zero['valid']['mae']:.5g} on 12" in caplog.text
+    )
+    saved = json.loads((run.path / "report.json").read_text())
+    assert saved["source"] == CHEAP
+    assert saved["rescaled"] is True
+    assert saved["step_zero"] == report.step_zero
+    assert cg.load_model(run.path).targets == (DEAR,)
+
+
+def test_joint_training_keeps_the_old_head_learning(trained, few, sets):
+    model = trained[0]
+    new, history = transfer_model(
+        model, few, options(mode="joint"), keep_training=sets[0].select(np.arange(40, 90))
+    )
+    assert new.targets == (CHEAP, DEAR)
+    assert new.normalizers[CHEAP] == model.normalizers[CHEAP]
+    assert not same(new.params["heads"][CHEAP], model.params["heads"][CHEAP])
+    assert not same(new.params["encoder"], model.params["encoder"])
+    errors = evaluate(new, sets[2])
+    assert errors[CHEAP]["n"] == errors[DEAR]["n"] == len(sets[2])
+    assert set(history.report.normalizers) == {CHEAP, DEAR}
+    assert all(np.isfinite(history.column(f"train_mae:{t}")).all() for t in (CHEAP, DEAR))
+    # Only the new target is validated, and only its values decide which epoch is best.
+    assert np.isnan(history.column(f"valid_mae:{CHEAP}")).all()
+    assert np.isfinite(history.column(f"valid_mae:{DEAR}")).all()
+
+
+def test_joint_training_needs_cheap_data_and_a_name_of_its_own(trained, few):
+    with pytest.raises(InputError, match="joint transfer needs the cheap data"):
+        transfer_model(trained[0], few, options(mode="joint"))
+    message = r"keeps the old head 'e-form@cheap'; name the new one apart.*e-form@accurate"
+    with pytest.raises(ConfigError, match=message):
+        prepare_transfer(trained[0], few[0], options(mode="joint", target=CHEAP))
+
+
+def test_a_store_is_split_with_the_seed_of_training(trained, ionic_store, sets):
+    config = options(train=FAST.replace(epochs=0))
+    new, history = transfer_model(trained[0], ionic_store, config)
+    assert history.report.step_zero["valid"]["n"] == len(sets[1])
+    assert new.normalizers[DEAR] == Normalizer.fit(sets[0].target(DEAR))
+
+
+def test_parts_can_start_anew(trained, few):
+    model = trained[0]
+    config = options(reinit=("heads/*/layer_1/*", "encoder/pooling/*"))
+    prepared = prepare_transfer(model, few[0], config)
+    paths = list(flat(prepared.model.params))
+    pooling = {p for p in paths if p.startswith("encoder/pooling/")}
+    layer = {p for p in paths if p.startswith(f"heads/{DEAR}/layer_1/")}
+    assert pooling
+    assert layer
+    assert set(prepared.report.reinitialized) == pooling | layer
+    assert set(prepared.report.loaded) == set(paths) - pooling - layer
+    old, new = flat(model.params["encoder"]), flat(prepared.model.params["encoder"])
+    changed = {p for p in old if not np.array_equal(old[p], new[p])}
+    assert {f"encoder/{p}" for p in changed} == pooling
+
+
+def test_patterns_that_match_nothing_are_errors(trained, few):
+    for changes in ({"reinit": ("head/*",)}, {"lr_groups": (("head/*", 0.1),)}):
+        with pytest.raises(ConfigError, match=r"pattern 'head/\*' matches no parameter"):
+            prepare_transfer(trained[0], few[0], options(**changes))
+
+
+def test_groups_and_unfreezing_by_epoch(trained, few):
+    config = options(
+        lr_groups=(("encoder/node_*", 0.1), ("encoder/*", 0.5)),
+        unfreeze=((3, "encoder/composition/*"),),
+    )
+    labels = flat(prepare_transfer(trained[0], few[0], config).labels)
+    assert labels["encoder/composition/pooling/power"] == "later:encoder/composition/*"
+    assert labels["encoder/node_0/attention/kernel_in"] == "rate:encoder/node_*"
+    assert labels["encoder/shell_embedding"] == "rate:encoder/*"
+    assert labels[f"heads/{DEAR}/out/bias"] == "trained"
+    assert rates_at(config, 2, 0.8) == pytest.approx(
+        {
+            "trained": 0.8,
+            "rate:encoder/node_*": 0.08,
+            "rate:encoder/*": 0.4,
+            "later:encoder/composition/*": 0.0,
+        }
+    )
+    assert rates_at(config, 3, 0.8)["later:encoder/composition/*"] == 0.8
+
+
+def test_a_frozen_encoder_can_be_unfrozen_later(trained, few):
+    config = options(mode="head", unfreeze=((3, "encoder/pooling/*"),))
+    labels = flat(prepare_transfer(trained[0], few[0], config).labels)
+    assert labels["encoder/pooling/message/bias_in"] == "later:encoder/pooling/*"
+    assert labels["encoder/shell_embedding"] == FROZEN
+
+
+def test_every_parameter_needs_a_label():
+    params = {"a": {"x": 1, "y": 2}, "b": 3}
+    rules = [("a/x", FROZEN), ("a/*", "slow"), ("b", "fast")]
+    assert label_parameters(params, rules) == {"a": {"x": FROZEN, "y": "slow"}, "b": "fast"}
+    with pytest.raises(ConfigError, match=r"1 parameters match none of the patterns.*\['b'\]"):
+        label_parameters(params, rules[:2])
+    with pytest.raises(ConfigError, match=r"pattern 'c' matches no parameter; paths are like"):
+        label_parameters(params, [*rules, ("c", "fast")])
+
+
+def test_several_old_heads(fresh_model, ionic_store, few):
+    def of(*targets):
+        model = cg.init_model(fresh_model.config, ionic_store, target=targets)
+        return model.replace(
+            normalizers={t: Normalizer.fit(ionic_store.target(t)) for t in targets}
+        )
+
+    both = of(CHEAP, DEAR)
+    with pytest.raises(TargetError, match=r"predicts \('e-form@cheap', 'e-form@dear'\); say which"):
+        prepare_transfer(both, few[0], options(target=None))
+    assert prepare_transfer(both, few[0], options(target=DEAR)).report.source == DEAR
+    mixed = prepare_transfer(of(CHEAP, VOLUME), few[0], options(target=DEAR))
+    assert mixed.report.source == CHEAP
+    assert mixed.report.rescaled
+    fresh = prepare_transfer(of(CHEAP, DEAR), few[0], options(target=VOLUME)).report
+    assert fresh.source is None
+    assert set(fresh.reinitialized) == {p for p in fresh.reinitialized if p.startswith("heads/")}
+    assert fresh.reinitialized
+
+
+def test_which_old_head_must_be_clear(fresh_model, ionic_store, tmp_path):
+    model = cg.init_model(fresh_model.config, ionic_store, target=(CHEAP, DEAR))
+    crystals = cg.ionic_crystals(4)
+    renamed = [
+        cg.Crystal(
+            **{**c.__dict__, "targets": {"e-form": c.targets[DEAR]}},
+        )
+        for c in crystals
+    ]
+    store = cg.build_store(renamed, tmp_path / "s", ionic_store.graph_config)
+    message = r"'e-form' could start from any of the heads \['e-form@cheap', 'e-form@dear'\]"
+    with pytest.raises(TargetError, match=message):
+        prepare_transfer(model, store.all(), options(target="e-form"))
+    from_scratch = prepare_transfer(model, store.all(), options(target="e-form", mode="none"))
+    assert from_scratch.report.source is None
+
+
+def test_graphs_of_another_kind_and_unknown_targets_are_refused(trained, few, tmp_path):
+    other = cg.build_store(cg.ionic_crystals(4), tmp_path / "s", cg.GraphConfig.released())
+    with pytest.raises(MismatchError, match="the transfer data: graphs made with other options"):
+        prepare_transfer(trained[0], other.all(), options())
+    with pytest.raises(TargetError, match=r"'gap'.*'e-form@cheap'"):
+        prepare_transfer(trained[0], few[0], options(target="gap"))
+
+
+def test_the_old_model_is_left_as_it_was(trained, few):
+    model = trained[0]
+    before = jax.tree.map(np.array, model.params)
+    prepare_transfer(model, few[0], options())
+    assert same(before, model.params)
+    mean, _ = in_units(model, CHEAP, np.zeros((1, 2)))
+    assert mean[0] == model.normalizers[CHEAP].mean
