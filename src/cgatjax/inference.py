@@ -143,10 +143,11 @@ def evaluate(model: Model, data: Store | Crystals, *, batch_size: int = BATCH) -
       {"mae", "rmse", "n"}, or {target: {"mae", "rmse", "n"}} for several targets.
 
     Raises:
-      MismatchError: graphs made with other options.
+      MismatchError: graphs made with other options, or targets in another unit.
       TargetError: the data do not have one of the model's targets.
     """
     crystals: Crystals = data.all() if isinstance(data, Store) else data
+    model.check_units(crystals, "the crystals to evaluate")
     found = predict(model, crystals, batch_size=batch_size)
     errors = {t: errors_of(found.means[t], crystals.target(t)) for t in model.targets}
     return errors if len(errors) > 1 else errors[model.targets[0]]

@@ -80,6 +80,16 @@ class Model:
                 "featurize again with the model's options, or train a new model"
             )
 
+    def check_units(self, data: Crystals, where: str) -> None:
+        """Raises MismatchError where a target has another unit in the data than in the model."""
+        for name in self.targets:
+            ours, theirs = self.units.get(name, ""), data.unit(name)
+            if ours and theirs and ours != theirs:
+                raise MismatchError(
+                    f"{where}: target {name!r} is in {theirs} there, the model predicts {ours}; "
+                    "compare like with like, or transfer the model to these data"
+                )
+
 
 def init_model(
     config: ModelConfig,
