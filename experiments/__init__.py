@@ -1,0 +1,1 @@
+"""Short scripts, one per table or figure, over the library."""
