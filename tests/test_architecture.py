@@ -23,7 +23,7 @@ data.ions data.lattice_sums data.born_lande data.prototype_table data.prototypes
 data.formation data.decorations data.datasets
 data.neighbors data.graphs data.graph_arrays data.reduction data.splits data.exclusion data.subsets data.store
 data.pipeline data.build data.batching data.loader data.normalizer
-nn.segment nn.mlp nn.attention nn.hypernetwork nn.composition nn.cgat
+nn.initializers nn.segment nn.mlp nn.attention nn.hypernetwork nn.composition nn.cgat
 model run
 losses metrics schedules optim transfer
 train_step parallel checkpoint reference
