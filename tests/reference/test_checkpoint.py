@@ -210,6 +210,13 @@ def genuine(shared):
     return reference.load_checkpoint(shared / "reference" / "pretrained_eform.ckpt"), expected
 
 
+def test_the_edge_width_is_that_of_the_weights(genuine, shared):
+    model, _ = genuine
+    path = shared / "reference" / "pretrained_eform.ckpt"
+    assert reference.read_checkpoint(path).options["nbr_embedding_size"] == 512
+    assert model.config.edge_dim == 128
+
+
 def test_genuine_predictions_from_structures(genuine, shared):
     model, expected = genuine
     crystals = list(read_crystals([shared / "reference" / "entries.json.gz"]))

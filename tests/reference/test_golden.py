@@ -9,11 +9,11 @@ import pytest
 
 from cgatjax import reference
 from cgatjax.config import TrainConfig
+from cgatjax.feeds import EmbeddingBatch
 from cgatjax.losses import LOSSES
 from cgatjax.optim import make_optimizer
 from cgatjax.schedules import cyclical
 from cgatjax.train_step import init_state, make_loss, make_train_step
-from cgatjax.training import EmbeddingBatch
 from cgatjax.transfer import label_parameters
 
 NAMES = ["released", "scalar_mean", "hyper_edges"]
