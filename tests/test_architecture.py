@@ -21,13 +21,14 @@ data.elements data.structures data.properties data.files data.poscar data.cif da
 data.dcgat_writer data.tables data.ase_input data.sources data.readers
 data.ions data.lattice_sums data.born_lande data.prototype_table data.prototypes
 data.formation data.decorations data.datasets
-data.neighbors data.graphs data.graph_arrays data.reduction data.splits data.exclusion data.subsets data.store
-data.pipeline data.build data.batching data.loader data.normalizer
+data.neighbors data.graphs data.graph_arrays data.reduction
+data.splits data.exclusion data.subsets data.store
+data.pipeline data.shards data.build data.batching data.loader data.normalizer
 nn.initializers nn.segment nn.mlp nn.attention nn.hypernetwork nn.composition nn.cgat
 model run
 losses metrics schedules optim transfer
 train_step parallel checkpoint reference
-inference training screening
+inference feeds trainer training screening
 analysis.scaling analysis.plots analysis.report
 demo cli
 """.split()

@@ -5,10 +5,10 @@ import pytest
 
 from cgatjax.config import TrainConfig
 from cgatjax.data.normalizer import Normalizer
+from cgatjax.feeds import EmbeddingBatch
 from cgatjax.losses import LOSSES
 from cgatjax.optim import FROZEN, make_optimizer
 from cgatjax.train_step import init_state, make_loss, make_train_step
-from cgatjax.training import EmbeddingBatch
 
 NORMALIZERS = {"a": Normalizer(mean=1.0, std=2.0), "b": Normalizer(mean=-3.0, std=0.5)}
 LABELS = {"encoder": {"damping": "trained"}, "heads": {"a": "trained", "b": "trained"}}

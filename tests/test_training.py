@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import cgatjax as cg
-from cgatjax import training
+from cgatjax import feeds, trainer
 from cgatjax.config import TrainConfig
 from cgatjax.data.batching import BatchBudget
 from cgatjax.data.loader import BatchLoader
@@ -98,7 +98,7 @@ def test_heads_train_on_cached_embeddings_as_without_the_cache(trained, sets, mo
         loaders = [BatchLoader(d, model.targets, config.batch_size, budget) for d in (train, valid)]
         return model.forward, *loaders
 
-    monkeypatch.setattr(training, "_loaders", uncached)
+    monkeypatch.setattr(trainer, "loaders", uncached)
     slow, slow_history = fit(model, train, valid, config, labels=labels)
     assert same(slow.params["encoder"], model.params["encoder"])
     assert slow_history.rows[-1]["step"] == history.rows[-1]["step"] == 9
@@ -124,19 +124,19 @@ def test_a_resumed_run_ends_like_one_that_was_not_interrupted(trained, sets, tmp
         return fit(model, train, valid, config, labels=labels, run=folder)
 
     whole, whole_history = run("whole")
-    run_epoch = training._Trainer.run_epoch
+    run_epoch = trainer.Trainer.run_epoch
 
     def interrupted(self):
         if self.epoch == 3:
             raise KeyboardInterrupt
         return run_epoch(self)
 
-    monkeypatch.setattr(training._Trainer, "run_epoch", interrupted)
+    monkeypatch.setattr(trainer.Trainer, "run_epoch", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run("parts")
     begun = []
     monkeypatch.setattr(
-        training._Trainer, "run_epoch", lambda self: (begun.append(self.epoch), run_epoch(self))[1]
+        trainer.Trainer, "run_epoch", lambda self: (begun.append(self.epoch), run_epoch(self))[1]
     )
     parts, parts_history = run("parts", resume=True)
     assert begun == [3, 4]
@@ -201,7 +201,7 @@ def test_what_cannot_be_trained_on_is_refused(fresh_model, sets, tmp_path):
 
 def test_an_incomplete_stack_is_filled_with_batches_that_teach_nothing(ionic_store):
     loader = BatchLoader(ionic_store.all(), [CHEAP], 10, [BatchBudget(11, 128, 1024, 64, 128)])
-    stacks = list(training._stacked(loader, np.arange(50), 2))
+    stacks = list(feeds.stacked(loader, np.arange(50), 2))
     assert [s.graph_mask.shape for s in stacks] == [(2, 11)] * 3
     assert [int(s.target_mask[CHEAP].sum()) for s in stacks] == [20, 20, 10]
     assert not stacks[-1].target_mask[CHEAP][1].any()
@@ -210,7 +210,7 @@ def test_an_incomplete_stack_is_filled_with_batches_that_teach_nothing(ionic_sto
 def test_embeddings_are_batched_with_padding(ionic_store):
     data = ionic_store.all().select(np.arange(7))
     embeddings = np.arange(14, dtype=np.float32).reshape(7, 2)
-    loader = training.EmbeddingLoader(embeddings, data, [CHEAP], 4)
+    loader = feeds.EmbeddingLoader(embeddings, data, [CHEAP], 4)
     order = np.array([6, 0, 3, 2, 5, 1, 4])
     batches = list(loader.batches(order))
     assert [b.graph_mask.tolist() for _, b in batches] == [[True] * 4, [True] * 3 + [False]]

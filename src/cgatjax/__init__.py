@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from cgatjax.model import init_model as init_model
     from cgatjax.nn.cgat import CGAT as CGAT
     from cgatjax.run import RunFolder as RunFolder
-    from cgatjax.training import History as History
+    from cgatjax.trainer import History as History
     from cgatjax.training import fit as fit
     from cgatjax.training import transfer_model as transfer_model
 
@@ -66,7 +66,8 @@ _HOMES = {
     "model": ("Model", "init_model"),
     "nn.cgat": ("CGAT",),
     "run": ("RunFolder",),
-    "training": ("History", "fit", "transfer_model"),
+    "trainer": ("History",),
+    "training": ("fit", "transfer_model"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

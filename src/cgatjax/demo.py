@@ -33,7 +33,8 @@ from cgatjax.metrics import errors_of
 from cgatjax.model import Model, init_model
 from cgatjax.options import Options
 from cgatjax.run import CONFIG, SPLIT, RunFolder
-from cgatjax.training import History, fit, transfer_model
+from cgatjax.trainer import History
+from cgatjax.training import fit, transfer_model
 
 logger = logging.getLogger("cgatjax")
 CHEAP, DEAR = "e-form@cheap", "e-form@dear"

@@ -175,7 +175,7 @@ def test_a_build_that_is_interrupted_leaves_nothing(tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(build, "CHUNK", 5)
-    monkeypatch.setattr(build, "SHARD", 10)
+    monkeypatch.setattr("cgatjax.data.shards.SHARD", 10)
     with pytest.raises(KeyboardInterrupt):
         build_store(crystals(), tmp_path / "s", SHARE)
     assert not list(tmp_path.iterdir())
@@ -196,7 +196,7 @@ def test_any_number_of_workers_makes_the_same_store(
     tmp_path, monkeypatch, inputs_with_faults, executor
 ):
     monkeypatch.setattr(build, "CHUNK", 4)
-    monkeypatch.setattr(build, "SHARD", 25)
+    monkeypatch.setattr("cgatjax.data.shards.SHARD", 25)
     one = build_store(inputs_with_faults, tmp_path / "one", SHARE, on_error="skip")
     if executor == "processes":
         two = build_store(inputs_with_faults, tmp_path / "two", SHARE, on_error="skip", workers=2)
@@ -215,7 +215,7 @@ def test_any_number_of_workers_makes_the_same_store(
 
 def test_rows_are_the_graphs_in_the_order_of_the_input(tmp_path, monkeypatch, inputs_with_faults):
     monkeypatch.setattr(build, "CHUNK", 4)
-    monkeypatch.setattr(build, "SHARD", 10)
+    monkeypatch.setattr("cgatjax.data.shards.SHARD", 10)
     store = build_store(inputs_with_faults, tmp_path / "s", SHARE, on_error="skip")
     good = [c for c in inputs_with_faults if not c.id.startswith("odd")]
     assert store.ids == [c.id for c in good]

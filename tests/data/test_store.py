@@ -14,6 +14,7 @@ from cgatjax.config import GraphConfig
 from cgatjax.data import build
 from cgatjax.data.build import build_store
 from cgatjax.data.datasets import ionic_crystals
+from cgatjax.data.elements import reduced_formula
 from cgatjax.data.graph_arrays import EDGE_COLUMNS, NODE_COLUMNS, GraphArrays
 from cgatjax.data.graphs import featurize
 from cgatjax.data.reduction import reduce_graph
@@ -44,7 +45,7 @@ def shards(crystals, tmp_path_factory) -> Store:
         for i, c in enumerate(crystals)
     ]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(build, "SHARD", 10)
+        patch.setattr("cgatjax.data.shards.SHARD", 10)
         patch.setattr(build, "CHUNK", 10)
         return build_store(given, tmp_path_factory.mktemp("store") / "s", SHARE)
 
@@ -85,7 +86,7 @@ def test_names_units_and_formulas(shards, crystals):
     assert shards.ids == [c.id for c in crystals]
     assert shards.units["e-form@dear"] == shards.unit("e-form@dear") == "eV/atom"
     assert shards.unit("heat") == ""
-    assert shards.formulas[0] == build.reduced_formula(crystals[0].atomic_numbers)
+    assert shards.formulas[0] == reduced_formula(crystals[0].atomic_numbers)
     assert repr(shards).startswith("Store(")
     assert "45 crystals" in repr(shards)
     assert shards.graph_config == SHARE

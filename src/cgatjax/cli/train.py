@@ -17,7 +17,7 @@ from cgatjax.run import REPORT, SPLIT, RunFolder
 
 if TYPE_CHECKING:
     from cgatjax.model import Model
-    from cgatjax.training import History
+    from cgatjax.trainer import History
 
 
 @click.command()

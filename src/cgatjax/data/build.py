@@ -18,21 +18,19 @@ import numpy as np
 import pyarrow as pa
 
 from cgatjax.config import GraphConfig
-from cgatjax.data.elements import reduced_formula
 from cgatjax.data.graphs import CrystalGraph, featurize
 from cgatjax.data.pipeline import map_in_order
 from cgatjax.data.properties import unit_of
 from cgatjax.data.readers import read_crystals
 from cgatjax.data.reduction import reduce_graph
-from cgatjax.data.store import FORMAT, GRAPH_FIELDS, MANIFEST, SKIPPED, Store, open_store
+from cgatjax.data.shards import ShardWriter, rows_of, write_durably
+from cgatjax.data.store import FORMAT, MANIFEST, SKIPPED, Store, open_store
 from cgatjax.data.structures import Crystal, Rejected
 from cgatjax.errors import ConfigError, InputError, RunExistsError, StructureError, TargetError
 from cgatjax.progress import progress
 
 CHUNK = 256
 """Crystals sent to a worker at a time."""
-SHARD = 16384
-"""Crystals in a shard."""
 
 
 class Filter(NamedTuple):
@@ -132,7 +130,7 @@ def build_store(
     jobs = iter(lambda: list(islice(crystals, CHUNK)), [])
     run = _map_in_order(jobs, _Featurizer(config, reduce), workers, executor)
     with _complete_or_not_at_all(out) as folder:
-        writer = _ShardWriter(folder)
+        writer = ShardWriter(folder)
         with progress("featurize", shown=show_progress) as advance:
             for batch, rejected in run:
                 for item in rejected:
@@ -177,9 +175,9 @@ def store_graphs(
         raise RunExistsError(f"{out} exists; choose another folder or remove it")
     pairs = _storable(graphs, config)
     with _complete_or_not_at_all(out) as folder:
-        writer = _ShardWriter(folder)
+        writer = ShardWriter(folder)
         while chunk := list(islice(pairs, CHUNK)):
-            writer.add(_rows([(reduce_graph(g) if reduce else g, t) for g, t in chunk]))
+            writer.add(rows_of([(reduce_graph(g) if reduce else g, t) for g, t in chunk]))
         if writer.n_rows == 0:
             raise InputError("expected at least one crystal graph to store, got none")
         known_units = {n: (units or {}).get(n, unit_of(n)) for n in sorted(writer.known)}
@@ -205,7 +203,7 @@ def _storable(
 
 
 def _finish(
-    writer: "_ShardWriter",
+    writer: ShardWriter,
     config: GraphConfig,
     reduce: bool,
     tally: _Tally,
@@ -226,7 +224,7 @@ def _finish(
         "digest": _digest(config, reduce, shards),
     }
     _write_skipped(writer.out / SKIPPED, tally.skipped)
-    _write_durably(writer.out / MANIFEST, json.dumps(manifest, indent=1).encode())
+    write_durably(writer.out / MANIFEST, json.dumps(manifest, indent=1).encode())
 
 
 @contextmanager
@@ -276,78 +274,7 @@ class _Featurizer:
                 rejected.append(Rejected(id=crystal.id, source=crystal.source, reason=reason))
             else:
                 done.append((reduce_graph(graph) if self.reduce else graph, crystal.targets))
-        return _rows(done), rejected
-
-
-def _rows(done: Sequence[tuple[CrystalGraph, Mapping[str, float]]]) -> pa.RecordBatch:
-    """Arrow rows of graphs and their properties."""
-    formulas = [reduced_formula(g.atomic_numbers, g.node_multiplicity) for g, _ in done]
-    columns: dict[str, pa.Array] = {
-        "id": pa.array([g.id for g, _ in done], pa.string()),
-        "formula": pa.array(formulas, pa.string()),
-    }
-    for name, kind in list(GRAPH_FIELDS.items())[2:]:
-        parts = [getattr(g, name) for g, _ in done]
-        offsets = np.cumsum([0] + [len(p) for p in parts])
-        dtype = kind.value_type.to_pandas_dtype()
-        flat = np.concatenate(parts).astype(dtype) if parts else np.empty(0, dtype)
-        columns[name] = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(flat))
-    for name in sorted({name for _, t in done for name in t}):
-        if name in GRAPH_FIELDS:
-            raise TargetError(
-                f"a target cannot be named {name!r}: a column of the store has that name"
-            )
-        values = [t.get(name, np.nan) for _, t in done]
-        columns[name] = pa.array(np.array(values, np.float64), from_pandas=True)
-    return pa.RecordBatch.from_pydict(columns)
-
-
-class _ShardWriter:
-    """Collects rows and writes them as shards of SHARD crystals."""
-
-    def __init__(self, out: Path) -> None:
-        self.out = out
-        self.pending: list[pa.Table] = []
-        self.n_pending = self.n_rows = 0
-        self.known: set[str] = set()
-        self.sites = {"sites": 0, "nodes": 0, "edges": 0}
-        self.shards: list[dict[str, Any]] = []
-
-    def add(self, batch: pa.RecordBatch) -> None:
-        self.pending.append(pa.Table.from_batches([batch]))
-        self.n_pending += batch.num_rows
-        self.n_rows += batch.num_rows
-        for name in batch.schema.names:
-            if name not in GRAPH_FIELDS and batch.column(name).null_count < batch.num_rows:
-                self.known.add(name)
-        for key, name in (
-            ("sites", "site_class"),
-            ("nodes", "atomic_numbers"),
-            ("edges", "edge_center"),
-        ):
-            self.sites[key] += len(batch.column(name).values)
-        while self.n_pending >= SHARD:
-            self._flush(SHARD)
-
-    def close(self) -> list[dict[str, Any]]:
-        if self.n_pending:
-            self._flush(self.n_pending)
-        return self.shards
-
-    def _flush(self, n: int) -> None:
-        table = pa.concat_tables(self.pending, promote_options="default")
-        self.pending, self.n_pending = [table.slice(n)], len(table) - n
-        rows = table.slice(0, n).combine_chunks().to_batches()[0]
-        rows = rows.take(pa.array(np.arange(n)))
-        file = f"shards/{len(self.shards):05d}.arrow"
-        buffer = pa.BufferOutputStream()
-        with pa.ipc.new_file(buffer, rows.schema) as stream:
-            stream.write_batch(rows)
-        data = buffer.getvalue().to_pybytes()
-        (self.out / "shards").mkdir(parents=True, exist_ok=True)
-        _write_durably(self.out / file, data)
-        digest = hashlib.sha256(data).hexdigest()
-        self.shards.append({"file": file, "n": n, "bytes": len(data), "sha256": digest})
+        return rows_of(done), rejected
 
 
 def _map_in_order(
@@ -387,10 +314,3 @@ def _write_skipped(path: Path, skipped: Sequence[tuple[str, Rejected]]) -> None:
         rows = csv.writer(file)
         rows.writerow(["kind", "id", "source", "reason"])
         rows.writerows([kind, r.id, r.source, r.reason] for kind, r in skipped)
-
-
-def _write_durably(path: Path, data: bytes) -> None:
-    with open(path, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
