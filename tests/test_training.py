@@ -10,7 +10,7 @@ from cgatjax.config import TrainConfig
 from cgatjax.data.batching import BatchBudget
 from cgatjax.data.loader import BatchLoader
 from cgatjax.data.subsets import Mixture
-from cgatjax.errors import InputError, MismatchError, TargetError, TrainingError
+from cgatjax.errors import ConfigError, InputError, MismatchError, TargetError, TrainingError
 from cgatjax.inference import evaluate, predict
 from cgatjax.model import Model
 from cgatjax.optim import FROZEN
@@ -120,7 +120,6 @@ def test_a_resumed_run_ends_like_one_that_was_not_interrupted(trained, sets, tmp
 
     def run(path, **options):
         folder = RunFolder(tmp_path / path, **options)
-        folder.save_config({"train": config})
         return fit(model, train, valid, config, labels=labels, run=folder)
 
     whole, whole_history = run("whole")
@@ -149,6 +148,15 @@ def test_a_resumed_run_ends_like_one_that_was_not_interrupted(trained, sets, tmp
     assert without_times(parts_history) == without_times(whole_history)
     assert same(cg.load_model(tmp_path / "parts").params, whole.params)
     assert (tmp_path / "parts" / "history.csv").read_text().count("\n") == 6
+    with pytest.raises(ConfigError, match=r"train\.epochs: was 5, now 6"):
+        fit(
+            model,
+            train,
+            valid,
+            config.replace(epochs=6),
+            labels=labels,
+            run=RunFolder(tmp_path / "parts", resume=True),
+        )
     # Resumed once more, there is nothing left to do.
     again, _ = run("parts", resume=True)
     assert begun == [3, 4]

@@ -232,7 +232,7 @@ def _pretrain(
     train, valid, _ = cheap.apply(split)
     logger.info("pre-training on %d cheap energies", len(train))
     model = init_model(config.model, train, target=CHEAP, seed=config.pretrain.seed)
-    run = _run_folder(folder, split, {"model": model.config, "train": config.pretrain})
+    run = _run_folder(folder, split)
     return fit(model, train, valid, config.pretrain, run=run, show_progress=show_progress)[0]
 
 
@@ -247,13 +247,12 @@ def _transfer(
 ) -> tuple[Model, History]:
     """Learns the dear energies in one of the three ways."""
     options = TransferConfig(mode=mode, target=DEAR, train=config.transfer)  # type: ignore[arg-type]
-    run = _run_folder(folder, split, {"transfer": options})
+    run = _run_folder(folder, split)
     return transfer_model(model, data, options, run=run, show_progress=show_progress)
 
 
-def _run_folder(folder: Path, split: Split, sections: Mapping[str, Options]) -> RunFolder:
+def _run_folder(folder: Path, split: Split) -> RunFolder:
     run = RunFolder(folder)
-    run.save_config(sections)
     split.save(folder / SPLIT)
     return run
 

@@ -51,7 +51,25 @@ def fit(
       MismatchError: graphs made with other options than the model's.
       TargetError: a target is unknown to the data or has nothing to learn.
       TrainingError: every step of an epoch had a non-finite loss or gradient.
+      ConfigError: a resumed run with other options.
     """
+    if run is not None:
+        options = {"graph": model.graph_config, "model": model.config, "train": config}
+        run.save_config(options)
+    return _train(model, train, valid, config, labels, rates, run, show_progress)
+
+
+def _train(
+    model: Model,
+    train: Crystals,
+    valid: Crystals,
+    config: TrainConfig,
+    labels: Labels | None,
+    rates: RatesAt | None,
+    run: RunFolder | None,
+    show_progress: bool,
+) -> tuple[Model, History]:
+    """`fit`, once the options are written down."""
     model = _ready(model, train, valid, config)
     labels = label_parameters(model.params, [("*", TRAINED)]) if labels is None else labels
     trainer = Trainer(model, train, valid, config, labels, rates, run)
@@ -104,16 +122,12 @@ def transfer_model(
     report = _with_step_zero(prepared.report, prepared.model, target, train, valid)
     log_report(report)
     if run is not None:
+        new_config = prepared.model.config
+        run.save_config({"graph": model.graph_config, "model": new_config, "transfer": config})
         run.save_json(REPORT, report.__dict__)
-    new, history = fit(
-        prepared.model,
-        together,
-        valid,
-        config.train,
-        labels=prepared.labels,
-        rates=functools.partial(rates_at, config),
-        run=run,
-        show_progress=show_progress,
+    rates = functools.partial(rates_at, config)
+    new, history = _train(
+        prepared.model, together, valid, config.train, prepared.labels, rates, run, show_progress
     )
     history.report = report
     return new, history

@@ -74,7 +74,6 @@ def train(
     data = open_store(store)
     run, split = open_run(out, data, targets, {**flags, "seed": options.seed}, {})
     model = init_model(network, data, target=targets, seed=options.seed, element_table=vectors)
-    run.save_config({"graph": data.graph_config, "model": model.config, "train": options})
     train_set, valid_set = _parts(data, split, targets)
     trained, history = fit(model, train_set, valid_set, options, run=run, show_progress=True)
     _report(run, trained, history)
@@ -163,7 +162,6 @@ def transfer(
     seed = options.train.seed
     run, split = open_run(out, data, (target,), {**flags, "seed": seed}, about)
     model = model.replace(config=model.config.replace(**compute_of(flags["precision"])))
-    run.save_config({"graph": data.graph_config, "model": model.config, "transfer": options})
     trained, history = transfer_model(
         model,
         _parts(data, split, (target,)),
