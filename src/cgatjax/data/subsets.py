@@ -13,39 +13,6 @@ from cgatjax.data.graphs import CrystalGraph
 from cgatjax.errors import MismatchError
 
 
-class GraphStore(Protocol):
-    """What a data set needs of the store behind it, row by row."""
-
-    @property
-    def ids(self) -> list[str]:
-        """Ids of all rows."""
-
-    @property
-    def formulas(self) -> list[str]:
-        """Reduced formulas of all rows."""
-
-    @property
-    def sizes(self) -> np.ndarray:
-        """(rows, 4): nodes, edges, composition nodes, composition edges."""
-
-    @property
-    def graph_config(self) -> GraphConfig:
-        """The options that the graphs were made with."""
-
-    @property
-    def digest(self) -> str:
-        """Hash of the contents."""
-
-    def target(self, name: str) -> np.ndarray:
-        """(rows,) float64 values, NaN where unknown."""
-
-    def unit(self, name: str) -> str:
-        """Unit of a target."""
-
-    def take(self, rows: np.ndarray, targets: Sequence[str] = ()) -> GraphArrays:
-        """Graphs and targets of the given rows."""
-
-
 class Crystals(Protocol):
     """What training and inference need of a data set."""
 
@@ -73,8 +40,16 @@ class Crystals(Protocol):
     def unit(self, name: str) -> str:
         """Unit of a target."""
 
-    def take(self, positions: np.ndarray, targets: Sequence[str] = ()) -> GraphArrays:
+    def take(self, positions: np.ndarray, /, targets: Sequence[str] = ()) -> GraphArrays:
         """Graphs and targets at the given positions."""
+
+
+class GraphStore(Crystals, Protocol):
+    """What a data set needs of the store behind it; positions are its rows."""
+
+    @property
+    def formulas(self) -> list[str]:
+        """Reduced formulas of the crystals."""
 
 
 @dataclass(frozen=True, eq=False)
