@@ -119,6 +119,17 @@ def test_an_element_without_a_vector_is_a_bad_structure(trained, crystals):
     assert len(found.skipped) == 3
 
 
+def test_a_stored_element_without_a_vector_is_refused(trained, ionic_store):
+    table = trained[0].element_table
+    known = np.array(table.known)
+    known[8] = False
+    vectors = np.where(known[:, None], table.vectors, 0)
+    model = trained[0].replace(element_table=cg.ElementTable("poor", vectors, known))
+    for verb in (predict, embed):
+        with pytest.raises(MismatchError, match=r"'poor' has no vector for \['O'\]"):
+            verb(model, ionic_store)
+
+
 def test_graphs_of_another_kind_are_refused(trained, crystals, tmp_path):
     other = cg.build_store(crystals[:4], tmp_path / "s", cg.GraphConfig.released())
     message = r"shell_tolerance: model 0\.0003, data 1e-08.*split_shell: model 'share', data 'cut'"

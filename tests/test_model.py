@@ -208,14 +208,14 @@ def test_no_data_is_an_error(ionic_store):
 
 def test_graphs_of_another_kind_are_refused_with_every_difference():
     model = Model(config=ModelConfig(), params=None, graph_config=GraphConfig.released())
-    model.check_graphs(GraphConfig(), "here")
+    model.check_options(GraphConfig(), "here")
     message = (
         r"the store: graphs made with other options than the model's \(shell_tolerance: "
         r"model 1e-08, data 0.0003, tolerance_kind: model 'absolute', data 'relative', "
         r"split_shell: model 'cut', data 'share'\); featurize again"
     )
     with pytest.raises(MismatchError, match=message):
-        model.check_graphs(SHARE, "the store")
+        model.check_options(SHARE, "the store")
 
 
 def test_another_element_table_goes_into_the_network(ionic_store):

@@ -96,7 +96,7 @@ def predict(
     raw: list[dict[str, np.ndarray]] = []
     with progress("predict", shown=show_progress) as advance:
         for part in parts:
-            model.check_graphs(part.graph_config, "the crystals to predict")
+            model.check_graphs(part, "the crystals to predict")
             if len(part):
                 raw.append(runner(part, _forward))
                 ids += part.ids
@@ -156,7 +156,7 @@ def evaluate(model: Model, data: Store | Crystals, *, batch_size: int = BATCH) -
 def embed(model: Model, data: Store | Crystals, *, batch_size: int = BATCH) -> np.ndarray:
     """(crystals, `config.embedding_dim`) crystal embeddings, in the order of the data."""
     crystals: Crystals = data.all() if isinstance(data, Store) else data
-    model.check_graphs(crystals.graph_config, "the crystals to embed")
+    model.check_graphs(crystals, "the crystals to embed")
     if len(crystals) == 0:
         raise InputError("no crystal to embed")
     return _Runner(model, batch_size)(crystals, _embed)["embedding"]

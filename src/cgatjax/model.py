@@ -17,6 +17,9 @@ from cgatjax.data.subsets import Crystals
 from cgatjax.errors import MismatchError, TargetError
 from cgatjax.nn.cgat import CGAT
 
+_BLOCK = 16384
+"""Crystals looked at together for elements without a vector."""
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Model:
@@ -69,7 +72,22 @@ class Model:
         output: Any = self.net.apply({"params": params}, embedding, method="read")
         return output if isinstance(output, dict) else {self.targets[0]: output}
 
-    def check_graphs(self, graph_config: GraphConfig, where: str) -> None:
+    def check_graphs(self, data: Crystals, where: str) -> None:
+        """Raises MismatchError unless graphs and elements are such as this model knows."""
+        self.check_options(data.graph_config, where)
+        missing: set[str] = set()
+        table = self.element_table
+        blocks = () if table.known[1:].all() else range(0, len(data), _BLOCK)
+        for start in blocks:
+            rows = np.arange(start, min(start + _BLOCK, len(data)))
+            missing |= set(table.missing(data.take(rows).atomic_numbers))
+        if missing:
+            raise MismatchError(
+                f"{where}: the element table {table.name!r} has no vector for {sorted(missing)}; "
+                "leave such crystals out, or take another table"
+            )
+
+    def check_options(self, graph_config: GraphConfig, where: str) -> None:
         """Raises MismatchError unless graphs were made with this model's options."""
         ours, theirs = self.graph_config.to_dict(), graph_config.to_dict()
         different = {k: (ours[k], theirs[k]) for k in ours if ours[k] != theirs[k]}

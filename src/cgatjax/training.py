@@ -154,7 +154,7 @@ def _ready(model: Model, train: Crystals, valid: Crystals, config: TrainConfig) 
             raise InputError(
                 f"the {name} set is empty; give more crystals or other split fractions"
             )
-        model.check_graphs(data.graph_config, f"the {name} set")
+        model.check_graphs(data, f"the {name} set")
     if not any(np.isfinite(valid.target(t)).any() for t in model.targets):
         raise TargetError(
             f"the validation set has no known value of {list(model.targets)}, so that no epoch "

@@ -121,7 +121,7 @@ def prepare_transfer(model: Model, train: Crystals, config: TransferConfig) -> P
       ConfigError: a pattern matches nothing, or joint training would overwrite an old head.
       TargetError: the data have no such target, or the model's source head is ambiguous.
     """
-    model.check_graphs(train.graph_config, "the transfer data")
+    model.check_graphs(train, "the transfer data")
     target = _new_target(model, config)
     unit = train.unit(target)
     from_scratch = config.mode == "none"

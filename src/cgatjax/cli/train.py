@@ -156,7 +156,7 @@ def transfer(
     if (mode == "joint") != (cheap is not None):
         raise ConfigError("--with STORE belongs to --mode joint, and joint needs it")
     data, model = open_store(store), load_model(source)
-    model.check_graphs(data.graph_config, store)
+    model.check_options(data.graph_config, store)
     about = {"from": source, **({"with": cheap} if cheap else {})}
     kept = _kept_training(cheap, Path(source)) if cheap else None
     seed = options.train.seed
