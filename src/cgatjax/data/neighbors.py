@@ -77,7 +77,7 @@ class _Images:
 def nearest_neighbors(
     lattice: np.ndarray, frac_coords: np.ndarray, config: GraphConfig, *, id: str = ""
 ) -> Neighbors:
-    """Finds the K nearest periodic images of every site and their shells (DESIGN section 2).
+    """Finds the K nearest periodic images of every site and their shells.
 
     Args:
       lattice: (3, 3) float, lattice vectors as rows, in angstrom.

@@ -3,7 +3,7 @@
 Colour refinement (1-dimensional Weisfeiler-Leman) splits the sites by element, then again and again
 by the *sum of edge weights* to and from the sites of every (shell, colour), until nothing splits.
 Sites that are left together have equal states after any number of message-passing steps, in either
-message direction, so one of them can stand for all (DESIGN sections 5.3 and 5.4).
+message direction, so one of them can stand for all (docs/network.md, savings 3, 4).
 
 The sums are those of 64-bit hashes times whole numbers, modulo 2**64: weights are scaled by the
 least common multiple of their denominators, so that equal sums of fractions are recognised

@@ -25,7 +25,8 @@ class _Edges(NamedTuple):
     """What a message-passing step needs to know of the edges.
 
     `weights` are the multiplicities seen by one receiver. `row` is the state that an edge reads:
-    its shell while states depend on the shell only (DESIGN 5.1), None once each has its own.
+    its shell while states depend on the shell only (docs/network.md, saving 1), None once each has
+    its own.
     """
 
     centers: Array
@@ -195,7 +196,7 @@ def _edges_of(batch: CrystalBatch, config: ModelConfig) -> _Edges:
     """Edges in the configured message direction.
 
     The batch counts neighbours of one centre site. Seen from one site of the neighbour's class
-    the same edges number weight * n_center / n_neighbor (DESIGN 5.4).
+    the same edges number weight * n_center / n_neighbor (docs/network.md, saving 4).
     """
     centers, neighbors = batch.crystal.receivers, batch.crystal.senders
     weight = batch.crystal.edges["weight"]

@@ -44,7 +44,7 @@ class _WeightProducer(nn.Module):
 
 
 class Hypernetwork(nn.Module):
-    """Hyper(x; z) of DESIGN section 3: (rows, D), (rows, D) -> (rows, D)."""
+    """Hyper(x; z) of docs/network.md: (rows, D), (rows, D) -> (rows, D)."""
 
     width: int
     low_precision: bool = False

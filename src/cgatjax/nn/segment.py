@@ -27,8 +27,8 @@ def softmax_sum(
 ) -> Array:
     """Attention-weighted sum over groups: sum_e w_e exp(s_e) v_e / sum_e w_e exp(s_e).
 
-    A row with weight m counts like m equal rows (DESIGN 5.3): this is how merged edges and
-    reduced nodes enter. The maximum is taken out of the exponent before, and the division
+    A row with weight m counts like m equal rows (docs/network.md, saving 3): this is how merged
+    edges and reduced nodes enter. The maximum is taken out of the exponent before, and the division
     comes after the sum, on groups instead of rows. Empty groups give zero.
 
     Args:
