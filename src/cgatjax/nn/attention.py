@@ -15,8 +15,8 @@ Part = tuple[Array, Array | None]
 class MultiHeadNetwork(nn.Module):
     """H small networks side by side: Dense -> LeakyReLU -> Dense on concatenated inputs.
 
-    The first layer is factorised (docs/network.md, saving 2): W [a | b | c] = W_a a + W_b b + W_c c.
-    Each part is projected where it has fewest rows (nodes, or the shell table), then gathered.
+    The first layer is factorised (docs/network.md, saving 2): W [a | b] = W_a a + W_b b. Each part
+    is projected where it has fewest rows (nodes, or the shell table), then gathered.
 
     Attributes:
       hidden: hidden width per head.
