@@ -1,5 +1,7 @@
 """Multi-head networks on edges, and attention pooling of atoms into a crystal vector."""
 
+from collections.abc import Sequence
+
 import flax.linen as nn
 import jax.numpy as jnp
 from jax import Array
@@ -10,6 +12,17 @@ from cgatjax.nn.segment import softmax_sum
 
 Part = tuple[Array, Array | None]
 """Rows of features, and the row that each output reads (None: its own)."""
+
+
+def projected(parts: Sequence[Part], kernel: Array, low_precision: bool = False) -> Array:
+    """[a | b | …] @ kernel without the concatenation: every part is projected, then gathered."""
+    terms, start = [], 0
+    for rows, index in parts:
+        stop = start + rows.shape[-1]
+        term = matmul(rows, kernel[start:stop], low_precision)
+        terms.append(term if index is None else term[index])
+        start = stop
+    return sum(terms[1:], terms[0])
 
 
 class MultiHeadNetwork(nn.Module):
@@ -37,13 +50,7 @@ class MultiHeadNetwork(nn.Module):
         shape = (self.heads, self.hidden)
         kernel = self.param("kernel_in", uniform_fan_in(fan_in), (fan_in, self.heads * self.hidden))
         x = self.param("bias_in", uniform_fan_in(fan_in), (self.heads * self.hidden,))
-        start = 0
-        for rows, index in parts:
-            stop = start + rows.shape[-1]
-            projected = matmul(rows, kernel[start:stop], self.low_precision)
-            x = x + (projected if index is None else projected[index])
-            start = stop
-        x = leaky_relu(x).reshape(-1, *shape)
+        x = leaky_relu(x + projected(parts, kernel, self.low_precision)).reshape(-1, *shape)
         init = uniform_fan_in(self.hidden)
         kernel_out = self.param("kernel_out", init, (*shape, self.features))
         bias_out = self.param("bias_out", init, (self.heads, self.features))

@@ -7,9 +7,9 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jax import Array
 
-from cgatjax.nn.attention import Part
+from cgatjax.nn.attention import Part, projected
 from cgatjax.nn.initializers import normal, uniform_fan_in
-from cgatjax.nn.mlp import Dense, leaky_relu, matmul
+from cgatjax.nn.mlp import Dense, leaky_relu
 from cgatjax.nn.segment import softmax_sum
 
 SOFTMAX_FLOOR = 1e-13
@@ -26,13 +26,7 @@ class _TwoLayer(nn.Module):
         fan_in = sum(rows.shape[-1] for rows, _ in parts)
         kernel = self.param("kernel_in", uniform_fan_in(fan_in), (fan_in, self.hidden))
         x = self.param("bias_in", uniform_fan_in(fan_in), (self.hidden,))
-        start = 0
-        for rows, index in parts:
-            stop = start + rows.shape[-1]
-            projected = matmul(rows, kernel[start:stop], False)
-            x = x + (projected if index is None else projected[index])
-            start = stop
-        return Dense(self.features, name="out")(leaky_relu(x))
+        return Dense(self.features, name="out")(leaky_relu(x + projected(parts, kernel)))
 
 
 class _WeightedAttention(nn.Module):
