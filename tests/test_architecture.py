@@ -16,7 +16,7 @@ SOURCE = ROOT / "src" / "cgatjax"
 # From the ground up: a module imports only what stands before it. A package named here stands for
 # all of its modules. A new module gets the lowest place that its imports allow.
 ORDER = """
-errors progress options config
+errors storage progress options config
 data.elements data.structures data.properties data.files data.poscar data.cif data.dcgat
 data.dcgat_writer data.tables data.ase_input data.sources data.readers
 data.ions data.lattice_sums data.born_lande data.prototype_table data.prototypes

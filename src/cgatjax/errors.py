@@ -39,3 +39,7 @@ class MissingExtraError(CgatjaxError, ImportError):
 
 class TrainingError(CgatjaxError, RuntimeError):
     """Training cannot go on (for instance, too many non-finite losses in a row)."""
+
+
+class StorageError(CgatjaxError, OSError):
+    """A file cannot be written: the disk is full, the folder is read-only, a limit is reached."""

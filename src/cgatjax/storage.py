@@ -1,0 +1,69 @@
+"""Writing files so that neither a crash nor a full disk leaves half of one under its name."""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cgatjax.errors import StorageError
+
+PART = ".part"
+"""Ending of a file that is being written; what has it is never read."""
+
+_ADVICE = {
+    errno.ENOSPC: "the disk is full; free some space",
+    errno.EDQUOT: "the disk quota is used up; free some space",
+    errno.EFBIG: "files may not become this large; raise the limit (ulimit -f)",
+    errno.EROFS: "the file system is read-only; choose another folder",
+    errno.EACCES: "no permission; choose a folder that you may write to",
+    errno.EPERM: "no permission; choose a folder that you may write to",
+}
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turns an operating system's refusal to write `path` into an error that says what to do.
+
+    Raises:
+      StorageError: any OSError inside that is not an error of ours.
+    """
+    try:
+        yield
+    except StorageError:
+        raise
+    except OSError as error:
+        advice = _ADVICE.get(error.errno or 0, "check the disk")
+        reason = error.strerror or str(error)
+        raise StorageError(f"{path}: cannot be written: {reason}; {advice}") from error
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Writes a file whole or not at all, and waits until the disk has it.
+
+    The bytes go to a file beside it, which takes the name `path` in one step when it is complete;
+    an earlier file of that name stays until then.
+
+    Raises:
+      StorageError: it cannot be written; what was begun is removed.
+    """
+    part = path.with_name(path.name + PART)
+    with writing(path):
+        try:
+            with open(part, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
+        sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Waits until the disk knows the names of the files in a folder."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
