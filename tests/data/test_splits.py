@@ -1,3 +1,4 @@
+import hashlib
 import json
 from collections import Counter
 
@@ -47,6 +48,59 @@ def test_the_order_is_fixed_for_good_and_depends_on_the_seed():
     # Runs of different machines and versions share their test sets only while this stays.
     assert [IDS[i] for i in ordered(IDS)[:4]] == ["mp-954", "mp-911", "mp-238", "mp-467"]
     assert make_split(IDS, seed=1).test != make_split(IDS, seed=0).test
+
+
+@pytest.mark.parametrize(
+    ("seed", "grouped", "expected"),
+    [
+        (0, False, "d3dc66b5857cb389"),
+        (0, True, "4b4508cc79252490"),
+        (7, False, "35869ec167c55bfd"),
+        (7, True, "42bf34896c8a2e85"),
+    ],
+)
+def test_which_id_falls_where_is_fixed_for_good(seed, grouped, expected):
+    groups = [f"A{i * i % 37}B{i % 5}" for i in range(1000)] if grouped else None
+    named = json.dumps(parts(make_split(IDS, groups, seed=seed)))
+    assert hashlib.sha256(named.encode()).hexdigest()[:16] == expected
+
+
+def defined_order(ids: list[str], groups: list[str], seed: int) -> list[int]:
+    """The order as the documentation defines it, in plain Python."""
+
+    def hashed(key: str) -> bytes:
+        return hashlib.blake2b(f"{seed}:{key}".encode(), digest_size=8).digest()
+
+    def key(i: int):
+        return hashed(groups[i]), groups[i], hashed(ids[i]), ids[i]
+
+    return sorted(range(len(ids)), key=key)
+
+
+@given(
+    ids=st.lists(st.text(max_size=4), unique=True, min_size=1, max_size=40),
+    seed=st.integers(-3, 10**9),
+    data=st.data(),
+)
+def test_the_order_is_the_one_that_is_documented(ids, seed, data):
+    ids = [i.encode("utf-8", "replace").decode() + str(n) for n, i in enumerate(ids)]
+    groups = data.draw(st.lists(st.sampled_from("abcü"), min_size=len(ids), max_size=len(ids)))
+    assert ordered(ids, groups, seed=seed).tolist() == defined_order(ids, groups, seed)
+    assert ordered(ids, seed=seed).tolist() == defined_order(ids, ["one"] * len(ids), seed)
+
+
+def test_equal_hashes_go_by_the_key(monkeypatch):
+    class Short:
+        def __init__(self, text, digest_size):
+            self.text = text
+
+        def digest(self):
+            return bytes([0] * 7 + [len(self.text) % 3])
+
+    monkeypatch.setattr("cgatjax.data.splits.hashlib.blake2b", Short)
+    ids = ["d", "bb", "a", "cccc", "aa", "c", "ee", "ff"]
+    found = [ids[i] for i in ordered(ids)]
+    assert found == ["a", "c", "cccc", "d", "aa", "bb", "ee", "ff"]
 
 
 def test_a_crystal_s_place_among_others_does_not_depend_on_them():

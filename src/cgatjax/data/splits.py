@@ -68,29 +68,40 @@ def make_split(
     Raises:
       InputError: repeated ids, or fractions that are negative or sum to more than 1.
     """
+    positions = split_positions(ids, groups, fractions=fractions, seed=seed)
+    return Split(
+        **{p: tuple(ids[i] for i in part) for p, part in zip(PARTS, positions, strict=True)}
+    )
+
+
+def split_positions(
+    ids: Sequence[str],
+    groups: Sequence[str] | None = None,
+    *,
+    fractions: tuple[float, float, float] = (0.8, 0.1, 0.1),
+    seed: int = 0,
+) -> tuple[np.ndarray, ...]:
+    """The same as `make_split`, as three int64 arrays of positions in `ids`.
+
+    Raises:
+      InputError: as `make_split`.
+    """
     if len(set(ids)) != len(ids):
         raise InputError("expected distinct ids to split, got repeated ones")
     if min(fractions) < 0 or sum(fractions) > 1 + 1e-9:
         raise InputError(f"expected three fractions that sum to at most 1, got {fractions}")
-    order = ordered(ids, groups, seed=seed)
-    keys = [groups[i] for i in order] if groups is not None else [ids[i] for i in order]
-    bounds = [round(f * len(ids)) for f in np.cumsum(fractions)]
-    cuts = [_next_group(keys, b) for b in bounds]
-    named = [ids[i] for i in order]
-    starts = [0, *cuts[:-1]]
-    parts = {p: tuple(named[a:b]) for p, a, b in zip(PARTS, starts, cuts, strict=True)}
-    return Split(**parts)
+    ranks = None if groups is None else _group_ranks(groups, seed)
+    order = _ordered(ids, ranks, seed)
+    keys = np.arange(len(ids)) if ranks is None else ranks[order]
+    cuts = [_next_group(keys, round(f * len(ids))) for f in np.cumsum(fractions)]
+    return tuple(order[a:b] for a, b in zip([0, *cuts[:-1]], cuts, strict=True))
 
 
-def ordered(ids: Sequence[str], groups: Sequence[str] | None = None, *, seed: int = 0) -> list[int]:
-    """Positions of the crystals in the fixed pseudo-random order; equal groups are adjacent."""
-    hashes = [_hash(seed, i) for i in ids]
-    if groups is None:
-        return sorted(range(len(ids)), key=lambda i: (hashes[i], ids[i]))
-    group_hash = {g: _hash(seed, g) for g in set(groups)}
-    return sorted(
-        range(len(ids)), key=lambda i: (group_hash[groups[i]], groups[i], hashes[i], ids[i])
-    )
+def ordered(
+    ids: Sequence[str], groups: Sequence[str] | None = None, *, seed: int = 0
+) -> np.ndarray:
+    """(ids,) int64 positions in the fixed pseudo-random order; equal groups are adjacent."""
+    return _ordered(ids, None if groups is None else _group_ranks(groups, seed), seed)
 
 
 def nested_subset(ids: Sequence[str], size: int, *, seed: int = 0) -> tuple[str, ...]:
@@ -104,12 +115,36 @@ def nested_subset(ids: Sequence[str], size: int, *, seed: int = 0) -> tuple[str,
     return tuple(ids[i] for i in ordered(ids, seed=seed)[:size])
 
 
-def _hash(seed: int, key: str) -> bytes:
-    return hashlib.blake2b(f"{seed}:{key}".encode(), digest_size=8).digest()
+def _ordered(ids: Sequence[str], ranks: np.ndarray | None, seed: int) -> np.ndarray:
+    order = _by_hash(ids, seed)
+    return order if ranks is None else order[np.argsort(ranks[order], kind="stable")]
 
 
-def _next_group(keys: Sequence[str], bound: int) -> int:
-    """The first position at or after `bound` where a new group starts."""
-    while 0 < bound < len(keys) and keys[bound] == keys[bound - 1]:
-        bound += 1
-    return bound
+def _by_hash(keys: Sequence[str], seed: int) -> np.ndarray:
+    """Positions of the keys by (hash, key)."""
+    start = f"{seed}:".encode()
+    digests = [hashlib.blake2b(start + key.encode(), digest_size=8).digest() for key in keys]
+    hashes = np.frombuffer(b"".join(digests), ">u8").astype(np.uint64)
+    order = np.argsort(hashes, kind="stable")
+    ties = np.flatnonzero(np.diff(hashes[order]) == 0)
+    for first in ties[np.diff(ties, prepend=-2) > 1]:
+        last = first + np.searchsorted(hashes[order[first:]], hashes[order[first]], "right")
+        order[first:last] = sorted(order[first:last], key=lambda i: keys[i])
+    return order
+
+
+def _group_ranks(groups: Sequence[str], seed: int) -> np.ndarray:
+    """The place of each crystal's group among the distinct groups in their order."""
+    distinct = list(dict.fromkeys(groups))
+    ranks = np.empty(len(distinct), np.int64)
+    ranks[_by_hash(distinct, seed)] = np.arange(len(distinct))
+    rank_of = dict(zip(distinct, ranks.tolist(), strict=True))
+    return np.fromiter((rank_of[g] for g in groups), np.int64, len(groups))
+
+
+def _next_group(keys: np.ndarray, bound: int) -> int:
+    """The first position at or after `bound` where a new group starts; equal keys are adjacent."""
+    if not 0 < bound < len(keys):
+        return bound
+    same = keys[bound:] == keys[bound - 1]
+    return bound + (len(same) if same.all() else int(np.argmin(same)))
