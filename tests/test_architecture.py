@@ -16,18 +16,18 @@ SOURCE = ROOT / "src" / "cgatjax"
 # From the ground up: a module imports only what stands before it. A package named here stands for
 # all of its modules. A new module gets the lowest place that its imports allow.
 ORDER = """
-errors storage progress options config
+errors storage folders interrupts progress options config
 data.elements data.structures data.properties data.files data.poscar data.cif data.dcgat
 data.dcgat_writer data.tables data.ase_input data.sources data.readers
 data.ions data.lattice_sums data.born_lande data.prototype_table data.prototypes
 data.formation data.decorations data.datasets
 data.neighbors data.graphs data.graph_arrays data.reduction
-data.splits data.exclusion data.subsets data.store
+data.splits data.exclusion data.subsets data.mapped data.store
 data.pipeline data.shards data.build data.batching data.loader data.normalizer
 nn.initializers nn.segment nn.mlp nn.attention nn.hypernetwork nn.composition nn.cgat
-model run
+model run provenance
 losses metrics schedules optim transfer
-train_step parallel checkpoint reference
+parallel train_step checkpoint reference
 inference feeds trainer training screening
 analysis.scaling analysis.plots analysis.report
 demo cli
@@ -36,10 +36,11 @@ demo cli
 # Third-party library -> the only modules (or packages) that may import it.
 WALLS = {
     "ase": ["data"],
+    "grain": ["data.loader"],
     "jraph": ["data.batching", "nn.segment"],
     "matplotlib": ["analysis"],
     "optax": ["optim", "train_step", "transfer"],
-    "orbax": ["checkpoint"],
+    "orbax": ["states"],
     "pyarrow": ["data"],
     "pymatgen": ["data"],
     "torch": ["reference"],
@@ -188,7 +189,7 @@ import cgatjax
 print(time.perf_counter() - start)
 for name in cgatjax.__all__:
     getattr(cgatjax, name)
-heavy = ("pymatgen", "orbax", "matplotlib", "torch", "ase")
+heavy = ("pymatgen", "orbax", "grain", "matplotlib", "torch", "ase")
 print(*(name for name in heavy if name in sys.modules))
 """
 

@@ -1,5 +1,7 @@
 """Reading a store: any rows in any order, across shards, by other programs, and when damaged."""
 
+import contextlib
+import hashlib
 import json
 import shutil
 
@@ -19,7 +21,7 @@ from cgatjax.data.graph_arrays import EDGE_COLUMNS, NODE_COLUMNS, GraphArrays
 from cgatjax.data.graphs import featurize
 from cgatjax.data.reduction import reduce_graph
 from cgatjax.data.store import Store, open_store
-from cgatjax.errors import InputError, TargetError
+from cgatjax.errors import CgatjaxError, InputError, TargetError
 
 SHARE = GraphConfig.recommended()
 N = 45
@@ -187,5 +189,85 @@ def test_a_damaged_shard_is_named(shards, tmp_path, damage):
 def test_a_shard_of_another_length(shards, tmp_path):
     path = copied(shards, tmp_path)
     shutil.copy(path / "shards" / "00000.arrow", path / "shards" / "00004.arrow")
+    sizes = [shard["bytes"] for shard in shards.manifest["shards"]]
+    with pytest.raises(
+        InputError, match=rf"00004\.arrow: .*expected {sizes[4]} bytes, found {sizes[0]}"
+    ):
+        open_store(path)
+    edit(path, lambda manifest: manifest["shards"][4].update(bytes=sizes[0]))
     with pytest.raises(InputError, match=r"00004\.arrow: expected 5 crystals, found 10"):
         open_store(path)
+
+
+def edit(path, change):
+    """Changes the manifest of a store in place."""
+    manifest = json.loads((path / "store.json").read_text())
+    change(manifest)
+    (path / "store.json").write_text(json.dumps(manifest))
+
+
+def test_a_shard_without_a_column(shards, tmp_path):
+    path = copied(shards, tmp_path)
+    file = path / "shards" / "00001.arrow"
+    table = pa.ipc.open_file(file).read_all().drop_columns(["edge_shell"])
+    with pa.ipc.new_file(file, table.schema) as stream:
+        stream.write_table(table)
+    edit(path, lambda manifest: manifest["shards"][1].update(bytes=file.stat().st_size))
+    with pytest.raises(
+        InputError, match=r"00001\.arrow: column 'edge_shell': expected list<.*None"
+    ):
+        open_store(path)
+
+
+def test_verifying_finds_a_flipped_bit_and_names_the_file(shards, tmp_path):
+    path = copied(shards, tmp_path)
+    assert open_store(path, verify=True).digest == shards.digest
+    file = path / "shards" / "00003.arrow"
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+    expected = shards.manifest["shards"][3]["sha256"]
+    found = hashlib.sha256(data).hexdigest()
+    with pytest.raises(
+        InputError,
+        match=rf"00003\.arrow: damaged shard: expected SHA-256 {expected}, found {found}",
+    ):
+        open_store(path, verify=True)
+
+
+def test_verifying_finds_options_that_the_shards_were_not_made_with(shards, tmp_path):
+    path = copied(shards, tmp_path)
+    edit(path, lambda manifest: manifest["graph"].update(max_radius=11.0))
+    with pytest.raises(InputError, match=r"store\.json: expected the digest"):
+        open_store(path, verify=True)
+
+
+@settings(max_examples=150)
+@given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
+def test_a_flipped_bit_is_an_error_of_ours_or_does_no_harm(shards, tmp_path_factory, place, bit):
+    path = tmp_path_factory.mktemp("flip") / "copy"
+    shutil.copytree(shards.path, path)
+    file = path / "shards" / "00000.arrow"
+    data = bytearray(file.read_bytes())
+    data[int(place * len(data))] ^= 1 << bit
+    file.write_bytes(data)
+    with contextlib.suppress(CgatjaxError):
+        store = open_store(path)
+        assert store.sizes.shape == (N, 4)
+        arrays = store.take(np.arange(N), ["e-form@dear"])
+        assert arrays.n_node.sum() == len(arrays.atomic_numbers)
+        assert len(store.ids) == len(store.formulas) == N
+        store.graph(3)
+
+
+def test_an_unfinished_store_says_how_to_finish_it(tmp_path):
+    (tmp_path / "unfinished.jsonl").write_text("{}\n")
+    with pytest.raises(
+        InputError, match=r"not finished; go on with `cgatjax featurize .* --resume"
+    ):
+        open_store(tmp_path)
+
+
+def test_lists_of_ids_must_be_text(shards):
+    with pytest.raises(InputError, match="expected ids that are text"):
+        shards.rows_of([3])

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from cgatjax.data.elements import reduced_formula
 from cgatjax.data.graphs import CrystalGraph
-from cgatjax.data.store import GRAPH_FIELDS
+from cgatjax.data.mapped import GRAPH_FIELDS
 from cgatjax.errors import TargetError
 
 SHARD = 16384

@@ -3,17 +3,21 @@
 A store is a folder: `store.json` (options, targets with units, shards, counts), `shards/*.arrow`
 and `skipped.csv`. A row holds a crystal's id, formula, graph and targets; the files open in
 pandas, polars or DuckDB. Writing is in `build`; here they are read.
+
+An open store keeps in memory only what it was asked for: the sizes (32 bytes a crystal) and the
+targets used (8 bytes a crystal each). Lists of ids and formulas are made anew when asked for.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from cgatjax.config import GraphConfig
 from cgatjax.data.graph_arrays import (
@@ -21,59 +25,20 @@ from cgatjax.data.graph_arrays import (
     NODE_COLUMNS,
     GraphArrays,
     concatenate,
-    ranges,
     reorder,
 )
 from cgatjax.data.graphs import CrystalGraph
-from cgatjax.data.splits import Split, make_split
+from cgatjax.data.mapped import Shard
+from cgatjax.data.splits import PARTS, Split, split_positions
 from cgatjax.data.subsets import Dataset
 from cgatjax.errors import CgatjaxError, InputError, TargetError
 from cgatjax.options import from_dict
 
 MANIFEST = "store.json"
 SKIPPED = "skipped.csv"
+JOURNAL = "unfinished.jsonl"
+"""Stands in the folder while it is built; its absence makes the folder a store."""
 FORMAT = 1
-GRAPH_FIELDS: dict[str, pa.DataType] = {
-    "id": pa.string(),
-    "formula": pa.string(),
-    "atomic_numbers": pa.list_(pa.uint8()),
-    "node_multiplicity": pa.list_(pa.uint16()),
-    "site_class": pa.list_(pa.uint16()),
-    "edge_center": pa.list_(pa.uint16()),
-    "edge_neighbor": pa.list_(pa.uint16()),
-    "edge_shell": pa.list_(pa.uint8()),
-    "weight_numerator": pa.list_(pa.uint16()),
-    "weight_denominator": pa.list_(pa.uint16()),
-}
-"""Columns of a shard besides the targets (float64, null where unknown)."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Shard:
-    """One memory-mapped file: column name -> (offsets, values), or values alone for targets."""
-
-    n_rows: int
-    table: pa.RecordBatch
-    targets: dict[str, np.ndarray] = field(default_factory=dict)
-
-    def ragged(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        column = self.table.column(name)
-        values = column.values.to_numpy(zero_copy_only=True)
-        return column.offsets.to_numpy(zero_copy_only=True).astype(np.int64), values
-
-    @cached_property
-    def columns(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        return {name: self.ragged(name) for name in (*NODE_COLUMNS, *EDGE_COLUMNS)}
-
-    def target(self, name: str) -> np.ndarray:
-        if name not in self.table.schema.names:
-            return np.full(self.n_rows, np.nan)
-        if name not in self.targets:
-            self.targets[name] = self.table.column(name).to_numpy(zero_copy_only=False)
-        return self.targets[name].astype(np.float64)
-
-    def strings(self, name: str) -> list[str]:
-        return self.table.column(name).to_pylist()
 
 
 class Store:
@@ -87,7 +52,7 @@ class Store:
       digest: hash of options and contents; the same for any number of workers.
     """
 
-    def __init__(self, path: Path, manifest: Mapping[str, Any], shards: Sequence[_Shard]) -> None:
+    def __init__(self, path: Path, manifest: Mapping[str, Any], shards: Sequence[Shard]) -> None:
         self.path = path
         self.manifest = manifest
         self.graph_config = from_dict(GraphConfig, manifest["graph"])
@@ -95,7 +60,7 @@ class Store:
         self.reduced: bool = manifest["reduced"]
         self.digest: str = manifest["digest"]
         self._shards = shards
-        self._starts = np.cumsum([0] + [s.n_rows for s in shards])
+        self._starts = np.cumsum([0] + [len(s) for s in shards])
 
     def __len__(self) -> int:
         return int(self._starts[-1])
@@ -103,20 +68,25 @@ class Store:
     def __repr__(self) -> str:
         return f"Store({str(self.path)!r}, {len(self)} crystals, targets {sorted(self.units)})"
 
-    @cached_property
+    @property
     def ids(self) -> list[str]:
-        """Ids of all crystals, in store order."""
-        return [i for shard in self._shards for i in shard.strings("id")]
+        """Ids of all crystals, in store order; made anew each time (70 MB for a million)."""
+        return self.strings("id")
 
-    @cached_property
+    @property
     def formulas(self) -> list[str]:
-        """Reduced formulas, in store order."""
-        return [f for shard in self._shards for f in shard.strings("formula")]
+        """Reduced formulas, in store order; made anew each time."""
+        return self.strings("formula")
+
+    def strings(self, column: str, rows: np.ndarray | None = None) -> list[str]:
+        """The column "id" or "formula" at the given rows (None for all), in their order."""
+        whole = self._column(column)
+        return (whole if rows is None else whole.take(pa.array(rows, pa.int64()))).to_pylist()
 
     @cached_property
     def sizes(self) -> np.ndarray:
         """(crystals, 4) int64: nodes, edges, composition nodes, composition edges of each."""
-        return np.concatenate([_sizes(shard) for shard in self._shards])
+        return np.concatenate([shard.sizes() for shard in self._shards])
 
     def column_of(self, target: str) -> str:
         """The column that holds a target: its own name, or the part before "@".
@@ -141,16 +111,20 @@ class Store:
         return self.units[self.column_of(name)]
 
     def rows_of(self, ids: Sequence[str]) -> np.ndarray:
-        """Row numbers of ids, in the given order.
+        """(ids,) int64 row numbers of ids, in the given order.
 
         Raises:
           InputError: an id is not in the store.
         """
-        place = {name: row for row, name in enumerate(self.ids)}
-        missing = [i for i in ids if i not in place]
-        if missing:
+        try:
+            wanted = pa.array(ids, pa.string())
+        except (TypeError, ValueError) as error:
+            raise InputError(f"{self.path}: expected ids that are text: {error}") from error
+        rows = pc.index_in(wanted, value_set=self._column("id"))
+        if rows.null_count:
+            missing = wanted.filter(rows.is_null()).to_pylist()
             raise InputError(f"{self.path}: {len(missing)} ids are not in the store: {missing[:5]}")
-        return np.array([place[i] for i in ids], np.int64)
+        return rows.to_numpy().astype(np.int64)
 
     def take(self, rows: np.ndarray, targets: Sequence[str] = ()) -> GraphArrays:
         """Graphs of the given rows, laid end to end in the given order. Vectorised per shard."""
@@ -159,7 +133,7 @@ class Store:
         present = np.unique(owner)
         columns = {name: self.column_of(name) for name in targets}
         pieces = [
-            _take(self._shards[s], rows[owner == s] - self._starts[s], columns) for s in present
+            self._shards[s].take(rows[owner == s] - self._starts[s], columns) for s in present
         ]
         if len(pieces) == 1:
             return pieces[0]
@@ -176,8 +150,8 @@ class Store:
             offsets, values = shard.ragged(name)
             columns[name] = values[offsets[local] : offsets[local + 1]]
         columns["node_multiplicity"] = columns["node_multiplicity"].astype(np.uint32)
-        k = self.graph_config.max_neighbors
-        return CrystalGraph(id=self.ids[row], max_neighbors=k, **columns)
+        name = shard.strings("id")[local].as_py()
+        return CrystalGraph(id=name, max_neighbors=self.graph_config.max_neighbors, **columns)
 
     def split(
         self,
@@ -195,7 +169,9 @@ class Store:
           seed: of the fixed order.
           targets: keep only crystals for which at least one of these is known.
         """
-        return self.apply(self.make_split(fractions, by=by, seed=seed, targets=targets))
+        parts = self._split_rows(fractions, by, seed, targets)
+        train, valid, test = (Dataset(self, rows) for rows in parts)
+        return train, valid, test
 
     def make_split(
         self,
@@ -206,6 +182,46 @@ class Store:
         targets: Sequence[str] = (),
     ) -> Split:
         """The ids of `split`, to save or to change before `apply`."""
+        parts = self._split_rows(fractions, by, seed, targets)
+        named = (tuple(self.strings("id", rows)) for rows in parts)
+        return Split(**dict(zip(PARTS, named, strict=True)))
+
+    def apply(self, split: Split) -> tuple[Dataset, Dataset, Dataset]:
+        """The three sets of a split of this store's ids."""
+        rows = self.rows_of((*split.train, *split.valid, *split.test))
+        cuts = np.cumsum([len(split.train), len(split.valid)])
+        train, valid, test = (Dataset(self, part) for part in np.split(rows, cuts))
+        return train, valid, test
+
+    def all(self) -> Dataset:
+        """The whole store as a data set."""
+        return Dataset(self, np.arange(len(self)))
+
+    def verify(self) -> None:
+        """Reads every shard and compares it with the hash in the manifest.
+
+        Raises:
+          InputError: a shard is damaged, or the manifest does not belong to the shards.
+        """
+        for shard in self._shards:
+            shard.verify()
+        expected = digest_of(self.graph_config, self.reduced, self.manifest["shards"])
+        if self.digest != expected:
+            raise InputError(
+                f"{self.path / MANIFEST}: expected the digest {expected} of its options and "
+                f"shards, found {self.digest}; featurize anew"
+            )
+
+    def _column(self, name: str) -> pa.ChunkedArray:
+        return pa.chunked_array([shard.strings(name) for shard in self._shards], pa.string())
+
+    def _split_rows(
+        self,
+        fractions: tuple[float, float, float],
+        by: str,
+        seed: int,
+        targets: Sequence[str],
+    ) -> list[np.ndarray]:
         if by not in ("id", "formula"):
             raise InputError(f"expected a split by 'id' or 'formula', got {by!r}")
         rows = np.arange(len(self))
@@ -214,37 +230,38 @@ class Store:
             rows = rows[known]
         if len(rows) == 0:
             raise TargetError(f"{self.path}: no crystal has a value for any of {list(targets)}")
-        groups = [self.formulas[r] for r in rows] if by == "formula" else None
-        return make_split([self.ids[r] for r in rows], groups, fractions=fractions, seed=seed)
-
-    def apply(self, split: Split) -> tuple[Dataset, Dataset, Dataset]:
-        """The three sets of a split of this store's ids."""
-        train, valid, test = (
-            Dataset(self, self.rows_of(part)) for part in (split.train, split.valid, split.test)
-        )
-        return train, valid, test
-
-    def all(self) -> Dataset:
-        """The whole store as a data set."""
-        return Dataset(self, np.arange(len(self)))
+        groups = self.strings("formula", rows) if by == "formula" else None
+        ids = self.strings("id", rows)
+        return [rows[p] for p in split_positions(ids, groups, fractions=fractions, seed=seed)]
 
 
-def open_store(path: str | Path) -> Store:
+def open_store(path: str | Path, *, verify: bool = False) -> Store:
     """Opens a store made by `build_store`.
 
+    Args:
+      path: its folder.
+      verify: read every shard and compare its SHA-256, some seconds per GB; otherwise only the
+        sizes of the files are compared.
+
     Raises:
-      InputError: the folder is not a complete store, or was written by another format version.
+      InputError: the folder is not a complete store, is damaged, or was written by another format
+        version.
     """
     path = Path(path)
     try:
+        if (path / JOURNAL).exists() and not (path / MANIFEST).exists():
+            raise InputError(
+                f"{path}: the store is not finished; go on with `cgatjax featurize ... --resume` "
+                "(the same inputs and options), or build_store(..., resume=True)"
+            )
         manifest = json.loads((path / MANIFEST).read_text())
         found = manifest["format"]
         if found != FORMAT:
             raise InputError(
                 f"{path}: store format {found!r}, this version reads {FORMAT}; featurize again"
             )
-        shards = [_open_shard(path / s["file"], s["n"]) for s in manifest["shards"]]
-        return Store(path, manifest, shards)
+        shards = [Shard(path / s["file"], s) for s in manifest["shards"]]
+        store = Store(path, manifest, shards)
     except CgatjaxError:
         raise
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -252,36 +269,12 @@ def open_store(path: str | Path) -> Store:
             f"{path}: expected a store folder with {MANIFEST}, made by `cgatjax featurize`: "
             f"{error!r}"
         ) from error
+    if verify:
+        store.verify()
+    return store
 
 
-def _open_shard(path: Path, n_rows: int) -> _Shard:
-    try:
-        table = pa.ipc.open_file(pa.memory_map(str(path))).get_batch(0)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise InputError(f"{path}: damaged or missing shard: {error}; featurize again") from error
-    if table.num_rows != n_rows:
-        raise InputError(f"{path}: expected {n_rows} crystals, found {table.num_rows}")
-    return _Shard(n_rows, table)
-
-
-def _sizes(shard: _Shard) -> np.ndarray:
-    offsets, elements = shard.columns["atomic_numbers"]
-    owner = np.repeat(np.arange(shard.n_rows), np.diff(offsets))
-    pairs = np.unique(owner * 256 + elements)
-    distinct = np.bincount(pairs // 256, minlength=shard.n_rows)
-    edges = np.diff(shard.columns["edge_center"][0])
-    return np.stack([np.diff(offsets), edges, distinct, distinct * (distinct - 1)], 1)
-
-
-def _take(shard: _Shard, rows: np.ndarray, targets: Mapping[str, str]) -> GraphArrays:
-    """Graphs of some rows of one shard."""
-    flat: dict[str, np.ndarray] = {}
-    counts: dict[str, np.ndarray] = {}
-    for key, names in (("n_node", NODE_COLUMNS), ("n_edge", EDGE_COLUMNS)):
-        offsets = shard.columns[names[0]][0]
-        lengths = offsets[rows + 1] - offsets[rows]
-        counts[key] = lengths
-        where = ranges(offsets[rows], lengths)
-        flat |= {name: shard.columns[name][1][where] for name in names}
-    values = {name: shard.target(column)[rows] for name, column in targets.items()}
-    return GraphArrays(**counts, **flat, targets=values)
+def digest_of(config: GraphConfig, reduced: bool, shards: Sequence[Mapping[str, Any]]) -> str:
+    """Hash of the graph options and the contents of the shards."""
+    text = json.dumps([config.digest(), reduced, [s["sha256"] for s in shards]])
+    return hashlib.sha256(text.encode()).hexdigest()

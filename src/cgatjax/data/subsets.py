@@ -47,9 +47,8 @@ class Crystals(Protocol):
 class GraphStore(Crystals, Protocol):
     """What a data set needs of the store behind it; positions are its rows."""
 
-    @property
-    def formulas(self) -> list[str]:
-        """Reduced formulas of the crystals."""
+    def strings(self, column: str, rows: np.ndarray) -> list[str]:
+        """The column "id" or "formula" at the given rows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,13 +71,13 @@ class Dataset:
 
     @property
     def ids(self) -> list[str]:
-        """Ids of the crystals."""
-        return [self.store.ids[r] for r in self.rows]
+        """Ids of the crystals; made anew each time (70 MB for a million)."""
+        return self.store.strings("id", self.rows)
 
     @property
     def formulas(self) -> list[str]:
-        """Reduced formulas of the crystals."""
-        return [self.store.formulas[r] for r in self.rows]
+        """Reduced formulas of the crystals; made anew each time."""
+        return self.store.strings("formula", self.rows)
 
     @property
     def sizes(self) -> np.ndarray:

@@ -1,0 +1,183 @@
+"""One shard of a store: an Arrow IPC file with one record batch, memory-mapped and read-only.
+
+Opening a shard reads its schema. Everything else is read from disk when it is asked for, and given
+back by the operating system when memory is short.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from cgatjax.data.elements import SYMBOLS
+from cgatjax.data.graph_arrays import EDGE_COLUMNS, NODE_COLUMNS, GraphArrays, ranges
+from cgatjax.errors import InputError
+
+GRAPH_FIELDS: dict[str, pa.DataType] = {
+    "id": pa.string(),
+    "formula": pa.string(),
+    "atomic_numbers": pa.list_(pa.uint8()),
+    "node_multiplicity": pa.list_(pa.uint16()),
+    "site_class": pa.list_(pa.uint16()),
+    "edge_center": pa.list_(pa.uint16()),
+    "edge_neighbor": pa.list_(pa.uint16()),
+    "edge_shell": pa.list_(pa.uint8()),
+    "weight_numerator": pa.list_(pa.uint16()),
+    "weight_denominator": pa.list_(pa.uint16()),
+}
+"""Columns of a shard besides the targets (float64, null where unknown)."""
+
+_DAMAGED = "damaged; check the store with `cgatjax info STORE --verify`"
+
+
+class Shard:
+    """One memory-mapped file.
+
+    Attributes:
+      path: the file.
+      table: its rows.
+    """
+
+    def __init__(self, path: Path, entry: Mapping[str, Any]) -> None:
+        """Opens a file and compares it with its entry in the manifest.
+
+        Args:
+          path: the file.
+          entry: "n" crystals, "bytes" and "sha256" of the file; the last is left to `verify`.
+
+        Raises:
+          InputError: the file is missing, of another size, or no such table.
+        """
+        self.path, self._entry = path, entry
+        self._targets: dict[str, np.ndarray] = {}
+        expected = entry["n"], entry["bytes"]
+        try:
+            size = path.stat().st_size
+            if size != expected[1]:
+                raise InputError(
+                    f"{path}: damaged or missing shard: expected {expected[1]} bytes, found {size}"
+                )
+            self.table = pa.ipc.open_file(pa.memory_map(str(path))).get_batch(0)
+            self.table.validate(full=True)
+        except (OSError, pa.ArrowException) as error:
+            raise InputError(f"{path}: damaged or missing shard: {error}") from error
+        if self.table.num_rows != expected[0]:
+            raise InputError(
+                f"{path}: expected {expected[0]} crystals, found {self.table.num_rows}"
+            )
+        for name, kind in GRAPH_FIELDS.items():
+            found = self.table.schema.field(name).type if name in self.table.schema.names else None
+            if found != kind:
+                raise InputError(f"{path}: column {name!r}: expected {kind}, found {found}")
+
+    def __len__(self) -> int:
+        return self.table.num_rows
+
+    def verify(self) -> None:
+        """Reads the whole file and compares its SHA-256 with the manifest's.
+
+        Raises:
+          InputError: they differ.
+        """
+        found = sha256_of(self.path)
+        if found != self._entry["sha256"]:
+            raise InputError(
+                f"{self.path}: damaged shard: expected SHA-256 {self._entry['sha256']}, "
+                f"found {found}; copy the file again or featurize anew"
+            )
+
+    def ragged(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """(rows + 1,) int32 offsets and the values of a list column, both in the file."""
+        column = self.table.column(name)
+        offsets = column.offsets.to_numpy(zero_copy_only=True)
+        return offsets, column.values.to_numpy(zero_copy_only=True)
+
+    def target(self, name: str) -> np.ndarray:
+        """(rows,) float64, NaN where unknown; read-only."""
+        if name not in self._targets:
+            if name in self.table.schema.names:
+                values = self.table.column(name).to_numpy(zero_copy_only=False)
+            else:
+                values = np.broadcast_to(np.nan, len(self))
+            self._targets[name] = values
+        return self._targets[name]
+
+    def strings(self, name: str) -> pa.StringArray:
+        """The column "id" or "formula"."""
+        return self.table.column(name)
+
+    def sizes(self) -> np.ndarray:
+        """(rows, 4) int64: nodes, edges, composition nodes, composition edges."""
+        offsets, elements = self._columns["atomic_numbers"]
+        nodes = np.diff(offsets).astype(np.int64)
+        whole = nodes.min(initial=0) >= 0 and nodes.sum() == len(elements)
+        self._require(whole and elements.max(initial=0) < len(SYMBOLS))
+        present = np.zeros((len(self), len(SYMBOLS)), bool)
+        present[np.repeat(np.arange(len(self)), nodes), elements] = True
+        distinct = np.count_nonzero(present, axis=1)
+        edges = np.diff(self._columns["edge_center"][0])
+        return np.stack([nodes, edges, distinct, distinct * (distinct - 1)], 1)
+
+    def take(self, rows: np.ndarray, targets: Mapping[str, str]) -> GraphArrays:
+        """Graphs of some rows, end to end.
+
+        Args:
+          rows: (n,) int64 row numbers.
+          targets: name in the result -> column.
+
+        Raises:
+          InputError: the graphs hold numbers that no graph can have.
+        """
+        flat: dict[str, np.ndarray] = {}
+        counts: dict[str, np.ndarray] = {}
+        for key, names in (("n_node", NODE_COLUMNS), ("n_edge", EDGE_COLUMNS)):
+            offsets = self._columns[names[0]][0]
+            starts = offsets[rows].astype(np.int64)
+            counts[key] = offsets[rows + 1] - starts
+            columns = {name: self._columns[name][1] for name in names}
+            self._require(_inside(starts, counts[key], columns.values()))
+            where = ranges(starts, counts[key])
+            flat |= {name: values[where] for name, values in columns.items()}
+        values = {name: self.target(column)[rows] for name, column in targets.items()}
+        arrays = GraphArrays(**counts, **flat, targets=values)
+        self._require(_is_sound(arrays))
+        return arrays
+
+    @cached_property
+    def _columns(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        return {name: self.ragged(name) for name in (*NODE_COLUMNS, *EDGE_COLUMNS)}
+
+    def _require(self, sound: bool) -> None:
+        if not sound:
+            raise InputError(f"{self.path}: {_DAMAGED}")
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file in hex, read in pieces."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _inside(starts: np.ndarray, lengths: np.ndarray, columns: Iterable[np.ndarray]) -> bool:
+    """Whether all columns reach as far as the offsets say."""
+    end = min(len(values) for values in columns)
+    least, most = starts.min(initial=0), (starts + lengths).max(initial=0)
+    return bool(least >= 0 and lengths.min(initial=0) >= 0 and most <= end)
+
+
+def _is_sound(arrays: GraphArrays) -> bool:
+    """Whether elements exist, edges join nodes of their graph, and weights are positive."""
+    numbers = arrays.atomic_numbers
+    if len(numbers) and not (numbers.min() >= 1 and numbers.max() < len(SYMBOLS)):
+        return False
+    nodes = np.repeat(arrays.n_node, arrays.n_edge)
+    joined = (arrays.edge_center < nodes).all() and (arrays.edge_neighbor < nodes).all()
+    positive = all(
+        getattr(arrays, name).all()
+        for name in ("node_multiplicity", "edge_shell", "weight_numerator", "weight_denominator")
+    )
+    return bool(joined and positive)
