@@ -1,4 +1,8 @@
-"""One optimiser step as a pure function of arrays, compiled once per batch shape."""
+"""One optimiser step as a pure function of arrays, compiled once per batch shape.
+
+The step is written for one device. With several, each gets its part of the batch, and the only
+thing they exchange is one sum of gradients and metrics (`Devices.sum`).
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,6 +18,7 @@ from cgatjax.data.normalizer import Normalizer
 from cgatjax.losses import Loss
 from cgatjax.metrics import ErrorSums, error_sums
 from cgatjax.optim import Labels, Params, Rates, combine, partition, project_damping
+from cgatjax.parallel import Devices
 
 Batch = Any
 """Anything with `targets` and `target_mask`: a `CrystalBatch`, or cached embeddings."""
@@ -112,13 +117,16 @@ def make_train_step(
     sums: MaskedLoss,
     optimizer: optax.GradientTransformationExtraArgs,
     labels: Labels,
+    devices: Devices = Devices(),  # noqa: B008 - frozen
 ) -> Step:
     """Builds the compiled step: state, stacked micro-batches, rates -> new state, metrics.
 
-    The batch's leaves have a leading axis of micro-batches. Gradients of summed losses are added
-    and divided by the total count, so any division of a batch gives the same step. The frozen
-    leaves are not differentiated. A non-finite loss or gradient leaves the state as it was and is
-    counted. The state's memory is reused: do not touch the argument afterwards.
+    The batch's leaves have a leading axis of micro-batches, which every device gets an equal part
+    of (see `Devices.place`). Gradients of summed losses are added, over the micro-batches of a
+    device and then once over the devices, and divided by the total count of known values, so any
+    division of a batch gives the same step. The frozen leaves are not differentiated. A non-finite
+    loss or gradient, on whichever device, leaves the state as it was and is counted. The state's
+    memory is reused: do not touch the argument afterwards.
     """
 
     def gradient(params: Params, batch: Batch, scales: Any) -> tuple[StepMetrics, Params]:
@@ -131,22 +139,12 @@ def make_train_step(
         gradients, metrics = jax.grad(objective, has_aux=True)(trainable)
         return metrics, gradients
 
-    def accumulated(params: Params, batches: Batch, scales: Any) -> tuple[StepMetrics, Params]:
-        first = jax.tree.map(lambda x: x[0], batches)
-        result = gradient(params, first, scales)
-        if jax.tree.leaves(batches)[0].shape[0] == 1:
-            return result
-
-        def body(total: Any, batch: Batch) -> tuple[Any, None]:
-            return jax.tree.map(jnp.add, total, gradient(params, batch, scales)), None
-
-        rest = jax.tree.map(lambda x: x[1:], batches)
-        return jax.lax.scan(body, result, rest)[0]
-
     def step(
-        state: TrainState, batches: Batch, rates: Rates, scales: Any
+        state: TrainState, stack: Batch, extra: tuple[Rates, Any]
     ) -> tuple[TrainState, StepMetrics]:
-        metrics, gradients = accumulated(state.params, batches, scales)
+        rates, scales = extra
+        summed = _sum_over_stack(lambda batch: gradient(state.params, batch, scales), stack)
+        metrics, gradients = devices.sum(summed)
         scale = 1 / jnp.maximum(metrics.n, 1)
         gradients = jax.tree.map(lambda g: g * scale.astype(g.dtype), gradients)
         finite = jnp.isfinite(metrics.loss) & jnp.isfinite(ravel_pytree(gradients)[0]).all()
@@ -167,5 +165,30 @@ def make_train_step(
         )
         return new, jax.tree.map(lambda m: jnp.where(finite, m, jnp.zeros_like(m)), metrics)
 
-    compiled = jax.jit(step, donate_argnums=0)
-    return lambda state, batches, rates: compiled(state, batches, rates, sums.scales)
+    compiled = devices.compile(step, donate=True)
+    return lambda state, stack, rates: compiled(state, stack, (rates, sums.scales))
+
+
+def make_eval_step(
+    sums: MaskedLoss,
+    devices: Devices = Devices(),  # noqa: B008 - frozen
+) -> Callable[[Params, Batch], StepMetrics]:
+    """Builds the compiled sums of loss and errors over stacked batches, as `make_train_step`'s."""
+
+    def evaluate(params: Params, stack: Batch, scales: Any) -> StepMetrics:
+        return devices.sum(_sum_over_stack(lambda batch: sums(params, batch, scales), stack))
+
+    compiled = devices.compile(evaluate)
+    return lambda params, stack: compiled(params, stack, sums.scales)
+
+
+def _sum_over_stack(function: Callable[[Batch], Any], stack: Batch) -> Any:
+    """Adds up a function of micro-batches along the leading axis, one of them at a time."""
+    first = function(jax.tree.map(lambda x: x[0], stack))
+    if jax.tree.leaves(stack)[0].shape[0] == 1:
+        return first
+
+    def body(total: Any, batch: Batch) -> tuple[Any, None]:
+        return jax.tree.map(jnp.add, total, function(batch)), None
+
+    return jax.lax.scan(body, first, jax.tree.map(lambda x: x[1:], stack))[0]

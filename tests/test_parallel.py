@@ -1,0 +1,155 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cgatjax.errors import ConfigError, TrainingError
+from cgatjax.parallel import Devices, initialize, is_first_process, naming_lost_processes
+
+HERE = Path(__file__).parent
+SOURCE = HERE.parent / "src"
+VARIABLES = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
+WAYS = [("jit", 1), ("shard_map", 2), ("pmap", 2), ("pmap", 1)]
+
+
+def chosen(way, count):
+    return Devices.choose(count, "shard_map" if way == "jit" else way)
+
+
+def environment(n_devices, **more):
+    """Of a Python of its own with so many virtual devices."""
+    flags = f"--xla_force_host_platform_device_count={n_devices} "
+    flags += "--xla_backend_optimization_level=0"
+    own = {k: v for k, v in os.environ.items() if k not in VARIABLES}
+    return {**own, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(SOURCE), **more}
+
+
+def device_steps(*arguments):
+    run = subprocess.run(
+        [sys.executable, "-W", "error", str(HERE / "device_steps.py"), *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment(8),
+    )
+    assert run.returncode == 0, run.stderr[-3000:]
+    return json.loads(run.stdout)
+
+
+def test_eight_devices_take_the_step_of_one():
+    """Two steps with uneven and all-padding parts and a spoiled step between them, float64."""
+    found = device_steps()
+    assert len(found) == 5
+    assert max(found.values()) < 1e-11, found
+
+
+@pytest.mark.long
+def test_eight_devices_take_the_step_of_one_in_every_way():
+    found = device_steps("--all")
+    assert len(found) == 8
+    assert max(found.values()) < 1e-11, found
+
+
+@pytest.mark.parametrize(("way", "count"), WAYS)
+def test_a_function_sees_its_part_of_the_stack_and_sums_over_all(way, count):
+    devices = chosen(way, count)
+    assert (devices.way, devices.count, devices.local_count) == (way, count, count)
+    stack = {"x": np.arange(12.0, dtype=np.float32).reshape(4, 3)}
+
+    def function(weight, stack, factor):
+        assert stack["x"].shape == (4 // count, 3)
+        return devices.sum(factor * (weight * stack["x"]).sum())
+
+    compiled = devices.compile(function)
+    weight = devices.replicate(jnp.full(3, 2.0))
+    assert float(compiled(weight, devices.place(stack), 10.0)) == 10 * 2 * 66
+
+
+@pytest.mark.parametrize(("way", "count"), WAYS)
+def test_results_are_whole_and_can_go_in_again(way, count):
+    devices = chosen(way, count)
+    step = devices.compile(lambda s, x, _: s + devices.sum(x.sum()), donate=True)
+    total = devices.replicate(jnp.zeros(()))
+    for _ in range(3):
+        total = step(total, devices.place(np.ones((2, 5), np.float32)), None)
+    assert total.shape == ()
+    assert float(total) == 30
+
+
+@given(st.integers(1, 3), st.sampled_from(["shard_map", "pmap"]))
+def test_placed_stacks_are_in_order(n, way):
+    stack = np.arange(2 * n * 3).reshape(2 * n, 3)
+    placed = Devices.choose(2, way).place(stack)
+    np.testing.assert_array_equal(np.asarray(placed).reshape(stack.shape), stack)
+    parts = sorted(placed.addressable_shards, key=lambda shard: shard.device.id)
+    np.testing.assert_array_equal(parts[1].data.reshape(n, 3), stack[n:])
+
+
+def test_more_devices_than_there_are():
+    n = jax.device_count()
+    with pytest.raises(ConfigError, match=f"at most the {n} cpu devices there are, got {n + 1}"):
+        Devices.choose(n + 1)
+
+
+@pytest.fixture
+def no_coordinator(monkeypatch):
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.usefixtures("no_coordinator")
+def test_without_a_coordinator_there_is_nothing_to_join():
+    assert initialize() is False
+    assert is_first_process()
+
+
+@pytest.mark.usefixtures("no_coordinator")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("host:1234", 2, None), "needs? coordinator .*got 'host:1234', 2, None"),
+        ((None, 2, 0), "got None, 2, 0"),
+        (("host", 2, 0), "expected HOST:PORT, got 'host'"),
+        ((":99", 2, 0), "expected HOST:PORT, got ':99'"),
+        (("host:99", 2, 2), "expected 0 <= process_id < 2, got 2"),
+        (("host:99", 2, 0), "before"),
+    ],
+)
+def test_half_descriptions_and_late_calls_are_refused(arguments, message):
+    jax.devices()
+    with pytest.raises(ConfigError, match=message):
+        initialize(*arguments)
+
+
+@pytest.mark.usefixtures("no_coordinator")
+def test_the_environment_is_read_and_checked(monkeypatch):
+    monkeypatch.setenv("JAX_COORDINATOR_ADDRESS", "host:99")
+    monkeypatch.setenv("JAX_NUM_PROCESSES", "4")
+    monkeypatch.setenv("JAX_PROCESS_ID", "7")
+    with pytest.raises(ConfigError, match="expected 0 <= process_id < 4, got 7"):
+        initialize()
+    monkeypatch.setenv("JAX_PROCESS_ID", "first")
+    with pytest.raises(ConfigError, match=r"JAX_PROCESS_ID: expected .* got 'first'"):
+        initialize()
+
+
+def test_a_runtime_error_is_the_loss_of_a_process_only_where_there_are_several(monkeypatch):
+    lost = jax.errors.JaxRuntimeError("UNAVAILABLE: task 1 is gone\nmore")
+    with pytest.raises(jax.errors.JaxRuntimeError), naming_lost_processes():
+        raise lost
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    with (
+        pytest.raises(
+            TrainingError, match=r"process 0 of 2 .*UNAVAILABLE: task 1 is gone; .*resume"
+        ),
+        naming_lost_processes(),
+    ):
+        raise lost
