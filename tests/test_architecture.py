@@ -23,13 +23,14 @@ data.ions data.lattice_sums data.born_lande data.prototype_table data.prototypes
 data.formation data.decorations data.datasets
 data.neighbors data.graphs data.graph_arrays data.reduction
 data.splits data.exclusion data.subsets data.mapped data.store
-data.pipeline data.shards data.build data.batching data.loader data.normalizer
+data.pipeline data.shards data.intake data.journal data.storing data.build data.batching data.loader data.normalizer
 nn.initializers nn.segment nn.mlp nn.attention nn.hypernetwork nn.composition nn.cgat
 model run provenance
 losses metrics schedules optim transfer
-parallel train_step checkpoint reference
-inference feeds trainer training screening
-analysis.scaling analysis.plots analysis.report
+parallel train_step checkpoint states reference
+inference feeds monitor history trainer training screening
+analysis.regression analysis.scaling analysis.joint_scaling analysis.budget
+analysis.canvas analysis.plots analysis.scaling_plots analysis.periodic_table analysis.histograms
 demo cli
 """.split()
 
@@ -75,7 +76,7 @@ def imported_names(tree: ast.AST) -> Iterator[tuple[int, str]]:
 def own_imports(module: str) -> Iterator[tuple[int, str]]:
     """Line and name (without `cgatjax.`) of the modules of ours that a module imports."""
     for line, name in imported_names(TREES[module]):
-        if name.split(".")[0] == "cgatjax":
+        if name.split(".")[0] == "cgatjax" and name != "cgatjax.__version__":
             target = name.removeprefix("cgatjax").removeprefix(".")
             while target and target not in TREES:
                 target = target.rpartition(".")[0]

@@ -1,1 +1,12 @@
-"""Numbers into figures."""
+"""Numbers into laws and figures."""
+
+from cgatjax.analysis.budget import BudgetPlan as BudgetPlan
+from cgatjax.analysis.budget import Fidelities as Fidelities
+from cgatjax.analysis.budget import plan_budget as plan_budget
+from cgatjax.analysis.joint_scaling import JointPowerLaw as JointPowerLaw
+from cgatjax.analysis.joint_scaling import fit_joint_power_law as fit_joint_power_law
+from cgatjax.analysis.scaling import CHEMICAL_ACCURACY as CHEMICAL_ACCURACY
+from cgatjax.analysis.scaling import Estimate as Estimate
+from cgatjax.analysis.scaling import PowerLaw as PowerLaw
+from cgatjax.analysis.scaling import equivalent_size as equivalent_size
+from cgatjax.analysis.scaling import fit_power_law as fit_power_law

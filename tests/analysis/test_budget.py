@@ -1,0 +1,102 @@
+"""The law of both sizes, and what it says about the next hours of computing."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cgatjax.analysis import Fidelities, fit_joint_power_law, plan_budget
+from cgatjax.errors import InputError
+
+PRETRAIN = np.array([1e3, 1e4, 1e5, 1e5, 1e5, 1e4])
+TRAIN = np.array([1e3, 1e3, 1e3, 1e2, 1e1, 1e1])
+
+
+def law_of(pretrain_slope, train_slope, **options):
+    errors = 20 * PRETRAIN**pretrain_slope * TRAIN**train_slope
+    return fit_joint_power_law(PRETRAIN, TRAIN, errors, unit="meV/atom", **options)
+
+
+@given(st.floats(-1, -0.01), st.floats(-1, -0.01))
+def test_an_exact_law_of_both_sizes_is_recovered(pretrain_slope, train_slope):
+    law = law_of(pretrain_slope, train_slope, draws=20)
+    assert law.pretrain_slope.value == pytest.approx(pretrain_slope, rel=1e-7)
+    assert law.train_slope.value == pytest.approx(train_slope, rel=1e-7)
+    expected = 20 * 500.0**pretrain_slope * 70.0**train_slope
+    assert law.error_at(500, 70) == pytest.approx(expected)
+    assert not law.interaction.is_significant()
+
+
+def test_a_cross_of_two_curves_fixes_the_law_but_not_the_interaction():
+    pretrain = np.array([1e3, 1e4, 1e5, 1e5, 1e5])
+    train = np.array([1e3, 1e3, 1e3, 1e2, 1e1])
+    law = fit_joint_power_law(pretrain, train, pretrain**-0.1 * train**-0.2)
+    assert law.train_slope.value == pytest.approx(-0.2)
+    assert law.error_at(1e5, np.array([10.0, 100.0])).shape == (2,)
+
+
+def test_slopes_that_depend_on_each_other_are_noticed():
+    pretrain, train = (a.ravel() for a in np.meshgrid([1e3, 1e4, 1e5], [1e2, 1e3, 1e4]))
+    noise = 10 ** np.random.default_rng(0).normal(0, 0.01, 9)
+    errors = pretrain**-0.1 * train**-0.2 * 10 ** (0.05 * np.log10(pretrain) * np.log10(train))
+    law = fit_joint_power_law(pretrain, train, errors * noise)
+    assert law.interaction.is_significant()
+    assert "DEPEND" in law.text()
+
+
+def test_a_plan_by_hand():
+    """P^-1/2 N^-1/2 at (100, 100): 400 buys P = 500 or, at five times the cost, N = 180."""
+    plan = plan_budget(law_of(-0.5, -0.5), have=Fidelities(cheap=100, accurate=100), extra=[0, 400])
+    assert plan.now == pytest.approx(0.2)
+    np.testing.assert_allclose(plan.error_cheap, [0.2, 0.2 / np.sqrt(5)])
+    np.testing.assert_allclose(plan.error_accurate, [0.2, 0.2 / np.sqrt(1.8)])
+    assert plan.best_share[1] == 0.0
+    assert plan.confidence[1] == 0.0
+    assert plan.answer(80).startswith("the next 400 calculations: PBE (error 0.2 -> 0.0894 meV")
+    assert "100% of the bootstrap agrees" in plan.answer(80)
+
+
+def test_few_accurate_data_and_a_steep_slope_call_for_more_of_them():
+    plan = plan_budget(
+        law_of(-0.05, -0.4),
+        have=Fidelities(cheap=1e6, accurate=1e4),
+        extra=[1e4],
+        costs=Fidelities(cheap=0.5, accurate=2.5),
+        names=("PBE", "r2SCAN"),
+    )
+    assert plan.answer().startswith("the next 10,000 calculations: r2SCAN")
+    assert plan.best_share[0] == 1.0
+
+
+@given(st.floats(-0.6, -0.05), st.floats(-0.6, -0.05), st.floats(1, 1e6))
+def test_the_best_mixture_is_never_worse_than_either_choice(pretrain_slope, train_slope, time):
+    law = law_of(pretrain_slope, train_slope, draws=10)
+    plan = plan_budget(law, have=Fidelities(cheap=1e4, accurate=1e3), extra=[time, 10 * time])
+    best = np.minimum(plan.error_cheap, plan.error_accurate)
+    assert (plan.error_best <= best * (1 + 1e-12)).all()
+    assert (np.diff(plan.error_best) < 0).all()
+
+
+@pytest.mark.parametrize(
+    ("pretrain", "train", "message"),
+    [
+        ([1, 10, 100, 1000], [1, 10, 100, 1000], "varies on its own"),
+        ([5, 5, 5, 5], [1, 10, 100, 1000], "varies on its own"),
+        ([1, 10, 10], [1, 1, 10], "at least 4 pairs"),
+        ([0, 1, 10, 10], [1, 2, 3, 4], "pre-training sizes: expected positive"),
+        ([1, 10], [1, 2, 3], "equal length"),
+    ],
+)
+def test_points_that_fix_no_plane_are_refused(pretrain, train, message):
+    with pytest.raises(InputError, match=message):
+        fit_joint_power_law(pretrain, train, np.ones(len(train)))
+
+
+def test_impossible_plans_are_refused():
+    law, have = law_of(-0.1, -0.3, draws=10), Fidelities(cheap=10, accurate=10)
+    with pytest.raises(InputError, match="extra"):
+        plan_budget(law, have=have, extra=[-1])
+    with pytest.raises(InputError, match="costs"):
+        plan_budget(law, have=have, extra=[1], costs=Fidelities(cheap=0, accurate=5))
+    with pytest.raises(InputError, match="calculations"):
+        plan_budget(law, have=have, extra=[1]).answer(0)
