@@ -1,34 +1,15 @@
-"""Figures: learning curves, parity, and the ways of transfer side by side.
-
-matplotlib is loaded when a figure is made. Figures are made without pyplot, so that nothing needs a
-display and nobody else's figures are touched.
-"""
+"""Figures: learning curves, parity, and the ways of transfer side by side."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cgatjax.analysis.canvas import COLORS, colors, new_figure, plain_ticks, with_unit
 from cgatjax.errors import InputError
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-COLORS = ("#4C72B0", "#DD8452", "#55A868", "#C44E52", "#8172B3", "#937860")
-"""One for each line or bar, told apart by colour-blind people, too."""
-
-
-def _figure(width: float, height: float) -> tuple["Figure", "Axes"]:
-    """A figure in inches with one pair of axes without the upper and right frame."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    axes.spines[["top", "right"]].set_visible(False)
-    return figure, axes
 
 
 def learning_curves(
@@ -48,15 +29,15 @@ def learning_curves(
     Raises:
       InputError: a run has no such column.
     """
-    figure, axes = _figure(6.0, 4.0)
-    for color, (name, rows) in zip(_colors(len(histories)), histories.items(), strict=True):
+    figure, (axes,) = new_figure(6.0, 4.0)
+    for color, (name, rows) in zip(colors(len(histories)), histories.items(), strict=True):
         column = _column(name, rows, quantity)
         points = [(row["epoch"], row[column]) for row in rows if row.get(column) is not None]
         axes.plot(*zip(*points, strict=True), label=name, color=color)
     axes.set_yscale("log")
-    _plain_ticks(axes)
+    plain_ticks(axes.yaxis)
     axes.set_xlabel("epoch")
-    axes.set_ylabel(_with_unit(_words(quantity), unit))
+    axes.set_ylabel(with_unit(_words(quantity), unit))
     axes.set_title(title)
     axes.legend(frameon=False)
     return figure
@@ -79,7 +60,7 @@ def parity(target: np.ndarray, prediction: np.ndarray, unit: str = "", title: st
     if not known.any():
         raise InputError("expected at least one crystal with target and prediction, got none")
     x, y = target[known], prediction[known]
-    figure, axes = _figure(4.5, 4.5)
+    figure, (axes,) = new_figure(4.5, 4.5)
     low, high = min(x.min(), y.min()), max(x.max(), y.max())
     margin = 0.03 * (high - low) or 1.0
     span = (low - margin, high + margin)
@@ -87,8 +68,8 @@ def parity(target: np.ndarray, prediction: np.ndarray, unit: str = "", title: st
     size = float(np.clip(2000 / len(x), 3, 30))
     axes.scatter(x, y, s=size, alpha=0.5, linewidths=0, color=COLORS[0], zorder=2)
     axes.set(xlim=span, ylim=span, aspect="equal", title=title)
-    axes.set_xlabel(_with_unit("target", unit))
-    axes.set_ylabel(_with_unit("prediction", unit))
+    axes.set_xlabel(with_unit("target", unit))
+    axes.set_ylabel(with_unit("prediction", unit))
     note = f"MAE {np.abs(y - x).mean():.3g} {unit}\n{len(x)} crystals"
     axes.text(0.04, 0.96, note, transform=axes.transAxes, va="top")
     return figure
@@ -107,17 +88,13 @@ def transfer_bars(errors: Mapping[str, float], unit: str = "", title: str = "") 
     """
     if not errors:
         raise InputError("expected at least one error to draw, got none")
-    figure, axes = _figure(1.5 + 1.2 * len(errors), 4.0)
-    bars = axes.bar(list(errors), list(errors.values()), width=0.65, color=_colors(len(errors)))
+    figure, (axes,) = new_figure(1.5 + 1.2 * len(errors), 4.0)
+    bars = axes.bar(list(errors), list(errors.values()), width=0.65, color=colors(len(errors)))
     axes.bar_label(bars, fmt="%.3g", padding=2)
     axes.margins(y=0.12)
-    axes.set_ylabel(_with_unit("test MAE", unit))
+    axes.set_ylabel(with_unit("test MAE", unit))
     axes.set_title(title)
     return figure
-
-
-def _colors(n: int) -> list[str]:
-    return [COLORS[i % len(COLORS)] for i in range(n)]
 
 
 def _words(quantity: str) -> str:
@@ -126,22 +103,9 @@ def _words(quantity: str) -> str:
     return " ".join(words.get(word, word) for word in quantity.split(":")[0].split("_"))
 
 
-def _with_unit(name: str, unit: str) -> str:
-    return f"{name} ({unit})" if unit else name
-
-
 def _column(name: str, rows: Sequence[Mapping[str, Any]], quantity: str) -> str:
     columns = list(dict.fromkeys(key for row in rows for key in row))
     found = [c for c in columns if c == quantity or c.split(":", 1)[0] == quantity]
     if not found:
         raise InputError(f"{name}: the history has no column {quantity!r}; it has {columns}")
     return found[0]
-
-
-def _plain_ticks(axes: "Axes") -> None:
-    """Numbers like 0.2 on a logarithmic axis that spans less than a decade or two."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
-    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.yaxis.set_minor_formatter(NullFormatter())

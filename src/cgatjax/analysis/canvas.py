@@ -1,0 +1,47 @@
+"""What all figures share: an empty figure, colours, labels with units, readable ticks.
+
+matplotlib is loaded when a figure is made. Figures are made without pyplot, so that nothing needs a
+display and nobody else's figures are touched.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+    from matplotlib.figure import Figure
+
+COLORS = ("#4C72B0", "#DD8452", "#55A868", "#C44E52", "#8172B3", "#937860")
+"""One for each line or bar, told apart by colour-blind people, too."""
+
+
+def new_figure(width: float, height: float, panels: int = 1) -> tuple["Figure", list["Axes"]]:
+    """A figure in inches with panels side by side, without their upper and right frames."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = [figure.add_subplot(1, panels, i + 1) for i in range(panels)]
+    for panel in axes:
+        panel.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def colors(n: int) -> list[str]:
+    """The first n colours, from the first again where they run out."""
+    return [COLORS[i % len(COLORS)] for i in range(n)]
+
+
+def with_unit(name: str, unit: str) -> str:
+    """The label of an axis: "error (eV)"."""
+    return f"{name} ({unit})" if unit else name
+
+
+def plain_ticks(axis: "Axis") -> None:
+    """Numbers like 0.2 on a logarithmic axis that spans less than a decade or two."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axis.set_major_locator(LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 5.0, 7.0)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())

@@ -1,0 +1,99 @@
+"""Distributions of a property in several data sets: counts on a log scale, cumulative shares."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cgatjax.analysis.canvas import colors, new_figure, with_unit
+from cgatjax.errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """Numbers of one distribution, in the unit of the property.
+
+    Attributes:
+      n: known values.
+      missing: unknown ones.
+      mean, median, std, low, high: of the known values; std is the sample one (n - 1).
+    """
+
+    n: int
+    missing: int
+    mean: float
+    median: float
+    std: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: np.ndarray) -> "Summary":
+        """Summary of (crystals,) values, NaN where unknown.
+
+        Raises:
+          InputError: no value is known.
+        """
+        known = np.asarray(values, np.float64)
+        known = known[np.isfinite(known)]
+        if len(known) == 0:
+            raise InputError(f"expected at least one known value, got none of {len(values)}")
+        return cls(
+            n=len(known),
+            missing=len(values) - len(known),
+            mean=float(known.mean()),
+            median=float(np.median(known)),
+            std=float(known.std(ddof=1)) if len(known) > 1 else 0.0,
+            low=float(known.min()),
+            high=float(known.max()),
+        )
+
+
+def histograms(
+    values: Mapping[str, np.ndarray],
+    *,
+    name: str = "value",
+    unit: str = "",
+    bins: int = 60,
+    title: str = "",
+) -> "Figure":
+    """Counts on a log scale, and beside them the cumulative share of the crystals.
+
+    As Fig. 2 of Hoffmann et al. 2023. Nothing is cut off: the bins span all values.
+
+    Args:
+      values: name of the data set -> (crystals,) values, NaN where unknown (left out).
+      name: of the property.
+      unit: of the property.
+      bins: equal ones, shared by all data sets.
+      title: of the figure.
+
+    Raises:
+      InputError: no data sets, or one without a known value.
+    """
+    known = {key: np.asarray(v, np.float64)[np.isfinite(v)] for key, v in values.items()}
+    empty = [key for key, v in known.items() if len(v) == 0]
+    if empty or not known:
+        raise InputError(f"expected known values to draw, got none for {empty or 'any data set'}")
+    low, high = min(v.min() for v in known.values()), max(v.max() for v in known.values())
+    edges = np.linspace(low, high if high > low else low + 1.0, bins + 1)
+    figure, (counts, shares) = new_figure(9.0, 3.8, panels=2)
+    for color, (key, v) in zip(colors(len(known)), known.items(), strict=True):
+        heights, _ = np.histogram(v, edges)
+        counts.stairs(heights, edges, color=color, linewidth=1.2)
+        counts.stairs(heights, edges, color=color, alpha=0.15, fill=True)
+        ordered = np.sort(v)
+        share = np.arange(1, len(v) + 1) / len(v)
+        shares.step(ordered, share, where="post", color=color, label=f"{key} (n = {len(v):,})")
+    counts.set(yscale="log", ylabel="crystals per bin")
+    counts.set_ylim(bottom=0.7)
+    shares.set(ylim=(0, 1.02), ylabel="share of the crystals up to here")
+    for axes in (counts, shares):
+        axes.set_xlabel(with_unit(name, unit))
+    shares.legend(frameon=False, fontsize="small", loc="lower right")
+    figure.suptitle(title)
+    return figure
