@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from cgatjax.config import TransferConfig as TransferConfig
     from cgatjax.data.batching import CrystalBatch as CrystalBatch
     from cgatjax.data.batching import collate as collate
-    from cgatjax.data.build import Filter as Filter
     from cgatjax.data.build import build_store as build_store
     from cgatjax.data.datasets import ionic_crystals as ionic_crystals
     from cgatjax.data.elements import ElementTable as ElementTable
     from cgatjax.data.graphs import CrystalGraph as CrystalGraph
     from cgatjax.data.graphs import featurize as featurize
+    from cgatjax.data.intake import Filter as Filter
     from cgatjax.data.normalizer import Normalizer as Normalizer
     from cgatjax.data.readers import read_crystals as read_crystals
     from cgatjax.data.reduction import reduce_graph as reduce_graph
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from cgatjax.data.structures import Crystal as Crystal
     from cgatjax.data.subsets import Dataset as Dataset
     from cgatjax.errors import CgatjaxError as CgatjaxError
+    from cgatjax.history import History as History
     from cgatjax.inference import Predictions as Predictions
     from cgatjax.inference import embed as embed
     from cgatjax.inference import evaluate as evaluate
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from cgatjax.model import init_model as init_model
     from cgatjax.nn.cgat import CGAT as CGAT
     from cgatjax.run import RunFolder as RunFolder
-    from cgatjax.trainer import History as History
     from cgatjax.training import fit as fit
     from cgatjax.training import transfer_model as transfer_model
 
@@ -50,10 +50,11 @@ _HOMES = {
     "checkpoint": ("load_model", "save_model"),
     "config": ("GraphConfig", "ModelConfig", "TrainConfig", "TransferConfig"),
     "data.batching": ("CrystalBatch", "collate"),
-    "data.build": ("Filter", "build_store"),
+    "data.build": ("build_store",),
     "data.datasets": ("ionic_crystals",),
     "data.elements": ("ElementTable",),
     "data.graphs": ("CrystalGraph", "featurize"),
+    "data.intake": ("Filter",),
     "data.normalizer": ("Normalizer",),
     "data.readers": ("read_crystals",),
     "data.reduction": ("reduce_graph",),
@@ -66,7 +67,7 @@ _HOMES = {
     "model": ("Model", "init_model"),
     "nn.cgat": ("CGAT",),
     "run": ("RunFolder",),
-    "trainer": ("History",),
+    "history": ("History",),
     "training": ("fit", "transfer_model"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from cgatjax.errors import StorageError
 
@@ -38,26 +39,36 @@ def writing(path: Path) -> Iterator[None]:
         raise StorageError(f"{path}: cannot be written: {reason}; {advice}") from error
 
 
-def write_durably(path: Path, data: bytes) -> None:
-    """Writes a file whole or not at all, and waits until the disk has it.
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Opens a file that takes the name `path`, in one step, when it is complete and on disk.
 
-    The bytes go to a file beside it, which takes the name `path` in one step when it is complete;
-    an earlier file of that name stays until then.
+    An earlier file of that name stays until then; after an error nothing new is left.
 
     Raises:
-      StorageError: it cannot be written; what was begun is removed.
+      StorageError: it cannot be written.
     """
     part = path.with_name(path.name + PART)
     with writing(path):
         try:
             with open(part, "wb") as file:
-                file.write(data)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(part, path)
         finally:
             part.unlink(missing_ok=True)
         sync_folder(path.parent)
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Writes a file whole or not at all, and waits until the disk has it.
+
+    Raises:
+      StorageError: it cannot be written; an earlier file of that name is intact.
+    """
+    with replacing(path) as file:
+        file.write(data)
 
 
 def sync_folder(folder: Path) -> None:

@@ -1,10 +1,12 @@
 """Crystals that several test files look at: prototypes known by heart, and the golden ones."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from cgatjax.data.datasets import ionic_crystals
 from cgatjax.data.readers import read_crystals
 from cgatjax.data.structures import Crystal
 
@@ -42,4 +44,19 @@ def golden_crystals(shared: Path) -> list[Crystal]:
     """The 480 real crystals that the golden data were made of, in their order."""
     crystals = list(read_crystals([shared / "reference" / "entries.json.gz"]))
     assert all(isinstance(crystal, Crystal) for crystal in crystals)
+    return crystals
+
+
+@pytest.fixture
+def faulty_crystals() -> list[Crystal]:
+    """60 crystals, faults of reading and of featurising among them, few with a second target."""
+    crystals = ionic_crystals(60, seed=2)
+    faults = {
+        5: {"lattice": np.ones((3, 3))},
+        17: {"lattice": 60.0 * np.eye(3)},
+        40: {"frac_coords": np.zeros((0, 3)), "atomic_numbers": np.zeros(0, np.uint8)},
+    }
+    for place, changes in faults.items():
+        crystals[place] = dataclasses.replace(crystals[place], id=f"odd-{place}", **changes)
+    crystals[33] = dataclasses.replace(crystals[33], targets={"heat": 2.0})
     return crystals

@@ -12,9 +12,10 @@ from pymatgen.core import Lattice, Structure
 
 from cgatjax.config import GraphConfig
 from cgatjax.data import build
-from cgatjax.data.build import Filter, build_store
+from cgatjax.data.build import build_store
 from cgatjax.data.datasets import ionic_crystals
 from cgatjax.data.graphs import featurize
+from cgatjax.data.intake import Filter
 from cgatjax.data.reduction import reduce_graph
 from cgatjax.data.store import open_store
 from cgatjax.data.structures import Crystal
@@ -169,41 +170,30 @@ def test_an_unknown_way_with_errors_is_an_error(tmp_path):
         build_store([rocksalt()], tmp_path / "s", SHARE, on_error="ignore")
 
 
-def test_a_build_that_is_interrupted_leaves_nothing(tmp_path, monkeypatch):
+def test_a_build_that_is_interrupted_before_its_first_shard_leaves_nothing(tmp_path, monkeypatch):
     def crystals():
         yield from ionic_crystals(30, seed=0)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(build, "CHUNK", 5)
-    monkeypatch.setattr("cgatjax.data.shards.SHARD", 10)
     with pytest.raises(KeyboardInterrupt):
         build_store(crystals(), tmp_path / "s", SHARE)
     assert not list(tmp_path.iterdir())
 
 
-@pytest.fixture
-def inputs_with_faults() -> list[Crystal]:
-    """60 crystals, faults of reading and of featurising among them, few with a second target."""
-    crystals = ionic_crystals(60, seed=2)
-    for place, fault in ((5, "singular lattice"), (17, "too few neighbours"), (40, "no sites")):
-        crystals[place] = dataclasses.replace(FAULTS[fault][0], id=f"odd-{place}")
-    crystals[33] = dataclasses.replace(crystals[33], targets={"heat": 2.0})
-    return crystals
-
-
 @pytest.mark.parametrize("executor", ["processes", "threads"])
 def test_any_number_of_workers_makes_the_same_store(
-    tmp_path, monkeypatch, inputs_with_faults, executor
+    tmp_path, monkeypatch, faulty_crystals, executor
 ):
     monkeypatch.setattr(build, "CHUNK", 4)
     monkeypatch.setattr("cgatjax.data.shards.SHARD", 25)
-    one = build_store(inputs_with_faults, tmp_path / "one", SHARE, on_error="skip")
+    one = build_store(faulty_crystals, tmp_path / "one", SHARE, on_error="skip")
     if executor == "processes":
-        two = build_store(inputs_with_faults, tmp_path / "two", SHARE, on_error="skip", workers=2)
+        two = build_store(faulty_crystals, tmp_path / "two", SHARE, on_error="skip", workers=2)
     else:
         with ThreadPoolExecutor(3) as threads:
             two = build_store(
-                inputs_with_faults, tmp_path / "two", SHARE, on_error="skip", executor=threads
+                faulty_crystals, tmp_path / "two", SHARE, on_error="skip", executor=threads
             )
     assert one.digest == two.digest
     files = sorted(p.relative_to(one.path) for p in one.path.rglob("*") if p.is_file())
@@ -213,11 +203,11 @@ def test_any_number_of_workers_makes_the_same_store(
         assert (one.path / file).read_bytes() == (two.path / file).read_bytes(), file
 
 
-def test_rows_are_the_graphs_in_the_order_of_the_input(tmp_path, monkeypatch, inputs_with_faults):
+def test_rows_are_the_graphs_in_the_order_of_the_input(tmp_path, monkeypatch, faulty_crystals):
     monkeypatch.setattr(build, "CHUNK", 4)
     monkeypatch.setattr("cgatjax.data.shards.SHARD", 10)
-    store = build_store(inputs_with_faults, tmp_path / "s", SHARE, on_error="skip")
-    good = [c for c in inputs_with_faults if not c.id.startswith("odd")]
+    store = build_store(faulty_crystals, tmp_path / "s", SHARE, on_error="skip")
+    good = [c for c in faulty_crystals if not c.id.startswith("odd")]
     assert store.ids == [c.id for c in good]
     assert [shard["n"] for shard in store.manifest["shards"]] == [10] * 5 + [7]
     for row in (0, 9, 10, 33, 56):

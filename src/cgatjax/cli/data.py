@@ -11,7 +11,8 @@ import numpy as np
 
 from cgatjax.cli.display import fields, table
 from cgatjax.config import GraphConfig
-from cgatjax.data.build import Filter, build_store
+from cgatjax.data.build import build_store
+from cgatjax.data.intake import Filter
 from cgatjax.data.store import MANIFEST, SKIPPED, Store, open_store
 from cgatjax.errors import ConfigError
 from cgatjax.options import load_toml

@@ -1,87 +1,42 @@
-"""From structures to a store: read, filter, featurise in parallel, write shards in order."""
+"""From structures to a store: read, filter, featurise in parallel, write shards in order.
 
-import csv
-import hashlib
-import json
+A build keeps a journal in the folder of the store, so that it goes on where it was killed; the
+store is then equal, byte for byte, to one that was built in one go. In memory are some chunks of
+crystals, one shard, and the ids read.
+"""
+
+import logging
 import multiprocessing
-import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
-import numpy as np
 import pyarrow as pa
 
 from cgatjax.config import GraphConfig
+from cgatjax.data import shards
 from cgatjax.data.graphs import CrystalGraph, featurize
+from cgatjax.data.intake import UNREAD, Filter, Intake, OnError
+from cgatjax.data.journal import Journal, crystal_digest
 from cgatjax.data.pipeline import map_in_order
-from cgatjax.data.properties import unit_of
 from cgatjax.data.readers import read_crystals
 from cgatjax.data.reduction import reduce_graph
-from cgatjax.data.shards import ShardWriter, rows_of, write_durably
-from cgatjax.data.store import FORMAT, MANIFEST, SKIPPED, Store, open_store
+from cgatjax.data.shards import ShardWriter, rows_of
+from cgatjax.data.store import FORMAT, JOURNAL, MANIFEST, SKIPPED, Store, open_store
+from cgatjax.data.storing import finish, unit_for
 from cgatjax.data.structures import Crystal, Rejected
 from cgatjax.errors import ConfigError, InputError, RunExistsError, StructureError, TargetError
 from cgatjax.progress import progress
+from cgatjax.storage import writing
 
+logger = logging.getLogger("cgatjax")
 CHUNK = 256
 """Crystals sent to a worker at a time."""
-
-
-class Filter(NamedTuple):
-    """Which crystals to leave out on purpose; they are listed, and are not errors.
-
-    Attributes:
-      max_atoms: most sites in the cell, None for any number.
-      min_elements: fewest distinct elements; 2 leaves out the single-element crystals.
-    """
-
-    max_atoms: int | None = None
-    min_elements: int = 1
-
-    def reason(self, crystal: Crystal) -> str | None:
-        """Why a crystal is left out, or None."""
-        if self.max_atoms is not None and crystal.n_sites > self.max_atoms:
-            return f"{crystal.n_sites} sites, more than max_atoms={self.max_atoms}"
-        distinct = len(np.unique(crystal.atomic_numbers))
-        if distinct < self.min_elements:
-            return f"{distinct} distinct elements, fewer than min_elements={self.min_elements}"
-        return None
-
-
-@dataclass(eq=False)
-class _Tally:
-    """What happened to every crystal that was read.
-
-    What fails in reading and in featurising is listed apart: workers read ahead, and the list must
-    not depend on how far.
-    """
-
-    on_error: str
-    unread: list[tuple[str, Rejected]] = field(default_factory=list)
-    failed: list[tuple[str, Rejected]] = field(default_factory=list)
-    seen: set[str] = field(default_factory=set)
-
-    def reject(self, rejected: Rejected, *, featurizing: bool = False) -> None:
-        if self.on_error == "raise":
-            raise rejected.error()
-        (self.failed if featurizing else self.unread).append(("error", rejected))
-
-    def leave_out(self, crystal: Crystal, reason: str) -> None:
-        rejected = Rejected(id=crystal.id, source=crystal.source, reason=reason)
-        self.unread.append(("filter", rejected))
-
-    @property
-    def skipped(self) -> list[tuple[str, Rejected]]:
-        return self.unread + self.failed
-
-    def count(self, kind: str) -> int:
-        return sum(k == kind for k, _ in self.skipped)
 
 
 def build_store(
@@ -95,10 +50,11 @@ def build_store(
     reduce: bool = True,
     workers: int = 1,
     executor: Executor | None = None,
-    on_error: Literal["raise", "skip"] = "raise",
+    on_error: OnError = "raise",
+    resume: bool = False,
     show_progress: bool = False,
 ) -> Store:
-    """Featurises structures into a new store.
+    """Featurises structures into a new store, or goes on with one that was not finished.
 
     Args:
       inputs: whatever `read_crystals` takes: files, folders, globs, structures.
@@ -108,182 +64,100 @@ def build_store(
       units: units of targets that are not known by name.
       keep: crystals to leave out on purpose.
       reduce: merge sites and edges that no network can tell apart (exact, and smaller).
-      workers: processes; the result does not depend on their number.
+      workers: processes, or those of the executor; the result does not depend on their number.
       executor: runs the featurising instead of local processes (Dask, MPI, Parsl).
       on_error: "raise" at the first bad crystal, or "skip" it; skipped ones stand in
         `skipped.csv` with the reason.
+      resume: go on after the last finished shard if `out` holds an unfinished build; the input is
+        read again and compared, not featurised again. A folder that is not there is begun, and a
+        finished store with these graph options is opened as it is.
       show_progress: a progress bar on standard error.
 
     Raises:
-      RunExistsError: `out` exists.
+      RunExistsError: `out` exists and is not to be resumed, or another process is building it.
+      ConfigError: a resumed build was begun with other options.
+      MismatchError: a resumed build was begun with other crystals.
       StructureError: a crystal cannot be used, with on_error="raise".
       TargetError: no crystal has a named target.
       InputError: nothing to read, or nothing left.
+      StorageError: the store cannot be written. After this and any other interruption, what is
+        finished stays on disk for `resume`.
     """
     if on_error not in ("raise", "skip"):
         raise ConfigError(f"on_error: expected 'raise' or 'skip', got {on_error!r}")
     out = Path(out)
-    if out.exists():
-        raise RunExistsError(f"{out} exists; choose another folder or remove it")
-    tally = _Tally(on_error)
-    crystals = _accepted(read_crystals(inputs, targets=targets), keep, tally)
-    jobs = iter(lambda: list(islice(crystals, CHUNK)), [])
-    run = _map_in_order(jobs, _Featurizer(config, reduce), workers, executor)
-    with _complete_or_not_at_all(out) as folder:
-        writer = ShardWriter(folder)
+    if resume and (out / MANIFEST).is_file():
+        return _finished_before(out, config, reduce)
+    found = read_crystals(inputs, targets=targets)
+    options = _as_options(config, reduce, targets, units, keep)
+    with (
+        _unfinished(out, options, resume) as journal,
+        closing(Intake(out, keep, on_error)) as intake,
+    ):
+        writer = ShardWriter(out, journal.shards)
+        crystals = journal.rest(intake.accepted(found))
+        run = _map_in_order(crystals, _Featurizer(config, reduce), workers, executor)
         with progress("featurize", shown=show_progress) as advance:
-            for batch, rejected in run:
-                for item in rejected:
-                    tally.reject(item, featurizing=True)
-                writer.add(batch)
-                advance(batch.num_rows + len(rejected), f"{len(tally.skipped)} left out")
+            for rejected in journal.failures():
+                intake.count_failure(rejected)
+            advance(writer.n_rows, "finished before")
+            for done in run:
+                _record(done, journal, intake, writer)
+                left_out = intake.counts.total()
+                advance(done.rows.num_rows + len(done.failed), f"{left_out} left out")
+        writer.close()
         if writer.n_rows == 0:
-            reasons = [r.reason for _, r in tally.skipped[:3]]
             raise InputError(
-                f"no usable crystal among {len(tally.skipped)} read; for instance: {reasons}"
+                f"no usable crystal among {intake.counts.total()} read; for instance: "
+                f"{intake.reasons}"
             )
         _check_targets(targets, writer.known, inputs)
         names = sorted(writer.known) if targets is None else list(targets)
-        known_units = {n: (units or {}).get(n, unit_of(n)) for n in names}
-        _finish(writer, config, reduce, tally, known_units)
+        intake.write_list(out / SKIPPED, journal.failures())
+        intake.close()
+        finish(writer, config, reduce, intake.counts, {n: unit_for(n, units) for n in names})
     return open_store(out)
 
 
-def store_graphs(
-    graphs: Iterable[tuple[CrystalGraph, Mapping[str, float]]],
-    out: str | Path,
-    config: GraphConfig,
-    *,
-    units: Mapping[str, str] | None = None,
-    reduce: bool = True,
-) -> Store:
-    """Writes graphs that were made elsewhere into a new store.
+class _Done(NamedTuple):
+    """A chunk of crystals after the work: rows and what they were made of, and the failures."""
 
-    Args:
-      graphs: (graph, its properties) pairs; not reduced yet, NaN where a property is unknown.
-      out: folder to create.
-      config: the options that the graphs were made with.
-      units: units of properties that are not known by name.
-      reduce: merge sites and edges that no network can tell apart.
-
-    Raises:
-      RunExistsError: `out` exists.
-      InputError: no graphs, an id that comes twice, or a graph with another K than `config`.
-    """
-    out = Path(out)
-    if out.exists():
-        raise RunExistsError(f"{out} exists; choose another folder or remove it")
-    pairs = _storable(graphs, config)
-    with _complete_or_not_at_all(out) as folder:
-        writer = ShardWriter(folder)
-        while chunk := list(islice(pairs, CHUNK)):
-            writer.add(rows_of([(reduce_graph(g) if reduce else g, t) for g, t in chunk]))
-        if writer.n_rows == 0:
-            raise InputError("expected at least one crystal graph to store, got none")
-        known_units = {n: (units or {}).get(n, unit_of(n)) for n in sorted(writer.known)}
-        _finish(writer, config, reduce, _Tally("raise"), known_units)
-    return open_store(out)
-
-
-def _storable(
-    graphs: Iterable[tuple[CrystalGraph, Mapping[str, float]]], config: GraphConfig
-) -> Iterator[tuple[CrystalGraph, Mapping[str, float]]]:
-    """The pairs, checked one by one."""
-    seen = set()
-    for graph, targets in graphs:
-        if graph.id in seen:
-            raise InputError(f"id {graph.id!r} comes twice; ids must be unique in a store")
-        if graph.max_neighbors != config.max_neighbors:
-            raise InputError(
-                f"{graph.id!r}: expected K = {config.max_neighbors} as in the graph options, "
-                f"got {graph.max_neighbors}"
-            )
-        seen.add(graph.id)
-        yield graph, targets
-
-
-def _finish(
-    writer: ShardWriter,
-    config: GraphConfig,
-    reduce: bool,
-    tally: _Tally,
-    units: Mapping[str, str],
-) -> None:
-    """Writes the last shard and what makes the folder a store."""
-    shards = writer.close()
-    manifest = {
-        "format": FORMAT,
-        "graph": config.to_dict(),
-        "reduced": reduce,
-        "n": writer.n_rows,
-        "n_error": tally.count("error"),
-        "n_filtered": tally.count("filter"),
-        "sites": writer.sites,
-        "targets": units,
-        "shards": shards,
-        "digest": _digest(config, reduce, shards),
-    }
-    _write_skipped(writer.out / SKIPPED, tally.skipped)
-    write_durably(writer.out / MANIFEST, json.dumps(manifest, indent=1).encode())
-
-
-@contextmanager
-def _complete_or_not_at_all(out: Path) -> Iterator[Path]:
-    """A hidden folder beside `out` that takes its name in the end, or vanishes after an error."""
-    folder = out.with_name(f".{out.name}.{os.getpid()}.part")
-    folder.mkdir(parents=True)
-    try:
-        yield folder
-        folder.rename(out)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _accepted(
-    found: Iterable[Crystal | Rejected], keep: Filter, tally: _Tally
-) -> Iterator[Crystal]:
-    """The crystals to featurise; everything else goes into the tally."""
-    for item in found:
-        if isinstance(item, Rejected):
-            tally.reject(item)
-        elif item.id in tally.seen:
-            reason = "its id was read before; ids must be unique in a store"
-            tally.reject(Rejected(id=item.id, source=item.source, reason=reason))
-        elif (unwanted := keep.reason(item)) is not None:
-            tally.leave_out(item, unwanted)
-        else:
-            tally.seen.add(item.id)
-            yield item
+    rows: pa.RecordBatch
+    digests: list[bytes]
+    failed: list[tuple[Rejected, bytes]]
 
 
 @dataclass(frozen=True)
 class _Featurizer:
-    """The work of a worker: crystals -> (rows of a shard, the ones that failed)."""
+    """The work of a worker."""
 
     config: GraphConfig
     reduce: bool
 
-    def __call__(self, crystals: list[Crystal]) -> tuple[pa.RecordBatch, list[Rejected]]:
+    def __call__(self, crystals: list[Crystal]) -> _Done:
         done: list[tuple[CrystalGraph, Mapping[str, float]]] = []
-        rejected = []
+        digests, failed = [], []
         for crystal in crystals:
+            digest = crystal_digest(crystal)
             try:
                 graph = featurize(crystal, self.config)
             except StructureError as error:
-                reason = str(error)
-                rejected.append(Rejected(id=crystal.id, source=crystal.source, reason=reason))
+                rejected = Rejected(id=crystal.id, source=crystal.source, reason=str(error))
+                failed.append((rejected, digest))
             else:
                 done.append((reduce_graph(graph) if self.reduce else graph, crystal.targets))
-        return rows_of(done), rejected
+                digests.append(digest)
+        return _Done(rows_of(done), digests, failed)
 
 
 def _map_in_order(
-    jobs: Iterator[list[Crystal]],
+    crystals: Iterator[Crystal],
     work: _Featurizer,
     workers: int,
     executor: Executor | None,
-) -> Iterator[tuple[pa.RecordBatch, list[Rejected]]]:
-    """Results in the order of the jobs, a bounded number of them under way."""
+) -> Iterator[_Done]:
+    """Results in the order of the crystals, a bounded number of chunks under way."""
+    jobs = iter(lambda: list(islice(crystals, CHUNK)), [])
     if executor is None and workers <= 1:
         yield from map(work, jobs)
     elif executor is not None:
@@ -294,6 +168,92 @@ def _map_in_order(
             yield from map_in_order(pool, work, jobs, 2 * workers)
 
 
+def _record(done: _Done, journal: Journal, intake: Intake, writer: ShardWriter) -> None:
+    """Counts and notes the failures of a chunk, and writes the shards that it fills."""
+    for rejected, digest in done.failed:
+        intake.count_failure(rejected)
+        journal.add_failure(rejected, digest)
+    for shard in writer.add(done.rows, done.digests):
+        journal.add_shard(shard)
+
+
+@contextmanager
+def _unfinished(out: Path, options: Mapping[str, Any], resume: bool) -> Iterator[Journal]:
+    """The folder with its journal, which is removed in the end.
+
+    After an error the folder stays if a shard is finished, and vanishes if there is none.
+    """
+    is_new = _make_folder(out, resume)
+    try:
+        journal = Journal(out, options)
+    except BaseException:
+        if is_new:
+            shutil.rmtree(out, ignore_errors=True)
+        raise
+    try:
+        with closing(journal):
+            yield journal
+            with writing(out):
+                (out / JOURNAL).unlink()
+    except BaseException:
+        if journal.shards:
+            logger.warning("%s: finished shards are kept; go on with --resume", out)
+        else:
+            shutil.rmtree(out, ignore_errors=True)
+        raise
+
+
+def _make_folder(out: Path, resume: bool) -> bool:
+    """Makes the folder if it is not there; says whether."""
+    if not out.exists():
+        with writing(out):
+            out.mkdir(parents=True)
+        return True
+    is_unfinished = (out / JOURNAL).exists() and not (out / MANIFEST).exists()
+    if not resume:
+        advice = "go on with --resume (resume=True)" if is_unfinished else "choose another folder"
+        holds = "holds an unfinished build" if is_unfinished else "exists"
+        raise RunExistsError(f"{out} {holds}; {advice} or remove it")
+    if not is_unfinished and any(out.iterdir()):
+        raise InputError(f"{out}: nothing to resume: the folder holds no unfinished build")
+    return False
+
+
+def _finished_before(out: Path, config: GraphConfig, reduce: bool) -> Store:
+    """The store of a build that is to be resumed and has nothing left to do."""
+    store = open_store(out)
+    if (store.graph_config, store.reduced) != (config, reduce):
+        raise ConfigError(
+            f"{out}: is finished, with {store.graph_config} and reduce={store.reduced}; choose "
+            f"another folder for {config} and reduce={reduce}"
+        )
+    logger.info("%s: the store is finished", out)
+    with writing(out):
+        for leftover in (out / JOURNAL, out / UNREAD):
+            leftover.unlink(missing_ok=True)
+    return store
+
+
+def _as_options(
+    config: GraphConfig,
+    reduce: bool,
+    targets: Sequence[str] | None,
+    units: Mapping[str, str] | None,
+    keep: Filter,
+) -> dict[str, Any]:
+    """All that the bytes of a store depend on besides its crystals."""
+    graph = {f"graph.{name}": value for name, value in config.to_dict().items()}
+    return {
+        "format": FORMAT,
+        "shard": shards.SHARD,
+        **graph,
+        "reduce": reduce,
+        "targets": None if targets is None else list(targets),
+        "units": dict(units or {}),
+        **keep._asdict(),
+    }
+
+
 def _check_targets(targets: Sequence[str] | None, known: set[str], inputs: Any) -> None:
     missing = [t for t in targets or () if t not in known]
     if missing:
@@ -302,15 +262,3 @@ def _check_targets(targets: Sequence[str] | None, known: set[str], inputs: Any) 
             {name for item in sample if isinstance(item, Crystal) for name in item.targets}
         )
         raise TargetError(f"no crystal has a value for target(s) {missing}; the input has {there}")
-
-
-def _digest(config: GraphConfig, reduce: bool, shards: Sequence[Mapping[str, Any]]) -> str:
-    text = json.dumps([config.digest(), reduce, [s["sha256"] for s in shards]])
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _write_skipped(path: Path, skipped: Sequence[tuple[str, Rejected]]) -> None:
-    with open(path, "w", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(["kind", "id", "source", "reason"])
-        rows.writerows([kind, r.id, r.source, r.reason] for kind, r in skipped)

@@ -1,8 +1,8 @@
 """The files of a store: graphs and properties as Arrow rows, rows as shards."""
 
 import hashlib
-import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,12 @@ from cgatjax.data.elements import reduced_formula
 from cgatjax.data.graphs import CrystalGraph
 from cgatjax.data.mapped import GRAPH_FIELDS
 from cgatjax.errors import TargetError
+from cgatjax.storage import write_durably, writing
 
 SHARD = 16384
 """Crystals in a shard."""
+SHARDS = "shards"
+"""Folder of the shards in a store."""
 
 
 def rows_of(done: Sequence[tuple[CrystalGraph, Mapping[str, float]]]) -> pa.RecordBatch:
@@ -45,66 +48,121 @@ def rows_of(done: Sequence[tuple[CrystalGraph, Mapping[str, float]]]) -> pa.Reco
     return pa.RecordBatch.from_pydict(columns)
 
 
+@dataclass(frozen=True, kw_only=True)
+class FinishedShard:
+    """What is known of a shard that is on disk.
+
+    Attributes:
+      file: its path within the store.
+      n: its crystals.
+      bytes, sha256: of the file.
+      sites, nodes, edges: of its graphs.
+      targets: those of which it holds a value.
+      crystals: hash of what its rows were made of, "" if that was not given.
+    """
+
+    file: str
+    n: int
+    bytes: int
+    sha256: str
+    sites: int
+    nodes: int
+    edges: int
+    targets: tuple[str, ...]
+    crystals: str
+
+    @property
+    def entry(self) -> dict[str, Any]:
+        """What stands in the manifest of the store."""
+        return {"file": self.file, "n": self.n, "bytes": self.bytes, "sha256": self.sha256}
+
+
 class ShardWriter:
     """Collects rows and writes them as shards of SHARD crystals.
 
+    A shard's bytes depend on its crystals alone, not on how they were grouped when added.
+
     Attributes:
       out: the folder that becomes the store.
-      n_rows: crystals added so far.
-      known: targets of which some value is known.
-      sites: counts of sites, nodes and edges so far.
+      shards: those that are on disk.
     """
 
-    def __init__(self, out: Path) -> None:
+    def __init__(self, out: Path, finished: Sequence[FinishedShard] = ()) -> None:
+        """Goes on after the finished shards."""
         self.out = out
-        self.pending: list[pa.Table] = []
-        self.n_pending = self.n_rows = 0
-        self.known: set[str] = set()
-        self.sites = {"sites": 0, "nodes": 0, "edges": 0}
-        self.shards: list[dict[str, Any]] = []
+        self.shards = list(finished)
+        self._pending: list[pa.Table] = []
+        self._digests: list[bytes] = []
+        self._n_pending = 0
 
-    def add(self, batch: pa.RecordBatch) -> None:
-        """Takes rows; full shards are written at once."""
-        self.pending.append(pa.Table.from_batches([batch]))
-        self.n_pending += batch.num_rows
-        self.n_rows += batch.num_rows
-        for name in batch.schema.names:
-            if name not in GRAPH_FIELDS and batch.column(name).null_count < batch.num_rows:
-                self.known.add(name)
-        for key, name in (
-            ("sites", "site_class"),
-            ("nodes", "atomic_numbers"),
-            ("edges", "edge_center"),
-        ):
-            self.sites[key] += len(batch.column(name).values)
-        while self.n_pending >= SHARD:
-            self._flush(SHARD)
+    @property
+    def n_rows(self) -> int:
+        """Crystals in the shards."""
+        return sum(shard.n for shard in self.shards)
 
-    def close(self) -> list[dict[str, Any]]:
-        """Writes what is left; file, size and SHA-256 of every shard."""
-        if self.n_pending:
-            self._flush(self.n_pending)
-        return self.shards
+    @property
+    def known(self) -> set[str]:
+        """Targets of which the shards hold a value."""
+        return {name for shard in self.shards for name in shard.targets}
 
-    def _flush(self, n: int) -> None:
-        table = pa.concat_tables(self.pending, promote_options="default")
-        self.pending, self.n_pending = [table.slice(n)], len(table) - n
-        rows = table.slice(0, n).combine_chunks().to_batches()[0]
-        rows = rows.take(pa.array(np.arange(n)))
-        file = f"shards/{len(self.shards):05d}.arrow"
+    def add(self, batch: pa.RecordBatch, digests: Sequence[bytes] = ()) -> list[FinishedShard]:
+        """Takes rows; the shards that are full now are written and returned.
+
+        Args:
+          batch: as of `rows_of`.
+          digests: hash of what each row was made of, or nothing.
+
+        Raises:
+          StorageError: a shard cannot be written.
+        """
+        self._pending.append(pa.Table.from_batches([batch]))
+        self._digests += digests
+        self._n_pending += batch.num_rows
+        return [self._write(SHARD) for _ in range(self._n_pending // SHARD)]
+
+    def close(self) -> None:
+        """Writes what is left as the last shard.
+
+        Raises:
+          StorageError: it cannot be written.
+        """
+        if self._n_pending:
+            self._write(self._n_pending)
+
+    def _write(self, n: int) -> FinishedShard:
+        table = pa.concat_tables(self._pending, promote_options="default")
+        self._pending, self._n_pending = [table.slice(n)], len(table) - n
+        digests, self._digests = self._digests[:n], self._digests[n:]
+        rows = _canonical(table.slice(0, n))
         buffer = pa.BufferOutputStream()
         with pa.ipc.new_file(buffer, rows.schema) as stream:
             stream.write_batch(rows)
-        data = buffer.getvalue().to_pybytes()
-        (self.out / "shards").mkdir(parents=True, exist_ok=True)
+        data = buffer.getvalue()
+        file = f"{SHARDS}/{len(self.shards):05d}.arrow"
+        with writing(self.out / SHARDS):
+            (self.out / SHARDS).mkdir(exist_ok=True)
         write_durably(self.out / file, data)
-        digest = hashlib.sha256(data).hexdigest()
-        self.shards.append({"file": file, "n": n, "bytes": len(data), "sha256": digest})
+        shard = FinishedShard(
+            file=file,
+            n=n,
+            bytes=data.size,
+            sha256=hashlib.sha256(data).hexdigest(),
+            sites=len(rows.column("site_class").values),
+            nodes=len(rows.column("atomic_numbers").values),
+            edges=len(rows.column("edge_center").values),
+            targets=tuple(name for name in rows.schema.names if name not in GRAPH_FIELDS),
+            crystals=hashlib.sha256(b"".join(digests)).hexdigest() if digests else "",
+        )
+        self.shards.append(shard)
+        return shard
 
 
-def write_durably(path: Path, data: bytes) -> None:
-    """Writes a file and waits until the disk has it."""
-    with open(path, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+def _canonical(table: pa.Table) -> pa.RecordBatch:
+    """The same rows in buffers of their own: graph columns, then known targets in order."""
+    rows = table.combine_chunks().to_batches()[0].take(pa.array(np.arange(len(table))))
+    columns = {name: rows.column(name) for name in GRAPH_FIELDS}
+    for name in sorted(set(rows.schema.names) - set(GRAPH_FIELDS)):
+        values = rows.column(name).to_numpy(zero_copy_only=False)
+        if not np.isnan(values).all():
+            columns[name] = pa.array(values, from_pandas=True)
+    return pa.RecordBatch.from_pydict(columns)

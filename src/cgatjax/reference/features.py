@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 
 from cgatjax.config import GraphConfig
-from cgatjax.data.build import store_graphs
 from cgatjax.data.elements import atomic_number
 from cgatjax.data.graphs import CrystalGraph
 from cgatjax.data.store import Store
+from cgatjax.data.storing import store_graphs
 from cgatjax.errors import InputError, StructureError
 
 MISSING_BELOW = -1e7

@@ -1,0 +1,165 @@
+"""Rows and graphs that exist already as a store, and what makes a folder one."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from itertools import islice
+from pathlib import Path
+
+import pyarrow as pa
+
+from cgatjax.config import GraphConfig
+from cgatjax.data.graphs import CrystalGraph
+from cgatjax.data.intake import Filter, Intake
+from cgatjax.data.properties import unit_of
+from cgatjax.data.reduction import reduce_graph
+from cgatjax.data.shards import ShardWriter, rows_of
+from cgatjax.data.store import FORMAT, MANIFEST, SKIPPED, Store, digest_of, open_store
+from cgatjax.errors import InputError, RunExistsError
+from cgatjax.storage import write_durably, writing
+
+CHUNK = 256
+"""Graphs that become rows at a time."""
+
+
+def store_graphs(
+    graphs: Iterable[tuple[CrystalGraph, Mapping[str, float]]],
+    out: str | Path,
+    config: GraphConfig,
+    *,
+    units: Mapping[str, str] | None = None,
+    reduce: bool = True,
+) -> Store:
+    """Writes graphs that were made elsewhere into a new store.
+
+    Args:
+      graphs: (graph, its properties) pairs; not reduced yet, NaN where a property is unknown.
+      out: folder to create.
+      config: the options that the graphs were made with.
+      units: units of properties that are not known by name.
+      reduce: merge sites and edges that no network can tell apart.
+
+    Raises:
+      RunExistsError: `out` exists.
+      InputError: no graphs, an id that comes twice, or a graph with another K than `config`.
+      StorageError: the store cannot be written.
+    """
+    pairs = _storable(graphs, config)
+    chunks = iter(lambda: list(islice(pairs, CHUNK)), [])
+    rows = (rows_of([(reduce_graph(g) if reduce else g, t) for g, t in c]) for c in chunks)
+    return store_rows(rows, out, config, units=units, reduced=reduce)
+
+
+def store_rows(
+    batches: Iterable[pa.RecordBatch],
+    out: str | Path,
+    config: GraphConfig,
+    *,
+    units: Mapping[str, str] | None = None,
+    reduced: bool = True,
+) -> Store:
+    """Writes Arrow rows into a new store, in constant memory.
+
+    Args:
+      batches: rows as `cgatjax.data.shards.rows_of` makes them, all ids different (not checked).
+      out: folder to create.
+      config: the options that the graphs were made with.
+      units: units of properties that are not known by name.
+      reduced: whether sites and edges are merged.
+
+    Raises:
+      RunExistsError: `out` exists.
+      InputError: no rows.
+      StorageError: the store cannot be written.
+    """
+    out = Path(out)
+    if out.exists():
+        raise RunExistsError(f"{out} exists; choose another folder or remove it")
+    with _complete_or_not_at_all(out) as folder, closing(Intake(folder, Filter(), "raise")) as none:
+        writer = ShardWriter(folder)
+        for batch in batches:
+            writer.add(batch)
+        writer.close()
+        if writer.n_rows == 0:
+            raise InputError("expected at least one crystal graph to store, got none")
+        none.write_list(folder / SKIPPED, ())
+        none.close()
+        known = {name: unit_for(name, units) for name in sorted(writer.known)}
+        finish(writer, config, reduced, none.counts, known)
+    return open_store(out)
+
+
+def finish(
+    writer: ShardWriter,
+    config: GraphConfig,
+    reduced: bool,
+    left_out: Mapping[str, int],
+    units: Mapping[str, str],
+) -> None:
+    """Writes the manifest, which makes the folder of the writer a store.
+
+    Args:
+      writer: closed, with at least one crystal.
+      config: graph options of its rows.
+      reduced: whether sites and edges are merged.
+      left_out: crystals in `skipped.csv`, by kind.
+      units: of the targets.
+
+    Raises:
+      StorageError: it cannot be written.
+    """
+    entries = [shard.entry for shard in writer.shards]
+    manifest = {
+        "format": FORMAT,
+        "graph": config.to_dict(),
+        "reduced": reduced,
+        "n": writer.n_rows,
+        "n_error": left_out.get("error", 0),
+        "n_filtered": left_out.get("filter", 0),
+        "sites": {
+            key: sum(getattr(shard, key) for shard in writer.shards)
+            for key in ("sites", "nodes", "edges")
+        },
+        "targets": units,
+        "shards": entries,
+        "digest": digest_of(config, reduced, entries),
+    }
+    write_durably(writer.out / MANIFEST, json.dumps(manifest, indent=1).encode())
+
+
+def unit_for(name: str, units: Mapping[str, str] | None) -> str:
+    """The unit given for a target, or the one known by its name."""
+    return (units or {}).get(name, unit_of(name))
+
+
+def _storable(
+    graphs: Iterable[tuple[CrystalGraph, Mapping[str, float]]], config: GraphConfig
+) -> Iterator[tuple[CrystalGraph, Mapping[str, float]]]:
+    """The pairs, checked one by one."""
+    seen = set()
+    for graph, targets in graphs:
+        if graph.id in seen:
+            raise InputError(f"id {graph.id!r} comes twice; ids must be unique in a store")
+        if graph.max_neighbors != config.max_neighbors:
+            raise InputError(
+                f"{graph.id!r}: expected K = {config.max_neighbors} as in the graph options, "
+                f"got {graph.max_neighbors}"
+            )
+        seen.add(graph.id)
+        yield graph, targets
+
+
+@contextmanager
+def _complete_or_not_at_all(out: Path) -> Iterator[Path]:
+    """A hidden folder beside `out` that takes its name in the end, or vanishes after an error."""
+    folder = out.with_name(f".{out.name}.{os.getpid()}.part")
+    with writing(folder):
+        folder.mkdir(parents=True)
+    try:
+        yield folder
+        with writing(out):
+            folder.rename(out)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
