@@ -1,15 +1,21 @@
 import dataclasses
+import errno
 import json
+import os
+import re
+import shutil
+from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from cgatjax.checkpoint import StateFolder, check_params, load_model, save_model
+from cgatjax.checkpoint import check_params, load_model, save_model
 from cgatjax.data.elements import ElementTable
 from cgatjax.data.normalizer import Normalizer
-from cgatjax.errors import InputError, MismatchError
+from cgatjax.errors import InputError, MismatchError, RunExistsError, StorageError
+from cgatjax.folders import MANIFEST, new_folder
 from cgatjax.inference import predict
 
 
@@ -17,6 +23,14 @@ from cgatjax.inference import predict
 def saved(trained, tmp_path):
     save_model(tmp_path / "model", trained[0])
     return tmp_path / "model"
+
+
+def sign(folder):
+    """Writes the manifest anew, as if the files had been saved as they are."""
+    with new_folder(folder) as part:
+        for file in folder.iterdir():
+            if file.name != MANIFEST:
+                shutil.copy(file, part)
 
 
 def test_a_model_comes_back_bit_by_bit(saved, trained, sets):
@@ -60,6 +74,7 @@ def test_all_differences_of_weights_are_listed_at_once(saved):
     tensors[name] = np.zeros(3, np.float32)
     tensors["params/encoder/extra"] = np.zeros(1, np.float32)
     save_file(tensors, file)
+    sign(saved)
     message = (
         r"missing \['encoder/shell_embedding'\], unexpected \['encoder/extra'\], "
         r"misshapen \['heads/e-form@cheap/out/bias: expected \(2,\), got \(3,\)'\]"
@@ -75,27 +90,74 @@ def test_weights_of_another_network_are_refused(trained):
         check_params(model.params, wider)
 
 
-@pytest.mark.parametrize("name", ["model.json", "model.safetensors"])
-@pytest.mark.parametrize("damage", ["missing", "empty", "truncated", "other"])
-def test_damaged_files_are_errors_that_name_the_folder(saved, name, damage):
+@pytest.mark.parametrize("name", ["model.json", "model.safetensors", MANIFEST])
+@pytest.mark.parametrize("damage", ["missing", "empty", "truncated", "flipped", "other"])
+def test_damage_is_an_error_that_names_folder_and_file(saved, name, damage):
     file = saved / name
     data = file.read_bytes()
+    middle = len(data) // 2
+    flipped = data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+    changed = {"empty": b"", "truncated": data[:-20], "other": b"[1, 2]", "flipped": flipped}
     if damage == "missing":
         file.unlink()
     else:
-        file.write_bytes({"empty": b"", "truncated": data[:-20], "other": b"[1, 2]"}[damage])
-    with pytest.raises(InputError, match="model"):
+        file.write_bytes(changed[damage])
+    # A flip in the manifest may look like damage to what it speaks of.
+    blamed = "" if (name, damage) == (MANIFEST, "flipped") else name
+    with pytest.raises(InputError, match=rf"{saved}: expected.* found .*{re.escape(blamed)}"):
         load_model(saved)
+
+
+def test_a_full_disk_leaves_the_earlier_model(saved, trained, monkeypatch):
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    other = trained[0].replace(units={"e-form@cheap": "meV/atom"})
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(StorageError, match=r"model: cannot be written: No space.*free some"):
+            save_model(saved, other)
+    assert load_model(saved).units == trained[0].units
+    assert [entry.name for entry in saved.parent.iterdir()] == ["model"]
+    save_model(saved, other)
+    assert load_model(saved).units == other.units
+
+
+def test_a_crash_in_the_exchange_leaves_the_earlier_model(saved, trained, monkeypatch):
+    rename = Path.rename
+
+    def killed(self, target):
+        if self.name.endswith(".part"):
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", killed)
+        with pytest.raises(KeyboardInterrupt):
+            save_model(saved, trained[0].replace(units={"e-form@cheap": "meV/atom"}))
+    assert not saved.exists()
+    assert load_model(saved).units == load_model(saved.parent).units == trained[0].units
+    save_model(saved, trained[0])
+    assert [entry.name for entry in saved.parent.iterdir()] == ["model"]
+
+
+def test_a_model_never_takes_the_place_of_something_else(saved, trained):
+    (saved / "notes.txt").write_text("mine")
+    with pytest.raises(RunExistsError, match=r"holds more than a model \(notes\.txt\)"):
+        save_model(saved, trained[0])
+    assert (saved / "notes.txt").read_text() == "mine"
 
 
 def test_a_description_without_a_part_or_of_another_version(saved):
     file = saved / "model.json"
     description = json.loads(file.read_text())
     file.write_text(json.dumps({**description, "format": 7}))
+    sign(saved)
     with pytest.raises(InputError, match="model format 7, this version reads 1"):
         load_model(saved)
     del description["normalizers"]
     file.write_text(json.dumps(description))
+    sign(saved)
     with pytest.raises(InputError, match=r"damaged model description.*normalizers"):
         load_model(saved)
 
@@ -103,19 +165,3 @@ def test_a_description_without_a_part_or_of_another_version(saved):
 def test_nothing_there(tmp_path):
     with pytest.raises(InputError, match=r"none: expected a run or model folder"):
         load_model(tmp_path / "none")
-
-
-def test_states_come_back_and_only_the_newest_is_kept(tmp_path):
-    folder = StateFolder(tmp_path / "state")
-    assert folder.restore({"a": np.zeros(2)}) is None
-    for step in (1, 2):
-        arrays = {"a": np.arange(2.0) * step, "b": [np.array(step)]}
-        folder.save(step, arrays, {"epoch": step, "best": float("inf"), "rows": [{"x": None}]})
-    folder.close()
-    again = StateFolder(tmp_path / "state")
-    arrays, made = again.restore({"a": np.zeros(2), "b": [np.array(0)]})
-    assert arrays["a"].tolist() == [0.0, 2.0]
-    assert int(arrays["b"][0]) == 2
-    assert made == {"epoch": 2, "best": float("inf"), "rows": [{"x": None}]}
-    again.close()
-    assert [p.name for p in (tmp_path / "state").iterdir() if p.name.isdigit()] == ["2"]

@@ -8,7 +8,7 @@ import cgatjax as cg
 from cgatjax import feeds, trainer
 from cgatjax.config import TrainConfig
 from cgatjax.data.batching import BatchBudget
-from cgatjax.data.loader import BatchLoader
+from cgatjax.data.loader import BatchLoader, Planned
 from cgatjax.data.subsets import Mixture
 from cgatjax.errors import ConfigError, InputError, MismatchError, TargetError, TrainingError
 from cgatjax.inference import evaluate, predict
@@ -148,12 +148,12 @@ def test_a_resumed_run_ends_like_one_that_was_not_interrupted(trained, sets, tmp
     assert without_times(parts_history) == without_times(whole_history)
     assert same(cg.load_model(tmp_path / "parts").params, whole.params)
     assert (tmp_path / "parts" / "history.csv").read_text().count("\n") == 6
-    with pytest.raises(ConfigError, match=r"train\.epochs: was 5, now 6"):
+    with pytest.raises(ConfigError, match=r"train\.epochs: 5 -> 4"):
         fit(
             model,
             train,
             valid,
-            config.replace(epochs=6),
+            config.replace(epochs=4),
             labels=labels,
             run=RunFolder(tmp_path / "parts", resume=True),
         )
@@ -181,7 +181,7 @@ def test_training_that_is_nowhere_finite_is_an_error(trained, sets, caplog):
     message = r"epoch 1: loss or gradient of all 3 steps was not finite; lower the learning rate"
     with caplog.at_level(logging.WARNING, "cgatjax"), pytest.raises(TrainingError, match=message):
         fit(broken, train, valid, FAST, labels=labels)
-    assert "epoch 1: 3 steps skipped, not finite" in caplog.text
+    assert "epoch 1, step 3 skipped, not finite: " in caplog.text
 
 
 def test_no_epochs_change_nothing(fresh_model, sets):
@@ -209,7 +209,7 @@ def test_what_cannot_be_trained_on_is_refused(fresh_model, sets, tmp_path):
 
 def test_an_incomplete_stack_is_filled_with_batches_that_teach_nothing(ionic_store):
     loader = BatchLoader(ionic_store.all(), [CHEAP], 10, [BatchBudget(11, 128, 1024, 64, 128)])
-    stacks = list(feeds.stacked(loader, np.arange(50), 2))
+    stacks = [fed.batch for fed in feeds.feed(loader, np.arange(50), 2)]
     assert [s.graph_mask.shape for s in stacks] == [(2, 11)] * 3
     assert [int(s.target_mask[CHEAP].sum()) for s in stacks] == [20, 20, 10]
     assert not stacks[-1].target_mask[CHEAP][1].any()
@@ -220,10 +220,14 @@ def test_embeddings_are_batched_with_padding(ionic_store):
     embeddings = np.arange(14, dtype=np.float32).reshape(7, 2)
     loader = feeds.EmbeddingLoader(embeddings, data, [CHEAP], 4)
     order = np.array([6, 0, 3, 2, 5, 1, 4])
-    batches = list(loader.batches(order))
-    assert [b.graph_mask.tolist() for _, b in batches] == [[True] * 4, [True] * 3 + [False]]
-    for positions, (_, batch) in zip((order[:4], order[4:]), batches, strict=True):
+    batches = [loader.load(planned) for planned in loader.plan(order)]
+    assert [b.graph_mask.tolist() for b in batches] == [[True] * 4, [True] * 3 + [False]]
+    for positions, batch in zip((order[:4], order[4:]), batches, strict=True):
         n = len(positions)
         assert batch.embedding[:n].tolist() == embeddings[positions].tolist()
         assert batch.targets[CHEAP][:n] == pytest.approx(data.target(CHEAP)[positions])
         assert np.array_equal(batch.target_mask[CHEAP], batch.graph_mask)
+    blank = loader.load(Planned(np.empty(0, np.int64)))
+    assert not blank.graph_mask.any()
+    assert not blank.target_mask[CHEAP].any()
+    assert np.isfinite(blank.embedding).all()

@@ -1,7 +1,8 @@
-"""Models and training states on disk. Models are safetensors and JSON: nothing in them can run.
+"""Models on disk: safetensors and JSON, nothing in them can run.
 
-A model folder holds `model.safetensors` (parameters, element vectors) and `model.json` (options,
-normalisers, units). Training states are orbax checkpoints.
+A model folder holds `model.safetensors` (parameters, element vectors), `model.json` (options,
+normalisers, units) and `manifest.json` (sizes and SHA-256 of both). It is written whole or not at
+all, and checked when it is read.
 """
 
 import json
@@ -14,12 +15,13 @@ import jax
 import numpy as np
 from flax import traverse_util
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from cgatjax.config import GraphConfig, ModelConfig
 from cgatjax.data.elements import ElementTable
 from cgatjax.data.normalizer import Normalizer
-from cgatjax.errors import InputError, MismatchError
+from cgatjax.errors import InputError, MismatchError, RunExistsError
+from cgatjax.folders import MANIFEST, damage, new_folder, settled
 from cgatjax.model import Model
 from cgatjax.options import from_dict
 
@@ -30,14 +32,20 @@ _VECTORS, _KNOWN = "element_table/vectors", "element_table/known"
 
 
 def save_model(path: str | Path, model: Model) -> None:
-    """Writes a model into a folder (created if need be)."""
+    """Writes a model folder; a model that was there before is replaced in the end, whole.
+
+    Raises:
+      RunExistsError: the folder holds anything else than a model.
+      StorageError: it cannot be written; an earlier model is as it was.
+    """
     path = Path(path)
-    path.mkdir(parents=True, exist_ok=True)
+    held = {entry.name for entry in path.iterdir()} if path.is_dir() else set()
+    if foreign := sorted(held - {WEIGHTS, DESCRIPTION, MANIFEST}):
+        raise RunExistsError(f"{path} holds more than a model ({foreign[0]}); choose another name")
     flat = traverse_util.flatten_dict({"params": dict(model.params)}, sep="/")
     tensors = {name: np.asarray(value, order="C") for name, value in flat.items()}
     tensors[_VECTORS] = np.ascontiguousarray(model.element_table.vectors)
     tensors[_KNOWN] = np.ascontiguousarray(model.element_table.known)
-    save_file(tensors, path / WEIGHTS)
     description = {
         "format": FORMAT,
         "model": model.config.to_dict(),
@@ -47,7 +55,9 @@ def save_model(path: str | Path, model: Model) -> None:
         "units": dict(model.units),
         "learns_std": list(model.learns_std),
     }
-    (path / DESCRIPTION).write_text(json.dumps(description, indent=1))
+    with new_folder(path) as folder:
+        (folder / WEIGHTS).write_bytes(save(tensors))
+        (folder / DESCRIPTION).write_text(json.dumps(description, indent=1))
 
 
 def load_model(path: str | Path) -> Model:
@@ -57,39 +67,41 @@ def load_model(path: str | Path) -> Model:
       InputError: there is no model, or a file of it is damaged.
       MismatchError: the weights are not those of the described network; all differences listed.
     """
-    folder = Path(path)
-    folder = folder / "model" if (folder / "model").is_dir() else folder
+    folder = settled(Path(path) / "model")
+    folder = folder if folder.is_dir() else settled(path)
+    fault = damage(folder) if (folder / DESCRIPTION).is_file() else f"{DESCRIPTION}: missing"
+    if fault is not None:
+        raise InputError(
+            f"{path}: expected a run or model folder with {DESCRIPTION}, {WEIGHTS} and {MANIFEST} "
+            f"as they were saved; found {fault}. Copy or save the model again"
+        )
     try:
         description = json.loads((folder / DESCRIPTION).read_text())
-        tensors = load_file(folder / WEIGHTS)
-    except (OSError, ValueError, SafetensorError) as error:
-        raise InputError(
-            f"{path}: expected a run or model folder with {DESCRIPTION} and {WEIGHTS}: {error}"
-        ) from error
-    try:
-        if description["format"] != FORMAT:
-            raise InputError(
-                f"{folder}: model format {description['format']!r}, this version reads {FORMAT}"
-            )
-        table = ElementTable(
-            name=description["element_table"],
-            vectors=tensors.pop(_VECTORS),
-            known=tensors.pop(_KNOWN),
-        )
-        params = traverse_util.unflatten_dict(tensors, sep="/")["params"]
-        model = Model(
-            config=from_dict(ModelConfig, description["model"]),
-            params=params,
-            graph_config=from_dict(GraphConfig, description["graph"]),
-            element_table=table,
-            normalizers={n: Normalizer(**v) for n, v in description["normalizers"].items()},
-            units=description["units"],
-            learns_std=tuple(description["learns_std"]),
-        )
-    except (KeyError, TypeError) as error:
+        model = _described(description, load_file(folder / WEIGHTS))
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise InputError(f"{folder}: damaged model description or weights: {error!r}") from error
-    check_params(params, model)
+    check_params(model.params, model)
     return model
+
+
+def _described(description: Mapping[str, Any], tensors: dict[str, np.ndarray]) -> Model:
+    """The model of a description and its arrays; built-in errors where a part is missing."""
+    if description["format"] != FORMAT:
+        raise InputError(f"model format {description['format']!r}, this version reads {FORMAT}")
+    table = ElementTable(
+        name=description["element_table"],
+        vectors=tensors.pop(_VECTORS),
+        known=tensors.pop(_KNOWN),
+    )
+    return Model(
+        config=from_dict(ModelConfig, description["model"]),
+        params=traverse_util.unflatten_dict(tensors, sep="/")["params"],
+        graph_config=from_dict(GraphConfig, description["graph"]),
+        element_table=table,
+        normalizers={n: Normalizer(**v) for n, v in description["normalizers"].items()},
+        units=description["units"],
+        learns_std=tuple(description["learns_std"]),
+    )
 
 
 def check_params(params: Mapping[str, Any], model: Model) -> None:
@@ -125,44 +137,3 @@ def _expected_params(model: Model) -> Any:
 def _shapes(params: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
     flat = traverse_util.flatten_dict(dict(params), sep="/")
     return {name: tuple(value.shape) for name, value in flat.items()}
-
-
-class StateFolder:
-    """Training states of a run: orbax checkpoints, the newest one kept.
-
-    A state is a dictionary of arrays ("arrays") and of plain numbers ("progress").
-    """
-
-    def __init__(self, path: str | Path) -> None:
-        import orbax.checkpoint as ocp
-
-        self._ocp = ocp
-        options = ocp.CheckpointManagerOptions(max_to_keep=1, enable_async_checkpointing=True)
-        self._manager = ocp.CheckpointManager(Path(path).absolute(), options=options)
-
-    def save(self, step: int, arrays: Any, progress: Mapping[str, Any]) -> None:
-        """Starts writing a state; an earlier one of the same step is kept."""
-        if step in self._manager.all_steps():
-            return
-        args = self._ocp.args.Composite(
-            arrays=self._ocp.args.StandardSave(arrays),
-            progress=self._ocp.args.JsonSave(dict(progress)),
-        )
-        self._manager.save(step, args=args)
-
-    def restore(self, like: Any) -> tuple[Any, dict[str, Any]] | None:
-        """The newest state with arrays shaped as `like`, or None if there is none."""
-        step = self._manager.latest_step()
-        if step is None:
-            return None
-        abstract = jax.tree.map(self._ocp.utils.to_shape_dtype_struct, like)
-        args = self._ocp.args.Composite(
-            arrays=self._ocp.args.StandardRestore(abstract), progress=self._ocp.args.JsonRestore()
-        )
-        found = self._manager.restore(step, args=args)
-        return found["arrays"], found["progress"]
-
-    def close(self) -> None:
-        """Waits for writing to end."""
-        self._manager.wait_until_finished()
-        self._manager.close()

@@ -159,6 +159,8 @@ class TrainConfig(Options):
       plateau_factor: what it is multiplied by then.
       validate_every: epochs between validations.
       checkpoint_seconds: least time between two checkpoints (there is always one at the end).
+      max_bad_steps: more steps in a row than this with a loss or gradient that is not finite end
+        the run; such a step changes nothing.
       seed: of initialisation, shuffling and splits.
     """
 
@@ -177,6 +179,7 @@ class TrainConfig(Options):
     plateau_factor: float = 0.5
     validate_every: int = 1
     checkpoint_seconds: float = 60.0
+    max_bad_steps: int = 20
     seed: int = 0
 
     def _check(self) -> None:
@@ -194,6 +197,7 @@ class TrainConfig(Options):
         )
         self._require(0 < self.plateau_factor < 1, "plateau_factor", "a number in (0, 1)")
         self._require(self.checkpoint_seconds >= 0, "checkpoint_seconds", "seconds")
+        self._require(self.max_bad_steps >= 0, "max_bad_steps", "at least 0")
         self._require(0 <= self.seed < 2**31, "seed", "0 <= seed < 2**31")
 
     @classmethod

@@ -28,12 +28,12 @@ from cgatjax.data.store import Store
 from cgatjax.data.structures import Crystal
 from cgatjax.data.subsets import Dataset
 from cgatjax.errors import RunExistsError
+from cgatjax.history import History
 from cgatjax.inference import predict
 from cgatjax.metrics import errors_of
 from cgatjax.model import Model, init_model
 from cgatjax.options import Options
 from cgatjax.run import CONFIG, SPLIT, RunFolder
-from cgatjax.trainer import History
 from cgatjax.training import fit, transfer_model
 
 logger = logging.getLogger("cgatjax")

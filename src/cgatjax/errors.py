@@ -43,3 +43,15 @@ class TrainingError(CgatjaxError, RuntimeError):
 
 class StorageError(CgatjaxError, OSError):
     """A file cannot be written: the disk is full, the folder is read-only, a limit is reached."""
+
+
+class Interrupted(CgatjaxError):
+    """A run stopped because a signal asked for it; its state is saved and can be resumed.
+
+    Attributes:
+      signum: the signal, SIGTERM or SIGINT.
+    """
+
+    def __init__(self, message: str, signum: int) -> None:
+        super().__init__(message)
+        self.signum = signum

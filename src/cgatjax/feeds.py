@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import numpy as np
 
 from cgatjax.config import TrainConfig
-from cgatjax.data.loader import BatchLoader, choose_budgets
+from cgatjax.data.loader import BatchLoader, Planned, choose_budgets, made_ahead, steps_of
 from cgatjax.data.subsets import Crystals
 from cgatjax.inference import embed
 from cgatjax.model import Model
@@ -42,25 +42,39 @@ class EmbeddingLoader:
         self._values = {t: data.target(t) for t in targets}
         self._size = min(batch_size, len(embeddings))
 
-    def batches(self, order: np.ndarray) -> Iterator[tuple[np.ndarray, EmbeddingBatch]]:
-        """Batches of the given order of positions; the last one is padded."""
-        for start in range(0, len(order), self._size):
-            rows = order[start : start + self._size]
-            real = np.arange(self._size) < len(rows)
-            rows = np.resize(rows, self._size)
-            values = {t: v[rows].astype(self._embeddings.dtype) for t, v in self._values.items()}
-            yield (
-                rows,
-                EmbeddingBatch(
-                    embedding=self._embeddings[rows],
-                    targets={t: np.nan_to_num(v) for t, v in values.items()},
-                    target_mask={t: np.isfinite(v) & real for t, v in values.items()},
-                    graph_mask=real,
-                ),
-            )
+    def plan(self, order: np.ndarray) -> list[Planned]:
+        """The batches of an order of positions."""
+        return [Planned(order[i : i + self._size]) for i in range(0, len(order), self._size)]
+
+    def load(self, planned: Planned) -> EmbeddingBatch:
+        """One batch, padded to the full size; without positions all of it is padding."""
+        n = len(planned.positions)
+        real = np.arange(self._size) < n
+        rows = np.resize(planned.positions if n else np.zeros(1, np.int64), self._size)
+        values = {t: v[rows].astype(self._embeddings.dtype) for t, v in self._values.items()}
+        return EmbeddingBatch(
+            embedding=self._embeddings[rows],
+            targets={t: np.nan_to_num(v) for t, v in values.items()},
+            target_mask={t: np.isfinite(v) & real for t, v in values.items()},
+            graph_mask=real,
+        )
 
 
-Loader = BatchLoader | EmbeddingLoader
+class Loader(Protocol):
+    """What makes batches: planned from an order of positions, then loaded one by one."""
+
+    def plan(self, order: np.ndarray) -> list[Planned]:
+        """The batches of an order of positions."""
+
+    def load(self, planned: Planned) -> Any:
+        """One batch."""
+
+
+class Fed(NamedTuple):
+    """What one step takes: a batch on the device, and the crystals in it by position."""
+
+    batch: Any
+    positions: np.ndarray
 
 
 def loaders(
@@ -80,25 +94,39 @@ def loaders(
     return model.forward, train_loader, valid_loader
 
 
-def stacked(loader: Loader, order: np.ndarray, count: int) -> Iterator[Any]:
-    """Batches in stacks of `count` micro-batches; padding fills a last incomplete stack."""
-    group: list[Any] = []
-    for _, batch in loader.batches(order):
-        group.append(batch)
-        if len(group) == count:
-            yield _stack(group)
-            group = []
-    if group:
-        yield _stack(group + [_blank(group[-1])] * (count - len(group)))
+def feed(
+    loader: Loader,
+    order: np.ndarray,
+    accumulate: int,
+    start: int = 0,
+    process: int = 0,
+    processes: int = 1,
+) -> Iterator[Fed]:
+    """The steps of an epoch: assembled and stacked in a thread, placed on the device.
+
+    Placing does not wait for the copy. Steps are dispatched without waiting either, so that the
+    copy for the next step is under way while the device still works on this one.
+
+    Args:
+      loader: of the data set.
+      order: positions in the order of the epoch, the same on every process.
+      accumulate: micro-batches per step and process; blanks fill an incomplete step.
+      start: steps to leave out, which were done before.
+      process: which process this is, from 0.
+      processes: how many there are.
+    """
+    jobs = steps_of(loader.plan(order), accumulate, process, processes)
+
+    def make(step: tuple[Planned, ...]) -> Fed:
+        positions = np.concatenate([planned.positions for planned in step])
+        return Fed(_step_argument([loader.load(planned) for planned in step]), positions)
+
+    for fed in made_ahead(make, jobs, start):
+        yield fed._replace(batch=jax.device_put(fed.batch))
 
 
-def _stack(group: Sequence[Any]) -> Any:
-    if len(group) == 1:
-        return jax.tree.map(lambda x: x[None], group[0])
-    return jax.tree.map(lambda *x: np.stack(x), *group)
-
-
-def _blank(batch: Any) -> Any:
-    """The batch with every target masked."""
-    masked = {name: np.zeros_like(mask) for name, mask in batch.target_mask.items()}
-    return type(batch)(**{**batch.__dict__, "target_mask": masked})
+def _step_argument(batches: Sequence[Any]) -> Any:
+    """Micro-batches as a step takes them: each leaf with a leading axis of micro-batches."""
+    if len(batches) == 1:
+        return jax.tree.map(lambda x: x[None], batches[0])
+    return jax.tree.map(lambda *x: np.stack(x), *batches)

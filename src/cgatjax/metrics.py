@@ -1,7 +1,8 @@
 """Errors as sums and counts until the end, so that batches of any size add up exactly."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -14,6 +15,41 @@ class ErrorSums(NamedTuple):
     absolute: Array | float
     squared: Array | float
     n: Array | float
+
+
+@dataclass
+class Totals:
+    """Loss and errors of many steps, summed in float64 on the host in the order of the steps.
+
+    Attributes:
+      loss: sum of the losses of known values.
+      n: number of known values.
+      errors: target -> sums of the errors, in the target's unit.
+    """
+
+    loss: float = 0.0
+    n: float = 0.0
+    errors: dict[str, ErrorSums] = field(default_factory=dict)
+
+    def add(self, loss: Any, n: Any, errors: Mapping[str, ErrorSums]) -> None:
+        """Adds the sums of a step."""
+        self.loss += float(loss)
+        self.n += float(n)
+        for name, sums in errors.items():
+            before = self.errors.get(name, ErrorSums(0.0, 0.0, 0.0))
+            added = (float(a) + float(b) for a, b in zip(before, sums, strict=True))
+            self.errors[name] = ErrorSums(*added)
+
+    def to_plain(self) -> dict[str, Any]:
+        """Plain values, from which `from_plain` makes the same totals again."""
+        errors = {name: list(sums) for name, sums in self.errors.items()}
+        return {"loss": self.loss, "n": self.n, "errors": errors}
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> "Totals":
+        """Undoes `to_plain`, also after a way through JSON."""
+        errors = {name: ErrorSums(*sums) for name, sums in plain["errors"].items()}
+        return cls(plain["loss"], plain["n"], errors)
 
 
 def error_sums(prediction: Array, target: Array, mask: Array) -> ErrorSums:

@@ -1,60 +1,53 @@
-"""The epochs of a run: steps, validation, the best weights, saving and resuming."""
+"""The epochs of a run: steps, validation, the best weights, saving and resuming.
+
+Between two steps a run is its `TrainState`, the best weights so far, and a few numbers: epochs
+done, steps done in the next one, their sums, the plateau, the history. All else follows from the
+options, the data and the first weights. So a run that is resumed from a saved state takes the very
+next batch and ends with the weights and the history of one that was never interrupted.
+"""
 
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from cgatjax.checkpoint import StateFolder, save_model
+from cgatjax.checkpoint import save_model
 from cgatjax.config import TrainConfig
-from cgatjax.data.loader import BatchLoader, shuffled
+from cgatjax.data.loader import BatchLoader, made_ahead, shuffled
 from cgatjax.data.subsets import Crystals
-from cgatjax.errors import TrainingError
-from cgatjax.feeds import loaders, stacked
+from cgatjax.feeds import feed, loaders
+from cgatjax.history import PARTS, History, Stopwatch, epoch_columns, note
+from cgatjax.interrupts import StopRequest
 from cgatjax.losses import LOSSES, learns_std
-from cgatjax.metrics import mean_over_targets, summarize
+from cgatjax.metrics import Totals, mean_over_targets, summarize
 from cgatjax.model import Model
+from cgatjax.monitor import StepMonitor
 from cgatjax.optim import Labels, Params, groups, make_optimizer
-from cgatjax.run import RunFolder
+from cgatjax.provenance import versions
+from cgatjax.run import RunFolder, differences
 from cgatjax.schedules import Plateau, factor_at
+from cgatjax.states import StateFolder, state_name
 from cgatjax.train_step import StepMetrics, init_state, make_loss, make_train_step
-from cgatjax.transfer import TransferReport
 
 logger = logging.getLogger("cgatjax")
+SHOWN_IDS = 3
+"""Crystals of a skipped batch that are named in the log; the run folder has all."""
 RatesAt = Callable[[int, float], Mapping[str, float]]
 """Epoch and schedule factor -> learning-rate factor of each group."""
 
 
-@dataclass(eq=False)
-class History:
-    """What happened in training, one row per epoch.
-
-    Attributes:
-      rows: epoch, rate, training loss, errors of each target, seconds.
-      waste: share of padding among nodes and edges.
-      report: of a transfer, what was carried over.
-    """
-
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    waste: tuple[float, float] = (0.0, 0.0)
-    report: TransferReport | None = None
-
-    def column(self, name: str) -> list[Any]:
-        """One quantity over the epochs in which it was measured."""
-        return [row[name] for row in self.rows if row.get(name) is not None]
-
-
 class Trainer:
-    """The state of a run between epochs.
+    """The state of a run between two steps.
 
     Attributes:
       epoch: epochs done.
-      history: one row for each of them.
+      position: steps done in the next one.
+      history: one row for each epoch done.
+      stop: whether a signal has asked to stop.
     """
 
     def __init__(
@@ -67,8 +60,7 @@ class Trainer:
         rates: RatesAt | None,
         run: RunFolder | None,
     ) -> None:
-        self.model, self.config, self.run = model, config, run
-        self.n_train = len(train)
+        self.model, self.config, self.run, self.train = model, config, run, train
         self.valid_order = np.arange(len(valid))
         forward, self.train_loader, self.valid_loader = loaders(model, train, valid, config, labels)
         optimizer = make_optimizer(config, labels)
@@ -77,57 +69,48 @@ class Trainer:
         self.sums = sums.compiled()
         self.rates = rates or (lambda epoch, factor: dict.fromkeys(groups(labels), factor))
         self.state = init_state(jax.tree.map(jnp.array, model.params), optimizer)
-        self.epoch, self.plateau, self.history = 0, Plateau(), History()
+        self.epoch, self.position, self.n_steps = 0, 0, 0
+        self.plateau, self.history = Plateau(), History()
         self.best: Params = model.params
         self.best_score = float("inf")
+        self.monitor = StepMonitor(config, self._note_skipped)
+        self.clock, self.stop = Stopwatch(), StopRequest()
         self.states = StateFolder(run.path / "state") if run is not None else None
-        self.saved_at = time.monotonic()
+        self.saved_at, self.saved_name, self.model_is_saved = time.monotonic(), "", False
         if run is not None and run.resuming:
-            self._restore()
+            self._restore(run)
 
     def run_epoch(self) -> str:
-        """One pass over the training set, and a validation if it is due; a note for people."""
-        began = time.monotonic()
+        """The rest of a pass over the training set, a validation if it is due; a note for people.
+
+        Raises:
+          Interrupted: a signal asked to stop, and the state is saved.
+          TrainingError: too many steps were not finite.
+          StorageError: a state cannot be written.
+        """
         factor = factor_at(self.config, self.epoch, self.plateau)
-        rates = {k: np.float32(v) for k, v in self.rates(self.epoch, factor).items()}
-        order = shuffled(self.n_train, self.config.seed, self.epoch)
-        before = int(self.state.skipped)
-        totals, n_steps, waited = None, 0, 0.0
-        feed = stacked(self.train_loader, order, self.config.accumulate)
-        mark = time.monotonic()
-        for batch in feed:
-            waited += time.monotonic() - mark
-            self.state, metrics = self.step(self.state, batch, rates)
-            totals = metrics if totals is None else jax.tree.map(jnp.add, totals, metrics)
-            n_steps += 1
-            mark = time.monotonic()
-        skipped = int(self.state.skipped) - before
-        trained = time.monotonic()
-        self._check_skipped(skipped, n_steps)
+        self._train_steps({k: np.float32(v) for k, v in self.rates(self.epoch, factor).items()})
         row = {"epoch": self.epoch + 1, "step": int(self.state.step), "rate": factor}
-        row |= _row("train", totals) | {"skipped": skipped}
-        self.epoch += 1
-        if self.epoch % self.config.validate_every == 0 or self.epoch == self.config.epochs:
+        row |= epoch_columns("train", self.monitor.totals) | {"skipped": self.monitor.skipped}
+        self.clock.book("valid")
+        is_last = self.epoch + 1 == self.config.epochs
+        if (self.epoch + 1) % self.config.validate_every == 0 or is_last:
             row |= self._validate()
-        row |= {
-            "seconds_wait": round(waited, 3),
-            "seconds_train": round(trained - began - waited, 3),
-            "seconds_valid": round(time.monotonic() - trained, 3),
-        }
-        self.history.rows.append(row)
-        self._save(last=self.epoch == self.config.epochs)
-        return _note(row)
+        self.epoch, self.position = self.epoch + 1, 0
+        self.monitor.start_epoch()
+        self.clock.book(None)
+        self.history.rows.append(row | self.clock.take())
+        if is_last or self._is_due():
+            self._save()
+        return note(row)
 
     def finish(self) -> tuple[Model, History]:
         """The best model, saved if there is a run folder."""
         if isinstance(self.train_loader, BatchLoader):
             self.history.waste = self.train_loader.waste.fraction
         self._log_costs()
-        params = jax.tree.map(np.array, self.best)
-        learned = self.model.targets if learns_std(self.config.loss) else ()
-        kept = [t for t in self.model.learns_std if t not in self.model.targets]
-        best = self.model.replace(params=params, learns_std=(*kept, *learned))
-        if self.run is not None and self.states is not None:
+        best = self._best_model()
+        if self.run is not None:
             save_model(self.run.path / "model", best)
             self.run.save_history(self.history.rows)
         return best, self.history
@@ -137,83 +120,133 @@ class Trainer:
         if self.states is not None:
             self.states.close()
 
+    def _train_steps(self, rates: Mapping[str, Any]) -> None:
+        """The steps of the epoch from `position` on."""
+        self.clock.book("wait")
+        order = shuffled(len(self.train), self.config.seed, self.epoch)
+        for fed in feed(self.train_loader, order, self.config.accumulate, self.position):
+            self.clock.book("step")
+            self.state, metrics = self.step(self.state, fed.batch, rates)
+            self.position += 1
+            self.monitor.watch(self.epoch + 1, self.position, fed.positions, self.state, metrics)
+            if self._is_due():
+                self._save()
+            self._stop_if_asked()
+            self.clock.book("wait")
+        self.clock.book("step")
+        self.monitor.drain()
+        self.monitor.check_epoch(self.epoch + 1, self.position)
+        self._stop_if_asked()
+
+    def _validate(self) -> dict[str, Any]:
+        totals, under_way = Totals(), list[StepMetrics]()
+        for batch in made_ahead(self.valid_loader.load, self.valid_loader.plan(self.valid_order)):
+            under_way.append(self.sums(self.state.params, batch))
+            if len(under_way) > 1:
+                totals.add(*jax.device_get(under_way.pop(0)))
+            self._stop_if_asked()
+        for metrics in under_way:
+            totals.add(*jax.device_get(metrics))
+        errors = {t: summarize(e) for t, e in totals.errors.items()}
+        score = mean_over_targets(errors, {t: n.std for t, n in self.model.normalizers.items()})
+        self.plateau = self.plateau.after(score, self.config)
+        if score < self.best_score:
+            self.best_score, self.model_is_saved = score, False
+            self.best = jax.tree.map(lambda p: np.array(p, copy=True), self.state.params)
+        return epoch_columns("valid", totals)
+
+    def _best_model(self) -> Model:
+        params = jax.tree.map(np.array, self.best)
+        learned = self.model.targets if learns_std(self.config.loss) else ()
+        kept = [t for t in self.model.learns_std if t not in self.model.targets]
+        return self.model.replace(params=params, learns_std=(*kept, *learned))
+
+    def _note_skipped(self, epoch: int, step: int, positions: np.ndarray) -> None:
+        all_ids = self.train.ids
+        ids = [all_ids[p] for p in positions]
+        shown = ", ".join([*ids[:SHOWN_IDS], *(["..."] if len(ids) > SHOWN_IDS else [])])
+        logger.warning("epoch %d, step %d skipped, not finite: %s", epoch, step, shown)
+        if self.run is not None:
+            self.run.log_skipped(epoch, step, ids)
+
     def _log_costs(self) -> None:
         """Where the time went, and how much of the batches was padding."""
-        parts = ("wait", "train", "valid")
-        spent = [f"{p} {sum(self.history.column(f'seconds_{p}')):.1f} s" for p in parts]
+        spent, left = self.history.seconds, self.clock.take()
+        seconds = {part: spent[part] + left[f"seconds_{part}"] for part in PARTS}
         nodes, edges = self.history.waste
         logger.info(
-            "time: %s; padding: %.0f %% of nodes, %.0f %% of edges",
-            ", ".join(spent),
+            "time: wait for data %.1f s, steps %.1f s, validation %.1f s, checkpoints %.1f s; "
+            "padding: %.0f %% of nodes, %.0f %% of edges",
+            *(seconds[part] for part in PARTS),
             100 * nodes,
             100 * edges,
         )
 
-    def _validate(self) -> dict[str, Any]:
-        totals = None
-        for _, batch in self.valid_loader.batches(self.valid_order):
-            metrics = self.sums(self.state.params, batch)
-            totals = metrics if totals is None else jax.tree.map(jnp.add, totals, metrics)
-        row = _row("valid", totals)
-        errors = {t: summarize(e) for t, e in totals.errors.items()} if totals is not None else {}
-        score = mean_over_targets(errors, {t: n.std for t, n in self.model.normalizers.items()})
-        self.plateau = self.plateau.after(score, self.config)
-        if score < self.best_score:
-            self.best_score = score
-            self.best = jax.tree.map(lambda p: np.array(p, copy=True), self.state.params)
-        return row
+    def _is_due(self) -> bool:
+        return time.monotonic() - self.saved_at >= self.config.checkpoint_seconds
 
-    def _check_skipped(self, skipped: int, n_steps: int) -> None:
-        if skipped:
-            logger.warning("epoch %d: %d steps skipped, not finite", self.epoch + 1, skipped)
-        if n_steps and skipped == n_steps:
-            raise TrainingError(
-                f"epoch {self.epoch + 1}: loss or gradient of all {n_steps} steps was not finite; "
-                "lower the learning rate, set clip_norm, or check the targets"
-            )
+    def _stop_if_asked(self) -> None:
+        """Saves the state and raises Interrupted if a signal has come."""
+        if self.stop.signum is None or self.states is None:
+            return
+        self._save()
+        self.states.wait()
+        raise self.stop.interrupted(f"after epoch {self.epoch} and {self.position} steps")
+
+    def _save(self) -> None:
+        """Writes history, best model and state; the state goes on being written meanwhile."""
+        if self.run is None or self.states is None:
+            return
+        before = self.clock.book("checkpoint")
+        self.monitor.drain()
+        name = state_name(self.epoch, self.position)
+        if name != self.saved_name:
+            self.states.save(name, self._arrays(), self._progress())
+        self.run.save_history(self.history.rows)
+        if not self.model_is_saved and self.best_score < float("inf"):
+            save_model(self.run.path / "model", self._best_model())
+            self.model_is_saved = True
+        self.saved_at, self.saved_name = time.monotonic(), name
+        self.clock.book(before)
 
     def _arrays(self) -> dict[str, list[Any]]:
         return {"state": jax.tree.leaves(self.state), "best": jax.tree.leaves(self.best)}
 
-    def _save(self, last: bool) -> None:
-        """Writes history and state, at most once per `checkpoint_seconds` and at the end."""
-        due = time.monotonic() - self.saved_at >= self.config.checkpoint_seconds
-        if self.run is None or self.states is None or not (due or last):
-            return
-        self.saved_at = time.monotonic()
-        self.run.save_history(self.history.rows)
-        progress_made = {
+    def _progress(self) -> dict[str, Any]:
+        """What is no array, and the options that it belongs to."""
+        scales = {t: [n.mean, n.std] for t, n in self.model.normalizers.items()}
+        return {
             "epoch": self.epoch,
+            "position": self.position,
+            "monitor": self.monitor.to_plain(),
             "best_score": self.best_score,
             "plateau": list(self.plateau),
             "rows": self.history.rows,
+            "config": self.config.to_dict(),
+            "normalizers": scales,
+            "versions": versions(),
         }
-        self.states.save(self.epoch, self._arrays(), progress_made)
 
-    def _restore(self) -> None:
+    def _restore(self, run: RunFolder) -> None:
         found = self.states.restore(self._arrays()) if self.states is not None else None
         if found is None:
+            run.forget_skipped(0, 0)
+            logger.info("%s: no state was saved; beginning from the start", run.path)
             return
         arrays, made = found
         structure = jax.tree.structure(self.state)
         self.state = jax.tree.unflatten(structure, [jnp.array(a) for a in arrays["state"]])
         self.best = jax.tree.unflatten(jax.tree.structure(self.best), arrays["best"])
-        self.epoch, self.best_score = made["epoch"], made["best_score"]
-        self.plateau, self.history.rows = Plateau(*made["plateau"]), made["rows"]
-
-
-def _row(part: str, totals: StepMetrics | None) -> dict[str, Any]:
-    """Loss and errors of an epoch as columns of the history."""
-    if totals is None:
-        return {}
-    row: dict[str, Any] = {f"{part}_loss": float(totals.loss) / max(float(totals.n), 1)}
-    for target, sums in totals.errors.items():
-        errors = summarize(sums)
-        row |= {f"{part}_mae:{target}": errors["mae"], f"{part}_rmse:{target}": errors["rmse"]}
-    return row
-
-
-def _note(row: Mapping[str, Any]) -> str:
-    errors = [f"{k.split(':', 1)[1]} {v:.4g}" for k, v in row.items() if k.startswith("valid_mae:")]
-    valid = f", valid MAE {', '.join(errors)}" if errors else ""
-    return f"epoch {row['epoch']}: loss {row.get('train_loss', float('nan')):.4g}{valid}"
+        self.epoch, self.position = made["epoch"], made["position"]
+        self.monitor.restore(made["monitor"], int(self.state.skipped))
+        self.best_score, self.plateau = made["best_score"], Plateau(*made["plateau"])
+        self.history.rows = made["rows"]
+        self.saved_name = state_name(self.epoch, self.position)
+        run.forget_skipped(self.epoch + 1, self.position)
+        if changes := differences(made["versions"], versions()):
+            logger.warning(
+                "resumed with other versions (%s); the last bits may differ from those of an "
+                "uninterrupted run",
+                "; ".join(map(str, changes)),
+            )
+        logger.info("resumed after epoch %d and %d steps", self.epoch, self.position)

@@ -10,12 +10,15 @@ from cgatjax.data.normalizer import Normalizer
 from cgatjax.data.store import Store
 from cgatjax.data.subsets import Crystals, Dataset, Mixture
 from cgatjax.errors import InputError, TargetError
+from cgatjax.history import History
 from cgatjax.inference import evaluate
+from cgatjax.interrupts import stop_requests
 from cgatjax.model import Model
 from cgatjax.optim import Labels
 from cgatjax.progress import progress
+from cgatjax.provenance import inputs_of
 from cgatjax.run import REPORT, RunFolder
-from cgatjax.trainer import History, RatesAt, Trainer
+from cgatjax.trainer import RatesAt, Trainer
 from cgatjax.transfer import TRAINED, TransferReport, label_parameters, prepare_transfer, rates_at
 
 logger = logging.getLogger("cgatjax")
@@ -37,6 +40,9 @@ def fit(
     Normalisers that the model lacks are fitted on the training set. If the encoder is frozen,
     its embeddings are computed once and only the heads run from then on (exact).
 
+    With a run folder, SIGTERM and SIGINT (Ctrl-C) are answered between two steps: the state is
+    saved, and `Interrupted` raised. A second Ctrl-C is a KeyboardInterrupt at once.
+
     Args:
       model: with fresh or carried-over weights.
       train: the training set.
@@ -48,10 +54,14 @@ def fit(
       show_progress: a progress bar on standard error.
 
     Raises:
-      MismatchError: graphs made with other options than the model's.
+      MismatchError: graphs made with other options than the model's, or a resumed run with other
+        data or first weights.
       TargetError: a target is unknown to the data or has nothing to learn.
-      TrainingError: every step of an epoch had a non-finite loss or gradient.
+      TrainingError: more than `max_bad_steps` steps in a row, or all steps of an epoch, had a
+        loss or gradient that was not finite.
       ConfigError: a resumed run with other options.
+      Interrupted: a signal asked to stop; the run folder can be resumed.
+      StorageError: a file of the run cannot be written.
     """
     if run is not None:
         options = {"graph": model.graph_config, "model": model.config, "train": config}
@@ -71,10 +81,15 @@ def _train(
 ) -> tuple[Model, History]:
     """`fit`, once the options are written down."""
     model = _ready(model, train, valid, config)
+    if run is not None:
+        run.save_inputs(inputs_of(model, train, valid))
     labels = label_parameters(model.params, [("*", TRAINED)]) if labels is None else labels
     trainer = Trainer(model, train, valid, config, labels, rates, run)
     try:
-        with progress("train", config.epochs, shown=show_progress) as advance:
+        with (
+            stop_requests(listening=run is not None) as trainer.stop,
+            progress("train", config.epochs, shown=show_progress) as advance,
+        ):
             advance(trainer.epoch, "")
             while trainer.epoch < config.epochs:
                 advance(1, trainer.run_epoch())

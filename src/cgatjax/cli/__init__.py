@@ -1,7 +1,8 @@
 """The command line: `cgatjax COMMAND --help` explains each command.
 
 Commands import what they need when they run, so that `--help` and the featurising workers stay
-quick. Every error raised on purpose becomes one line and exit code 2; Ctrl-C is 130.
+quick. Every error raised on purpose becomes one line and exit code 2; Ctrl-C is 130, a run that
+SIGTERM stopped is 143.
 """
 
 import logging
@@ -15,10 +16,10 @@ from cgatjax import __version__
 from cgatjax.cli.data import featurize, info
 from cgatjax.cli.train import train, transfer
 from cgatjax.cli.use import demo, evaluate, import_reference, predict
-from cgatjax.errors import CgatjaxError
+from cgatjax.errors import CgatjaxError, Interrupted
 
-BAD_INPUT, INTERRUPTED = 2, 130
-"""Exit codes."""
+BAD_INPUT, SIGNALLED, INTERRUPTED = 2, 128, 130
+"""Exit codes; a run that a signal stopped adds its number to the second: SIGTERM gives 143."""
 
 
 class _Handler(logging.Handler):
@@ -35,6 +36,9 @@ class _Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except Interrupted as error:
+            click.echo(str(error), err=True)
+            ctx.exit(SIGNALLED + error.signum)
         except CgatjaxError as error:
             if ctx.params["debug"]:
                 raise

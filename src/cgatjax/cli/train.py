@@ -16,8 +16,8 @@ from cgatjax.options import load_toml
 from cgatjax.run import REPORT, SPLIT, RunFolder
 
 if TYPE_CHECKING:
+    from cgatjax.history import History
     from cgatjax.model import Model
-    from cgatjax.trainer import History
 
 
 @click.command()
@@ -232,11 +232,13 @@ def _parts(data: Store, split: Split, targets: Sequence[str]) -> tuple[Dataset, 
 def _report(run: RunFolder, model: "Model", history: "History") -> None:
     """What came out, by validation; the test part is for `evaluate`."""
     from cgatjax.cli.run_info import report_text, summary
+    from cgatjax.history import PARTS
 
     if history.report is not None and (run.path / REPORT).is_file():
         click.echo(report_text(history.report.__dict__))
     nodes, edges = history.waste
-    seconds = sum(row.get("seconds_train", 0) + row.get("seconds_valid", 0) for row in history.rows)
+    seconds = history.seconds
+    spent = ", ".join(f"{part} {seconds[part]:.1f} s" for part in PARTS)
     click.echo(summary(model, history.rows))
-    click.echo(f"{seconds:.1f} s; padding {nodes:.0%} of nodes, {edges:.0%} of edges")
+    click.echo(f"{spent}; padding {nodes:.0%} of nodes, {edges:.0%} of edges")
     click.echo(f"{run.path}: model, history.csv, config.toml, split.json")

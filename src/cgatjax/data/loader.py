@@ -1,17 +1,23 @@
-"""Batches of a data set in a seeded order, few shapes, assembled ahead in a thread."""
+"""Batches of a data set in a seeded order, few shapes, assembled ahead in a thread.
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import NamedTuple
+The order is ours, the pipeline grain's. Batches are cut from the order of a whole epoch, so that
+each fills its padded size: a pipeline that shuffles single crystals cannot do that, and would cost
+a Python call for each. So the elements of the pipeline are planned batches, positions and a size;
+grain assembles them ahead and begins in the middle of an epoch where a run is resumed.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from cgatjax.data.batching import BatchBudget, CrystalBatch, assemble
-from cgatjax.data.pipeline import map_in_order
 from cgatjax.data.subsets import Crystals
 from cgatjax.errors import InputError
 
+J = TypeVar("J")
+R = TypeVar("R")
 AHEAD = 3
 """Batches assembled before they are asked for."""
 _SPREAD = 2.0
@@ -19,10 +25,10 @@ _SPREAD = 2.0
 
 
 class Planned(NamedTuple):
-    """One batch to come: positions in the data set, and its padded size."""
+    """One batch to come: positions in the data set (none for a blank), and its padded size."""
 
     positions: np.ndarray
-    budget: BatchBudget
+    budget: BatchBudget | None = None
 
 
 @dataclass
@@ -34,6 +40,8 @@ class Waste:
 
     def add(self, planned: Planned, sizes: np.ndarray) -> None:
         """Counts one batch."""
+        if planned.budget is None:
+            return
         self.used += sizes[planned.positions, :2].sum(0)
         self.padded += (planned.budget.nodes, planned.budget.edges)
 
@@ -104,6 +112,58 @@ def shuffled(n: int, seed: int, epoch: int) -> np.ndarray:
     return np.random.default_rng([seed, epoch]).permutation(n)
 
 
+def steps_of(
+    planned: Sequence[Planned], width: int, process: int = 0, processes: int = 1
+) -> list[tuple[Planned, ...]]:
+    """Deals the batches of an epoch out: to each step `width` for each process, in order.
+
+    Where the last step lacks some, blanks take their places, so that all processes take the same
+    number of steps.
+
+    Args:
+      planned: all batches, the same on every process.
+      width: batches that a process takes in one step.
+      process: which process this is, from 0.
+      processes: how many there are.
+
+    Returns:
+      the batches of this process, a tuple for each step.
+    """
+    together = width * processes
+    missing = -len(planned) % together
+    blank = Planned(np.empty(0, np.int64), planned[-1].budget) if planned else None
+    dealt = [*planned, *([blank] * missing if blank is not None else [])]
+    first = process * width
+    return [tuple(dealt[s + first : s + first + width]) for s in range(0, len(dealt), together)]
+
+
+def made_ahead(work: Callable[[J], R], jobs: Sequence[J], start: int = 0) -> Iterator[R]:
+    """The results of jobs in their order from `start` on, the next ones made in a thread.
+
+    An error in a job is raised where its result is taken.
+    """
+    if start >= len(jobs):
+        return
+    import grain
+
+    options = grain.ReadOptions(num_threads=1, prefetch_buffer_size=AHEAD)
+    jobs_left = grain.MapDataset.source(jobs)[start:]
+    results = iter(jobs_left.map(work).to_iter_dataset(options))
+    try:
+        yield from results
+    finally:
+        results.close()
+
+
+B = TypeVar("B", bound=Any)
+
+
+def blank(batch: B) -> B:
+    """The batch with every target masked: it adds nothing to a loss or gradient."""
+    masked = {name: np.zeros_like(mask) for name, mask in batch.target_mask.items()}
+    return replace(batch, target_mask=masked)
+
+
 class BatchLoader:
     """Batches of one data set.
 
@@ -131,14 +191,15 @@ class BatchLoader:
         """The batches of an order of positions."""
         return plan(self._sizes, order, self.budgets)
 
+    def load(self, planned: Planned) -> CrystalBatch:
+        """Assembles one batch; without positions a blank one, of the data set's first crystal."""
+        self.waste.add(planned, self._sizes)
+        is_blank = len(planned.positions) == 0
+        positions = np.zeros(1, np.int64) if is_blank else planned.positions
+        budget = planned.budget or max(self.budgets)
+        batch = assemble(self.data.take(positions, self.targets), budget)
+        return blank(batch) if is_blank else batch
+
     def batches(self, order: np.ndarray) -> Iterator[tuple[Planned, CrystalBatch]]:
-        """Assembles the batches of an order ahead in a background thread."""
-
-        def make(planned: Planned) -> tuple[Planned, CrystalBatch]:
-            self.waste.add(planned, self._sizes)
-            return planned, assemble(
-                self.data.take(planned.positions, self.targets), planned.budget
-            )
-
-        with ThreadPoolExecutor(1, thread_name_prefix="cgatjax-batches") as thread:
-            yield from map_in_order(thread, make, self.plan(order), AHEAD)
+        """The batches of an order of positions, assembled ahead."""
+        yield from made_ahead(lambda planned: (planned, self.load(planned)), self.plan(order))

@@ -1,0 +1,70 @@
+"""Signals are noted while a run listens, and only then."""
+
+import os
+import signal
+import threading
+
+import pytest
+
+from cgatjax.errors import CgatjaxError
+from cgatjax.interrupts import SIGNALS, stop_requests
+
+
+def handlers():
+    return [signal.getsignal(signum) for signum in SIGNALS]
+
+
+@pytest.mark.parametrize("signum", SIGNALS)
+def test_a_signal_is_noted_and_the_handlers_come_back(signum):
+    before = handlers()
+    with stop_requests() as stop:
+        assert stop.signum is None
+        os.kill(os.getpid(), signum)
+        assert stop.signum == signum
+        error = stop.interrupted("after epoch 3")
+    assert handlers() == before
+    assert isinstance(error, CgatjaxError)
+    assert error.signum == signum
+    assert str(error) == (
+        f"{signum.name}: stopped after epoch 3; the state is saved, resume to go on"
+    )
+
+
+@pytest.mark.parametrize("first", SIGNALS)
+def test_a_second_interrupt_ends_at_once(first):
+    before = handlers()
+    with stop_requests() as stop:
+        os.kill(os.getpid(), first)
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+        assert stop.signum == first
+    assert handlers() == before
+
+
+def test_a_second_termination_changes_nothing():
+    with stop_requests() as stop:
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.signum == signal.SIGINT
+
+
+def test_who_does_not_listen_is_left_alone():
+    before = handlers()
+    with stop_requests(listening=False) as stop:
+        assert handlers() == before
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert stop.signum is None
+
+
+def test_other_threads_are_left_alone():
+    before, seen = handlers(), []
+
+    def work():
+        with stop_requests() as stop:
+            seen.extend([handlers(), stop.signum])
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [before, None]

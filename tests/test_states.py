@@ -1,0 +1,131 @@
+"""Training states come back bit by bit, or the ones before them do."""
+
+import errno
+import logging
+import os
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from cgatjax.errors import InputError, StorageError
+from cgatjax.states import KEPT, StateFolder, state_name
+
+LIKE = {"a": jnp.zeros(3), "b": [np.zeros((), np.int32), np.zeros((2, 2))]}
+PROGRESS = {"best": float("inf"), "rows": [{"x": None, "y": 0.1}]}
+
+
+def arrays_of(step):
+    rng = np.random.default_rng(step)
+    values = rng.normal(size=3).astype(np.float32)
+    return {"a": jnp.array(values), "b": [np.array(step, np.int32), rng.normal(size=(2, 2))]}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder into which three states were saved."""
+    states = StateFolder(tmp_path / "state")
+    for step in (1, 2, 3):
+        states.save(state_name(0, step), arrays_of(step), {**PROGRESS, "step": step})
+    states.close()
+    return tmp_path / "state"
+
+
+def restored(folder):
+    states = StateFolder(folder)
+    try:
+        return states.restore(LIKE)
+    finally:
+        states.close()
+
+
+def assert_is_state(found, step):
+    arrays, progress = found
+    jax.tree.map(np.testing.assert_array_equal, arrays, arrays_of(step))
+    assert [x.dtype for x in jax.tree.leaves(arrays)] == ["float32", "int32", "float64"]
+    assert progress == {**PROGRESS, "step": step}
+
+
+def test_the_newest_comes_back_and_two_are_kept(folder):
+    assert_is_state(restored(folder), 3)
+    names = [state_name(0, step) for step in (2, 3)]
+    assert sorted(f.name for f in folder.iterdir()) == names
+    assert len(names) == KEPT
+
+
+def test_names_sort_by_time():
+    times = [(0, 1), (0, 900), (0, 10**6), (1, 0), (1, 2), (9, 0), (10, 0), (390, 5)]
+    assert sorted(state_name(*t) for t in reversed(times)) == [state_name(*t) for t in times]
+
+
+def test_nothing_there(tmp_path):
+    assert restored(tmp_path / "state") is None
+
+
+def test_a_state_may_be_overwritten_in_memory_while_it_is_written(tmp_path):
+    states = StateFolder(tmp_path / "state")
+    values = np.zeros((500, 500))
+    states.save(state_name(0, 1), {"a": values}, {})
+    values += 1
+    states.wait()
+    found = states.restore({"a": np.empty((500, 500))})
+    states.close()
+    assert (found[0]["a"] == 0).all()
+
+
+def files_of_newest(folder):
+    newest = folder / state_name(0, 3)
+    return sorted(f for f in newest.rglob("*") if f.is_file() and f.stat().st_size)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "missing"])
+def test_a_damaged_newest_state_falls_back_to_the_one_before(folder, damage, caplog):
+    for number, file in enumerate(files_of_newest(folder)):
+        data = file.read_bytes()
+        spot = number % len(data)
+        if damage == "truncated":
+            file.write_bytes(data[: len(data) // 2])
+        elif damage == "flipped":
+            file.write_bytes(data[:spot] + bytes([data[spot] ^ 4]) + data[spot + 1 :])
+        else:
+            file.unlink()
+        with caplog.at_level(logging.WARNING, "cgatjax"):
+            assert_is_state(restored(folder), 2)
+        name = state_name(0, 3)
+        assert f"{folder / name} is damaged (" in caplog.text
+        set_aside = folder / f"damaged-{name}"
+        assert set_aside.is_dir()
+        set_aside.rename(folder / name)
+        file.write_bytes(data)
+    assert number > 5
+    assert_is_state(restored(folder), 3)
+
+
+def test_only_damaged_states_are_an_error(folder):
+    for state in folder.iterdir():
+        (state / "progress.json").write_text("{}")
+    with pytest.raises(InputError, match=r"all 2 are damaged; bring them back from a copy"):
+        restored(folder)
+
+
+def test_a_half_written_state_is_no_state(folder):
+    half = folder / f"{state_name(0, 4)}.part"
+    half.mkdir()
+    (half / "progress.json").write_text("{")
+    assert_is_state(restored(folder), 3)
+    assert not half.exists()
+
+
+def test_a_full_disk_is_an_error_that_leaves_the_earlier_states(folder, monkeypatch):
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    states = StateFolder(folder)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        states.save(state_name(0, 4), arrays_of(4), {})
+        with pytest.raises(StorageError, match=r"step-000000004: cannot be written: No space"):
+            states.wait()
+    states.close()
+    assert_is_state(restored(folder), 3)
