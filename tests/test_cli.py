@@ -137,6 +137,29 @@ def test_info_of_a_store_and_of_a_run(place: Place) -> None:
     assert "error: " in refused("info", place.root)
 
 
+def test_featurize_resumes_and_a_finished_store_stays_as_it_is(
+    place: Place, tmp_path: Path
+) -> None:
+    command = ("featurize", place.data, "--out", tmp_path / "s", "--workers", 1, "--resume")
+    assert "48 crystals kept" in ok(*command)
+    assert "48 crystals kept" in ok(*command)
+    assert open_store(tmp_path / "s").digest == open_store(place.store).digest
+    assert "is finished, with GraphConfig" in refused(*command, "--recommended")
+    (tmp_path / "s" / "store.json").rename(tmp_path / "s" / "unfinished.jsonl")
+    assert "--resume" in refused("info", tmp_path / "s")
+
+
+def test_info_verifies_a_store(place: Place, tmp_path: Path) -> None:
+    assert "all shards are as they were written" in ok("info", place.store, "--verify")
+    assert "expects a store" in refused("info", place.pbe, "--verify")
+    copy = shutil.copytree(place.store, tmp_path / "copy")
+    shard = copy / "shards" / "00000.arrow"
+    data = bytearray(shard.read_bytes())
+    data[-300] ^= 1
+    shard.write_bytes(data)
+    assert "00000.arrow: " in refused("info", copy, "--verify")
+
+
 def test_train_leaves_a_whole_run(place: Place) -> None:
     for name in ("config.toml", "split.json", "data.json", "history.csv", "model/model.json"):
         assert (place.pbe / name).is_file()

@@ -247,7 +247,7 @@ from cgatjax.data.readers import read_crystals
 
 def slowly(file):
     for crystal in read_crystals(file):
-        time.sleep(0.004)
+        time.sleep(0.008)
         yield crystal
 
 build.CHUNK, shards.SHARD = 4, 10
@@ -270,9 +270,11 @@ class Killing:
 
     def attempt(self, out: Path) -> bool:
         """Starts or resumes a build, and kills it, or finds it finished."""
+        begun = out / "unread.csv.part"  # made anew by every attempt when it has read its options
+        begun.unlink(missing_ok=True)
         script = [sys.executable, "-c", BUILD_SLOWLY, str(self.file), str(out)]
         with subprocess.Popen(script) as process:
-            while not (out / "unread.csv.part").exists() and process.poll() is None:
+            while not begun.exists() and process.poll() is None:
                 time.sleep(0.01)
             try:
                 process.wait(self.random.uniform(0, 0.8))

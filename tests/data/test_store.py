@@ -151,11 +151,18 @@ def test_a_folder_that_is_no_store(tmp_path):
         open_store(tmp_path / "none")
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '"x"', '{"format": 1}'])
+@pytest.mark.parametrize("content", ["", "{", "[]", '"x"', '{"format": 1}', "[" * 99999, "\udcff"])
 def test_a_damaged_manifest(shards, tmp_path, content):
     path = copied(shards, tmp_path)
-    (path / "store.json").write_text(content)
+    (path / "store.json").write_text(content, errors="surrogateescape")
     with pytest.raises(InputError, match="copy"):
+        open_store(path)
+
+
+def test_a_manifest_without_shards(shards, tmp_path):
+    path = copied(shards, tmp_path)
+    edit(path, lambda manifest: manifest["shards"].clear())
+    with pytest.raises(InputError, match="list of shards is empty"):
         open_store(path)
 
 

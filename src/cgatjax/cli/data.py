@@ -13,8 +13,8 @@ from cgatjax.cli.display import fields, table
 from cgatjax.config import GraphConfig
 from cgatjax.data.build import build_store
 from cgatjax.data.intake import Filter
-from cgatjax.data.store import MANIFEST, SKIPPED, Store, open_store
-from cgatjax.errors import ConfigError
+from cgatjax.data.store import JOURNAL, MANIFEST, SKIPPED, Store, open_store
+from cgatjax.errors import ConfigError, InputError
 from cgatjax.options import load_toml
 
 SHOWN_REASONS = 3
@@ -86,6 +86,9 @@ def _cores() -> int:
     show_default=True,
     help="Stop at a bad crystal, or record it and go on.",
 )
+@click.option(
+    "--resume", is_flag=True, help="Go on after a kill, or begin if there is nothing yet."
+)
 @click.option("--no-reduce", is_flag=True, help="Keep one node a site (bigger, same predictions).")
 def featurize(
     inputs: tuple[str, ...],
@@ -98,6 +101,7 @@ def featurize(
     config: str | None,
     workers: int | None,
     on_error: str,
+    resume: bool,
     no_reduce: bool,
     **flags: Any,
 ) -> None:
@@ -110,6 +114,9 @@ def featurize(
     \b
     cgatjax featurize pbe/*.json.bz2 --out pbe.store --target e-form --min-elements 2
     cgatjax featurize cifs/ --out mine.store --unit heat=eV/atom --recommended --on-error skip
+
+    What is finished stays on disk after a kill or an error. The same command with --resume reads
+    the input again, compares it, and featurises only the rest; the store is the same to the byte.
     """
     store = build_store(
         list(inputs),
@@ -121,6 +128,7 @@ def featurize(
         reduce=not no_reduce,
         workers=workers or _cores(),
         on_error=on_error,  # type: ignore[arg-type]
+        resume=resume,
         show_progress=True,
     )
     click.echo(_counts(store))
@@ -147,15 +155,22 @@ def _echo_reasons(store: Store) -> None:
 
 @click.command()
 @click.argument("path", metavar="STORE_OR_RUN", type=click.Path())
-def info(path: str) -> None:
+@click.option("--verify", is_flag=True, help="Read a whole store and check its hashes.")
+def info(path: str, verify: bool) -> None:
     """Show what a store, a run or a model holds.
 
     \b
     cgatjax info pbe.store     crystals, graphs, options, targets with units and statistics
     cgatjax info runs/scan     network, normalisers, graph options, errors, what was transferred
+
+    Opening a store compares the sizes of its files. --verify hashes them, some seconds per GB.
     """
-    if (Path(path) / MANIFEST).is_file():
-        _show_store(open_store(path))
+    if any((Path(path) / name).is_file() for name in (MANIFEST, JOURNAL)):
+        _show_store(open_store(path, verify=verify))
+        if verify:
+            click.echo("all shards are as they were written")
+    elif verify:
+        raise InputError(f"{path}: --verify expects a store, found no {MANIFEST}")
     else:
         from cgatjax.cli.run_info import show_run
 

@@ -261,10 +261,12 @@ def open_store(path: str | Path, *, verify: bool = False) -> Store:
                 f"{path}: store format {found!r}, this version reads {FORMAT}; featurize again"
             )
         shards = [Shard(path / s["file"], s) for s in manifest["shards"]]
+        if not shards:
+            raise ValueError("its list of shards is empty")
         store = Store(path, manifest, shards)
     except CgatjaxError:
         raise
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(
             f"{path}: expected a store folder with {MANIFEST}, made by `cgatjax featurize`: "
             f"{error!r}"
