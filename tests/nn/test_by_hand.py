@@ -50,7 +50,7 @@ def by_hand(graph=LONE, direction="center_to_neighbor"):
     attention["kernel_in"][2, 0] = 1.0
     attention["kernel_out"][0, 0] = [1.0, 0.0]  # score e in channel 1, 0 in channel 2
     for layer in encoder["node_0"]["update"]["hyper"].values():
-        layer["bias_out"][:4] = [1.0, 0.0, 0.0, 1.0]  # whatever z is: the identity
+        layer["bias_out"][:2] = np.eye(2)  # whatever z is: the identity
     pooling = encoder["pooling"]["message"]
     pooling["kernel_in"][:] = np.eye(2)
     pooling["kernel_out"][0] = [[1.0, 0.0], [0.0, 100.0]]

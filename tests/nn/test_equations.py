@@ -87,8 +87,8 @@ def hyper(p, x, z):
         layer, t = p[f"layer_{i}"], z
         for j in range(4):
             t = np.tanh(t @ layer[f"kernel_{j}"] + layer[f"bias_{j}"])
-        flat = t @ layer["kernel_out"] + layer["bias_out"]
-        x = flat[: d * d].reshape(d, d) @ x + flat[d * d :]
+        produced = np.tensordot(t, layer["kernel_out"], 1) + layer["bias_out"]
+        x = x @ produced[:d] + produced[d]
         if i < 3:
             x = np.tanh((x - x.mean()) / np.sqrt(x.var() + 1e-5))
     return x

@@ -1,35 +1,27 @@
 """Multi-head networks on edges, and attention pooling of atoms into a crystal vector."""
 
-from collections.abc import Sequence
-
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 from jax import Array
 
 from cgatjax.nn.initializers import uniform_fan_in
-from cgatjax.nn.mlp import leaky_relu, matmul
+from cgatjax.nn.mlp import Part, leaky_relu, matmul, projections, sum_of
 from cgatjax.nn.segment import softmax_sum
 
-Part = tuple[Array, Array | None]
-"""Rows of features, and the row that each output reads (None: its own)."""
 
-
-def projected(parts: Sequence[Part], kernel: Array, low_precision: bool = False) -> Array:
-    """[a | b | …] @ kernel without the concatenation: every part is projected, then gathered."""
-    terms, start = [], 0
-    for rows, index in parts:
-        stop = start + rows.shape[-1]
-        term = matmul(rows, kernel[start:stop], low_precision)
-        terms.append(term if index is None else term[index])
-        start = stop
-    return sum(terms[1:], terms[0])
+@jax.checkpoint
+def _hidden(parts: tuple[Part, ...], bias: Array) -> Array:
+    """LeakyReLU of a sum of gathered projections; gathered again for the gradient, not kept."""
+    return leaky_relu(sum_of(parts) + bias)
 
 
 class MultiHeadNetwork(nn.Module):
     """H small networks side by side: Dense -> LeakyReLU -> Dense on concatenated inputs.
 
     The first layer is factorised (docs/network.md, saving 2): W [a | b] = W_a a + W_b b. Each part
-    is projected where it has fewest rows (nodes, or the shell table), then gathered.
+    is projected where it has fewest rows (nodes, or the shell table), then gathered. Heads come
+    first in every array from there on, so that the second layer is a plain batched product.
 
     Attributes:
       hidden: hidden width per head.
@@ -45,17 +37,43 @@ class MultiHeadNetwork(nn.Module):
 
     @nn.compact
     def __call__(self, *parts: Part) -> Array:
-        """Maps parts of widths d_1, d_2, … to (rows, heads, features)."""
+        """Maps parts of widths d_1, d_2, … to (heads, rows, features)."""
         fan_in = sum(rows.shape[-1] for rows, _ in parts)
-        shape = (self.heads, self.hidden)
-        kernel = self.param("kernel_in", uniform_fan_in(fan_in), (fan_in, self.heads * self.hidden))
-        x = self.param("bias_in", uniform_fan_in(fan_in), (self.heads * self.hidden,))
-        x = leaky_relu(x + projected(parts, kernel, self.low_precision)).reshape(-1, *shape)
+        wide = self.heads * self.hidden
+        kernel = self.param("kernel_in", uniform_fan_in(fan_in), (fan_in, wide))
+        bias = self.param("bias_in", uniform_fan_in(fan_in), (wide,))
         init = uniform_fan_in(self.hidden)
-        kernel_out = self.param("kernel_out", init, (*shape, self.features))
+        kernel_out = self.param("kernel_out", init, (self.heads, self.hidden, self.features))
         bias_out = self.param("bias_out", init, (self.heads, self.features))
-        heads_first = matmul(x.swapaxes(0, 1), kernel_out, self.low_precision)
-        return heads_first.swapaxes(0, 1) + bias_out
+        terms = projections(parts, kernel, self.low_precision)
+        by_head = [self._by_head(rows) for rows, _ in terms]
+        index = [row for _, row in terms]
+
+        def hidden(rows: list[Array], bias: Array) -> Array:
+            return _hidden(tuple(zip(rows, index, strict=True)), bias)
+
+        x = jax.vmap(hidden)(by_head, bias.reshape(self.heads, self.hidden))
+        return matmul(x, kernel_out, self.low_precision) + bias_out[:, None]
+
+    def _by_head(self, rows: Array) -> Array:
+        """(rows, H * hidden) -> (H, rows, hidden)."""
+        return rows.reshape(-1, self.heads, self.hidden).swapaxes(0, 1)
+
+
+def attend(
+    scores: Array,
+    messages: Array,
+    index: Array,
+    size: int,
+    weights: Array,
+    ascending: bool = False,
+) -> Array:
+    """`softmax_sum` for each head: (heads, rows, channels) -> (heads, size, channels)."""
+
+    def head(scores: Array, messages: Array) -> Array:
+        return softmax_sum(scores, messages, index, size, weights=weights, ascending=ascending)
+
+    return jax.vmap(head)(scores, messages)
 
 
 class AtomPooling(nn.Module):
@@ -80,5 +98,7 @@ class AtomPooling(nn.Module):
         messages = MultiHeadNetwork(width, width, self.heads, self.low_precision, name="message")(
             (h, None)
         )
-        pooled = softmax_sum(scores, messages, graph, composition.shape[0], weights=weights)
-        return pooled.reshape(pooled.shape[0], -1) if self.concatenate else jnp.mean(pooled, 1)
+        pooled = attend(scores, messages, graph, composition.shape[0], weights, ascending=True)
+        if not self.concatenate:
+            return jnp.mean(pooled, 0)
+        return pooled.swapaxes(0, 1).reshape(pooled.shape[1], -1)

@@ -13,20 +13,19 @@ from jax import Array
 from cgatjax.config import ModelConfig
 from cgatjax.data.batching import CrystalBatch
 from cgatjax.data.elements import ElementTable
-from cgatjax.nn.attention import AtomPooling, MultiHeadNetwork, Part
+from cgatjax.nn.attention import AtomPooling, MultiHeadNetwork, attend
 from cgatjax.nn.composition import CompositionNetwork
 from cgatjax.nn.hypernetwork import DampedHypernetwork
 from cgatjax.nn.initializers import normal
-from cgatjax.nn.mlp import Dense, ResidualHead, leaky_relu
-from cgatjax.nn.segment import graph_index, softmax_sum
+from cgatjax.nn.mlp import Dense, Part, ResidualHead, leaky_relu, rows_of, seen
+from cgatjax.nn.segment import graph_index
 
 
 class _Edges(NamedTuple):
     """What a message-passing step needs to know of the edges.
 
-    `weights` are the multiplicities seen by one receiver. `row` is the state that an edge reads:
-    its shell while states depend on the shell only (docs/network.md, saving 1), None once each has
-    its own.
+    `weights` are the multiplicities seen by one receiver, `ascending` says whether the receivers
+    are.
     """
 
     centers: Array
@@ -34,7 +33,7 @@ class _Edges(NamedTuple):
     senders: Array
     receivers: Array
     weights: Array
-    row: Array | None
+    ascending: bool
 
 
 class CGAT(nn.Module):
@@ -100,21 +99,25 @@ class Encoder(nn.Module):
         n_graph = batch.graph_mask.shape[0]
         nodes = batch.crystal.nodes
         edges = _edges_of(batch, config)
-        h = h0 = Dense(config.node_dim, use_bias=False, name="embedding")(vectors)[nodes["element"]]
+        h = start = self._start(vectors, nodes["element"])
         table = self.param(
             "shell_embedding",
             normal(),
             (config.max_shells + 1, config.edge_dim),
         )
-        e = e0 = table if edges.row is not None else table[batch.crystal.edges["shell"]]
+        e = e_start = (table, batch.crystal.edges["shell"])
         for i in range(config.steps):
-            node_update = NodeUpdate(config, first=i == 0, name=f"node_{i}")(h, h0, e, edges)
+            node_update = NodeUpdate(config, first=i == 0, name=f"node_{i}")(h, start, e, edges)
             self.sow("intermediates", f"node_update_{i}", node_update)
-            if config.edge_update != "none":
-                edge_update = EdgeUpdate(config, first=i == 0, name=f"edge_{i}")(h, e, e0, edges)
+            if config.edge_update == "shell":
+                shell_update = ShellUpdate(config, name=f"edge_{i}")(e[0])
+                self.sow("intermediates", f"edge_update_{i}", shell_update)
+                e = (e[0] + shell_update, e[1])
+            elif config.edge_update != "none":
+                edge_update = EdgeUpdate(config, i == 0, name=f"edge_{i}")(h, e, e_start, edges)
                 self.sow("intermediates", f"edge_update_{i}", edge_update)
-                e = e + edge_update
-            h = h + node_update
+                e = (rows_of(e) + edge_update, None)
+            h = (rows_of(h) + node_update, None)
         composition = self._composition(batch, vectors, n_graph)
         self.sow("intermediates", "composition_vector", composition)
         pooling = AtomPooling(
@@ -124,8 +127,14 @@ class Encoder(nn.Module):
             low,
             name="pooling",
         )
-        graph = graph_index(batch.crystal.n_node, h.shape[0])
-        return pooling(h, composition, graph, nodes["weight"])
+        sites = rows_of(h)
+        graph = graph_index(batch.crystal.n_node, sites.shape[0])
+        return pooling(sites, composition, graph, nodes["weight"])
+
+    def _start(self, vectors: Array, element: Array) -> Part:
+        """Start states, one row an element where that is fewer (docs/network.md, saving 5)."""
+        table = Dense(self.config.node_dim, use_bias=False, name="embedding")(vectors)
+        return (table, element) if len(element) > len(table) else (table[element], None)
 
     def _composition(self, batch: CrystalBatch, vectors: Array, n_graph: int) -> Array:
         config, graphs = self.config, batch.composition
@@ -144,40 +153,54 @@ class NodeUpdate(nn.Module):
     first: bool
 
     @nn.compact
-    def __call__(self, h: Array, h0: Array, e: Array, edges: _Edges) -> Array:
-        """(nodes, D) from states h, start states h0 (nodes, D) and edge states e (rows, R)."""
+    def __call__(self, h: Part, start: Part, e: Part, edges: _Edges) -> Array:
+        """(nodes, D) from states h, start states (both of nodes) and states e (of edges)."""
         config = self.config
-        low = config.compute == "bfloat16"
-        parts = ((h, edges.receivers), (e, edges.row), (h, edges.senders))
+        parts = (seen(h, edges.receivers), e, seen(h, edges.senders))
         scores, messages = _scores_and_messages(config, config.node_dim, parts)
-        mixed = softmax_sum(scores, messages, edges.receivers, h.shape[0], weights=edges.weights)
+        size = len(rows_of(h))
+        mixed = attend(scores, messages, edges.receivers, size, edges.weights, edges.ascending)
+        low = config.compute == "bfloat16"
         hyper = DampedHypernetwork(config.node_dim, self.first, low, name="update")
-        return hyper(mixed.mean(1), h, h0)
+        return hyper(mixed.mean(0), start)
 
 
 class EdgeUpdate(nn.Module):
-    """What one step adds to the edge states (or to the rows of the shell table)."""
+    """What one step adds to the edge states: attention over the heads, then a network."""
 
     config: ModelConfig
     first: bool
 
     @nn.compact
-    def __call__(self, h: Array, e: Array, e0: Array, edges: _Edges) -> Array:
-        """(rows, R) from node states h (nodes, D) and edge states e, start e0 (rows, R)."""
+    def __call__(self, h: Part, e: Part, start: Part, edges: _Edges) -> Array:
+        """(edges, R) from states h (of nodes), and e and start states (both of edges)."""
         config = self.config
+        parts = (seen(h, edges.centers), e, seen(h, edges.neighbors))
+        scores, messages = _scores_and_messages(config, config.edge_dim, parts)
+        x = (nn.softmax(scores, axis=0) * messages).sum(0)
+        if config.edge_update == "attention":
+            return _two_layers(config, x)
         low = config.compute == "bfloat16"
-        if config.edge_update == "shell":
-            x = e
-        else:
-            parts = ((h, edges.centers), (e, edges.row), (h, edges.neighbors))
-            scores, messages = _scores_and_messages(config, config.edge_dim, parts)
-            shares = nn.softmax(scores, axis=1)
-            x = (shares * messages).sum(1)
-        if config.edge_update == "hyper":
-            hyper = DampedHypernetwork(config.edge_dim, self.first, low, name="update")
-            return hyper(x / config.heads, e, e0)
-        x = leaky_relu(Dense(config.edge_dim, low_precision=low, name="dense_0")(x))
-        return Dense(config.edge_dim, low_precision=low, name="dense_1")(x)
+        hyper = DampedHypernetwork(config.edge_dim, self.first, low, name="update")
+        return hyper(x / config.heads, start)
+
+
+class ShellUpdate(nn.Module):
+    """What one step adds to the rows of the shell table, where edges know their shell only."""
+
+    config: ModelConfig
+
+    @nn.compact
+    def __call__(self, table: Array) -> Array:
+        """(shells, R) -> (shells, R)."""
+        return _two_layers(self.config, table)
+
+
+def _two_layers(config: ModelConfig, x: Array) -> Array:
+    """Dense -> LeakyReLU -> Dense, submodules "dense_0" and "dense_1" of the caller."""
+    low = config.compute == "bfloat16"
+    x = leaky_relu(Dense(config.edge_dim, low_precision=low, name="dense_0")(x))
+    return Dense(config.edge_dim, low_precision=low, name="dense_1")(x)
 
 
 def _scores_and_messages(
@@ -200,10 +223,8 @@ def _edges_of(batch: CrystalBatch, config: ModelConfig) -> _Edges:
     """
     centers, neighbors = batch.crystal.receivers, batch.crystal.senders
     weight = batch.crystal.edges["weight"]
-    depends_on_shell_only = config.edge_update in ("shell", "none")
-    row = batch.crystal.edges["shell"] if depends_on_shell_only else None
     if config.message_direction == "neighbor_to_center":
-        return _Edges(centers, neighbors, neighbors, centers, weight, row)
+        return _Edges(centers, neighbors, neighbors, centers, weight, ascending=True)
     sites = batch.crystal.nodes["weight"]
     weight = weight * sites[centers] / sites[neighbors]
-    return _Edges(centers, neighbors, centers, neighbors, weight, row)
+    return _Edges(centers, neighbors, centers, neighbors, weight, ascending=False)

@@ -7,9 +7,8 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jax import Array
 
-from cgatjax.nn.attention import Part, projected
 from cgatjax.nn.initializers import normal, uniform_fan_in
-from cgatjax.nn.mlp import Dense, leaky_relu
+from cgatjax.nn.mlp import Dense, Part, leaky_relu, projected
 from cgatjax.nn.segment import softmax_sum
 
 SOFTMAX_FLOOR = 1e-13
@@ -41,7 +40,13 @@ class _WeightedAttention(nn.Module):
         power = self.param("power", normal(), ())
         scores = _TwoLayer(self.hidden, 1, name="gate")(*parts)
         return softmax_sum(
-            scores, values, index, size, weights=fraction**power, floor=SOFTMAX_FLOOR
+            scores,
+            values,
+            index,
+            size,
+            weights=fraction**power,
+            floor=SOFTMAX_FLOOR,
+            ascending=True,
         )
 
 

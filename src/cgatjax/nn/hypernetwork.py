@@ -1,12 +1,14 @@
 """The hypernetwork: a small network whose weights are produced per row from another input."""
 
+import functools
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import Array
 
 from cgatjax.nn.initializers import normal, uniform, uniform_fan_in
-from cgatjax.nn.mlp import matmul
+from cgatjax.nn.mlp import Part, matmul
 
 LAYERS = 4
 """Layers of the produced network (reference: `H_Net`, three hidden ones and the last)."""
@@ -22,40 +24,90 @@ def layer_norm(x: Array) -> Array:
     return centred * jax.lax.rsqrt((centred * centred).mean(-1, keepdims=True) + NORM_EPSILON)
 
 
-class _WeightProducer(nn.Module):
-    """z -> weights (rows, D, D) [out, in] and bias (rows, D) of one layer."""
+@functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
+def bilinear(z: Array, x: Array, kernel: Array, low_precision: bool = False) -> Array:
+    """y_no = sum_ki z_nk x_ni K_kio: (n, K), (n, I), (K, I, O) -> (n, O).
+
+    Equal to making the weights sum_k z_nk K_kio of every row and applying them, at the same number
+    of multiplications; but the (n, I, O) weights are never written, only (n, K, I) products, and
+    the backward pass makes these anew instead of keeping them (docs/performance.md).
+    """
+    return matmul(_products(z, x), kernel.reshape(-1, kernel.shape[-1]), low_precision)
+
+
+def _products(z: Array, x: Array) -> Array:
+    """(n, K), (n, I) -> (n, K*I)."""
+    return (z[:, :, None] * x[:, None, :]).reshape(len(z), -1)
+
+
+def _bilinear_forward(
+    z: Array, x: Array, kernel: Array, low_precision: bool
+) -> tuple[Array, tuple[Array, Array, Array]]:
+    return bilinear(z, x, kernel, low_precision), (z, x, kernel)
+
+
+def _bilinear_backward(
+    low_precision: bool, kept: tuple[Array, Array, Array], dy: Array
+) -> tuple[Array, Array, Array]:
+    # The barriers: nothing is made again before its gradient comes, and the transposed products are
+    # written as such, for XLA's CPU backend is slow at transposing the left factor of a product.
+    z, x, kernel, dy = jax.lax.optimization_barrier((*kept, dy))
+    products = (z.T[:, None, :] * x.T[None, :, :]).reshape(-1, len(z))
+    products = jax.lax.optimization_barrier(products)
+    d_kernel = matmul(products, dy, low_precision).reshape(kernel.shape)
+    flat = kernel.reshape(-1, kernel.shape[-1])
+    d_products = matmul(dy, flat.T, low_precision).reshape(-1, *kernel.shape[:2])
+    dz = (d_products * x[:, None, :]).sum(2)
+    dx = (d_products * z[:, :, None]).sum(1)
+    return dz, dx, d_kernel
+
+
+bilinear.defvjp(_bilinear_forward, _bilinear_backward)
+
+
+class _ProducedLayer(nn.Module):
+    """y = [x | 1] W(z): a layer whose weights and bias an MLP of z produces.
+
+    The last layer of that MLP, linear, is held as a tensor K of shape (D, D + 1, D) and a matrix B,
+    W(z)_io = sum_k t_k K_kio + B_io, where t are its hidden states and row i = D is the bias.
+    """
 
     width: int
     low_precision: bool
 
     @nn.compact
-    def __call__(self, z: Array) -> tuple[Array, Array]:
-        width = self.width
+    def __call__(self, x: Array, z: Array, row: Array | None) -> Array:
+        """Args: (n, D), (rows, D), the row of z that belongs to each row of x (None: its own)."""
+        width, low = self.width, self.low_precision
         for i in range(PRODUCER_LAYERS):
-            fan_in = z.shape[-1]
-            kernel = self.param(f"kernel_{i}", normal(2 / fan_in), (fan_in, width))
-            bias = self.param(f"bias_{i}", uniform_fan_in(fan_in), (width,))
-            z = nn.tanh(matmul(z, kernel, self.low_precision) + bias)
-        size = width * width + width
-        kernel = self.param("kernel_out", normal(2e-2 / width), (width, size))
-        bias = self.param("bias_out", uniform_fan_in(width), (size,))
-        flat = matmul(z, kernel, self.low_precision) + bias
-        return flat[:, : width * width].reshape(-1, width, width), flat[:, width * width :]
+            kernel = self.param(f"kernel_{i}", normal(2 / width), (width, width))
+            bias = self.param(f"bias_{i}", uniform_fan_in(width), (width,))
+            z = nn.tanh(matmul(z, kernel, low) + bias)
+        kernel = self.param("kernel_out", normal(2e-2 / width), (width, width + 1, width))
+        bias = self.param("bias_out", uniform_fan_in(width), (width + 1, width))
+        x = jnp.concatenate([x, jnp.ones_like(x[:, :1])], 1)
+        if row is None:
+            return bilinear(z, x, kernel, low) + x @ bias
+        weights = matmul(z, kernel.reshape(width, -1), low).reshape(-1, *bias.shape) + bias
+        return jnp.einsum("ni,nio->no", x, weights[row])
 
 
 class Hypernetwork(nn.Module):
-    """Hyper(x; z) of docs/network.md: (rows, D), (rows, D) -> (rows, D)."""
+    """Hyper(x; z) of docs/network.md: (n, D), (n, D) -> (n, D).
+
+    Where few different z serve many rows, z is given as those few and the row that each reads:
+    then the weights are made once for each of them (docs/network.md, saving 5).
+    """
 
     width: int
     low_precision: bool = False
 
     @nn.compact
-    def __call__(self, x: Array, z: Array) -> Array:
+    def __call__(self, x: Array, z: Part) -> Array:
         """Applies the network that z produces to x, row by row."""
+        rows, row = z
         for i in range(LAYERS):
-            producer = _WeightProducer(self.width, self.low_precision, name=f"layer_{i}")
-            weights, bias = producer(z)
-            x = jnp.einsum("noi,ni->no", weights, x) + bias
+            x = _ProducedLayer(self.width, self.low_precision, name=f"layer_{i}")(x, rows, row)
             if i < LAYERS - 1:
                 x = nn.tanh(layer_norm(x))
         return x
@@ -64,8 +116,8 @@ class Hypernetwork(nn.Module):
 class DampedHypernetwork(nn.Module):
     """Hyper with its input mixed by a learned damping d: z = d*start + (1 - d)*x.
 
-    In the first step (`first`) z is the current state. d is kept in [0, 1] by a projection after
-    each optimiser step (`optim.project_damping`), not here.
+    In the first step (`first`) z is the start state, which is then the current one. d is kept in
+    [0, 1] by a projection after each optimiser step (`optim.project_damping`), not here.
     """
 
     width: int
@@ -73,11 +125,11 @@ class DampedHypernetwork(nn.Module):
     low_precision: bool = False
 
     @nn.compact
-    def __call__(self, x: Array, state: Array, start: Array) -> Array:
-        """Update (rows, D) from the mixed messages x, the current and the start state."""
-        if self.first:
-            z = state
-        else:
+    def __call__(self, x: Array, start: Part) -> Array:
+        """Update (n, D) from the mixed messages x (n, D) and the start state."""
+        z = start
+        if not self.first:
             damping = self.param("damping", uniform(), ())
-            z = damping * start + (1 - damping) * x
+            rows, row = start
+            z = (damping * (rows if row is None else rows[row]) + (1 - damping) * x, None)
         return Hypernetwork(self.width, self.low_precision, name="hyper")(x, z)

@@ -1,5 +1,8 @@
 """Dense layers with the reference's initialisation, and the residual regression head."""
 
+import itertools
+from collections.abc import Sequence
+
 import flax.linen as nn
 import jax.numpy as jnp
 from jax import Array
@@ -7,6 +10,20 @@ from jax import Array
 from cgatjax.nn.initializers import uniform_fan_in
 
 LEAKY_SLOPE = 0.01
+Part = tuple[Array, Array | None]
+"""Rows of features, and the row that each of its users reads (None: each its own)."""
+
+
+def rows_of(part: Part) -> Array:
+    """The features that each user of a part reads, one row a user."""
+    rows, row = part
+    return rows if row is None else rows[row]
+
+
+def seen(part: Part, index: Array) -> Part:
+    """The part as seen by users of its users: edges, say, that read the states of their nodes."""
+    rows, row = part
+    return rows, index if row is None else row[index]
 
 
 def leaky_relu(x: Array) -> Array:
@@ -21,6 +38,28 @@ def matmul(x: Array, kernel: Array, low_precision: bool) -> Array:
     return jnp.matmul(
         x.astype(jnp.bfloat16), kernel.astype(jnp.bfloat16), preferred_element_type=jnp.float32
     )
+
+
+def projected(parts: Sequence[Part], kernel: Array, low_precision: bool = False) -> Array:
+    """[a | b | …] @ kernel without the concatenation: every part is projected, then gathered."""
+    return sum_of(projections(parts, kernel, low_precision))
+
+
+def projections(
+    parts: Sequence[Part], kernel: Array, low_precision: bool = False
+) -> tuple[Part, ...]:
+    """Every part times its rows of the kernel; their `sum_of` is [a | b | …] @ kernel."""
+    stops = itertools.accumulate(rows.shape[-1] for rows, _ in parts)
+    return tuple(
+        (matmul(rows, kernel[stop - rows.shape[-1] : stop], low_precision), row)
+        for (rows, row), stop in zip(parts, stops, strict=True)
+    )
+
+
+def sum_of(parts: Sequence[Part]) -> Array:
+    """The sum of equally wide parts, one row a user."""
+    first, *others = (rows_of(part) for part in parts)
+    return sum(others, first)
 
 
 class Dense(nn.Module):

@@ -290,14 +290,36 @@ def _hyper(name: str, path: str, width: int, first: bool) -> list[_Entry]:
             f"{name}Hyper.layers.{i}.{inner}hypo_params.net.",
             f"{path}/hyper/layer_{i}",
         )
-        for j in range(PRODUCER_LAYERS + 1):
-            last = j == PRODUCER_LAYERS
-            source = f"{producer}{j}" if last else f"{producer}{j}.net.0"
-            size, suffix = (width * width + width, "out") if last else (width, str(j))
-            entries += _pair(
-                source, f"{ours}/kernel_{suffix}", f"{ours}/bias_{suffix}", width, size
-            )
+        for j in range(PRODUCER_LAYERS):
+            source = f"{producer}{j}.net.0"
+            entries += _pair(source, f"{ours}/kernel_{j}", f"{ours}/bias_{j}", width, width)
+        entries += _produced(f"{producer}{PRODUCER_LAYERS}", ours, width)
     return entries
+
+
+def _produced(name: str, path: str, width: int) -> list[_Entry]:
+    """The layer that makes weights [out, in], one after another, and then the biases [out]."""
+    size = width * width + width
+
+    def to_ours(flat: np.ndarray) -> np.ndarray:
+        weights = flat[: width * width].reshape(width, width, -1)
+        stacked = np.concatenate([weights, flat[width * width :].reshape(width, 1, -1)], 1)
+        return stacked.transpose(2, 1, 0)
+
+    def to_reference(tensor: np.ndarray) -> np.ndarray:
+        stacked = tensor.transpose(2, 1, 0)
+        return np.concatenate([stacked[:, :-1].reshape(width * width, -1), stacked[:, -1]])
+
+    return [
+        _Entry(f"{name}.weight", f"{path}/kernel_out", (size, width), to_ours, to_reference),
+        _Entry(
+            f"{name}.bias",
+            f"{path}/bias_out",
+            (size,),
+            lambda bias: to_ours(bias[:, None])[0],
+            lambda matrix: to_reference(matrix[None])[:, 0],
+        ),
+    ]
 
 
 def _two_layer(name: str, path: str, before: int, hidden: int, after: int) -> list[_Entry]:
