@@ -1,0 +1,105 @@
+"""The experiments' command line: `python -m experiments run | list | report`."""
+
+import logging
+import sys
+from pathlib import Path
+
+import click
+
+from cgatjax.errors import CgatjaxError
+from experiments.bench import Bench
+from experiments.registry import EXPERIMENTS
+from experiments.report import write_report
+from experiments.runner import CRYSTALS_PER_SECOND, Pace, dry_run, rows_of, run_grid
+from experiments.scales import SCALES, Scale
+from experiments.sources import Sources
+from experiments.specification import needed
+
+LOG = logging.getLogger("cgatjax")
+
+
+@click.group()
+def main() -> None:
+    """Tables and figures of the transfer-learning study, one command each."""
+    logging.basicConfig(format="%(asctime)s %(message)s")
+    LOG.setLevel(logging.INFO)
+
+
+@main.command("list")
+@click.option("--scale", type=click.Choice(list(SCALES)), default="smoke", show_default=True)
+def list_experiments(scale: str) -> None:
+    """Name every experiment, with its rows and trainings at a scale."""
+    made = SCALES[scale]()
+    for name, experiment in EXPERIMENTS.items():
+        cells = experiment.cells(made)
+        counts = f"{len(cells)} rows, {len(needed(cells))} trainings"
+        click.echo(f"{name:18s} {experiment.title} ({counts})")
+
+
+@main.command()
+@click.argument("name", type=click.Choice([*EXPERIMENTS, "all"]))
+@click.option("--scale", type=click.Choice(list(SCALES)), default="smoke", show_default=True)
+@click.option("--data", type=click.Path(path_type=Path), help="Folder of the data sets' folders.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of results.")
+@click.option("--minutes", type=float, help="Stop between trainings after this time.")
+@click.option("--dry-run", is_flag=True, help="Print every training and its projected time.")
+@click.option(
+    "--crystals-per-second",
+    type=float,
+    default=CRYSTALS_PER_SECOND,
+    show_default=True,
+    help="Trained by the network of the scale, for estimates.",
+)
+def run(
+    name: str,
+    scale: str,
+    data: Path | None,
+    out: Path,
+    minutes: float | None,
+    dry_run: bool,
+    crystals_per_second: float,
+) -> None:
+    """Perform what is missing of an experiment, and write its table and figures.
+
+    Finished trainings are never repeated, not even by another experiment; a stopped run goes on
+    when the same command is given again. Use one --out folder for each scale.
+    """
+    made = SCALES[scale]()
+    bench = Bench(Sources(made.sources, data, out / scale), out / scale)
+    pace = Pace(crystals_per_second=crystals_per_second)
+    for chosen in EXPERIMENTS if name == "all" else (name,):
+        if dry_run:
+            _project(chosen, made, bench, pace)
+        else:
+            _perform(chosen, made, bench, minutes, pace)
+
+
+def _project(name: str, scale: Scale, bench: Bench, pace: Pace) -> None:
+    click.echo(f"{name} ({scale.name})")
+    click.echo("\n".join(dry_run(EXPERIMENTS[name].cells(scale), bench, pace)))
+
+
+def _perform(name: str, scale: Scale, bench: Bench, minutes: float | None, pace: Pace) -> None:
+    experiment = EXPERIMENTS[name]
+    cells = experiment.cells(scale)
+    results = run_grid(name, cells, bench, minutes=minutes, pace=pace, show_progress=True)
+    rows = rows_of(cells, results, bench)
+    section, figures = experiment.show(scale, bench, rows)
+    section.save(bench.out / name, figures)
+    click.echo(f"{bench.out / name}: {len(rows)} of {len(cells)} rows")
+
+
+@main.command()
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of results.")
+@click.option("--scale", type=click.Choice(list(SCALES)), default="smoke", show_default=True)
+def report(out: Path, scale: str) -> None:
+    """Assemble the results of a scale into one HTML page, OUT/SCALE/report.html."""
+    click.echo(write_report(out / scale, list(EXPERIMENTS)))
+
+
+if __name__ == "__main__":
+    try:
+        main.main(standalone_mode=True)
+    except CgatjaxError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(1)
