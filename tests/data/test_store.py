@@ -65,6 +65,14 @@ def test_rows_in_any_order_are_those_graphs(shards, graphs, crystals, rows):
     np.testing.assert_array_equal(found.targets[name], expected.targets[name])
 
 
+def test_no_rows_and_rows_that_are_not_there(shards):
+    nothing = shards.take(np.array([], np.int64), ["heat"])
+    assert (len(nothing.n_node), len(nothing.edge_shell), len(nothing.targets["heat"])) == (0, 0, 0)
+    for row in (-1, N):
+        with pytest.raises(InputError, match=rf"rows in 0..{N - 1}, got"):
+            shards.take(np.array([3, row]))
+
+
 def test_sizes_are_those_of_the_graphs(shards, graphs):
     elements = [len(set(g.atomic_numbers.tolist())) for g in graphs]
     expected = [

@@ -14,7 +14,7 @@ from cgatjax.data import build
 from cgatjax.data.build import build_store
 from cgatjax.data.mapped import GRAPH_FIELDS
 from cgatjax.data.store import open_store
-from cgatjax.data.storing import store_rows
+from cgatjax.data.storing import repeat_store, store_rows
 from cgatjax.errors import InputError, RunExistsError, StorageError
 
 SHARE = GraphConfig.recommended()
@@ -40,7 +40,7 @@ def full_after(calls: int, call):
 
 
 def test_rows_become_a_store(ionic_store, tmp_path):
-    batches = [shard.table for shard in ionic_store._shards]
+    batches = [shard.table for shard in ionic_store.shards]
     again = store_rows(batches, tmp_path / "s", ionic_store.graph_config)
     assert again.ids == ionic_store.ids
     assert again.manifest["sites"] == ionic_store.manifest["sites"]
@@ -54,11 +54,22 @@ def test_rows_become_a_store(ionic_store, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["s"]
 
 
+def test_a_store_is_repeated_under_new_ids(ionic_store, tmp_path):
+    store = repeat_store(ionic_store, tmp_path / "s", 250)
+    assert len(store) == len(set(store.ids)) == 250
+    assert store.ids[:2] == [f"{i}/0" for i in ionic_store.ids[:2]]
+    assert store.ids[-1] == f"{ionic_store.ids[9]}/2"
+    assert store.units == ionic_store.units
+    assert store.sizes.tolist() == np.resize(ionic_store.sizes, (250, 4)).tolist()
+    with pytest.raises(InputError, match="at least one"):
+        repeat_store(ionic_store, tmp_path / "none", 0)
+
+
 def test_a_shard_s_columns_do_not_depend_on_how_rows_were_grouped(faulty_crystals, tmp_path):
     store = build_store(faulty_crystals, tmp_path / "s", SHARE, on_error="skip")
     graph = list(GRAPH_FIELDS)
     usual = ["e-form@cheap", "e-form@dear", "volume@cheap", "volume@dear"]
-    columns = [shard.table.schema.names for shard in store._shards]
+    columns = [shard.table.schema.names for shard in store.shards]
     with_heat = [*graph, *usual[:2], "heat", *usual[2:]]
     assert columns == [with_heat if shard == 3 else [*graph, *usual] for shard in range(6)]
 
@@ -93,7 +104,7 @@ def test_a_full_disk_at_any_moment_is_survived(faulty_crystals, tmp_path, monkey
 def test_a_full_disk_leaves_no_store_of_rows(ionic_store, tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", full_after(3, os.fsync))
     with pytest.raises(StorageError, match="disk is full"):
-        store_rows([s.table for s in ionic_store._shards], tmp_path / "s", SHARE)
+        store_rows([s.table for s in ionic_store.shards], tmp_path / "s", SHARE)
     assert not list(tmp_path.iterdir())
 
 

@@ -28,7 +28,7 @@ from cgatjax.data.graph_arrays import (
     reorder,
 )
 from cgatjax.data.graphs import CrystalGraph
-from cgatjax.data.mapped import Shard
+from cgatjax.data.mapped import DAMAGED, Shard, is_sound
 from cgatjax.data.splits import PARTS, Split, split_positions
 from cgatjax.data.subsets import Dataset
 from cgatjax.errors import CgatjaxError, InputError, TargetError
@@ -50,6 +50,7 @@ class Store:
       units: target name -> unit, "" where unknown.
       reduced: whether sites are merged into classes.
       digest: hash of options and contents; the same for any number of workers.
+      shards: its memory-mapped files.
     """
 
     def __init__(self, path: Path, manifest: Mapping[str, Any], shards: Sequence[Shard]) -> None:
@@ -59,7 +60,7 @@ class Store:
         self.units: dict[str, str] = dict(manifest["targets"])
         self.reduced: bool = manifest["reduced"]
         self.digest: str = manifest["digest"]
-        self._shards = shards
+        self.shards = shards
         self._starts = np.cumsum([0] + [len(s) for s in shards])
 
     def __len__(self) -> int:
@@ -86,7 +87,7 @@ class Store:
     @cached_property
     def sizes(self) -> np.ndarray:
         """(crystals, 4) int64: nodes, edges, composition nodes, composition edges of each."""
-        return np.concatenate([shard.sizes() for shard in self._shards])
+        return np.concatenate([shard.sizes() for shard in self.shards])
 
     def column_of(self, target: str) -> str:
         """The column that holds a target: its own name, or the part before "@".
@@ -104,7 +105,7 @@ class Store:
     def target(self, name: str) -> np.ndarray:
         """(crystals,) float64 values of a target, per atom where extensive, NaN where unknown."""
         column = self.column_of(name)
-        return np.concatenate([shard.target(column) for shard in self._shards])
+        return np.concatenate([shard.target(column) for shard in self.shards])
 
     def unit(self, name: str) -> str:
         """Unit of a target, "" if unknown."""
@@ -127,24 +128,24 @@ class Store:
         return rows.to_numpy().astype(np.int64)
 
     def take(self, rows: np.ndarray, targets: Sequence[str] = ()) -> GraphArrays:
-        """Graphs of the given rows, laid end to end in the given order. Vectorised per shard."""
+        """Graphs of the given rows, laid end to end in the given order. Vectorised per shard.
+
+        Raises:
+          TargetError: the store has no such target.
+          InputError: a shard is damaged.
+        """
         rows = np.asarray(rows, np.int64)
-        owner = np.searchsorted(self._starts, rows, side="right") - 1
-        present = np.unique(owner)
-        columns = {name: self.column_of(name) for name in targets}
-        pieces = [
-            self._shards[s].take(rows[owner == s] - self._starts[s], columns) for s in present
-        ]
-        if len(pieces) == 1:
-            return pieces[0]
-        merged = concatenate(pieces)
-        place = np.argsort(np.argsort(owner, kind="stable"), kind="stable")
-        return reorder(merged, place)
+        if len(rows) and not (rows.min() >= 0 and rows.max() < len(self)):
+            raise InputError(f"{self.path}: expected rows in 0..{len(self) - 1}, got {rows}")
+        arrays = self._take(rows, {name: self.column_of(name) for name in targets})
+        if not is_sound(arrays):
+            raise InputError(f"{self.path}: {DAMAGED}")
+        return arrays
 
     def graph(self, row: int) -> CrystalGraph:
         """One crystal's graph, with the map from sites to nodes."""
         shard_index = int(np.searchsorted(self._starts, row, side="right") - 1)
-        shard, local = self._shards[shard_index], row - int(self._starts[shard_index])
+        shard, local = self.shards[shard_index], row - int(self._starts[shard_index])
         columns = {}
         for name in (*NODE_COLUMNS, *EDGE_COLUMNS, "site_class"):
             offsets, values = shard.ragged(name)
@@ -203,7 +204,7 @@ class Store:
         Raises:
           InputError: a shard is damaged, or the manifest does not belong to the shards.
         """
-        for shard in self._shards:
+        for shard in self.shards:
             shard.verify()
         expected = digest_of(self.graph_config, self.reduced, self.manifest["shards"])
         if self.digest != expected:
@@ -212,8 +213,25 @@ class Store:
                 f"shards, found {self.digest}; featurize anew"
             )
 
+    def _take(self, rows: np.ndarray, columns: Mapping[str, str]) -> GraphArrays:
+        if len(self.shards) == 1 or len(rows) == 0:
+            return self.shards[0].take(rows, columns)
+        order = np.argsort(rows, kind="stable")
+        ascending = rows[order]
+        bounds = np.searchsorted(ascending, self._starts)
+        pieces = [
+            shard.take(ascending[low:high] - start, columns)
+            for shard, start, low, high in zip(
+                self.shards, self._starts, bounds, bounds[1:], strict=False
+            )
+            if high > low
+        ]
+        place = np.empty(len(rows), np.int64)
+        place[order] = np.arange(len(rows))
+        return reorder(concatenate(pieces), place)
+
     def _column(self, name: str) -> pa.ChunkedArray:
-        return pa.chunked_array([shard.strings(name) for shard in self._shards], pa.string())
+        return pa.chunked_array([shard.strings(name) for shard in self.shards], pa.string())
 
     def _split_rows(
         self,

@@ -5,10 +5,11 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from cgatjax.config import GraphConfig
 from cgatjax.data.graphs import CrystalGraph
@@ -89,6 +90,36 @@ def store_rows(
         known = {name: unit_for(name, units) for name in sorted(writer.known)}
         finish(writer, config, reduced, none.counts, known)
     return open_store(out)
+
+
+def repeat_store(store: Store, out: str | Path, n: int) -> Store:
+    """Writes the rows of a store again and again, under new ids, until there are n crystals.
+
+    It makes large stores for measurements; what is learnt from one says nothing about materials.
+
+    Args:
+      store: at least one crystal.
+      out: folder to create.
+      n: crystals of the new store, at least 1.
+
+    Raises:
+      RunExistsError: `out` exists.
+      InputError: n is not positive.
+      StorageError: the store cannot be written.
+    """
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        left = n
+        for copy in count():
+            for shard in store.shards:
+                if left <= 0:
+                    return
+                rows = shard.table.slice(0, left)
+                left -= rows.num_rows
+                ids = pc.binary_join_element_wise(rows.column("id"), str(copy), "/")
+                yield rows.set_column(rows.schema.get_field_index("id"), "id", ids)
+
+    return store_rows(batches(), out, store.graph_config, units=store.units, reduced=store.reduced)
 
 
 def finish(
