@@ -6,7 +6,7 @@ OUT/trainings/KEY/test.json     errors on the test set, where that was read
 """
 
 import json
-import logging
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,6 @@ from cgatjax.run import CONFIG
 from cgatjax.storage import write_durably
 from experiments.sources import Sources, nested
 from experiments.specification import Cell, Training
-
-LOG = logging.getLogger("cgatjax")
 
 
 class Bench:
@@ -56,7 +54,10 @@ class Bench:
         folder = self.folder(training)
         train, valid, _ = self.sources.parts(training)
         began = time.monotonic()
-        run = cg.RunFolder(folder, resume=(folder / CONFIG).is_file())
+        started = (folder / CONFIG).is_file()
+        if folder.is_dir() and not started:
+            shutil.rmtree(folder)
+        run = cg.RunFolder(folder, resume=started)
         model, history = self._train(training, train, valid, run, show_progress)
         errors = history.column(f"valid_mae:{training.target}")
         record = {

@@ -91,12 +91,13 @@ class Training:
         return tuple(dict.fromkeys(named))
 
     def key(self, fingerprints: Mapping[str, str]) -> str:
-        """16 hex digits that stand for everything that determines the result.
+        """16 hex digits for everything that determines the result, the package's version included.
 
         Args:
           fingerprints: data set -> hash of its contents and its split.
         """
-        content = [self.to_dict(), {name: fingerprints[name] for name in self.datasets}]
+        data = {name: fingerprints[name] for name in self.datasets}
+        content = [cg.__version__, self.to_dict(), data]
         text = json.dumps(content, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -1,0 +1,129 @@
+"""The experiments from end to end on generated crystals: numbers, files, and the report."""
+
+import csv
+import json
+import re
+
+import pytest
+from click.testing import CliRunner
+from experiments.__main__ import main
+from experiments.bench import Bench
+from experiments.registry import EXPERIMENTS
+from experiments.scales import SCALES
+from experiments.sources import Sources
+
+
+def run(*arguments):
+    result = CliRunner().invoke(main, [str(a) for a in arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("experiments")
+    for name in ("table1", "training_size"):
+        run("run", name, "--out", folder)
+    run("report", "--out", folder)
+    return folder / "smoke"
+
+
+def read(path):
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_table_1_has_every_way_on_the_same_crystals(out):
+    rows = {row["way"]: row for row in read(out / "table1" / "results.csv")}
+    assert list(rows) == ["pre-training", "none", "head", "full", "joint"]
+    ways = [rows[way] for way in ("none", "head", "full", "joint")]
+    assert {row["n_train"] for row in ways} == {"64"}
+    assert len({row["n_test"] for row in ways}) == 1
+    assert all(float(row["test_mae"]) > 0 for row in rows.values())
+    assert {row["unit"] for row in rows.values()} == {"eV/atom"}
+
+
+def test_experiments_share_their_trainings(out):
+    """Five of Table 1 and ten of the curve, of which four are the same."""
+    assert len(list((out / "trainings").glob("*/record.json"))) == 11
+
+
+def test_pre_training_sees_no_formula_that_transfer_is_judged_by(out):
+    scale = SCALES["smoke"]()
+    sources = Sources(scale.sources, None, out)
+    start = scale.pretraining(scale.target_sets[0], seed=0)
+    train, valid, _ = sources.parts(start)
+    seen = {*train.formulas, *valid.formulas}
+    assert len(train) > 100
+    assert not seen & sources.judged_formulas("dear")
+    assert seen & set(sources.store("dear").formulas)
+
+
+def test_subsets_are_nested_and_differ_by_seed(out):
+    scale = SCALES["smoke"]()
+    sources = Sources(scale.sources, None, out)
+    start = scale.pretraining(scale.target_sets[0], seed=0)
+    ids = {
+        (size, seed): set(sources.parts(start.replace(size=size, seed=seed))[0].ids)
+        for size in (16, 32)
+        for seed in (0, 1)
+    }
+    assert len(ids[16, 0]) == 16
+    assert ids[16, 0] < ids[32, 0]
+    assert ids[16, 0] != ids[16, 1]
+
+
+def test_a_second_run_trains_nothing_and_a_lost_record_is_taken_up_again(out, caplog):
+    before = (out / "table1" / "results.csv").read_bytes()
+    record = min((out / "trainings").glob("*/record.json"))
+    content = json.loads(record.read_text())
+    record.unlink()
+    scale = SCALES["smoke"]()
+    bench = Bench(Sources(scale.sources, None, out), out)
+    cells = EXPERIMENTS["table1"].cells(scale) + EXPERIMENTS["training_size"].cells(scale)
+    lost = [t for cell in cells for t in cell.candidates if bench.record(t) is None]
+    again = bench.perform(lost[0])
+    assert again["valid_mae"] == content["valid_mae"]
+    assert again["steps"] == content["steps"]
+    run("run", "table1", "--out", out.parent)
+    assert (out / "table1" / "results.csv").read_bytes() == before
+
+
+def test_figures_and_the_report_are_there(out):
+    for name in ("table1/errors_0", "training_size/curve"):
+        assert (out / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert (out / f"{name}.pdf").read_bytes().startswith(b"%PDF")
+    page = (out / "report.html").read_text()
+    assert page.count("data:image/png;base64,") == 2
+    assert not re.search(r"src='(?!data:)", page)
+    for text in ("Table 1", "Hoffmann et al. 2023", "24", "16 (-33%)", "slope", "What differs"):
+        assert text in page
+
+
+def test_a_folder_without_results_makes_no_report(tmp_path):
+    result = CliRunner().invoke(main, ["report", "--out", str(tmp_path)])
+    assert "found none; run one first" in str(result.exception)
+
+
+def test_real_data_need_a_folder(tmp_path):
+    result = CliRunner().invoke(main, ["run", "table1", "--scale", "local", "--out", str(tmp_path)])
+    assert "give a folder that has them with --data" in str(result.exception)
+
+
+def test_the_paper_is_projected_without_any_data(tmp_path):
+    text = run("run", "table1", "--scale", "paper", "--dry-run", "--out", tmp_path)
+    assert "about 1,440,000 crystals" in text
+    assert "rows, " in text.splitlines()[-1]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.long
+def test_the_other_experiments_run_too(out):
+    for name in EXPERIMENTS:
+        text = run("run", name, "--out", out.parent)
+        assert (out / name / "section.json").is_file()
+        done, total = re.search(r"(\d+) of (\d+) rows", text).groups()
+        assert done == total
+    answer = json.loads((out / "budget" / "section.json").read_text())["paragraphs"][0]
+    assert answer.startswith("The next 10,000 calculations: ") or "calculations: cheap" in answer
+    run("report", "--out", out.parent)
