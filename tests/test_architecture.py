@@ -17,7 +17,7 @@ SOURCE = ROOT / "src" / "cgatjax"
 # all of its modules. A new module gets the lowest place that its imports allow.
 ORDER = """
 errors storage folders interrupts progress options config
-data.elements data.structures data.properties data.files data.poscar data.cif data.dcgat
+data.elements data.properties data.structures data.files data.poscar data.cif data.dcgat
 data.dcgat_writer data.tables data.ase_input data.sources data.readers
 data.ions data.lattice_sums data.born_lande data.prototype_table data.prototypes
 data.formation data.decorations data.datasets

@@ -6,7 +6,7 @@ all, and checked when it is read.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,10 @@ from cgatjax.options import from_dict
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "model.json"
 FORMAT = 1
+_DAMAGE = (
+    *(OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError),
+)
+"""What a file that says anything ends in; ValueError is also that of ConfigError and InputError."""
 _VECTORS, _KNOWN = "element_table/vectors", "element_table/known"
 
 
@@ -78,16 +82,24 @@ def load_model(path: str | Path) -> Model:
     try:
         description = json.loads((folder / DESCRIPTION).read_text())
         model = _described(description, load_file(folder / WEIGHTS))
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise InputError(f"{folder}: damaged model description or weights: {error!r}") from error
-    check_params(model.params, model)
+        check_params(model.params, model)
+    except MismatchError as error:
+        raise MismatchError(f"{folder}: {error}") from error
+    except (*_DAMAGE, SafetensorError) as error:
+        raise InputError(
+            f"{folder}: damaged model description or weights: {error!r:.500}"
+        ) from error
     return model
 
 
 def _described(description: Mapping[str, Any], tensors: dict[str, np.ndarray]) -> Model:
     """The model of a description and its arrays; built-in errors where a part is missing."""
     if description["format"] != FORMAT:
-        raise InputError(f"model format {description['format']!r}, this version reads {FORMAT}")
+        found = description["format"]
+        raise InputError(f"model format {found!r:.80}, this version reads {FORMAT}")
+    _require_text("the element table's name", [description["element_table"]])
+    _require_text("units", [*description["units"], *description["units"].values()])
+    _require_text("targets with a learned std", description["learns_std"])
     table = ElementTable(
         name=description["element_table"],
         vectors=tensors.pop(_VECTORS),
@@ -104,8 +116,25 @@ def _described(description: Mapping[str, Any], tensors: dict[str, np.ndarray]) -
     )
 
 
+def _require_text(what: str, values: Iterable[Any]) -> None:
+    wrong = [value for value in values if not isinstance(value, str)]
+    if wrong:
+        raise InputError(f"expected {what} as text, got {wrong!r:.80}")
+
+
 def check_params(params: Mapping[str, Any], model: Model) -> None:
-    """Raises MismatchError unless the parameters have the network's names and shapes."""
+    """Raises MismatchError unless the parameters have the network's names and shapes.
+
+    A network is only unfolded if it has fewer layers than there are weights: a description that
+    announces a billion steps ends here.
+    """
+    config, arrays = model.config, len(jax.tree.leaves(params))
+    layers = config.steps + config.composition_steps + len(config.head_widths)
+    if layers > arrays or config.max_shells > 255:
+        raise MismatchError(
+            f"weights do not fit the network: {arrays} arrays for {layers} layers, "
+            f"{config.max_shells} shells (at most 255)"
+        )
     expected = _shapes(_expected_params(model))
     found = _shapes(params)
     missing = sorted(set(expected) - set(found))

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import sys
 import tomllib
 import types
 import typing
@@ -13,6 +14,7 @@ from typing import Any, Literal, Self
 from cgatjax.errors import ConfigError
 
 _INVALID = object()
+_2_63 = 2**63
 
 
 def _coerced(value: Any, hint: Any) -> Any:
@@ -34,8 +36,10 @@ def _coerced(value: Any, hint: Any) -> Any:
         return _INVALID if any(item is _INVALID for item in items) else items
     if hint is float:
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        return float(value) if is_number and abs(value) < float("inf") else _INVALID
-    if hint is int and isinstance(value, bool):
+        return float(value) if is_number and abs(value) <= sys.float_info.max else _INVALID
+    if hint is int and (
+        not isinstance(value, int) or isinstance(value, bool) or abs(value) >= _2_63
+    ):
         return _INVALID
     return value if isinstance(value, hint) else _INVALID
 
@@ -127,10 +131,15 @@ def load_toml(path: str | Path, sections: Mapping[str, type[Options]]) -> dict[s
     try:
         with open(path, "rb") as file:
             tables = tomllib.load(file)
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError as error:
+        raise ConfigError(f"{path}: cannot be read as TOML: nested too deeply") from error
+    except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: cannot be read as TOML: {error}") from error
     for name, table in tables.items():
         if name not in sections or not isinstance(table, Mapping):
             raise ConfigError(f"{path}: unknown table {name!r}; known are {sorted(sections)}")
-        from_dict(sections[name], table)
+        try:
+            from_dict(sections[name], table)
+        except ConfigError as error:
+            raise ConfigError(f"{path}: {error}") from error
     return tables

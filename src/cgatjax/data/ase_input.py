@@ -1,12 +1,16 @@
 """Crystals through ASE: Atoms objects, extended XYZ files, ASE databases (extra `ase`)."""
 
 import io
+import json
+import math
+import re
 import sqlite3
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cgatjax.data.files import read_text, stem_of
+from cgatjax.data.files import read_bytes, read_text, stem_of
 from cgatjax.data.properties import crystal_id, select_properties
 from cgatjax.data.structures import Crystal, Rejected, cell_of, checked
 from cgatjax.errors import InputError, MissingExtraError, StructureError
@@ -14,7 +18,10 @@ from cgatjax.errors import InputError, MissingExtraError, StructureError
 if TYPE_CHECKING:
     from ase import Atoms
 
-_DAMAGE = (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, RuntimeError)
+_DAMAGE = (
+    *(OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, SyntaxError),
+    *(ArithmeticError, AssertionError, NotImplementedError),
+)
 """What ASE raises on malformed files: its readers have no exception of their own."""
 
 
@@ -32,29 +39,61 @@ def read_extxyz(path: Path, targets: Sequence[str] | None) -> Iterator[Crystal |
 
     Properties are the values of the comment line and of the calculator (`energy` is then what the
     file says, usually eV for the whole cell: nothing is divided by the number of atoms). A frame
-    without an id is called "STEM:N", N being its place in the file from 1.
+    without an id is called "STEM:N", N being its place in the file from 1. A frame that makes no
+    sense is rejected alone.
 
     Raises:
-      InputError: the file is damaged; the frames before the damage have been yielded.
+      InputError: the file is cut off, or a frame does not begin with its number of sites; the
+        frames before have been yielded.
       MissingExtraError: ASE is not installed.
     """
     _require_ase()
-    from ase.io import iread
+    from ase.io import read
 
-    text = read_text(path)
-    frames = iread(io.StringIO(text), index=":", format="extxyz")
-    number = 0
-    while True:
-        number += 1
+    for number, frame in enumerate(_frames(read_text(path)), start=1):
+        name = f"{stem_of(path)}:{number}"
         try:
-            atoms = next(frames, None)
+            _require_few_columns(frame)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # what ASE mends or cannot use
+                atoms: Any = read(io.StringIO(frame), index=0, format="extxyz")
         except _DAMAGE as error:
-            raise InputError(f"frame {number} cannot be read as extended XYZ: {error}") from error
-        if atoms is None:
-            return
-        yield crystal_from_atoms(
-            atoms, fallback_id=f"{stem_of(path)}:{number}", source=str(path), targets=targets
-        )
+            reason = f"frame {number} cannot be read as extended XYZ: {error}"
+            yield Rejected(id=name, source=str(path), reason=reason)
+            continue
+        yield crystal_from_atoms(atoms, fallback_id=name, source=str(path), targets=targets)
+
+
+def _require_few_columns(frame: str) -> None:
+    """ASE makes a list of as many columns as the comment line announces."""
+    announced = re.search(r'Properties="?([^"\s]+)', frame, re.IGNORECASE)
+    counts = re.findall(r":(\d+)", announced[1]) if announced else []
+    if any(len(count) > 3 for count in counts):
+        raise ValueError(f"expected at most 999 columns of a property, got {counts}")
+
+
+def _frames(text: str) -> Iterator[str]:
+    """The frames of an XYZ text: a line with the number of sites, a comment, a line for each site.
+
+    Up to three lines that begin with VEC may follow, as ASE reads them.
+
+    Raises:
+      InputError: a frame does not begin with a number, or has fewer lines than it announces.
+    """
+    lines = text.rstrip().split("\n")
+    start, number = 0, 1
+    while start < len(lines):
+        count = lines[start].strip()
+        if not (count.isascii() and count.isdecimal() and len(count) < 10):
+            raise InputError(f"frame {number}: expected a number of sites, got {count!r:.80}")
+        end = start + 2 + int(count)
+        if end > len(lines):
+            got = max(0, len(lines) - start - 2)
+            raise InputError(f"frame {number}: expected {count} sites, got {got}: cut off?")
+        while end < len(lines) and lines[end].lstrip().startswith("VEC"):
+            end += 1
+        yield "\n".join([*lines[start:end], ""])
+        start, number = end, number + 1
 
 
 def read_ase_database(path: Path, targets: Sequence[str] | None) -> Iterator[Crystal | Rejected]:
@@ -68,21 +107,49 @@ def read_ase_database(path: Path, targets: Sequence[str] | None) -> Iterator[Cry
     """
     _require_ase()
     from ase.db import connect
+    from ase.io.formats import UnknownFileTypeError
 
-    if path.stat().st_size == 0:
-        raise InputError("the file is empty; expected an ASE database")
     kind = "json" if path.suffix == ".json-db" else "db"
+    _check_database(path, kind)
     try:
         for row in connect(str(path), type=kind).select():
-            yield crystal_from_atoms(
-                row.toatoms(),
-                fallback_id=f"{stem_of(path)}:{row.id}",
-                source=str(path),
-                targets=targets,
-                properties=row.key_value_pairs,
-            )
-    except (sqlite3.Error, *_DAMAGE) as error:
+            yield _crystal_of_row(row, f"{stem_of(path)}:{row.id}", str(path), targets)
+    except (sqlite3.Error, UnknownFileTypeError, *_DAMAGE) as error:
         raise InputError(f"expected an ASE database: {type(error).__name__}: {error}") from error
+
+
+def _check_database(path: Path, kind: str) -> None:
+    """What ASE does not look at: special files, and arrays that are shorter than they announce."""
+    if not path.is_file() or path.stat().st_size == 0:
+        raise InputError("the file is empty or no regular file; expected an ASE database")
+    if kind == "json":
+        try:
+            json.loads(read_bytes(path), object_hook=_require_whole_array)
+        except (ValueError, TypeError, RecursionError) as error:
+            raise InputError(f"expected an ASE database in JSON: {error}") from error
+
+
+def _require_whole_array(item: dict[str, Any]) -> None:
+    """ASE makes an array of the announced shape before it looks at the data."""
+    if "__ndarray__" in item:
+        shape, _, data = item["__ndarray__"]
+        size = math.prod([shape] if isinstance(shape, int) else shape)
+        if size not in (len(data), len(data) // 2):  # of complex numbers there are two each
+            raise ValueError(f"an array of shape {shape} has {len(data)} numbers")
+
+
+def _crystal_of_row(
+    row: Any, name: str, source: str, targets: Sequence[str] | None
+) -> Crystal | Rejected:
+    try:
+        atoms = row.toatoms()
+    except _DAMAGE as error:
+        reason = f"the row holds no crystal: {type(error).__name__}: {error}"
+        return Rejected(id=name, source=source, reason=reason)
+    pairs = row.key_value_pairs
+    return crystal_from_atoms(
+        atoms, fallback_id=name, source=source, targets=targets, properties=pairs
+    )
 
 
 def crystal_from_atoms(

@@ -37,8 +37,8 @@ def read_dcgat(path: Path, targets: Sequence[str] | None) -> Iterator[Crystal | 
 def _entries(content: bytes) -> list[Any]:
     try:
         document = orjson.loads(content)
-    except orjson.JSONDecodeError as error:
-        document = _json_with_nan(content, error)
+    except orjson.JSONDecodeError:
+        document = _lenient_json(content)
     entries = document.get("entries") if isinstance(document, dict) else document
     if not isinstance(entries, list):
         got = (
@@ -54,14 +54,21 @@ def _entries(content: bytes) -> list[Any]:
     return entries
 
 
-def _json_with_nan(content: bytes, error: orjson.JSONDecodeError) -> Any:
-    """Python's own parser for the NaN and Infinity that Python writes and strict JSON forbids."""
-    if b"NaN" in content or b"Infinity" in content:
-        try:
-            return json.loads(content)
-        except ValueError as second:
-            raise InputError(f"expected JSON: {second}") from second
-    raise InputError(f"expected JSON: {error}") from error
+def _lenient_json(content: bytes) -> Any:
+    """Python's own parser: NaN and Infinity, which Python writes and strict JSON forbids, and what
+    makes one crystal bad, not the file: numbers beyond any float, halves of surrogate pairs.
+    """
+    try:
+        return json.loads(content, parse_int=_integer)
+    except RecursionError as error:
+        raise InputError("expected JSON, got lists nested too deeply") from error
+    except ValueError as error:
+        raise InputError(f"expected JSON: {error}") from error
+
+
+def _integer(digits: str) -> int | float:
+    """Infinity for what no float holds: Python's `int` refuses thousands of digits."""
+    return int(digits) if len(digits) < 300 else float(digits)
 
 
 def crystal_from_entry(
@@ -108,7 +115,7 @@ def cell_of_dict(structure: Any) -> Cell:
         disordered, or the crystal is not periodic in three directions.
     """
     if not isinstance(structure, dict):
-        raise StructureError(f"missing structure; got {structure!r}")
+        raise StructureError(f"missing structure; got {structure!r:.80}")
     try:
         lattice = structure["lattice"]
         if not all(lattice.get("pbc", (True,))):
@@ -121,7 +128,7 @@ def cell_of_dict(structure: Any) -> Cell:
         raise
     except KeyError as error:
         raise StructureError(f"the structure has no {error}; expected a pymatgen dict") from error
-    except (TypeError, ValueError, AttributeError) as error:
+    except (TypeError, ValueError, AttributeError, LookupError, OverflowError) as error:
         raise StructureError(f"the structure is no pymatgen dict: {error}") from error
     return matrix, coords, numbers
 

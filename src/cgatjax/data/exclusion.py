@@ -42,7 +42,7 @@ def read_ids(path: str | Path) -> tuple[str, ...]:
         ids = _json_ids(path, text)
     else:
         lines = [line for line in text.splitlines() if line.strip() and line[0] != "#"]
-        ids = _csv_ids(lines) if path.suffix == ".csv" else tuple(x.strip() for x in lines)
+        ids = _csv_ids(path, lines) if path.suffix == ".csv" else tuple(x.strip() for x in lines)
     if not ids:
         raise InputError(f"{path}: expected crystal ids, the file holds none")
     return ids
@@ -51,7 +51,7 @@ def read_ids(path: str | Path) -> tuple[str, ...]:
 def _json_ids(path: Path, text: str) -> tuple[str, ...]:
     try:
         content = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not JSON: {error}") from error
     if isinstance(content, Mapping):
         return held_out(Split.load(path))
@@ -60,11 +60,17 @@ def _json_ids(path: Path, text: str) -> tuple[str, ...]:
     raise InputError(f"{path}: expected a split ({', '.join(PARTS)}) or a list of ids")
 
 
-def _csv_ids(lines: Sequence[str]) -> tuple[str, ...]:
-    rows = list(csv.reader(lines))
+def _csv_ids(path: Path, lines: Sequence[str]) -> tuple[str, ...]:
+    try:
+        rows = list(csv.reader(lines))
+    except csv.Error as error:
+        raise InputError(f"{path}: expected a CSV file: {error}") from error
     header = rows[0] if rows else []
     place = next((header.index(name) for name in ID_COLUMNS if name in header), None)
     body = rows if place is None else rows[1:]
+    short = next((row for row in body if len(row) <= (place or 0)), None)
+    if short is not None:
+        raise InputError(f"{path}: expected an id in column {(place or 0) + 1}, got {short!r:.80}")
     return tuple(row[place or 0] for row in body)
 
 

@@ -3,8 +3,9 @@
 import bz2
 import gzip
 import zlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from cgatjax.errors import InputError
 
@@ -20,7 +21,11 @@ FORMATS = (
 )
 """What can be read, for messages."""
 
-_DECOMPRESS = {".gz": gzip.decompress, ".bz2": bz2.decompress}
+FREE_BYTES = 2**26
+MAX_RATIO = 200
+"""Decompressed data may have FREE_BYTES, or MAX_RATIO times the file's size; crystals have 10."""
+
+_OPEN: dict[str, Callable[[Path], Any]] = {".gz": gzip.open, ".bz2": bz2.open}
 
 _FORMAT_OF_SUFFIX: dict[str, Format] = {
     ".json": "dcgat",
@@ -36,7 +41,7 @@ _FORMAT_OF_SUFFIX: dict[str, Format] = {
 
 
 def _uncompressed_name(path: Path) -> str:
-    return path.stem if path.suffix.lower() in _DECOMPRESS else path.name
+    return path.stem if path.suffix.lower() in _OPEN else path.name
 
 
 def format_of(path: Path) -> Format | None:
@@ -62,18 +67,42 @@ def read_bytes(path: Path) -> bytes:
     """The content of a file, decompressed if its name ends in .gz or .bz2.
 
     Raises:
-      InputError: the file is missing, empty, or its compressed data are damaged or cut off.
+      InputError: the file is missing, empty or no regular file (a pipe has no end), or its
+        compressed data are damaged, cut off, or far larger than any that hold crystals.
     """
-    decompress = _DECOMPRESS.get(path.suffix.lower())
+    opener = _OPEN.get(path.suffix.lower())
+    if path.exists() and not path.is_file():
+        raise InputError("expected a regular file, not a folder, pipe or device")
     try:
-        content = path.read_bytes()
-        if content and decompress:
-            content = decompress(content)
+        content = path.read_bytes() if opener is None else decompressed(path, opener)
     except (OSError, EOFError, ValueError, zlib.error) as error:
-        kind = path.suffix if decompress else "readable"
+        kind = path.suffix if opener else "readable"
         raise InputError(f"expected a complete {kind} file; it is damaged: {error}") from error
     if not content.strip():
         raise InputError("the file is empty; expected " + FORMATS)
+    return content
+
+
+def decompressed(path: Path, opener: Callable[[Path], Any]) -> bytes:
+    """What a compressed file holds, as long as it is not a thousand times as much as the file.
+
+    Args:
+      path: the file.
+      opener: `gzip.open` or `bz2.open`.
+
+    Raises:
+      InputError: more than FREE_BYTES and MAX_RATIO times the file's size.
+      OSError, EOFError, zlib.error: damaged.
+    """
+    size = path.stat().st_size
+    most = max(FREE_BYTES, MAX_RATIO * size)
+    with opener(path) as stream:
+        content = stream.read(most + 1) if size else b""
+    if len(content) > most:
+        raise InputError(
+            f"{path}: its {size} bytes expand to more than {most}, as no crystals do; if you trust "
+            "the file, decompress it yourself"
+        )
     return content
 
 

@@ -32,6 +32,9 @@ SELF_DISTANCE = 1e-8
 ORDER_CUBE = 18.0
 """Angstrom; edge of the cubes that order equal distances (the released code's search radius)."""
 
+MAX_IMAGES, MAX_CUBES = 2e7, 1e6
+"""What a search may visit, and sort it into; a real crystal needs thousands of them."""
+
 _SEARCH_TOLERANCE = 1e-8
 _GROWTH = 1.25
 _OVERSHOOT = {"cut": 1.5, "share": 1.8}  # images sought over images kept: fastest on real crystals
@@ -90,8 +93,9 @@ def nearest_neighbors(
       summing to K.
 
     Raises:
-      StructureError: more than 65535 sites, two sites closer than 1e-3 A, or a site with fewer
-        than K neighbours within `config.max_radius`.
+      StructureError: more than 65535 sites, two sites closer than 1e-3 A, a site with fewer than
+        K neighbours within `config.max_radius`, or a cell so long or skewed that the search would
+        visit `MAX_IMAGES` or `MAX_CUBES`.
     """
     n = len(frac_coords)
     if n > MAX_SITES:
@@ -211,6 +215,7 @@ def _search_until_enough(
     sought = k * _OVERSHOOT[config.split_shell]
     site_volume = abs(_inverse(lattice)[1]) / len(positions)
     radius = min((3 * sought * site_volume / (4 * math.pi)) ** (1 / 3), config.max_radius)
+    _require_compact(lattice, positions, radius, config.max_radius, id)
     while True:
         images = _search(lattice, positions, radius, id)
         if images.count.min() >= k:
@@ -223,6 +228,22 @@ def _search_until_enough(
                 "max_neighbors"
             )
         radius = min(radius * _GROWTH, config.max_radius)
+
+
+def _require_compact(
+    lattice: np.ndarray, positions: np.ndarray, radius: float, max_radius: float, id: str
+) -> None:
+    """Bounds time and memory of the searches; `radius` is that of the first, the smallest."""
+    heights = 1 / np.sqrt((_inverse(lattice)[0] ** 2).sum(axis=0))
+    images = len(positions) * math.prod(2 * max_radius / h + 2 for h in heights.tolist())
+    extent = positions.max(axis=0) - positions.min(axis=0)
+    cubes = math.prod(length / radius + 3 for length in extent.tolist())
+    if not (images <= MAX_IMAGES and cubes <= MAX_CUBES):
+        raise StructureError(
+            f"{id!r}: the cell is too long or too skewed to search for neighbours: heights "
+            f"{heights.round(4).tolist()} A, sites spread over {extent.round(1).tolist()} A; "
+            "use its reduced cell"
+        )
 
 
 def _search(lattice: np.ndarray, positions: np.ndarray, radius: float, id: str) -> _Images:

@@ -1,10 +1,12 @@
 """Mean and standard deviation of a target over the training set."""
 
+import sys
 from dataclasses import dataclass
 
 import numpy as np
 
-from cgatjax.errors import TargetError
+from cgatjax.data.properties import is_number
+from cgatjax.errors import InputError, TargetError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,6 +19,14 @@ class Normalizer:
 
     mean: float
     std: float
+
+    def __post_init__(self) -> None:
+        """Raises InputError unless both are finite and std is positive: files may say anything."""
+        for name, value in (("mean", self.mean), ("std", self.std)):
+            if not is_number(value) or not abs(value) <= sys.float_info.max:
+                raise InputError(f"normaliser: expected {name} as a finite number, got {value!r}")
+        if self.std <= 0:
+            raise InputError(f"normaliser: expected a positive std, got {self.std!r}")
 
     @classmethod
     def fit(cls, values: np.ndarray, name: str = "target") -> "Normalizer":

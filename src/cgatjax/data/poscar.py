@@ -26,12 +26,13 @@ def parse_poscar(text: str) -> Cell:
     if len(lines) < 8:
         raise StructureError(f"expected a POSCAR of at least 8 lines, got {len(lines)}")
     lattice, scale = _scaled_lattice(lines[1], lines[2:5])
-    numbers = _atomic_numbers(lines[5], lines[6])
+    numbers = _atomic_numbers(lines[5], lines[6], most=len(lines))
     has_dynamics = lines[7].lstrip()[:1] in ("S", "s")
     mode, body = (lines[8:9], lines[9:]) if has_dynamics else (lines[7:8], lines[8:])
     positions = _positions(body, len(numbers))
     if mode[0].lstrip()[:1] in ("C", "c", "K", "k"):
-        positions = fractional(lattice, positions * scale)
+        with np.errstate(over="ignore", invalid="ignore"):  # `check_crystal` finds infinities
+            positions = fractional(lattice, positions * scale)
     return lattice, positions, numbers
 
 
@@ -57,15 +58,17 @@ def _scaled_lattice(scale_line: str, rows: list[str]) -> tuple[np.ndarray, np.nd
     if len(factors) >= 3:
         scale = np.array(factors[:3])
     elif factors and factors[0] < 0:
-        volume = abs(float(np.linalg.det(lattice)))
-        if volume == 0:
+        with np.errstate(over="ignore", invalid="ignore"):
+            volume = abs(float(np.linalg.det(lattice)))
+        if not 0 < volume < math.inf:
             raise StructureError(f"singular lattice {lattice.tolist()}")
         scale = np.full(3, (-factors[0] / volume) ** (1 / 3))
     elif factors and factors[0] > 0:
         scale = np.full(3, factors[0])
     else:
         raise StructureError(f"expected a scale factor in line 2, got {scale_line!r}")
-    return lattice * scale, scale
+    with np.errstate(over="ignore"):
+        return lattice * scale, scale
 
 
 def _leading_floats(line: str) -> list[float]:
@@ -82,7 +85,8 @@ def _leading_floats(line: str) -> list[float]:
     return found
 
 
-def _atomic_numbers(symbol_line: str, count_line: str) -> np.ndarray:
+def _atomic_numbers(symbol_line: str, count_line: str, most: int) -> np.ndarray:
+    """(n,) uint8; more sites than `most`, the lines of the file, are refused before they exist."""
     symbols = symbol_line.split()
     if not symbols or symbols[0].isdecimal():
         raise StructureError(
@@ -91,7 +95,7 @@ def _atomic_numbers(symbol_line: str, count_line: str) -> np.ndarray:
         )
     counts = []
     for word in count_line.split():
-        if not word.isdecimal():
+        if not (word.isascii() and word.isdecimal() and len(word) < 10):
             break
         counts.append(int(word))
     symbols = symbols[: symbols.index("!")] if "!" in symbols else symbols
@@ -99,6 +103,8 @@ def _atomic_numbers(symbol_line: str, count_line: str) -> np.ndarray:
         raise StructureError(
             f"expected a positive number of sites for each of {symbols}, got {count_line!r}"
         )
+    if sum(counts) > most:
+        raise StructureError(f"expected {sum(counts)} lines of positions, got {most}: cut off?")
     numbers = [atomic_number(symbol.split("/")[0].split("_")[0]) for symbol in symbols]
     return np.repeat(np.array(numbers, dtype=np.uint8), counts)
 

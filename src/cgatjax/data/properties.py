@@ -64,6 +64,17 @@ def finite_or_nan(value: Any) -> float:
     return number if math.isfinite(number) else math.nan
 
 
+def writable(text: str) -> str:
+    r"""The text with halves of surrogate pairs, which no file can hold, spelled out.
+
+    JSON may name them. Without any, the text is returned as it is.
+
+    >>> writable("mp-\ud800")
+    'mp-\\ud800'
+    """
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def check_target_names(targets: Sequence[str] | None) -> tuple[str, ...] | None:
     """The names as a tuple, None staying None.
 
@@ -93,7 +104,7 @@ def select_properties(values: Mapping[str, Any], targets: Sequence[str] | None) 
     if targets is not None:
         return {name: finite_or_nan(values.get(name)) for name in targets}
     found = {
-        str(name): finite_or_nan(value)
+        writable(str(name)): finite_or_nan(value)
         for name, value in values.items()
         if name not in EXCLUDED_KEYS and is_number(value)
     }
@@ -105,5 +116,5 @@ def crystal_id(values: Mapping[str, Any], fallback: str) -> str:
     for key in ID_KEYS:
         name = values.get(key)
         if (isinstance(name, str) and name) or (is_number(name) and name == name):
-            return str(name)
+            return writable(str(name))
     return fallback

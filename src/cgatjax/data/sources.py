@@ -1,6 +1,7 @@
 """Which files and objects a list of inputs stands for: paths, folders and patterns resolved."""
 
 import glob
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -73,26 +74,44 @@ def resolve(items: Sequence[Any]) -> list[Any]:
 
 def _files_of(name: str | Path) -> list[SourceFile]:
     path = Path(name)
-    if path.is_dir():
+    try:
+        is_folder, exists = path.is_dir(), path.exists()
+    except OSError as error:  # a text instead of a path is too long for one
+        raise InputError(f"{str(name)[:80]!r}: expected a path: {error.strerror}") from error
+    if is_folder:
         return _files_in(path)
-    if path.exists():
+    if exists:
         kind = format_of(path)
         if kind is None:
             raise InputError(f"{path}: cannot tell its format by its name; expected {FORMATS}")
         return [SourceFile(path, kind)]
     if not glob.has_magic(str(name)):
         raise InputError(f"{path}: no such file or folder")
-    matches = [Path(match) for match in sorted(glob.glob(str(name), recursive=True))]
-    files = [
+    matches = [Path(match) for match in sorted(_matches(str(name)))]
+    found = [
         file
         for match in matches
         for file in (_readable_below(match) if match.is_dir() else _readable([match], None))
     ]
+    files = list({file.path: file for file in found}.values())
     if not files:
         raise InputError(
             f"{name}: matches {len(matches)} files, none of which can be read; expected {FORMATS}"
         )
     return files
+
+
+def _matches(pattern: str) -> set[str]:
+    """Paths that match; "**" goes into no linked folder, as links may lead in circles."""
+    head, deep, tail = pattern.partition("**")
+    if not deep or (head and not head.endswith(os.sep)) or (tail and not tail.startswith(os.sep)):
+        return set(glob.glob(pattern))
+    found: set[str] = set()
+    for base in glob.glob(head) if head else [""]:
+        for folder, below, _ in os.walk(base or os.curdir):
+            below[:] = [name for name in below if not name.startswith(".")]
+            found |= _matches(os.path.join(glob.escape(folder), tail.lstrip(os.sep) or "*"))
+    return found
 
 
 def _files_in(folder: Path) -> list[SourceFile]:

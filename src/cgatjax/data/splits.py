@@ -6,6 +6,7 @@ nor the other crystals matter, and smaller training sets are prefixes of larger 
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,15 +40,24 @@ class Split:
         """Reads what `save` wrote.
 
         Raises:
-          InputError: the file is not a split.
+          InputError: the file is not a split, or an id stands in it twice.
         """
         try:
-            parts = json.loads(Path(path).read_text())
-            return cls(**{name: tuple(str(i) for i in parts[name]) for name in PARTS})
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            content = json.loads(Path(path).read_text())
+            parts = {name: content[name] for name in PARTS}
+        except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
             raise InputError(
                 f"{path}: expected a JSON split with the keys {PARTS}: {error}"
             ) from error
+        for name, ids in parts.items():
+            if not isinstance(ids, list) or not all(type(i) in (str, int) for i in ids):
+                raise InputError(f"{path}: expected {name!r} as a list of ids, got {ids!r:.80}")
+        parts = {name: tuple(str(i) for i in ids) for name, ids in parts.items()}
+        every = [i for ids in parts.values() for i in ids]
+        if len(set(every)) < len(every):
+            twice = next(i for i, n in Counter(every).items() if n > 1)
+            raise InputError(f"{path}: the id {twice!r:.80} stands in the split more than once")
+        return cls(**parts)
 
 
 def make_split(

@@ -8,13 +8,20 @@ from typing import Any
 import numpy as np
 
 from cgatjax.data.elements import SYMBOLS, atomic_number
+from cgatjax.data.properties import writable
 from cgatjax.errors import InputError, StructureError
 
 MAX_ATOMIC_NUMBER = len(SYMBOLS) - 1
 """Lawrencium: the last element of the matscholar table."""
 
+MAX_LENGTH = 1e5
+"""Angstrom; a longer lattice vector is a mistake in units, or damage."""
+
 OCCUPANCY_TOLERANCE = 1e-8
 """An occupancy this close to 1 is full: it allows for float noise, not for disorder."""
+
+_LONGEST_REASON = 500
+"""A message quotes the file; a damaged one may have a single word of a megabyte."""
 
 Cell = tuple[np.ndarray, np.ndarray, np.ndarray]
 """Lattice (3, 3) in angstrom, fractional coordinates (n, 3), atomic numbers (n,)."""
@@ -48,7 +55,8 @@ class Crystal:
     @property
     def volume(self) -> float:
         """Cell volume in cubic angstrom."""
-        return abs(float(np.linalg.det(self.lattice)))
+        with np.errstate(over="ignore", invalid="ignore"):
+            return abs(float(np.linalg.det(self.lattice)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +73,14 @@ class Rejected:
     source: str
     reason: str
 
+    def __post_init__(self) -> None:
+        """Keeps reason and id fit to be shown and written, whatever stood in the file."""
+        object.__setattr__(self, "id", writable(self.id))
+        reason = writable(self.reason)
+        if len(reason) > _LONGEST_REASON:
+            reason = f"{reason[:_LONGEST_REASON]}... ({len(reason)} characters)"
+        object.__setattr__(self, "reason", reason)
+
     def error(self) -> StructureError:
         """The same as an exception, for callers that stop at the first bad crystal."""
         where = f"{self.id!r} in {self.source}" if self.id else self.source
@@ -74,8 +90,9 @@ class Rejected:
 def check_crystal(crystal: Crystal) -> str | None:
     """Says what makes a crystal unusable, or None if it is sound.
 
-    Checked are shapes, finite numbers, known elements, and a lattice that spans space
-    (volume above 1e-3 cubic angstrom a site). Coinciding sites are found by the neighbour search.
+    Checked are shapes, finite numbers, known elements, and a lattice that spans space (volume above
+    1e-3 cubic angstrom a site) with no entry above `MAX_LENGTH`. Coinciding sites are found by the
+    neighbour search.
     """
     n = crystal.n_sites
     if n == 0:
@@ -91,6 +108,9 @@ def check_crystal(crystal: Crystal) -> str | None:
     if outside.any():
         first = int(crystal.atomic_numbers[outside][0])
         return f"unknown element with atomic number {first}; expected 1..{MAX_ATOMIC_NUMBER}"
+    longest = float(np.abs(crystal.lattice).max())
+    if longest > MAX_LENGTH:
+        return f"a lattice vector of {longest:.3g} A; expected at most {MAX_LENGTH:g}: other units?"
     volume = crystal.volume
     if not math.isfinite(volume) or volume < 1e-3 * n:
         return f"singular lattice: its volume is {volume:.3g} A^3 for {n} sites"
@@ -167,8 +187,9 @@ def cell_of(structure: Any) -> Cell:
         _require_periodic(structure.pbc)
         _require_full_occupancy(structure.info.get("occupancy", {}))
         lattice = np.array(structure.cell)
-        if not np.isfinite(lattice).all() or np.linalg.det(lattice) == 0.0:
-            raise StructureError(f"singular lattice {lattice.tolist()}")
+        with np.errstate(over="ignore", invalid="ignore"):
+            if not np.isfinite(lattice).all() or np.linalg.det(lattice) == 0.0:
+                raise StructureError(f"singular lattice {lattice.tolist()}")
         coords, numbers = structure.get_scaled_positions(wrap=False), list(structure.numbers)
     else:
         raise InputError(

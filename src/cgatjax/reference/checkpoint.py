@@ -7,7 +7,10 @@ replaced by empty ones.
 """
 
 import pickle
-from collections.abc import Mapping
+import struct
+import warnings
+import zipfile
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,7 +79,10 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         raise InputError(f"{path}: expected a Lightning checkpoint with a 'state_dict'")
     options = content.get("hyper_parameters") or {}
     if not isinstance(options, Mapping):
-        raise InputError(f"{path}: expected 'hyper_parameters' as a dictionary, got {options!r}")
+        raise InputError(
+            f"{path}: expected 'hyper_parameters' as a dictionary, got {options!r:.80}"
+        )
+    _require_own_memory(path, tensors.values())
     try:
         arrays = {str(name): t.detach().cpu().numpy() for name, t in tensors.items()}
     except (AttributeError, TypeError, RuntimeError) as error:
@@ -166,14 +172,39 @@ def _loaded(path: str | Path) -> Any:
         raise MissingExtraError(
             "opening a PyTorch checkpoint needs torch: pip install 'cgatjax[torch]'"
         ) from error
+    if Path(path).exists() and not Path(path).is_file():
+        raise InputError(f"{path}: expected a regular file, not a folder, pipe or device")
     allowed: list[Any] = [(_stand_in(name), name) for name in _LIGHTNING_CLASSES]
     try:
-        with torch.serialization.safe_globals(allowed):
+        _require_plain_archive(path)
+        with torch.serialization.safe_globals(allowed), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what torch says of pickles that it then refuses
             return torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, EOFError, OSError, RuntimeError) as error:
-        raise InputError(f"{path}: cannot be read as a checkpoint: {error}") from error
-    except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: damaged checkpoint: {error!r}") from error
+        raise InputError(f"{path}: cannot be read as a checkpoint: {error!s:.500}") from error
+    except (AttributeError, LookupError, TypeError, ValueError, ArithmeticError) as error:
+        raise InputError(f"{path}: damaged checkpoint: {error!r:.500}") from error
+    except (struct.error, AssertionError, MemoryError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: damaged checkpoint: {error!r:.500}") from error
+
+
+def _require_plain_archive(path: str | Path) -> None:
+    """Refuses compressed members, which may expand to anything: torch writes none."""
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        expanded = sum(member.file_size for member in archive.infolist())
+    size = Path(path).stat().st_size
+    if expanded > size:
+        raise InputError(f"{path}: expected a checkpoint of at most {size} bytes, got {expanded}")
+
+
+def _require_own_memory(path: str | Path, tensors: Iterable[Any]) -> None:
+    """Refuses tensors that show a few numbers as a huge array (strides of zero)."""
+    size = Path(path).stat().st_size
+    shown = sum(t.numel() * t.element_size() for t in tensors if hasattr(t, "element_size"))
+    if shown > size:
+        raise InputError(f"{path}: its tensors claim {shown} bytes, the file has {size}")
 
 
 def _stand_in(name: str) -> type[_Namespace]:

@@ -1,7 +1,7 @@
 """Feature files of the reference (`prepare_data.py`, `*.pickle.gz`), read without trusting them.
 
-A pickle can run code while it is read. The unpickler here knows NumPy's arrays and Python's plain
-containers; a file that asks for anything else is refused before that is looked up.
+A pickle can run code while it is read; see `cgatjax.reference.pickles` for how this one is kept
+from it.
 """
 
 import gzip
@@ -17,33 +17,17 @@ import numpy as np
 
 from cgatjax.config import GraphConfig
 from cgatjax.data.elements import atomic_number
+from cgatjax.data.files import decompressed
 from cgatjax.data.graphs import CrystalGraph
 from cgatjax.data.store import Store
 from cgatjax.data.storing import store_graphs
-from cgatjax.errors import InputError, StructureError
+from cgatjax.errors import InputError
+from cgatjax.reference.pickles import unpickled
 
 MISSING_BELOW = -1e7
 """The reference writes -1e8 where a property is missing; nothing real is as low as this."""
 
 
-def _latin1(text: str, encoding: str) -> bytes:
-    """How old protocols spell bytes; no other encoding is looked up."""
-    if encoding != "latin1":
-        raise pickle.UnpicklingError(f"expected latin1 text, got {encoding!r}")
-    return text.encode("latin1")
-
-
-# What NumPy itself names when it pickles an array (old and new protocols) or a scalar.
-_ARRAY, _SCALAR = np.zeros(0).__reduce__()[0], np.float64(0).__reduce__()[0]
-_BUFFER = np.zeros(1).__reduce_ex__(5)[0]
-_ALLOWED: dict[tuple[str, str], Any] = {
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
-    ("_codecs", "encode"): _latin1,
-    **{(f"{core}.multiarray", "_reconstruct"): _ARRAY for core in ("numpy.core", "numpy._core")},
-    **{(f"{core}.multiarray", "scalar"): _SCALAR for core in ("numpy.core", "numpy._core")},
-    **{(f"{core}.numeric", "_frombuffer"): _BUFFER for core in ("numpy.core", "numpy._core")},
-}
 _DAMAGED = (
     *(OSError, EOFError, zlib.error, pickle.UnpicklingError, ValueError, TypeError),
     *(AttributeError, IndexError, KeyError, OverflowError, MemoryError),
@@ -67,17 +51,6 @@ class Features:
     def ids(self) -> list[str]:
         """Names of the crystals."""
         return [graph.id for graph in self.graphs]
-
-
-class _PlainUnpickler(pickle.Unpickler):
-    """Makes arrays, containers, strings and numbers, and nothing else."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _ALLOWED:
-            raise pickle.UnpicklingError(
-                f"it asks for {module}.{name}, but only NumPy arrays and plain containers are read"
-            )
-        return _ALLOWED[module, name]
 
 
 def read_features(path: str | Path, *, max_neighbors: int | None = None) -> Features:
@@ -104,10 +77,10 @@ def read_features(path: str | Path, *, max_neighbors: int | None = None) -> Feat
             for i in range(len(shells))
         ]
         targets = {str(n): _target(n, v, graphs) for n, v in content["target"].items()}
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError, StructureError) as error:
+    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
         raise InputError(
             f"{path}: expected the dictionary of prepare_data.py with 'input', 'batch_ids', "
-            f"'batch_comp', 'target' and 'comps': {error}"
+            f"'batch_comp', 'target' and 'comps': {error!s:.300}"
         ) from error
     return Features(graphs=graphs, targets=targets)
 
@@ -143,13 +116,16 @@ def store_features(
 
 
 def _unpickled(path: Path) -> Mapping[str, Any]:
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path}: expected a regular file, not a folder, pipe or device")
     try:
         with open(path, "rb") as file:
             compressed = file.read(2) == b"\x1f\x8b"
-        with gzip.open(path, "rb") if compressed else open(path, "rb") as stream:
-            content = _PlainUnpickler(stream).load()
+        content = unpickled(decompressed(path, gzip.open) if compressed else path.read_bytes())
+    except InputError:
+        raise
     except _DAMAGED as error:
-        raise InputError(f"{path}: cannot be read as a feature file: {error}") from error
+        raise InputError(f"{path}: cannot be read as a feature file: {error!s:.300}") from error
     if not isinstance(content, dict):
         raise InputError(f"{path}: expected a dictionary, got {type(content).__name__}")
     return content
