@@ -1,3 +1,4 @@
+import json
 import math
 import operator
 
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cgatjax.metrics import ErrorSums, error_sums, errors_of, mean_over_targets, summarize
+from cgatjax.metrics import ErrorSums, Totals, error_sums, errors_of, mean_over_targets, summarize
 
 
 def test_worked_out_by_hand():
@@ -45,3 +46,15 @@ def test_the_score_weighs_targets_by_their_spread():
     errors = {"a": {"mae": 2.0, "n": 3}, "b": {"mae": 10.0, "n": 1}, "c": {"mae": 9.0, "n": 0}}
     assert mean_over_targets(errors, {"a": 4.0, "b": 10.0, "c": 1.0}) == 0.75
     assert math.isnan(mean_over_targets({"c": errors["c"]}, {"c": 1.0}))
+
+
+def test_totals_add_up_and_come_back_from_json():
+    totals = Totals()
+    totals.add(np.float32(0.1), 2, {"a": ErrorSums(1.0, 2.0, 2)})
+    totals.add(
+        np.float32(0.2), np.float32(1), {"a": ErrorSums(0.5, 0.25, 1), "b": ErrorSums(3, 9, 1)}
+    )
+    assert totals.loss == float(np.float32(0.1)) + float(np.float32(0.2))
+    assert totals.n == 3
+    assert totals.errors == {"a": (1.5, 2.25, 3), "b": (3, 9, 1)}
+    assert Totals.from_plain(json.loads(json.dumps(totals.to_plain()))) == totals

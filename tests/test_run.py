@@ -22,6 +22,17 @@ def test_only_a_run_can_be_resumed(tmp_path):
     assert not (tmp_path / "none").exists()
 
 
+def test_a_run_killed_before_its_options_were_written_begins_anew(tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    for name in ("split.json", "data.json.part"):
+        (folder / name).touch()
+        assert not RunFolder(folder, resume=True).resuming
+    (folder / "photo.png").touch()
+    with pytest.raises(InputError, match="nothing to resume"):
+        RunFolder(folder, resume=True)
+
+
 def test_a_resumed_run_keeps_its_options(tmp_path):
     RunFolder(tmp_path / "run").save_config(SECTIONS)
     again = RunFolder(tmp_path / "run", resume=True)

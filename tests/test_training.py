@@ -1,4 +1,10 @@
+import dataclasses
+import json
 import logging
+import os
+import re
+import shutil
+import signal
 
 import jax
 import numpy as np
@@ -8,12 +14,21 @@ import cgatjax as cg
 from cgatjax import feeds, trainer
 from cgatjax.config import TrainConfig
 from cgatjax.data.batching import BatchBudget
-from cgatjax.data.loader import BatchLoader, Planned
-from cgatjax.data.subsets import Mixture
-from cgatjax.errors import ConfigError, InputError, MismatchError, TargetError, TrainingError
+from cgatjax.data.loader import BatchLoader, Planned, shuffled
+from cgatjax.data.subsets import Dataset, Mixture
+from cgatjax.errors import (
+    ConfigError,
+    InputError,
+    Interrupted,
+    MismatchError,
+    TargetError,
+    TrainingError,
+)
 from cgatjax.inference import evaluate, predict
 from cgatjax.model import Model
+from cgatjax.monitor import StepMonitor
 from cgatjax.optim import FROZEN
+from cgatjax.provenance import versions
 from cgatjax.run import RunFolder
 from cgatjax.training import fit
 from cgatjax.transfer import label_parameters
@@ -111,56 +126,194 @@ def test_heads_train_on_cached_embeddings_as_without_the_cache(trained, sets, mo
     )
 
 
-def test_a_resumed_run_ends_like_one_that_was_not_interrupted(trained, sets, tmp_path, monkeypatch):
+RESUMED = FAST.replace(
+    epochs=5, batch_size=16, schedule="plateau", plateau_patience=1, learning_rate=0.05
+)
+
+
+@pytest.fixture(scope="module")
+def whole(trained, sets, tmp_path_factory):
+    """(run folder, model, history) of a run of heads alone that nothing interrupts."""
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    labels = label_parameters(trained[0].params, HEAD_ONLY)
+    model, history = fit(*trained[:1], *sets[:2], RESUMED, labels=labels, run=RunFolder(folder))
+    assert len(set(history.column("rate"))) > 1
+    return folder, model, history
+
+
+def without_times(history):
+    return [{k: v for k, v in r.items() if "seconds" not in k} for r in history.rows]
+
+
+def signal_in_validation(monkeypatch, signum, epoch, n_valid):
+    """Sends a signal while the validation of an epoch is under way."""
+    load, calls = feeds.EmbeddingLoader.load, []
+
+    def loading(self, planned):
+        if len(self._embeddings) == n_valid:
+            calls.append(planned)
+            if len(calls) == epoch:
+                os.kill(os.getpid(), signum)
+        return load(self, planned)
+
+    monkeypatch.setattr(feeds.EmbeddingLoader, "load", loading)
+
+
+def signal_in_step(monkeypatch, signum, epoch, step):
+    """Sends a signal while a step is under way."""
+    watch = StepMonitor.watch
+
+    def watching(self, *report):
+        if report[:2] == (epoch, step):
+            os.kill(os.getpid(), signum)
+        watch(self, *report)
+
+    monkeypatch.setattr(StepMonitor, "watch", watching)
+
+
+def test_a_run_stopped_by_signals_ends_like_one_that_was_not(
+    whole, trained, sets, tmp_path, monkeypatch
+):
     model, (train, valid, _) = trained[0], sets
     labels = label_parameters(model.params, HEAD_ONLY)
-    config = FAST.replace(
-        epochs=5, checkpoint_seconds=0.0, schedule="plateau", plateau_patience=1, learning_rate=0.05
+
+    def go_on(config=RESUMED):
+        run = RunFolder(tmp_path / "parts", resume=(tmp_path / "parts").exists())
+        return fit(model, train, valid, config, labels=labels, run=run)
+
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    with monkeypatch.context() as patched:
+        signal_in_step(patched, signal.SIGTERM, 2, 4)
+        with pytest.raises(Interrupted, match="SIGTERM: stopped after epoch 1 and 4 steps"):
+            go_on()
+    # What was best by then can be used already.
+    assert evaluate(cg.load_model(tmp_path / "parts"), valid)["mae"] == pytest.approx(
+        whole[2].column(f"valid_mae:{CHEAP}")[0], rel=1e-4
     )
-
-    def run(path, **options):
-        folder = RunFolder(tmp_path / path, **options)
-        return fit(model, train, valid, config, labels=labels, run=folder)
-
-    whole, whole_history = run("whole")
-    run_epoch = trainer.Trainer.run_epoch
-
-    def interrupted(self):
-        if self.epoch == 3:
-            raise KeyboardInterrupt
-        return run_epoch(self)
-
-    monkeypatch.setattr(trainer.Trainer, "run_epoch", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        run("parts")
-    begun = []
-    monkeypatch.setattr(
-        trainer.Trainer, "run_epoch", lambda self: (begun.append(self.epoch), run_epoch(self))[1]
-    )
-    parts, parts_history = run("parts", resume=True)
-    assert begun == [3, 4]
-    assert same(parts.params, whole.params)
-    assert len(set(whole_history.column("rate"))) > 1
-
-    def without_times(history):
-        return [{k: v for k, v in r.items() if "seconds" not in k} for r in history.rows]
-
-    assert without_times(parts_history) == without_times(whole_history)
-    assert same(cg.load_model(tmp_path / "parts").params, whole.params)
+    with monkeypatch.context() as patched:
+        signal_in_validation(patched, signal.SIGINT, 2, len(valid))
+        with pytest.raises(Interrupted, match="SIGINT: stopped after epoch 2 and 6 steps"):
+            go_on()
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
+    with monkeypatch.context() as patched:
+        signal_in_step(patched, signal.SIGINT, 5, 2)
+        signal_in_step(patched, signal.SIGINT, 5, 2)
+        with pytest.raises(KeyboardInterrupt):
+            go_on()
+    parts, history = go_on()
+    assert same(parts.params, whole[1].params)
+    assert without_times(history) == without_times(whole[2])
+    assert same(cg.load_model(tmp_path / "parts").params, whole[1].params)
     assert (tmp_path / "parts" / "history.csv").read_text().count("\n") == 6
+
+
+def test_a_finished_run_is_resumed_with_more_epochs_alone(whole, trained, sets, tmp_path):
+    folder, longer = tmp_path / "run", RESUMED.replace(epochs=7)
+    shutil.copytree(whole[0], folder)
+    labels = label_parameters(trained[0].params, HEAD_ONLY)
+
+    def resumed(train, config, model=trained[0]):
+        run = RunFolder(folder, resume=True)
+        return fit(model, train, sets[1], config, labels=labels, run=run)
+
+    again, history = resumed(sets[0], RESUMED)
+    assert same(again.params, whole[1].params)
+    assert history.rows == whole[2].rows
     with pytest.raises(ConfigError, match=r"train\.epochs: 5 -> 4"):
+        resumed(sets[0], RESUMED.replace(epochs=4))
+    with pytest.raises(MismatchError, match=r"train\.crystals: 96 -> 95.*train\.digest: "):
+        resumed(sets[0].select(np.arange(95)), RESUMED)
+    other = jax.tree.map(lambda x: x + 1, trained[0].params)
+    with pytest.raises(MismatchError, match=r"began with: weights: "):
+        resumed(sets[0], RESUMED, trained[0].replace(params=other))
+    more, history = resumed(sets[0], longer)
+    straight, expected = fit(trained[0], *sets[:2], longer, labels=labels)
+    assert without_times(history) == without_times(expected)
+    assert same(more.params, straight.params)
+
+
+def test_other_versions_are_a_warning(whole, trained, sets, tmp_path, monkeypatch, caplog):
+    shutil.copytree(whole[0], tmp_path / "run")
+    labels = label_parameters(trained[0].params, HEAD_ONLY)
+    monkeypatch.setattr(trainer, "versions", lambda: {**versions(), "jax": "0.0.1"})
+    run = RunFolder(tmp_path / "run", resume=True)
+    with caplog.at_level(logging.WARNING, "cgatjax"):
+        fit(trained[0], *sets[:2], RESUMED, labels=labels, run=run)
+    assert re.search(r"other versions \(jax: '.*' -> '0.0.1'\); the last bits may", caplog.text)
+
+
+def test_the_time_goes_to_parts(whole, caplog):
+    seconds = whole[2].seconds
+    assert list(seconds) == ["wait", "step", "valid", "checkpoint"]
+    assert all(spent >= 0 for spent in seconds.values())
+    assert seconds["step"] > 0
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Spoilt(Dataset):
+    """A data set in which some values are so large that a squared loss overflows."""
+
+    spoilt: tuple[int, ...] = ()
+
+    def target(self, name):
+        values = super().target(name)
+        values[list(self.spoilt)] = 1e30
+        return values
+
+
+def batches_with(position, n, size, epochs):
+    """(epoch, step) from 1 of the batches in which a crystal comes."""
+    orders = [shuffled(n, RESUMED.seed, epoch) for epoch in range(epochs)]
+    return [
+        (e + 1, int(np.flatnonzero(o == position)[0]) // size + 1) for e, o in enumerate(orders)
+    ]
+
+
+def test_batches_that_are_not_finite_are_left_out_and_kept_by_id(trained, sets, tmp_path, caplog):
+    model, (train, valid, _) = trained[0], sets
+    labels = label_parameters(model.params, HEAD_ONLY)
+    spoilt = Spoilt(train.store, train.rows, spoilt=(17,))
+    config = RESUMED.replace(epochs=3, loss="l2", max_bad_steps=1)
+    run = RunFolder(tmp_path / "run")
+    with caplog.at_level(logging.WARNING, "cgatjax"):
+        _, history = fit(model, spoilt, valid, config, labels=labels, run=run)
+    assert history.column("skipped") == [1, 1, 1]
+    assert [row["step"] for row in history.rows] == [5, 10, 15]
+    assert np.isfinite(history.column("train_loss")).all()
+    lines = (run.path / "skipped_batches.jsonl").read_text().splitlines()
+    noted = [json.loads(line) for line in lines]
+    expected = batches_with(17, len(train), 16, 3)
+    assert [(entry["epoch"], entry["step"]) for entry in noted] == expected
+    for entry, (epoch, step) in zip(noted, expected, strict=True):
+        rows = shuffled(len(train), 0, epoch - 1)[16 * (step - 1) : 16 * step]
+        assert entry["ids"] == [train.ids[row] for row in rows]
+    epoch, step = expected[0]
+    assert f"epoch {epoch}, step {step} skipped, not finite: {noted[0]['ids'][0]}, " in caplog.text
+
+
+def test_too_many_bad_steps_in_a_row_end_the_run_and_keep_its_state(trained, sets, tmp_path):
+    model, (train, valid, _) = trained[0], sets
+    labels = label_parameters(model.params, HEAD_ONLY)
+    # One crystal of each of the first three batches of the second epoch; in the first they come
+    # in batches that are not in a row before it.
+    batches = shuffled(len(train), 0, 1)[:48].reshape(3, 16)
+    first = {p: batches_with(p, len(train), 16, 1)[0][1] for p in batches.ravel()}
+    spoilt = [next(int(p) for p in batch if first[p] < 6) for batch in batches]
+    config = RESUMED.replace(epochs=3, loss="l2", max_bad_steps=2, checkpoint_seconds=0.0)
+    run = RunFolder(tmp_path / "run")
+    with pytest.raises(
+        TrainingError, match=r"epoch 2, step 3: .* last 3 steps.*max_bad_steps is 2"
+    ):
         fit(
             model,
-            train,
+            Spoilt(train.store, train.rows, spoilt=tuple(spoilt)),
             valid,
-            config.replace(epochs=4),
+            config,
             labels=labels,
-            run=RunFolder(tmp_path / "parts", resume=True),
+            run=run,
         )
-    # Resumed once more, there is nothing left to do.
-    again, _ = run("parts", resume=True)
-    assert begun == [3, 4]
-    assert same(again.params, whole.params)
+    assert (run.path / "state").is_dir()
+    assert np.isfinite(cg.load_model(run.path).params["heads"][CHEAP]["out"]["bias"]).all()
 
 
 def test_bfloat16_stays_close(trained, sets):

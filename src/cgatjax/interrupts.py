@@ -38,7 +38,8 @@ class StopRequest:
 def stop_requests(listening: bool = True) -> Iterator[StopRequest]:
     """Notes SIGTERM and SIGINT instead of dying of them; the earlier handlers come back at the end.
 
-    Outside the main thread, where Python takes no signals, nothing is changed.
+    Outside the main thread, where Python takes no signals, nothing is changed; and a signal that
+    was ignored before, as SIGINT under nohup, goes on being ignored.
 
     Args:
       listening: False changes nothing either.
@@ -56,7 +57,8 @@ def stop_requests(listening: bool = True) -> Iterator[StopRequest]:
             raise KeyboardInterrupt
         request.signum = request.signum or signum
 
-    before = {signum: signal.signal(signum, note) for signum in SIGNALS}
+    heard = [signum for signum in SIGNALS if signal.getsignal(signum) != signal.SIG_IGN]
+    before = {signum: signal.signal(signum, note) for signum in heard}
     try:
         yield request
     finally:

@@ -20,7 +20,7 @@ import tomli_w
 from cgatjax.config import TrainConfig
 from cgatjax.errors import ConfigError, InputError, MismatchError, RunExistsError
 from cgatjax.options import Options, load_toml
-from cgatjax.storage import write_durably, writing
+from cgatjax.storage import PART, write_durably, writing
 
 logger = logging.getLogger("cgatjax")
 CONFIG = "config.toml"
@@ -56,14 +56,16 @@ class RunFolder:
     def __init__(self, path: str | Path, *, resume: bool = False) -> None:
         """Creates the folder, or opens it to resume.
 
+        A run that was killed before its options were written has done nothing; it begins anew.
+
         Raises:
           RunExistsError: it exists and is not to be resumed.
           InputError: it is to be resumed and holds no run.
           StorageError: it cannot be created.
         """
         self.path = Path(path)
-        self.resuming = resume
-        if resume and not (self.path / CONFIG).is_file():
+        self.resuming = resume and (self.path / CONFIG).is_file()
+        if resume and not self.resuming and not self._was_hardly_begun():
             raise InputError(f"{path}: nothing to resume: no {CONFIG} in it")
         if not resume and self.path.exists():
             raise RunExistsError(
@@ -71,6 +73,11 @@ class RunFolder:
             )
         with writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
+
+    def _was_hardly_begun(self) -> bool:
+        """Whether there is a folder with nothing in it but what is written before the options."""
+        found = {f.name.removesuffix(PART) for f in self.path.glob("*")}
+        return self.path.is_dir() and found <= {SPLIT, DATA, CONFIG}
 
     def save_config(self, sections: Mapping[str, Options]) -> None:
         """Writes the resolved options; a resumed run may change only what changes no number.

@@ -5,7 +5,15 @@ from hypothesis import strategies as st
 
 from cgatjax.data import loader as module
 from cgatjax.data.batching import BatchBudget
-from cgatjax.data.loader import BatchLoader, choose_budgets, plan, shuffled
+from cgatjax.data.loader import (
+    BatchLoader,
+    Planned,
+    choose_budgets,
+    made_ahead,
+    plan,
+    shuffled,
+    steps_of,
+)
 from cgatjax.errors import InputError
 
 
@@ -113,3 +121,57 @@ def test_a_loader_may_be_left_in_the_middle(ionic_store):
     taken = BatchLoader(ionic_store.all(), (), 8).batches(np.arange(120))
     next(taken)
     taken.close()
+
+
+@given(
+    n=st.integers(0, 60),
+    width=st.integers(1, 4),
+    processes=st.integers(1, 3),
+    start=st.integers(0, 5),
+)
+def test_every_batch_goes_to_one_process_once(n, width, processes, start):
+    planned = [Planned(np.array([i])) for i in range(n)]
+    dealt = [steps_of(planned, width, p, processes) for p in range(processes)]
+    assert {len(steps) for steps in dealt} == {-(-n // (width * processes))}
+    seen = []
+    for together in zip(*dealt, strict=True):
+        assert all(len(share) == width for share in together)
+        seen += [int(i) for share in together for batch in share for i in batch.positions]
+    # In the order of the plan, whatever the number of processes.
+    assert seen == list(range(n))
+    rest = dealt[0][start:]
+    assert list(made_ahead(len, dealt[0], start)) == [len(s) for s in rest]
+
+
+def test_two_processes_see_every_crystal_once_per_epoch(ionic_store):
+    data = ionic_store.all().select(np.arange(110))
+    loader = BatchLoader(data, ["e-form@dear"], 8, choose_budgets(data.sizes, 8)[-1:])
+    for epoch in range(2):
+        plan_ = loader.plan(shuffled(len(data), 0, epoch))
+        assert len(plan_) % 4
+        seen, known = [], 0
+        for process in range(2):
+            for step in made_ahead(
+                lambda share: [(p.positions, loader.load(p)) for p in share],
+                steps_of(plan_, 2, process, 2),
+            ):
+                for positions, batch in step:
+                    seen += positions.tolist()
+                    known += int(batch.target_mask["e-form@dear"].sum())
+                    assert batch.target_mask["e-form@dear"].sum() == len(positions)
+        assert sorted(seen) == list(range(len(data)))
+        assert known == len(data)
+
+
+def test_work_begins_in_the_middle_and_ahead_of_its_time():
+    done = []
+
+    def work(job):
+        done.append(job)
+        return job
+
+    results = made_ahead(work, list(range(20)), 7)
+    assert next(results) == 7
+    results.close()
+    assert done[0] == 7
+    assert len(done) <= 2 + module.AHEAD

@@ -12,7 +12,7 @@ from cgatjax.data.exclusion import formulas_of, held_out, read_ids, with_formula
 from cgatjax.data.splits import PARTS, Split, nested_subset
 from cgatjax.data.store import MANIFEST, Store, open_store
 from cgatjax.errors import ConfigError, InputError, MismatchError
-from cgatjax.run import DATA, SPLIT, RunFolder
+from cgatjax.run import DATA, SPLIT, RunFolder, differences
 
 F = TypeVar("F", bound=Callable[..., Any])
 PRESETS: dict[str, tuple[Callable[[], ModelConfig], Callable[[], TrainConfig]]] = {
@@ -206,12 +206,11 @@ def open_run(
       ConfigError: a resumed run was split in another way.
     """
     options = {name: flags[name] for name in (*SPLIT_FLAGS, "seed")}
-    if flags["resume"]:
-        run = RunFolder(out, resume=True)
+    if flags["resume"] and (run := RunFolder(out, resume=True)).resuming:
         _check_same_data(run, store, options)
         return run, Split.load(run.path / SPLIT)
     split = make_split_of(store, targets, flags)
-    run = RunFolder(out)
+    run = RunFolder(out, resume=flags["resume"])
     split.save(run.path / SPLIT)
     counts = {part: len(getattr(split, part)) for part in PARTS}
     described = {"store": str(store.path), "digest": store.digest, "targets": list(targets)}
@@ -230,11 +229,7 @@ def _check_same_data(run: RunFolder, store: Store, options: Mapping[str, Any]) -
             f"{run.path}: trained on {old.get('store')} (digest {digest[:12]}), which is not "
             f"{store.path} (digest {store.digest[:12]}); resume with the same store"
         )
-    now = json.loads(json.dumps(options))
-    changes = [
-        f"{k}: was {before.get(k)!r}, now {now[k]!r}" for k in now if now[k] != before.get(k)
-    ]
-    if changes:
+    if changes := differences(before, options):
         raise ConfigError(
-            f"{run.path}: a resumed run cannot change its split: {'; '.join(changes)}"
+            f"{run.path}: a resumed run cannot change its split: {'; '.join(map(str, changes))}"
         )
