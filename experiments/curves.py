@@ -92,15 +92,22 @@ def show_training(scale: Scale, bench: Bench, rows: Rows) -> tuple[Section, list
         if "none" in found and way in found:
             size = float(found[way].sizes[-1])
             same = equivalent_size(found["none"], found[way], size)
-            more = same.value - size
-            extra = f"{more:,.0f} more" if math.isfinite(more) else "no number of"
             worth.append(
-                f"{WORDS[way].capitalize()} with {size:,.0f} crystals is worth training from "
-                f"scratch with {same.text()}: {extra} calculations buy the same error."
+                f"{WORDS[way].capitalize()} with {size:,.0f} crystals has the error of training "
+                f"from scratch with {same.text()} crystals: {_verdict(same.value - size)}."
             )
     return _curve_section(
         TRAINING_SIZE, scale, found, "accurate training crystals", (*worth, STRAIGHT, CROSSING)
     )
+
+
+def _verdict(saved: float) -> str:
+    """What a difference of data-set sizes means."""
+    if not math.isfinite(saved):
+        return "no number of further calculations would buy it"
+    if saved <= 0:
+        return f"at this size transfer is behind by {-saved:,.0f} calculations"
+    return f"{saved:,.0f} more calculations would buy the same"
 
 
 def show_pretraining(scale: Scale, bench: Bench, rows: Rows) -> tuple[Section, list[Any]]:

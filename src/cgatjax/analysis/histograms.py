@@ -94,6 +94,6 @@ def histograms(
     shares.set(ylim=(0, 1.02), ylabel="share of the crystals up to here")
     for axes in (counts, shares):
         axes.set_xlabel(with_unit(name, unit))
-    shares.legend(frameon=False, fontsize="small", loc="lower right")
+    figure.legend(frameon=False, fontsize="small", loc="outside lower center", ncols=3)
     figure.suptitle(title)
     return figure
