@@ -55,6 +55,9 @@ def train(
     validation (model/) and the last state. Errors are in the target's unit. The test part is not
     touched. A configuration file has the tables [model] and [train].
 
+    Ctrl-C or SIGTERM saves the state and ends with exit code 130 or 143; a second Ctrl-C ends at
+    once. --resume goes on from the last state, after a kill too, to the same result.
+
     Without options, small is 60 epochs of batches of 64 at a peak rate of 1e-3; released and paper
     are 390 epochs of batches of 512 at 1.25e-4, the rate in triangles of 130 epochs.
 
