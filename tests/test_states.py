@@ -3,6 +3,7 @@
 import errno
 import logging
 import os
+import shutil
 
 import jax
 import jax.numpy as jnp
@@ -100,6 +101,15 @@ def test_a_damaged_newest_state_falls_back_to_the_one_before(folder, damage, cap
         file.write_bytes(data)
     assert number > 5
     assert_is_state(restored(folder), 3)
+
+
+def test_damage_that_comes_again_is_set_aside_again(folder):
+    name = state_name(0, 3)
+    shutil.copytree(folder / name, folder / f"damaged-{name}")
+    (folder / name / "progress.json").write_text("{}")
+    assert_is_state(restored(folder), 2)
+    assert (folder / f"damaged-{name}" / "progress.json").read_text() == "{}"
+    assert not (folder / name).exists()
 
 
 def test_only_damaged_states_are_an_error(folder):

@@ -43,7 +43,15 @@ class StateFolder:
 
         self.path = Path(path)
         self._ocp = ocp
-        self._orbax = ocp.Checkpointer(ocp.StandardCheckpointHandler())
+        # Of several processes one has the run folder, and must not wait for the others.
+        own = jax.process_index()
+        alone = ocp.options.MultiprocessingOptions(
+            primary_host=own, active_processes={own}, barrier_sync_key_prefix=f"process-{own}"
+        )
+        self._orbax = ocp.Checkpointer(
+            ocp.StandardCheckpointHandler(multiprocessing_options=alone),
+            multiprocessing_options=alone,
+        )
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="cgatjax-states")
         self._writing: Future[None] | None = None
         for left in self.path.glob(f"*{PART}"):
@@ -98,6 +106,7 @@ class StateFolder:
             logger.warning(
                 "%s is damaged (%s); going back to the state before it", self.path / name, fault
             )
+            shutil.rmtree(self.path / f"{DAMAGED}{name}", ignore_errors=True)
             (self.path / name).rename(self.path / f"{DAMAGED}{name}")
         if names:
             raise InputError(
