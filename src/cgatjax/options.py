@@ -100,6 +100,8 @@ class Options:
 
 def from_dict(cls: type[C], values: Mapping[str, Any]) -> C:
     """Builds an option class from a dictionary; an unknown key raises ConfigError."""
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{cls.__name__}: expected a table of options, got {values!r:.80}")
     hints = typing.get_type_hints(cls)
     unknown = sorted(set(values) - set(hints))
     if unknown:

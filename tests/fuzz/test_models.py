@@ -161,18 +161,22 @@ def test_checkpoints(fuzz, model, tmp_path):
 
 def test_model_folders(fuzz, model):
     """Mutated as they are, and with a manifest that agrees: whoever forges a file forges both."""
-    folder = fuzz.folder / "m"
+    folder = fuzz.folder / "model-7f"
     save_model(folder, model)
     description = json.loads((folder / DESCRIPTION).read_text())
     for name in (WEIGHTS, DESCRIPTION, MANIFEST):
         content = (folder / name).read_bytes()
-        fuzz.mutations(f"model, {name}", f"m/{name}", content, load_in, cost=3)
+        fuzz.mutations(f"model, {name}", f"model-7f/{name}", content, load_in, cost=6)
     for name in (WEIGHTS, DESCRIPTION):
         content = (folder / name).read_bytes()
-        fuzz.mutations(f"model, forged {name}", f"m/{name}", content, load_forged, cost=6)
+        fuzz.mutations(f"model, forged {name}", f"model-7f/{name}", content, load_forged, cost=12)
         forge(folder)
     fuzz.values(
-        f"model, forged {DESCRIPTION} values", f"m/{DESCRIPTION}", description, load_forged, cost=6
+        f"model, forged {DESCRIPTION} values",
+        f"model-7f/{DESCRIPTION}",
+        description,
+        load_forged,
+        cost=6,
     )
 
 

@@ -11,6 +11,7 @@ import hashlib
 import json
 import math
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,15 @@ SYMBOLS: tuple[str, ...] = (
     *"Bi Po At Rn Fr Ra Ac Th Pa U Np Pu Am Cm Bk Cf Es Fm Md No Lr".split(),
 )
 """Symbols by atomic number, 1..103; the first is empty, as no element has the number 0."""
+
+_DAMAGE = (
+    *(OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError),
+    *(RecursionError, EOFError, NotImplementedError, SyntaxError),
+)
+"""What the parsers of element tables raise on malformed files."""
+
+_MOST_BYTES = 2**26
+"""Of an element table in npz, decompressed."""
 
 _ATOMIC_NUMBERS = {symbol: number for number, symbol in enumerate(SYMBOLS) if symbol}
 _ATOMIC_NUMBERS_WITH_ISOTOPES = {**_ATOMIC_NUMBERS, "D": 1, "T": 1}
@@ -91,7 +101,8 @@ class ElementTable:
     known: np.ndarray
 
     def __post_init__(self) -> None:
-        vectors = np.array(self.vectors, dtype=np.float32)
+        with np.errstate(over="ignore"):  # infinities are found below
+            vectors = np.array(self.vectors, dtype=np.float32)
         known = np.array(self.known, dtype=bool)
         rows = len(SYMBOLS)
         if vectors.ndim != 2 or vectors.shape[0] != rows or vectors.shape[1] == 0:
@@ -178,9 +189,11 @@ class ElementTable:
             raise InputError(f"{path}: expected one of {sorted(readers)}, got {path.suffix!r}")
         try:
             vectors = readers[path.suffix](path)
-        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-            raise InputError(f"{path}: cannot be read as an element table: {error}") from error
-        return cls.from_vectors(path.stem, vectors)
+            return cls.from_vectors(path.stem, vectors)
+        except (*_DAMAGE, zipfile.BadZipFile, zlib.error) as error:
+            raise InputError(
+                f"{path}: cannot be read as an element table: {error!s:.500}"
+            ) from error
 
 
 def _without_repeats(pairs: Sequence[tuple[str, list[float]]]) -> dict[str, list[float]]:
@@ -206,9 +219,14 @@ def _csv_vectors(path: Path) -> dict[str, list[float]]:
 
 
 def _npz_vectors(path: Path) -> dict[str, list[float]]:
-    with np.load(path, allow_pickle=False) as arrays:
-        pairs = zip(arrays["symbols"].tolist(), arrays["vectors"].tolist(), strict=True)
-        return _without_repeats(list(pairs))
+    with open(path, "rb") as file:
+        size = sum(member.file_size for member in zipfile.ZipFile(file).infolist())
+        if size > _MOST_BYTES:
+            raise ValueError(f"its arrays have {size} bytes, more than any element table")
+        file.seek(0)
+        with np.load(file, allow_pickle=False) as arrays:
+            pairs = zip(arrays["symbols"].tolist(), arrays["vectors"].tolist(), strict=True)
+            return _without_repeats(list(pairs))
 
 
 @functools.cache

@@ -110,7 +110,8 @@ def _matches(pattern: str) -> set[str]:
     for base in glob.glob(head) if head else [""]:
         for folder, below, _ in os.walk(base or os.curdir):
             below[:] = [name for name in below if not name.startswith(".")]
-            found |= _matches(os.path.join(glob.escape(folder), tail.lstrip(os.sep) or "*"))
+            inside = _matches(os.path.join(glob.escape(folder), tail.lstrip(os.sep) or "*"))
+            found |= {name for name in inside if not (os.path.islink(name) and os.path.isdir(name))}
     return found
 
 

@@ -31,7 +31,7 @@ from cgatjax.data.graphs import CrystalGraph
 from cgatjax.data.mapped import DAMAGED, Shard, is_sound
 from cgatjax.data.splits import PARTS, Split, split_positions
 from cgatjax.data.subsets import Dataset
-from cgatjax.errors import CgatjaxError, InputError, TargetError
+from cgatjax.errors import CgatjaxError, ConfigError, InputError, TargetError
 from cgatjax.options import from_dict
 
 MANIFEST = "store.json"
@@ -282,9 +282,11 @@ def open_store(path: str | Path, *, verify: bool = False) -> Store:
         if not shards:
             raise ValueError("its list of shards is empty")
         store = Store(path, manifest, shards)
+    except ConfigError as error:
+        raise InputError(f"{path}: damaged {MANIFEST}: {error!s:.500}") from error
     except CgatjaxError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(
             f"{path}: expected a store folder with {MANIFEST}, made by `cgatjax featurize`: "
             f"{error!r}"
