@@ -194,6 +194,7 @@ def test_property_tables_beside_structures(fuzz):
     def read_folder(path):
         items = list(read_crystals(path.parent))
         assert any(isinstance(item, Crystal) and item.id == "a" for item in items), items
+        return items
 
     content = b"id,gap,volume\na,1.5,20\nb,2.5,\n"
     fuzz.mutations("properties.csv", "d/properties.csv", content, read_folder)
