@@ -48,7 +48,7 @@ lint: $(VENV)/.installed-dev  ## style, formatting and types
 	$(BIN)/mypy
 
 bench: $(VENV)/.installed-test  ## every benchmark, one after another
-	set -e; for script in featurize assemble; do echo "== $$script"; $(BIN)/python "benchmarks/$$script.py"; done
+	set -e; for script in featurize assemble memory; do echo "== $$script"; $(BIN)/python "benchmarks/$$script.py"; done
 
 docs: $(VENV)/.installed-docs  ## the documentation as a site, into site/
 	$(BIN)/mkdocs build --strict
