@@ -11,7 +11,8 @@ from experiments.bench import Bench
 from experiments.registry import EXPERIMENTS
 from experiments.report import write_report
 from experiments.runner import CRYSTALS_PER_SECOND, Pace, dry_run, rows_of, run_grid
-from experiments.scales import SCALES, Scale
+from experiments.scale import Scale
+from experiments.scales import SCALES
 from experiments.sources import Sources
 from experiments.specification import needed
 

@@ -91,11 +91,15 @@ class Bench:
             cheap = self.sources.parts(training.start)[0]
             kept = nested(cheap, min(len(train), len(cheap)), training.seed)
         crystals = len(train) + (len(kept) if kept is not None else 0)
+        schedule = training.schedule(crystals)
+        frozen = round(training.frozen_share * schedule.epochs)
         config = cg.TransferConfig(
             mode=training.mode,
             target=training.target,
             normalizer=training.normalizer,
-            train=training.schedule(crystals),
+            lr_groups=training.lr_groups,
+            unfreeze=((frozen, "encoder/*"),) if frozen else (),
+            train=schedule,
         )
         start = cg.load_model(self.folder(training.start))
         return cg.transfer_model(
@@ -113,14 +117,21 @@ class Bench:
             write_durably(file, json.dumps(found).encode())
         return found
 
+    def best(self, cell: Cell) -> Training | None:
+        """The candidate with the lowest validation error, or None while one is missing."""
+        records = [self.record(training) for training in cell.candidates]
+        errors = [record["valid_mae"] for record in records if record is not None]
+        if len(errors) < len(records):
+            return None
+        return cell.candidates[errors.index(min(errors))]
+
     def row(self, cell: Cell) -> dict[str, Any] | None:
         """The finished row of a cell, or None while a candidate is missing."""
-        records = [self.record(t) for t in cell.candidates]
-        pairs = [(r, t) for r, t in zip(records, cell.candidates, strict=True) if r is not None]
-        if len(pairs) < len(records):
+        best = self.best(cell)
+        if best is None:
             return None
-        record, best = min(pairs, key=lambda pair: pair[0]["valid_mae"])
-        errors = self.test(best)
+        records = [self.record(training) or {} for training in cell.candidates]
+        record, errors = records[cell.candidates.index(best)], self.test(best)
         return {
             "key": cell.key(self.sources.fingerprints),
             **cell.labels,
@@ -132,7 +143,7 @@ class Bench:
             "n_test": errors["n"],
             "unit": record["unit"],
             "steps": record["steps"],
-            "seconds": sum(r["seconds"] for r, _ in pairs),
+            "seconds": sum(r["seconds"] for r in records),
         }
 
 

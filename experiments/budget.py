@@ -4,7 +4,8 @@
 
 Uses the trainings of `training_size` (full transfer, varying the accurate data) and
 `pretraining_size` (varying the cheap data), performs what is missing of them, and fits one law of
-both sizes. Expected (Hoffmann et al. 2023, Fig. 5): accurate data pay more at first.
+both sizes. Source:
+Hoffmann et al. 2023, Fig. 5.
 """
 
 from typing import Any
@@ -17,7 +18,7 @@ from experiments.bench import Bench
 from experiments.curves import pretraining_cells, training_cells, with_pretrain_sizes
 from experiments.experiment import Experiment, Rows
 from experiments.published import BUDGET
-from experiments.scales import Scale
+from experiments.scale import Scale
 from experiments.sections import Section, Table
 from experiments.specification import Cell, distinct
 

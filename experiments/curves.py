@@ -5,7 +5,7 @@
 
 Subsets are nested: a smaller one is part of every larger one of its seed. All points of a curve
 have the same number of steps. Expected (Hoffmann et al. 2023): straight lines in log-log; with
-transfer 11 thousand systems reach 43 meV/atom; more pre-training data help at every size.
+transfer 11 thousand systems reach 43 meV/atom.
 """
 
 import math
@@ -16,7 +16,7 @@ from cgatjax.analysis.scaling_plots import scaling_figure
 from experiments.bench import Bench
 from experiments.experiment import Experiment, Rows
 from experiments.published import CROSSING, STRAIGHT
-from experiments.scales import Scale, TargetSet
+from experiments.scale import Scale, TargetSet
 from experiments.sections import Section, Table
 from experiments.specification import Cell, at_rates
 
@@ -154,13 +154,13 @@ def _line(way: str, law: PowerLaw, mark: float | None) -> tuple[str, ...]:
 
 TRAINING_SIZE = Experiment(
     name="training_size",
-    title="Figs. 3 and 8: error against the size of the training set",
+    title="Figs. 3, 4 and 8: error against the size of the training set",
     cells=training_cells,
     show=show_training,
 )
 PRETRAINING_SIZE = Experiment(
     name="pretraining_size",
-    title="Fig. 4: error against the size of the pre-training set",
+    title="Figs. 3, 4 and 8: error against the size of the pre-training set",
     cells=pretraining_cells,
     show=show_pretraining,
 )

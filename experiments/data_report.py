@@ -2,8 +2,7 @@
 
     python -m experiments run data_report --scale local --data FOLDER --out FOLDER
 
-Trains nothing. Expected (Hoffmann et al. 2023, Figs. 2 and 9): similar distributions of the
-functionals, all elements but noble gases well represented.
+Trains nothing. Source: Hoffmann et al. 2023, Figs. 2 and 9.
 """
 
 import csv
@@ -16,7 +15,7 @@ from cgatjax.analysis.periodic_table import periodic_table
 from cgatjax.data.store import SKIPPED
 from experiments.bench import Bench
 from experiments.experiment import Experiment, Rows
-from experiments.scales import Scale
+from experiments.scale import Scale
 from experiments.sections import Section, Table
 from experiments.specification import Cell
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from experiments.bench import Bench
-from experiments.scales import Scale
+from experiments.scale import Scale
 from experiments.sections import Section
 from experiments.specification import Cell
 

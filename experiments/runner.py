@@ -151,7 +151,9 @@ def dry_run(cells: list[Cell], bench: Bench, pace: Pace) -> list[str]:
         seconds = pace.expected(training)
         total += seconds
         size = bench.sources.expected_size(training)
-        start = f" from {training.start.data}" if training.start is not None else ""
+        start = ""
+        if training.start is not None:
+            start = f" from {training.start.target} (normaliser {training.normalizer})"
         chosen = f"rate {training.train.learning_rate:g}, seed {training.seed}"
         lines.append(
             f"{number:4d}  {training.data}: {training.target}, {training.mode}{start}, about "

@@ -5,105 +5,25 @@ local   public data and a small network: hours on two cores
 paper   the recipe of Hoffmann et al. 2023 for their data; days on many GPUs
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
 import cgatjax as cg
+from experiments.scale import Scale, TargetSet, with_graphs
 from experiments.sources import Source
-from experiments.specification import Training
 
-WAYS = ("none", "head", "full", "joint")
-
-
-@dataclass(frozen=True, kw_only=True)
-class TargetSet:
-    """One property to carry over, as a row of Table 1.
-
-    Attributes:
-      name: for tables and figures.
-      cheap, cheap_target: data set and property of the pre-training.
-      accurate, target: data set and property of the transfer.
-      factor, unit: errors are shown times `factor` in `unit`.
-      size: training crystals of the transfer; None for all.
-      minimum: only values above it, in both data sets.
-      held_out: data sets whose judged formulas the pre-training must not see.
-    """
-
-    name: str
-    cheap: str
-    cheap_target: str
-    accurate: str
-    target: str
-    factor: float = 1000.0
-    unit: str = "meV/atom"
-    size: int | None = None
-    minimum: float | None = None
-    held_out: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scale:
-    """Everything that the experiments share at one size.
-
-    Attributes:
-      name: smoke, local or paper.
-      about: what differs from the paper in data and scale, for every page of results.
-      sources: the data sets.
-      target_sets: rows of Table 1; the first is the one whose curves are drawn.
-      model: the network.
-      pretrain, transfer: recipes; rates of the transfer are those of `rates`.
-      pretrain_steps, transfer_steps: optimiser steps, the same for all ways and sizes.
-      rates: candidates for the peak learning rate of the transfer.
-      seeds: of subsets, initialisation and shuffling.
-      train_sizes, pretrain_sizes: of the curves; None for all crystals.
-      costs: computing time of a cheap and of an accurate calculation.
-    """
-
-    name: str
-    about: str
-    sources: Mapping[str, Source]
-    target_sets: tuple[TargetSet, ...]
-    model: cg.ModelConfig
-    pretrain: cg.TrainConfig
-    transfer: cg.TrainConfig
-    pretrain_steps: int
-    transfer_steps: int
-    rates: tuple[float, ...]
-    seeds: tuple[int, ...]
-    train_sizes: tuple[int | None, ...]
-    pretrain_sizes: tuple[int | None, ...]
-    costs: tuple[float, float] = (1.0, 5.0)
-
-    def pretraining(self, targets: TargetSet, seed: int, size: int | None = None) -> Training:
-        """The training on the cheap data of a target set."""
-        return Training(
-            data=targets.cheap,
-            target=targets.cheap_target,
-            size=size,
-            minimum=targets.minimum,
-            held_out=targets.held_out,
-            model=self.model,
-            train=self.pretrain,
-            steps=self.pretrain_steps,
-            seed=seed,
-        )
-
-    def transferred(
-        self, targets: TargetSet, way: str, seed: int, size: int | None, start: Training
-    ) -> Training:
-        """The training on the accurate data in one of the four ways."""
-        return Training(
-            data=targets.accurate,
-            target=targets.target,
-            size=size,
-            minimum=targets.minimum,
-            model=self.model,
-            train=self.transfer,
-            steps=self.transfer_steps,
-            start=None if way == "none" else start,
-            mode=way,  # type: ignore[arg-type]
-            seed=seed,
-        )
+ALL_VARIANTS = (
+    "standard",
+    "edges by attention (paper)",
+    "no edge updates",
+    "messages to the centre (paper)",
+    "heads averaged in pooling",
+    "robust loss",
+    "last shell cut (released)",
+    "shell tolerance 1e-8",
+    "shell tolerance 1e-5",
+    "shell tolerance 1e-3",
+    "encoder at a tenth of the rate",
+    "encoder frozen for a third",
+)
+"""Of `ablations.VARIANTS`."""
 
 
 def _smoke() -> Scale:
@@ -115,10 +35,12 @@ def _smoke() -> Scale:
             "a few hundred weights per layer and a handful of steps, against millions of "
             "density-functional calculations."
         ),
-        sources={
-            "cheap": Source(label="cheap", crystals=300),
-            "dear": Source(label="dear", crystals=160),
-        },
+        sources=with_graphs(
+            {
+                "cheap": Source(label="cheap", crystals=300),
+                "dear": Source(label="dear", crystals=160),
+            }
+        ),
         target_sets=(
             TargetSet(
                 name="formation energy",
@@ -129,6 +51,12 @@ def _smoke() -> Scale:
                 size=64,
                 held_out=both,
             ),
+        ),
+        crossings=_crossings(
+            ("formation energy -> volume", "cheap", "e-form@cheap", "dear", "volume@dear"),
+            ("volume -> formation energy", "cheap", "volume@cheap", "dear", "e-form@dear"),
+            held_out=both,
+            size=64,
         ),
         model=cg.ModelConfig.small(
             node_dim=6,
@@ -147,6 +75,7 @@ def _smoke() -> Scale:
         seeds=(0,),
         train_sizes=(16, 32, 64),
         pretrain_sizes=(32, 64, 128),
+        ablations=("standard", "last shell cut (released)", "encoder frozen for a third"),
     )
 
 
@@ -171,19 +100,21 @@ def _local() -> Scale:
             "(OptB88vdW, r2SCAN, HSE06), a network of 0.87 million weights, 6,000 and 1,000 steps "
             "of 64 crystals instead of 390 epochs; splits by formula."
         ),
-        sources={
-            "pbe": Source(label="PBE", folder="pbe", crystals=19_000, max_atoms=12),
-            "optb88vdw": Source(
-                label="OptB88vdW", folder="optb88vdw", crystals=9_200, max_atoms=12
-            ),
-            "r2scan_eform": Source(
-                label="r2SCAN", folder="r2scan_eform", crystals=780, max_atoms=12
-            ),
-            "r2scan_volume": Source(
-                label="r2SCAN", folder="r2scan_volume", crystals=6_000, max_atoms=12
-            ),
-            "hse": Source(label="HSE06", folder="hse", crystals=3_900, max_atoms=12),
-        },
+        sources=with_graphs(
+            {
+                "pbe": Source(label="PBE", folder="pbe", crystals=19_000, max_atoms=12),
+                "optb88vdw": Source(
+                    label="OptB88vdW", folder="optb88vdw", crystals=9_200, max_atoms=12
+                ),
+                "r2scan_eform": Source(
+                    label="r2SCAN", folder="r2scan_eform", crystals=780, max_atoms=12
+                ),
+                "r2scan_volume": Source(
+                    label="r2SCAN", folder="r2scan_volume", crystals=6_000, max_atoms=12
+                ),
+                "hse": Source(label="HSE06", folder="hse", crystals=3_900, max_atoms=12),
+            }
+        ),
         target_sets=(
             TargetSet(
                 name="formation energy, OptB88vdW",
@@ -212,6 +143,19 @@ def _local() -> Scale:
             TargetSet(name="band gap, HSE06", **gap, **small),
             TargetSet(name="band gap > 0.1 eV, HSE06", minimum=0.1, **gap, **small),
         ),
+        crossings=_crossings(
+            ("formation energy -> volume", "pbe", "e-form@PBE", "r2scan_volume", "volume@r2SCAN"),
+            ("volume -> formation energy", "pbe", "volume@PBE", "optb88vdw", "e-form@OptB88vdW"),
+            (
+                "distance to the hull -> formation energy",
+                "pbe",
+                "e_above_hull_new@PBE",
+                "optb88vdw",
+                "e-form@OptB88vdW",
+            ),
+            held_out=("optb88vdw", "r2scan_volume"),
+            size=1000,
+        ),
         model=cg.ModelConfig.small(),
         pretrain=cg.TrainConfig(),
         transfer=cg.TrainConfig(),
@@ -221,6 +165,7 @@ def _local() -> Scale:
         seeds=(0, 1, 2),
         train_sizes=(125, 250, 500, 1000, 2000, 4000),
         pretrain_sizes=(1000, 2000, 4000, 8000, None),
+        ablations=ALL_VARIANTS,
     )
 
 
@@ -249,12 +194,27 @@ def _paper() -> Scale:
     return Scale(
         name="paper",
         about="The paper's data sets and recipe; splits by formula, one seed, two learning rates.",
-        sources={
-            "pbe": Source(label="PBE", folder="pbe", crystals=1_800_000),
-            "pbesol": Source(label="PBEsol", folder="pbesol", crystals=175_000),
-            "scan": Source(label="SCAN", folder="scan", crystals=175_000),
-        },
+        sources=with_graphs(
+            {
+                "pbe": Source(label="PBE", folder="pbe", crystals=1_800_000),
+                "pbesol": Source(label="PBEsol", folder="pbesol", crystals=175_000),
+                "scan": Source(label="SCAN", folder="scan", crystals=175_000),
+            }
+        ),
         target_sets=tuple(rows),
+        crossings=_crossings(
+            ("formation energy -> volume", "pbe", "e-form@PBE", "pbesol", "volume@PBESOL"),
+            ("volume -> formation energy", "pbe", "volume@PBE", "scan", "e-form@SCAN"),
+            (
+                "distance to the hull -> formation energy",
+                "pbe",
+                "e_above_hull_new@PBE",
+                "scan",
+                "e-form@SCAN",
+            ),
+            held_out=("scan", "pbesol"),
+            size=None,
+        ),
         model=cg.ModelConfig.paper(),
         pretrain=cg.TrainConfig.paper(),
         transfer=cg.TrainConfig.paper(),
@@ -264,7 +224,31 @@ def _paper() -> Scale:
         seeds=(0,),
         train_sizes=(1_000, 3_000, 10_000, 30_000, 100_000, None),
         pretrain_sizes=(10_000, 30_000, 100_000, 300_000, 1_000_000, None),
+        ablations=ALL_VARIANTS,
     )
+
+
+def _crossings(
+    *pairs: tuple[str, str, str, str, str], held_out: tuple[str, ...], size: int | None
+) -> tuple[TargetSet, ...]:
+    """Target sets from (name, cheap data, its property, accurate data, its property)."""
+    found = []
+    for name, cheap, cheap_target, accurate, target in pairs:
+        shown = (1.0, "A^3/atom") if target.startswith("volume") else (1000.0, "meV/atom")
+        found.append(
+            TargetSet(
+                name=name,
+                cheap=cheap,
+                cheap_target=cheap_target,
+                accurate=accurate,
+                target=target,
+                factor=shown[0],
+                unit=shown[1],
+                size=size,
+                held_out=held_out,
+            )
+        )
+    return tuple(found)
 
 
 SCALES = {"smoke": _smoke, "local": _local, "paper": _paper}

@@ -19,6 +19,7 @@ from experiments.specification import Training
 
 LOG = logging.getLogger("cgatjax")
 SPLIT_SEED = 0
+RECOMMENDED = cg.GraphConfig.recommended()
 FRACTIONS = (0.8, 0.1, 0.1)
 
 
@@ -31,12 +32,14 @@ class Source(Options):
       folder: below the data folder; "" for crystals that the package generates itself.
       crystals: about how many it has after filtering, for dry runs; of generated ones, exactly.
       max_atoms: largest cell to keep.
+      graph: how crystals become graphs.
     """
 
     label: str
     folder: str = ""
     crystals: int
     max_atoms: int = 1000
+    graph: cg.GraphConfig = RECOMMENDED
 
 
 class Sources:
@@ -68,7 +71,7 @@ class Sources:
     def _build(self, name: str, path: Path) -> cg.Store:
         source = self.sources[name]
         keep = cg.Filter(max_atoms=source.max_atoms, min_elements=2)
-        config = cg.GraphConfig.recommended()
+        config = source.graph
         LOG.info("featurising %s into %s", name, path)
         if not source.folder:
             crystals = cg.ionic_crystals(source.crystals, seed=0)

@@ -36,6 +36,8 @@ class Training:
       start: the training whose best weights are carried over; None to train from scratch.
       mode: how they are carried over.
       normalizer: of the transfer.
+      lr_groups: (pattern of parameters, factor on the learning rate) pairs of the transfer.
+      frozen_share: part of the epochs of the transfer in which the encoder stands still.
       seed: of the subset, the initialisation and the shuffling; the split never changes.
     """
 
@@ -50,6 +52,8 @@ class Training:
     start: "Training | None" = None
     mode: Literal["none", "head", "full", "joint"] = "none"
     normalizer: Literal["refit", "keep"] = "refit"
+    lr_groups: tuple[tuple[str, float], ...] = ()
+    frozen_share: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:

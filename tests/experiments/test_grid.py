@@ -4,6 +4,7 @@ import csv
 from pathlib import Path
 
 import pytest
+from experiments.interproperty import verdict
 from experiments.registry import EXPERIMENTS
 from experiments.runner import OVERHEAD, Pace, Results, dry_run, rows_of, run_grid, work_of
 from experiments.scales import SCALES
@@ -165,7 +166,7 @@ def test_a_dry_run_names_every_training_its_size_and_the_time(tmp_path):
     lines = dry_run(CELLS, FakeBench(tmp_path), Pace(crystals_per_second=100))
     assert len(lines) == 5
     assert "cheap: e-form@cheap, none, about 1,234 crystals, 100 steps of 10" in lines[0]
-    assert "full from cheap" in lines[1]
+    assert "full from e-form@cheap (normaliser refit)" in lines[1]
     assert lines[-1].startswith("3 rows, 4 trainings, 1.3 min at 100 crystals/s")
 
 
@@ -202,3 +203,28 @@ def test_the_command_of_every_docstring_names_an_experiment():
     text = "".join(p.read_text() for p in folder.glob("*.py"))
     for name in EXPERIMENTS:
         assert f"run {name} " in text
+
+
+def crossed(seed, way, valid, test):
+    return {"seed": seed, "way": way, "valid_mae": valid, "test_mae": test}
+
+
+def test_the_verdict_compares_seed_by_seed_at_the_rate_chosen_by_validation():
+    """Differences -0.2 and -0.3: mean -0.25, standard error 0.05, five of them."""
+    pair = SCALES["smoke"]().crossings[0]
+    rows = []
+    for seed, (scratch, moved) in enumerate([(1.0, 0.8), (1.2, 0.9)]):
+        rows += [
+            crossed(seed, "none", 0.5, scratch),
+            crossed(seed, "refit x1", 0.4, moved),
+            crossed(seed, "refit x0.1", 0.6, 0.1),
+            crossed(seed, "refit x0.01", 0.7, 0.1),
+        ]
+    text = verdict(pair, "refit", rows)
+    assert "0.85 against 1.1 A^3/atom from scratch (-23%, 2 seeds): helps." in text
+    assert verdict(pair, "keep", rows) == ""
+    assert "one seed decides nothing" in verdict(pair, "refit", rows[:4])
+    worse = [{**r, "test_mae": 2 - r["test_mae"]} for r in rows]
+    assert "harms" in verdict(pair, "refit", worse)
+    unsure = [{**r, "test_mae": 1.1 if r["seed"] and r["way"] == "none" else 1.0} for r in rows]
+    assert "no difference beyond the seeds" in verdict(pair, "refit", unsure)
