@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from cgatjax.errors import CgatjaxError
-from cgatjax.interrupts import SIGNALS, stop_requests
+from cgatjax.interrupts import SIGNALS, ended_by_interrupt, stop_requests
 
 
 def handlers():
@@ -79,5 +79,25 @@ def test_what_was_ignored_stays_ignored():
             os.kill(os.getpid(), signal.SIGTERM)
             assert stop.signum == signal.SIGTERM
         assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_before_the_first_step_an_interrupt_ends_the_program_at_once():
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    with ended_by_interrupt():
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_DFL
+        with stop_requests() as stop:
+            os.kill(os.getpid(), signal.SIGINT)
+        assert stop.signum == signal.SIGINT
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_DFL
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_handler_of_the_callers_stays_before_the_first_step():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with ended_by_interrupt():
+            assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)

@@ -1,7 +1,8 @@
 """Signals that ask a run to stop: noted at once, acted upon where the run can be resumed.
 
 A scheduler sends SIGTERM some time before it kills; Ctrl-C sends SIGINT. Both are answered at the
-next boundary between two steps. A second Ctrl-C ends the program at once.
+next boundary between two steps. A second Ctrl-C ends the program at once, and so does one before
+the first step.
 """
 
 import signal
@@ -64,3 +65,22 @@ def stop_requests(listening: bool = True) -> Iterator[StopRequest]:
     finally:
         for signum, handler in before.items():
             signal.signal(signum, signal.SIG_DFL if handler is None else handler)
+
+
+@contextmanager
+def ended_by_interrupt() -> Iterator[None]:
+    """Lets SIGINT end the program at once, as SIGTERM does, while there is nothing to save.
+
+    Python's own way, a KeyboardInterrupt, gets lost where it falls into a library's callback: JAX
+    has one in the garbage collection. `stop_requests` takes over inside. Outside the main thread,
+    or where SIGINT has another handler than Python's, nothing is changed.
+    """
+    in_main = threading.current_thread() is threading.main_thread()
+    if not in_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -22,13 +22,19 @@ NoteSkipped = Callable[[int, int, np.ndarray], None]
 
 
 class _Report(NamedTuple):
-    """A step under way."""
+    """A step under way; the numbers of its metrics and the count of skipped steps in one array."""
 
     epoch: int
     step: int
     positions: np.ndarray
-    metrics: StepMetrics
-    skipped: jax.Array
+    numbers: jax.Array
+    structure: Any
+
+
+@jax.jit
+def _in_one_array(metrics: StepMetrics, skipped: jax.Array) -> jax.Array:
+    """One small array: reading it costs one copy, and it outlives the state that it came from."""
+    return jnp.stack([jnp.asarray(x, float) for x in (*jax.tree.leaves(metrics), skipped)])
 
 
 class StepMonitor:
@@ -66,8 +72,9 @@ class StepMonitor:
         Raises:
           TrainingError: more steps in a row than `max_bad_steps` were not finite.
         """
-        skipped = jnp.array(state.skipped, copy=True)
-        self._pending.append(_Report(epoch, step, positions, metrics, skipped))
+        numbers = _in_one_array(metrics, state.skipped)
+        structure = jax.tree.structure(metrics)
+        self._pending.append(_Report(epoch, step, positions, numbers, structure))
         while len(self._pending) > LAG:
             self._read(self._pending.popleft())
 
@@ -96,8 +103,9 @@ class StepMonitor:
         self._counted = counted
 
     def _read(self, report: _Report) -> None:
-        metrics, counted = jax.device_get((report.metrics, report.skipped))
+        *sums, counted = np.asarray(report.numbers).tolist()
         if int(counted) == self._counted:
+            metrics = jax.tree.unflatten(report.structure, sums)
             self.in_row = 0
             self.totals.add(metrics.loss, metrics.n, metrics.errors)
             return

@@ -12,6 +12,7 @@ from cgatjax.data.splits import Split
 from cgatjax.data.store import Store, open_store
 from cgatjax.data.subsets import Dataset
 from cgatjax.errors import ConfigError, InputError
+from cgatjax.interrupts import ended_by_interrupt
 from cgatjax.options import load_toml
 from cgatjax.run import REPORT, SPLIT, RunFolder
 
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 )
 @click.option("--element-table", type=click.Path(), help="Element vectors: JSON, CSV or npz.")
 @recipe_options
+@ended_by_interrupt()
 def train(
     store: str,
     targets: tuple[str, ...],
@@ -130,6 +132,7 @@ def train(
     help="For joint: the store of --from, whose training part goes on being learnt.",
 )
 @recipe_options
+@ended_by_interrupt()
 def transfer(
     store: str,
     source: str,
