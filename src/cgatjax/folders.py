@@ -19,6 +19,8 @@ MANIFEST = "manifest.json"
 """Sizes and SHA-256 of the other files of a folder."""
 EARLIER = ".earlier"
 _CHUNK = 1 << 22
+_LONGEST_NAME = 255
+"""Characters; file systems refuse to look for longer ones."""
 
 
 @contextmanager
@@ -59,12 +61,14 @@ def damage(folder: str | Path) -> str | None:
     try:
         expected = json.loads((folder / MANIFEST).read_text())
         recorded = {name: (int(e["bytes"]), str(e["sha256"])) for name, e in expected.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        return f"{MANIFEST}: expected sizes and SHA-256 of the files: {error!r}"
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
+        return f"{MANIFEST}: expected sizes and SHA-256 of the files: {error!r:.300}"
+    except RecursionError:
+        return f"{MANIFEST}: nested too deeply"
     for name, (size, digest) in sorted(recorded.items()):
         file = folder / name
-        if not file.is_file():
-            return f"{name}: missing"
+        if len(name) > _LONGEST_NAME or not file.is_file():
+            return f"{name:.{_LONGEST_NAME}}: missing"
         if (found := file.stat().st_size) != size:
             return f"{name}: expected {size} bytes, found {found}"
         if (found_digest := _sha256(file)) != digest:

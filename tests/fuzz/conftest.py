@@ -249,7 +249,8 @@ class Fuzzer:
             with bounded():
                 found = read(path)
         except CgatjaxError as error:
-            if path.name not in str(error) and path.parent.name not in str(error):
+            parts = path.relative_to(self.folder).parts
+            if not any(part in str(error) for part in parts):
                 _COUNTS[reader]["undocumented"] += 1
                 return f"the message names no file: {error!r:.300}"
             _COUNTS[reader]["refused"] += 1

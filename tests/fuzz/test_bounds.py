@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cgatjax import reference
-from cgatjax.config import GraphConfig, TrainConfig
+from cgatjax.checkpoint import check_params
+from cgatjax.config import GraphConfig, ModelConfig, TrainConfig
 from cgatjax.data.ase_input import read_ase_database, read_extxyz
 from cgatjax.data.datasets import ionic_crystals
 from cgatjax.data.dcgat import crystal_from_entry
@@ -26,7 +27,9 @@ from cgatjax.data.poscar import parse_poscar
 from cgatjax.data.readers import read_crystals
 from cgatjax.data.splits import Split
 from cgatjax.data.structures import Crystal, Rejected
-from cgatjax.errors import ConfigError, InputError, StructureError
+from cgatjax.errors import ConfigError, InputError, MismatchError, StructureError
+from cgatjax.folders import MANIFEST, damage
+from cgatjax.model import Model
 from cgatjax.options import load_toml
 from cgatjax.reference import read_features
 
@@ -242,3 +245,19 @@ def test_whole_numbers_beyond_64_bits_are_no_options():
             TrainConfig(epochs=value)
         with pytest.raises(ConfigError, match="learning_rate"):
             TrainConfig(learning_rate=10**400)
+
+
+def test_a_manifest_with_impossible_sizes_or_names_is_damage(tmp_path):
+    for manifest in ('{"a": {"bytes": Infinity, "sha256": ""}}', json.dumps({"a" * 5000: {}})):
+        (tmp_path / MANIFEST).write_text(manifest)
+        assert MANIFEST in damage(tmp_path)
+    (tmp_path / MANIFEST).write_text(json.dumps({"a" * 5000: {"bytes": 1, "sha256": ""}}))
+    assert damage(tmp_path).endswith("a: missing")
+
+
+def test_a_description_of_a_billion_layers_is_not_unfolded():
+    model = Model(
+        config=ModelConfig(steps=10**9), params=None, graph_config=GraphConfig(), units={}
+    )
+    with pytest.raises(MismatchError, match="1 arrays for 1000000010 layers"):
+        check_params({"encoder": np.zeros(1)}, model)

@@ -120,7 +120,11 @@ def load_checkpoint(
     if not isinstance(name, str) or not name:
         raise InputError(f"{path}: does not name its property; give target=...")
     table = element_table or _element_table(path, options)
-    config = config_from_state_dict(checkpoint.state_dict, name)
+    try:
+        config = config_from_state_dict(checkpoint.state_dict, name)
+        params = dict(params_from_state_dict(checkpoint.state_dict, config))
+    except MismatchError as error:
+        raise MismatchError(f"{path}: {error}") from error
     if config.element_dim != table.dim:
         raise MismatchError(
             f"{path}: expected element vectors of {config.element_dim} numbers, "
@@ -129,7 +133,7 @@ def load_checkpoint(
     default_unit = VOLUME_UNIT if options.get("target") == "volume" else unit_of(name)
     return Model(
         config=config,
-        params=dict(params_from_state_dict(checkpoint.state_dict, config)),
+        params=params,
         graph_config=GraphConfig.released(max_neighbors=config.max_shells),
         element_table=table,
         normalizers={name: _normalizer(path, checkpoint.state_dict)},

@@ -186,4 +186,6 @@ def _target(name: str, values: Any, graphs: list[CrystalGraph]) -> np.ndarray:
         raise ValueError(f"target {name!r} has {len(stored)} values for {len(graphs)} crystals")
     sites = np.array([graph.n_sites for graph in graphs])
     missing = ~np.isfinite(stored) | (stored < MISSING_BELOW)
-    return np.where(missing, np.nan, stored * sites)
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = stored * sites
+    return np.where(missing | ~np.isfinite(total), np.nan, total)
