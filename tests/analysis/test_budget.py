@@ -56,6 +56,11 @@ def test_a_plan_by_hand():
     assert "100% of the bootstrap agrees" in plan.answer(80)
 
 
+def test_where_more_data_do_not_help_neither_is_recommended():
+    plan = plan_budget(law_of(0.01, 0.0), have=Fidelities(cheap=10, accurate=10), extra=[1])
+    assert plan.answer().startswith("the next 10,000 calculations: neither PBE nor SCAN")
+
+
 def test_few_accurate_data_and_a_steep_slope_call_for_more_of_them():
     plan = plan_budget(
         law_of(-0.05, -0.4),

@@ -85,6 +85,11 @@ class BudgetPlan:
             self.law, have=self.have, costs=self.costs, extra=[time], names=self.names
         )
         cheap, accurate = plan.error_cheap[0], plan.error_accurate[0]
+        if min(cheap, accurate) >= self.now:
+            return (
+                f"the next {calculations:,} calculations: neither {self.names[0]} nor "
+                f"{self.names[1]}, as the fit shows no gain from more data ({self.law.text()})"
+            )
         choice = 0 if cheap < accurate else 1
         sure = plan.confidence[0] if choice else 1 - plan.confidence[0]
         n_cheap = round(time / self.costs.cheap)
