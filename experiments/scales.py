@@ -110,7 +110,7 @@ def _local() -> Scale:
                     label="r2SCAN", folder="r2scan_eform", crystals=780, max_atoms=12
                 ),
                 "r2scan_volume": Source(
-                    label="r2SCAN", folder="r2scan_volume", crystals=6_000, max_atoms=12
+                    label="r2SCAN", folder="r2scan_volume", crystals=9_000, max_atoms=12
                 ),
                 "hse": Source(label="HSE06", folder="hse", crystals=3_900, max_atoms=12),
             }
