@@ -1,7 +1,10 @@
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import jax
@@ -11,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cgatjax.checkpoint import load_model
 from cgatjax.errors import ConfigError, TrainingError
 from cgatjax.parallel import Devices, initialize, is_first_process, naming_lost_processes
 
@@ -153,3 +157,114 @@ def test_a_runtime_error_is_the_loss_of_a_process_only_where_there_are_several(m
         naming_lost_processes(),
     ):
         raise lost
+
+
+EPOCHS = 120
+"""Of a run that is interrupted: long enough to be."""
+
+
+class Hosts:
+    """Two processes of two devices each on this machine, or one of four."""
+
+    def __init__(self, store, run, parts, epochs, processes=2):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.run, self.processes, self.said = run, [], []
+        for process in range(processes):
+            hosts = [port, processes, process] if processes > 1 else []
+            command = [HERE / "host_worker.py", store.path, run, 4, epochs, parts, *hosts]
+            self.said.append(run.with_name(f"{run.name}.{process}.said"))
+            with open(self.said[-1], "w") as said:
+                self.processes.append(
+                    subprocess.Popen(
+                        [sys.executable, "-W", "error", *map(str, command)],
+                        stderr=said,
+                        stdout=said,
+                        env=environment(4 // processes),
+                    )
+                )
+
+    def codes(self, seconds=300):
+        """Exit codes, once all have ended."""
+        try:
+            return [process.wait(seconds) for process in self.processes]
+        finally:
+            for process in self.processes:
+                process.kill()
+
+    def all_said(self):
+        return "\n".join(said.read_text()[-3000:] for said in self.said)
+
+    def wait_for_a_state(self):
+        """Until a training state has been saved."""
+        end = time.monotonic() + 300
+        while not any(self.run.glob("state/epoch-*/manifest.json")):
+            assert time.monotonic() < end, self.all_said()
+            assert all(process.poll() is None for process in self.processes), self.all_said()
+            time.sleep(0.05)
+
+    def digests(self):
+        """Of the final weights, by each process."""
+        names = [f"{self.run.name}.{process}.digest" for process in range(len(self.processes))]
+        return [self.run.with_name(name).read_text() for name in names]
+
+
+def largest_change(run, other):
+    """Between the weights of two runs, in units of the largest weight of each leaf."""
+    models = [load_model(folder).params for folder in (run, other)]
+    changes = jax.tree.map(lambda a, b: np.abs(a - b).max() / max(np.abs(b).max(), 1e-6), *models)
+    return max(jax.tree.leaves(changes))
+
+
+def assert_two_processes_are_one(store, folder, parts):
+    one = Hosts(store, folder / "one", parts, 3, processes=1)
+    two = Hosts(store, folder / "two", parts, 3)
+    assert one.codes() == [0], one.all_said()
+    assert two.codes() == [0, 0], two.all_said()
+    assert len(set(two.digests())) == 1
+    assert largest_change(two.run, one.run) < 1e-5
+
+
+def test_two_processes_train_as_one(ionic_store, tmp_path):
+    assert_two_processes_are_one(ionic_store, tmp_path, "heads")
+
+
+@pytest.mark.long
+def test_two_processes_train_a_whole_network_as_one(ionic_store, tmp_path):
+    assert_two_processes_are_one(ionic_store, tmp_path, "all")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("lost", [0, 1])
+def test_the_loss_of_a_process_ends_the_other_and_the_run_resumes(ionic_store, tmp_path, lost):
+    whole = Hosts(ionic_store, tmp_path / "whole", "heads", EPOCHS)
+    assert whole.codes() == [0, 0], whole.all_said()
+    broken = Hosts(ionic_store, tmp_path / "broken", "heads", EPOCHS)
+    broken.wait_for_a_state()
+    broken.processes[lost].send_signal(signal.SIGKILL)
+    began = time.monotonic()
+    codes = broken.codes(90)
+    assert time.monotonic() - began < 60
+    assert codes[lost] == -signal.SIGKILL
+    assert codes[1 - lost] not in (0, -signal.SIGKILL)
+    said = broken.said[1 - lost].read_text()
+    named = ("task:1",) if lost else ("task:0", "leader task")
+    assert any(name in said for name in named), said[-3000:]
+    resumed = Hosts(ionic_store, tmp_path / "broken", "heads", EPOCHS)
+    assert resumed.codes() == [0, 0], resumed.all_said()
+    assert {*resumed.digests()} == {*whole.digests()}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("asked", [0, 1])
+def test_sigterm_to_one_process_stops_all_and_the_run_resumes(ionic_store, tmp_path, asked):
+    whole = Hosts(ionic_store, tmp_path / "whole", "heads", EPOCHS)
+    assert whole.codes() == [0, 0], whole.all_said()
+    broken = Hosts(ionic_store, tmp_path / "broken", "heads", EPOCHS)
+    broken.wait_for_a_state()
+    broken.processes[asked].send_signal(signal.SIGTERM)
+    assert broken.codes(90) == [143, 143], broken.all_said()
+    resumed = Hosts(ionic_store, tmp_path / "broken", "heads", EPOCHS)
+    assert resumed.codes() == [0, 0], resumed.all_said()
+    assert {*resumed.digests()} == {*whole.digests()}

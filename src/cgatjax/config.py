@@ -147,6 +147,8 @@ class TrainConfig(Options):
       epochs: passes over the training set.
       batch_size: crystals per optimiser step and micro-batch.
       accumulate: micro-batches summed into one optimiser step.
+      devices: that share each micro-batch, of all processes together (docs/scaling.md).
+      device_mapping: how several run one program, "shard_map" or "pmap".
       loss: "l1", "l2", or the robust ones that also learn a standard deviation.
       optimizer: "adamw", "adam", "sgd" (with momentum) or "lamb".
       learning_rate: peak rate.
@@ -167,6 +169,8 @@ class TrainConfig(Options):
     epochs: int = 60
     batch_size: int = 64
     accumulate: int = 1
+    devices: int = 1
+    device_mapping: Literal["shard_map", "pmap"] = "shard_map"
     loss: Literal["l1", "l2", "robust_l1", "robust_l2"] = "l1"
     optimizer: Literal["adamw", "adam", "sgd", "lamb"] = "adamw"
     learning_rate: float = 1e-3
@@ -183,8 +187,14 @@ class TrainConfig(Options):
     seed: int = 0
 
     def _check(self) -> None:
-        for name in ("batch_size", "accumulate", "validate_every", "plateau_patience"):
+        counts = ("batch_size", "accumulate", "devices", "validate_every", "plateau_patience")
+        for name in counts:
             self._require(getattr(self, name) >= 1, name, "at least 1")
+        self._require(
+            self.batch_size % self.devices == 0,
+            "batch_size",
+            f"a multiple of devices, which is {self.devices}",
+        )
         self._require(self.epochs >= 0, "epochs", "at least 0")
         self._require(self.learning_rate > 0, "learning_rate", "a positive number")
         self._require(self.weight_decay >= 0, "weight_decay", "a number that is not negative")

@@ -13,6 +13,7 @@ from cgatjax.data.subsets import Crystals
 from cgatjax.inference import embed
 from cgatjax.model import Model
 from cgatjax.optim import FROZEN, Labels
+from cgatjax.parallel import Devices
 from cgatjax.train_step import Forward
 
 
@@ -71,7 +72,7 @@ class Loader(Protocol):
 
 
 class Fed(NamedTuple):
-    """What one step takes: a batch on the device, and the crystals in it by position."""
+    """What one step takes: batches on the devices, and the crystals of all processes in them."""
 
     batch: Any
     positions: np.ndarray
@@ -80,17 +81,23 @@ class Fed(NamedTuple):
 def loaders(
     model: Model, train: Crystals, valid: Crystals, config: TrainConfig, labels: Labels
 ) -> tuple[Forward, Loader, Loader]:
-    """The forward function and loaders: on cached embeddings where the encoder is frozen."""
-    names, size = model.targets, config.batch_size
+    """The forward function and loaders: on cached embeddings where the encoder is frozen.
+
+    A batch is the part of one device.
+    """
+    names, size = model.targets, config.batch_size // config.devices
     if set(jax.tree.leaves(labels["encoder"])) == {FROZEN}:
         cached = EmbeddingLoader(embed(model, train), train, names, size)
         cached_valid = EmbeddingLoader(embed(model, valid), valid, names, 4 * size)
         return (lambda p, b: model.read(p, b.embedding)), cached, cached_valid
     budgets = choose_budgets(train.sizes, size)
     fits = (valid.sizes.max(0) < np.array(max(budgets)[1:]) - 1).all()
+    valid_budgets = budgets if fits else choose_budgets(valid.sizes, size)
     # One shape for the steps, whose compilation is dear; two for validation, where it is cheap.
+    # Devices that work side by side need the same.
+    both = valid_budgets if config.devices == 1 else (max(valid_budgets),)
     train_loader = BatchLoader(train, names, size, (max(budgets),))
-    valid_loader = BatchLoader(valid, names, size, budgets if fits else None)
+    valid_loader = BatchLoader(valid, names, size, both)
     return model.forward, train_loader, valid_loader
 
 
@@ -99,10 +106,9 @@ def feed(
     order: np.ndarray,
     accumulate: int,
     start: int = 0,
-    process: int = 0,
-    processes: int = 1,
+    devices: Devices = Devices(),  # noqa: B008 - frozen
 ) -> Iterator[Fed]:
-    """The steps of an epoch: assembled and stacked in a thread, placed on the device.
+    """The steps of an epoch: assembled and stacked in a thread, placed on the devices.
 
     Placing does not wait for the copy. Steps are dispatched without waiting either, so that the
     copy for the next step is under way while the device still works on this one.
@@ -110,19 +116,21 @@ def feed(
     Args:
       loader: of the data set.
       order: positions in the order of the epoch, the same on every process.
-      accumulate: micro-batches per step and process; blanks fill an incomplete step.
+      accumulate: micro-batches per step and device; blanks fill an incomplete step.
       start: steps to leave out, which were done before.
-      process: which process this is, from 0.
-      processes: how many there are.
+      devices: that share the batches of a step; each process makes those of its own.
     """
-    jobs = steps_of(loader.plan(order), accumulate, process, processes)
+    planned, width = loader.plan(order), accumulate * devices.local_count
+    own = steps_of(planned, width, devices.process, devices.processes)
+    whole = steps_of(planned, accumulate * devices.count)
 
-    def make(step: tuple[Planned, ...]) -> Fed:
-        positions = np.concatenate([planned.positions for planned in step])
-        return Fed(_step_argument([loader.load(planned) for planned in step]), positions)
+    def make(step: tuple[Sequence[Planned], Sequence[Planned]]) -> Fed:
+        own, whole = step
+        positions = np.concatenate([planned.positions for planned in whole])
+        return Fed(_step_argument([loader.load(planned) for planned in own]), positions)
 
-    for fed in made_ahead(make, jobs, start):
-        yield fed._replace(batch=jax.device_put(fed.batch))
+    for fed in made_ahead(make, list(zip(own, whole, strict=True)), start):
+        yield fed._replace(batch=devices.place(fed.batch))
 
 
 def _step_argument(batches: Sequence[Any]) -> Any:

@@ -7,14 +7,18 @@ else, whether they run on one device, on all of a machine, or on many machines t
 `initialize`.
 """
 
+import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, Self, TypeVar
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jax.experimental.multihost_utils import broadcast_one_to_all, reached_preemption_sync_point
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from cgatjax.errors import ConfigError, TrainingError
@@ -47,7 +51,7 @@ class Devices:
         Raises:
           ConfigError: there are fewer, or several processes are to leave devices idle.
         """
-        if jax.process_count() == 1 and count == 1 and way == "shard_map":
+        if not several_processes() and count == 1 and way == "shard_map":
             return cls()
         found = sorted(jax.devices(), key=lambda d: (d.process_index, d.id))
         if count > len(found):
@@ -55,17 +59,29 @@ class Devices:
                 f"devices: expected at most the {len(found)} {found[0].platform} devices there "
                 f"are, got {count}"
             )
-        if jax.process_count() > 1 and count != len(found):
+        if several_processes() and count != len(found):
             raise ConfigError(
                 f"devices: {jax.process_count()} processes use all of their {len(found)} devices; "
                 f"expected {len(found)}, got {count}"
             )
+        if len(set(Counter(d.process_index for d in found[:count]).values())) > 1:
+            raise ConfigError(f"devices: expected as many on every process, got {found}")
         return cls(way, tuple(found[:count]))
 
     @property
     def count(self) -> int:
         """Devices of all processes."""
         return max(len(self.devices), 1)
+
+    @property
+    def processes(self) -> int:
+        """Processes that take part."""
+        return len({d.process_index for d in self.devices}) or 1
+
+    @property
+    def process(self) -> int:
+        """Which of them this one is, from 0."""
+        return jax.process_index() if self.devices else 0
 
     @property
     def local(self) -> tuple[jax.Device, ...]:
@@ -133,9 +149,10 @@ class Devices:
         return jax.tree.map(lambda x: jax.make_array_from_process_local_data(sharding, x), stack)
 
     def replicate(self, tree: T) -> T:
-        """Copies a tree of host arrays, the same on all processes, to every device."""
+        """Copies a tree of arrays, the same on all processes, to every device."""
         if self.way == "jit":
-            return jax.device_put(tree)
+            # A copy: on a CPU, `jax.device_put` may keep using the memory of the host's array.
+            return jax.tree.map(jnp.array, tree)
         devices = self.local if self.way == "pmap" else self.devices
         return jax.device_put(tree, self._sharding(devices))
 
@@ -189,9 +206,55 @@ def initialize(
     return True
 
 
+def several_processes() -> bool:
+    """Whether `initialize` has joined this process to others."""
+    return jax.process_count() > 1
+
+
 def is_first_process() -> bool:
     """Whether this process is the one that writes what all have in common."""
     return jax.process_index() == 0
+
+
+def stop_is_agreed(count: int) -> bool:
+    """Whether a process was sent SIGTERM, and all have now come to the same point.
+
+    To be called by every process at the same points with the same, growing counts. The processes
+    agree in the background on a point that none has passed; no step waits for it. With a single
+    process there is nothing to agree on, and it is False.
+    """
+    return several_processes() and reached_preemption_sync_point(count)
+
+
+def restored_by_first(
+    found: tuple[Any, dict[str, Any]] | None, like: Any
+) -> tuple[Any, dict[str, Any]] | None:
+    """What the first process has read from the run folder, on all processes.
+
+    Args:
+      found: on the first process: arrays and plain values, None if there was nothing to read.
+      like: a tree of arrays with the shapes and dtypes of the found ones.
+    """
+    if not several_processes():
+        return found
+    text = json.dumps(None if found is None else found[1]).encode()
+    values = json.loads(_bytes_of_first(text).decode())
+    if values is None:
+        return None
+    arrays = found[0] if found is not None else jax.tree.map(np.asarray, like)
+
+    def shared(array: Any) -> np.ndarray:
+        array = np.ascontiguousarray(array)
+        return np.frombuffer(_bytes_of_first(array.tobytes()), array.dtype).reshape(array.shape)
+
+    return jax.tree.map(shared, arrays), values
+
+
+def _bytes_of_first(content: bytes) -> bytes:
+    """The bytes that the first process has; integers, so that no bit of them changes on the way."""
+    size = int(broadcast_one_to_all(np.int32(len(content))))
+    own = np.frombuffer(content, np.uint8) if is_first_process() else np.zeros(size, np.uint8)
+    return np.asarray(broadcast_one_to_all(own)).tobytes()
 
 
 @contextmanager
@@ -204,7 +267,7 @@ def naming_lost_processes() -> Iterator[None]:
     try:
         yield
     except jax.errors.JaxRuntimeError as error:
-        if jax.process_count() == 1:
+        if not several_processes():
             raise
         raise TrainingError(
             f"process {jax.process_index()} of {jax.process_count()} lost contact with another "

@@ -101,11 +101,6 @@ class MaskedLoss:
             errors[name] = error_sums(prediction, target, mask)
         return StepMetrics(total, count, errors)
 
-    def compiled(self) -> Callable[[Params, Batch], StepMetrics]:
-        """The same, compiled once per batch shape."""
-        function = jax.jit(self.__call__)
-        return lambda params, batch: function(params, batch, self.scales)
-
 
 def make_loss(forward: Forward, loss: Loss, normalizers: Mapping[str, Normalizer]) -> MaskedLoss:
     """The loss of a network in terms of its targets' normalisers."""

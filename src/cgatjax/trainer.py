@@ -7,6 +7,7 @@ next batch and ends with the weights and the history of one that was never inter
 """
 
 import logging
+import signal
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -17,7 +18,7 @@ import numpy as np
 
 from cgatjax.checkpoint import save_model
 from cgatjax.config import TrainConfig
-from cgatjax.data.loader import BatchLoader, made_ahead, shuffled
+from cgatjax.data.loader import BatchLoader, shuffled
 from cgatjax.data.subsets import Crystals
 from cgatjax.feeds import feed, loaders
 from cgatjax.history import PARTS, History, Stopwatch, epoch_columns, note
@@ -27,11 +28,18 @@ from cgatjax.metrics import Totals, mean_over_targets, summarize
 from cgatjax.model import Model
 from cgatjax.monitor import StepMonitor
 from cgatjax.optim import Labels, Params, groups, make_optimizer
+from cgatjax.parallel import Devices, restored_by_first, stop_is_agreed
 from cgatjax.provenance import versions
 from cgatjax.run import RunFolder, differences
 from cgatjax.schedules import Plateau, factor_at
 from cgatjax.states import StateFolder, state_name
-from cgatjax.train_step import StepMetrics, init_state, make_loss, make_train_step
+from cgatjax.train_step import (
+    StepMetrics,
+    init_state,
+    make_eval_step,
+    make_loss,
+    make_train_step,
+)
 
 logger = logging.getLogger("cgatjax")
 SHOWN_IDS = 3
@@ -65,11 +73,13 @@ class Trainer:
         forward, self.train_loader, self.valid_loader = loaders(model, train, valid, config, labels)
         optimizer = make_optimizer(config, labels)
         sums = make_loss(forward, LOSSES[config.loss], model.normalizers)
-        self.step = make_train_step(sums, optimizer, labels)
-        self.sums = sums.compiled()
+        self.devices = Devices.choose(config.devices, config.device_mapping)
+        self.step = make_train_step(sums, optimizer, labels, self.devices)
+        self.sums = make_eval_step(sums, self.devices)
         self.rates = rates or (lambda epoch, factor: dict.fromkeys(groups(labels), factor))
-        self.state = init_state(jax.tree.map(jnp.array, model.params), optimizer)
-        self.epoch, self.position, self.n_steps = 0, 0, 0
+        state = init_state(jax.tree.map(jnp.array, model.params), optimizer)
+        self.state = self.devices.replicate(state)
+        self.epoch, self.position, self.boundaries = 0, 0, 0
         self.plateau, self.history = Plateau(), History()
         self.best: Params = model.params
         self.best_score = float("inf")
@@ -77,8 +87,7 @@ class Trainer:
         self.clock, self.stop = Stopwatch(), StopRequest()
         self.states = StateFolder(run.path / "state") if run is not None else None
         self.saved_at, self.saved_name, self.model_is_saved = time.monotonic(), "", False
-        if run is not None and run.resuming:
-            self._restore(run)
+        self._restore()
 
     def run_epoch(self) -> str:
         """The rest of a pass over the training set, a validation if it is due; a note for people.
@@ -124,7 +133,8 @@ class Trainer:
         """The steps of the epoch from `position` on."""
         self.clock.book("wait")
         order = shuffled(len(self.train), self.config.seed, self.epoch)
-        for fed in feed(self.train_loader, order, self.config.accumulate, self.position):
+        accumulate, start = self.config.accumulate, self.position
+        for fed in feed(self.train_loader, order, accumulate, start, self.devices):
             self.clock.book("step")
             self.state, metrics = self.step(self.state, fed.batch, rates)
             self.position += 1
@@ -140,8 +150,8 @@ class Trainer:
 
     def _validate(self) -> dict[str, Any]:
         totals, under_way = Totals(), list[StepMetrics]()
-        for batch in made_ahead(self.valid_loader.load, self.valid_loader.plan(self.valid_order)):
-            under_way.append(self.sums(self.state.params, batch))
+        for fed in feed(self.valid_loader, self.valid_order, 1, devices=self.devices):
+            under_way.append(self.sums(self.state.params, fed.batch))
             if len(under_way) > 1:
                 totals.add(*jax.device_get(under_way.pop(0)))
             self._stop_if_asked()
@@ -187,10 +197,14 @@ class Trainer:
 
     def _stop_if_asked(self) -> None:
         """Saves the state and raises Interrupted if a signal has come."""
-        if self.stop.signum is None or self.states is None:
+        self.boundaries += 1
+        if stop_is_agreed(self.boundaries):
+            self.stop.signum = signal.SIGTERM
+        if self.stop.signum is None:
             return
         self._save()
-        self.states.wait()
+        if self.states is not None:
+            self.states.wait()
         raise self.stop.interrupted(f"after epoch {self.epoch} and {self.position} steps")
 
     def _save(self) -> None:
@@ -227,22 +241,28 @@ class Trainer:
             "versions": versions(),
         }
 
-    def _restore(self, run: RunFolder) -> None:
-        found = self.states.restore(self._arrays()) if self.states is not None else None
+    def _restore(self) -> None:
+        """Goes on from the newest state of a resumed run, if there is one."""
+        run, found = self.run, None
+        if run is not None and run.resuming and self.states is not None:
+            found = self.states.restore(self._arrays())
+        found = restored_by_first(found, self._arrays())
         if found is None:
-            run.forget_skipped(0, 0)
-            logger.info("%s: no state was saved; beginning from the start", run.path)
+            if run is not None and run.resuming:
+                run.forget_skipped(0, 0)
+                logger.info("%s: no state was saved; beginning from the start", run.path)
             return
         arrays, made = found
-        structure = jax.tree.structure(self.state)
-        self.state = jax.tree.unflatten(structure, [jnp.array(a) for a in arrays["state"]])
+        state = jax.tree.unflatten(jax.tree.structure(self.state), arrays["state"])
+        self.state = self.devices.replicate(jax.tree.map(np.asarray, state))
         self.best = jax.tree.unflatten(jax.tree.structure(self.best), arrays["best"])
         self.epoch, self.position = made["epoch"], made["position"]
         self.monitor.restore(made["monitor"], int(self.state.skipped))
         self.best_score, self.plateau = made["best_score"], Plateau(*made["plateau"])
         self.history.rows = made["rows"]
         self.saved_name = state_name(self.epoch, self.position)
-        run.forget_skipped(self.epoch + 1, self.position)
+        if run is not None:
+            run.forget_skipped(self.epoch + 1, self.position)
         if changes := differences(made["versions"], versions()):
             logger.warning(
                 "resumed with other versions (%s); the last bits may differ from those of an "

@@ -9,12 +9,13 @@ from cgatjax.config import TrainConfig, TransferConfig
 from cgatjax.data.normalizer import Normalizer
 from cgatjax.data.store import Store
 from cgatjax.data.subsets import Crystals, Dataset, Mixture
-from cgatjax.errors import InputError, TargetError
+from cgatjax.errors import ConfigError, InputError, TargetError
 from cgatjax.history import History
 from cgatjax.inference import evaluate
 from cgatjax.interrupts import stop_requests
 from cgatjax.model import Model
 from cgatjax.optim import Labels
+from cgatjax.parallel import is_first_process, naming_lost_processes, several_processes
 from cgatjax.progress import progress
 from cgatjax.provenance import inputs_of
 from cgatjax.run import REPORT, RunFolder
@@ -43,6 +44,10 @@ def fit(
     With a run folder, SIGTERM and SIGINT (Ctrl-C) are answered between two steps: the state is
     saved, and `Interrupted` raised. A second Ctrl-C is a KeyboardInterrupt at once.
 
+    Several processes that have called `parallel.initialize` train one model together: all call
+    this with the same arguments, except that only the first has a run folder. SIGTERM to one of
+    them stops all after the same step.
+
     Args:
       model: with fresh or carried-over weights.
       train: the training set.
@@ -58,8 +63,9 @@ def fit(
         data or first weights.
       TargetError: a target is unknown to the data or has nothing to learn.
       TrainingError: more than `max_bad_steps` steps in a row, or all steps of an epoch, had a
-        loss or gradient that was not finite.
-      ConfigError: a resumed run with other options.
+        loss or gradient that was not finite; or another process was lost.
+      ConfigError: a resumed run with other options, more devices than there are, or a run folder
+        given to another process than the first.
       Interrupted: a signal asked to stop; the run folder can be resumed.
       StorageError: a file of the run cannot be written.
     """
@@ -80,15 +86,21 @@ def _train(
     show_progress: bool,
 ) -> tuple[Model, History]:
     """`fit`, once the options are written down."""
+    if run is not None and not is_first_process():
+        raise ConfigError("of several processes only the first has a run folder; give None here")
     model = _ready(model, train, valid, config)
     if run is not None:
         run.save_inputs(inputs_of(model, train, valid))
     labels = label_parameters(model.params, [("*", TRAINED)]) if labels is None else labels
     trainer = Trainer(model, train, valid, config, labels, rates, run)
+    # Several processes hear of SIGTERM through `stop_is_agreed`.
+    listening = run is not None and not several_processes()
+    shown = show_progress and is_first_process()
     try:
         with (
-            stop_requests(listening=run is not None) as trainer.stop,
-            progress("train", config.epochs, shown=show_progress) as advance,
+            naming_lost_processes(),
+            stop_requests(listening) as trainer.stop,
+            progress("train", config.epochs, shown=shown) as advance,
         ):
             advance(trainer.epoch, "")
             while trainer.epoch < config.epochs:

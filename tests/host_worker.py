@@ -1,0 +1,69 @@
+"""One process of a training on several, or the same training on one; run by `test_parallel.py`.
+
+    host_worker.py STORE RUN DEVICES EPOCHS PARTS [PORT N_PROCESSES PROCESS]
+
+PARTS is "heads" (encoder frozen) or "all". A run folder that exists is resumed. The exit code of a
+run that SIGTERM stopped is 143. Each process writes the digest of its final weights beside the run.
+"""
+
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+
+
+def main() -> int:
+    store_path, run_path, n_devices, epochs, parts, *hosts = sys.argv[1:]
+    import cgatjax as cg
+    from cgatjax.errors import Interrupted
+    from cgatjax.parallel import initialize, is_first_process
+    from cgatjax.provenance import weights_digest
+    from cgatjax.run import RunFolder
+    from cgatjax.transfer import TRAINED, label_parameters
+
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    if hosts:
+        port, n_processes, process = (int(text) for text in hosts)
+        initialize(f"127.0.0.1:{port}", n_processes, process)
+    store = cg.open_store(store_path)
+    train, valid, _ = store.split(seed=0)
+    network = cg.ModelConfig.small(
+        node_dim=8,
+        edge_dim=6,
+        heads=2,
+        steps=2,
+        composition_steps=1,
+        composition_hidden=8,
+        head_widths=(16, 8),
+    )
+    model = cg.init_model(network, store, target="e-form@cheap", seed=0)
+    rules = [("encoder/*", "frozen")] if parts == "heads" else []
+    labels = label_parameters(model.params, [*rules, ("*", TRAINED)])
+    config = cg.TrainConfig(
+        epochs=int(epochs),
+        batch_size=16,
+        accumulate=2,
+        learning_rate=5e-3,
+        cycle_period=4,
+        devices=int(n_devices),
+        checkpoint_seconds=0.2,
+    )
+    path = Path(run_path)
+    run = RunFolder(path, resume=path.exists()) if is_first_process() else None
+    try:
+        model, _ = cg.fit(model, train, valid, config, labels=labels, run=run)
+    except Interrupted as stopped:
+        print(stopped, file=sys.stderr)
+        return 128 + signal.SIGTERM
+    process = hosts[-1] if hosts else 0
+    Path(f"{run_path}.{process}.digest").write_text(weights_digest(model.params))
+    return 0
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stderr.flush()
+    if code:
+        # Without waiting for the processes that were stopped at the same step.
+        os._exit(code)
