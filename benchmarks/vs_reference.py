@@ -177,6 +177,7 @@ def run_ours(args: argparse.Namespace, folder: Path) -> Result:
     import jax.numpy as jnp
 
     from cgatjax import reference
+    from cgatjax.allocator import keep_freed_memory
     from cgatjax.config import GraphConfig, TrainConfig
     from cgatjax.data.batching import assemble, snug_budget
     from cgatjax.data.graph_arrays import GraphArrays
@@ -189,6 +190,7 @@ def run_ours(args: argparse.Namespace, folder: Path) -> Result:
     from cgatjax.train_step import init_state, make_loss, make_train_step
     from cgatjax.transfer import label_parameters
 
+    keep_freed_memory()  # as the commands do
     crystals = read(args)
     with np.load(folder / "weights.npz") as file:
         weights = {name: file[name] for name in file.files}

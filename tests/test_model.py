@@ -43,9 +43,9 @@ VARIANTS = {
 
 
 @functools.cache
-def compiled(variant: str):
+def compiled(variant: str, **options):
     """(params, outputs of a batch, gradient of a loss) in float64, every weight random."""
-    net = CGAT(ModelConfig.released(**{**SIZES, **VARIANTS[variant]}))
+    net = CGAT(ModelConfig.released(**{**SIZES, **VARIANTS[variant], **options}))
     shapes = jax.eval_shape(net.init, jax.random.key(0), collate(graphs_of(0, "prototypes")[:1]))
     rng = np.random.default_rng(1)
     params = jax.tree.map(lambda s: rng.uniform(-0.6, 0.6, s.shape), shapes["params"])
@@ -111,6 +111,22 @@ def test_graphs_are_indeed_reduced():
     reduced = [reduce_graph(g) for g in graphs]
     assert sum(g.n_edges for g in reduced) < sum(g.n_edges for g in graphs) / 4
     assert any((g.weight_denominator > 1).any() for g in graphs)
+
+
+@pytest.mark.parametrize("variant", ["attention", "to the centre"])
+def test_start_states_by_element_and_steps_computed_again_learn_the_same(variant):
+    # More than 104 nodes: the first step then works on one row for each element.
+    wide = BatchBudget(8, 160, 2432, 40, 128)
+    with jax.enable_x64(True):
+        params, _, gradient = compiled(variant)
+        graphs = graphs_of(3, "prototypes")
+        factors = np.zeros((BUDGET.graphs, 2))
+        factors[: len(graphs)] = 0.5, -1.0
+        per_node = gradient(params, collate(graphs, budget=BUDGET), factors)
+        per_element = gradient(params, collate(graphs, budget=wide), factors)
+        jax.tree.map(close, per_element, per_node)
+        again = compiled(variant, rematerialize=True)[2]
+        jax.tree.map(close, again(params, collate(graphs, budget=wide), factors), per_node)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

@@ -72,6 +72,8 @@ class ModelConfig(Options):
       head_widths: widths of the residual regression network.
       compute: "parameters" (compute in the parameters' dtype) or "bfloat16" (float32 weights,
         softmax and normalisation; matrix products in bfloat16).
+      rematerialize: compute the inside of each step again for the gradient instead of keeping it:
+        about a third more arithmetic for a fraction of the memory.
     """
 
     targets: tuple[str, ...] = ("target",)
@@ -91,6 +93,7 @@ class ModelConfig(Options):
     rezero: bool = True
     head_widths: tuple[int, ...] = (1024, 1024, 512, 512, 256, 256, 128)
     compute: Literal["parameters", "bfloat16"] = "parameters"
+    rematerialize: bool = False
 
     def _check(self) -> None:
         sizes = ("node_dim", "edge_dim", "heads", "steps", "composition_hidden", "element_dim")

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from cgatjax import __version__
+from cgatjax.allocator import keep_freed_memory
 from cgatjax.cli.data import featurize, info
 from cgatjax.cli.train import train, transfer
 from cgatjax.cli.use import demo, evaluate, import_reference, predict
@@ -87,6 +88,7 @@ def main(debug: bool, quiet: bool) -> None:
     cgatjax transfer scan.store --from runs/pbe --target e-form --mode full --out runs/scan
     cgatjax predict runs/scan candidates/*.cif --out predictions.csv
     """
+    keep_freed_memory()
     click.get_current_context().with_resource(_own_log(quiet))
 
 

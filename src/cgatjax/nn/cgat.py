@@ -24,8 +24,7 @@ from cgatjax.nn.segment import graph_index
 class _Edges(NamedTuple):
     """What a message-passing step needs to know of the edges.
 
-    `weights` are the multiplicities seen by one receiver, `ascending` says whether the receivers
-    are.
+    `weights` are the multiplicities that one receiver sees.
     """
 
     centers: Array
@@ -33,7 +32,6 @@ class _Edges(NamedTuple):
     senders: Array
     receivers: Array
     weights: Array
-    ascending: bool
 
 
 class CGAT(nn.Module):
@@ -106,15 +104,17 @@ class Encoder(nn.Module):
             (config.max_shells + 1, config.edge_dim),
         )
         e = e_start = (table, batch.crystal.edges["shell"])
+        again = nn.remat if config.rematerialize else lambda module: module
+        node_step, edge_step = again(NodeUpdate), again(EdgeUpdate)
         for i in range(config.steps):
-            node_update = NodeUpdate(config, first=i == 0, name=f"node_{i}")(h, start, e, edges)
+            node_update = node_step(config, first=i == 0, name=f"node_{i}")(h, start, e, edges)
             self.sow("intermediates", f"node_update_{i}", node_update)
             if config.edge_update == "shell":
                 shell_update = ShellUpdate(config, name=f"edge_{i}")(e[0])
                 self.sow("intermediates", f"edge_update_{i}", shell_update)
                 e = (e[0] + shell_update, e[1])
             elif config.edge_update != "none":
-                edge_update = EdgeUpdate(config, i == 0, name=f"edge_{i}")(h, e, e_start, edges)
+                edge_update = edge_step(config, i == 0, name=f"edge_{i}")(h, e, e_start, edges)
                 self.sow("intermediates", f"edge_update_{i}", edge_update)
                 e = (rows_of(e) + edge_update, None)
             h = (rows_of(h) + node_update, None)
@@ -159,7 +159,8 @@ class NodeUpdate(nn.Module):
         parts = (seen(h, edges.receivers), e, seen(h, edges.senders))
         scores, messages = _scores_and_messages(config, config.node_dim, parts)
         size = len(rows_of(h))
-        mixed = attend(scores, messages, edges.receivers, size, edges.weights, edges.ascending)
+        ascending = config.message_direction == "neighbor_to_center"  # edges are so by centre
+        mixed = attend(scores, messages, edges.receivers, size, edges.weights, ascending)
         low = config.compute == "bfloat16"
         hyper = DampedHypernetwork(config.node_dim, self.first, low, name="update")
         return hyper(mixed.mean(0), start)
@@ -224,7 +225,7 @@ def _edges_of(batch: CrystalBatch, config: ModelConfig) -> _Edges:
     centers, neighbors = batch.crystal.receivers, batch.crystal.senders
     weight = batch.crystal.edges["weight"]
     if config.message_direction == "neighbor_to_center":
-        return _Edges(centers, neighbors, neighbors, centers, weight, ascending=True)
+        return _Edges(centers, neighbors, neighbors, centers, weight)
     sites = batch.crystal.nodes["weight"]
     weight = weight * sites[centers] / sites[neighbors]
-    return _Edges(centers, neighbors, centers, neighbors, weight, ascending=False)
+    return _Edges(centers, neighbors, centers, neighbors, weight)
