@@ -11,7 +11,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
-from flax import traverse_util
 
 from cgatjax.config import TrainConfig
 
@@ -91,10 +90,11 @@ def project_damping(params: Params) -> Params:
 
     The reference clamps in place before each forward pass, gradients passing: a projection.
     """
-    flat = traverse_util.flatten_dict(params)
-    return traverse_util.unflatten_dict(
-        {path: jnp.clip(v, 0, 1) if path[-1] == "damping" else v for path, v in flat.items()}
-    )
+
+    def projected(path: tuple[Any, ...], leaf: Any) -> Any:
+        return jnp.clip(leaf, 0, 1) if path[-1] == jax.tree_util.DictKey("damping") else leaf
+
+    return jax.tree_util.tree_map_with_path(projected, params)
 
 
 def groups(labels: Labels) -> tuple[str, ...]:

@@ -12,7 +12,6 @@ import jax
 import jax.numpy as jnp
 import optax
 from jax import Array
-from jax.flatten_util import ravel_pytree
 
 from cgatjax.data.normalizer import Normalizer
 from cgatjax.losses import Loss
@@ -142,26 +141,33 @@ def make_train_step(
         metrics, gradients = devices.sum(summed)
         scale = 1 / jnp.maximum(metrics.n, 1)
         gradients = jax.tree.map(lambda g: g * scale.astype(g.dtype), gradients)
-        finite = jnp.isfinite(metrics.loss) & jnp.isfinite(ravel_pytree(gradients)[0]).all()
-        zeros = jax.tree.map(jnp.zeros_like, partition(state.params, labels)[1])
-        updates, opt_state = optimizer.update(
-            combine(gradients, zeros), state.opt_state, state.params, rates=rates
-        )
-        params = project_damping(optax.apply_updates(state.params, updates))
+        finite = jnp.isfinite(metrics.loss) & _all_finite(gradients)
+        trainable, frozen = partition(state.params, labels)
+        zeros = jax.tree.map(jnp.zeros_like, frozen)
 
-        def kept(new: Array, old: Array) -> Array:
-            return jnp.where(finite, new, old)
+        def update() -> tuple[Params, optax.OptState]:
+            updates, opt_state = optimizer.update(
+                combine(gradients, zeros), state.opt_state, state.params, rates=rates
+            )
+            changes = partition(updates, labels)[0]
+            return project_damping(optax.apply_updates(trainable, changes)), opt_state
 
+        trainable, opt_state = jax.lax.cond(finite, update, lambda: (trainable, state.opt_state))
         new = TrainState(
             step=state.step + finite,
-            params=jax.tree.map(kept, params, state.params),
-            opt_state=jax.tree.map(kept, opt_state, state.opt_state),
+            params=combine(trainable, frozen),
+            opt_state=opt_state,
             skipped=state.skipped + ~finite,
         )
         return new, jax.tree.map(lambda m: jnp.where(finite, m, jnp.zeros_like(m)), metrics)
 
     compiled = devices.compile(step, donate=True)
     return lambda state, stack, rates: compiled(state, stack, (rates, sums.scales))
+
+
+def _all_finite(tree: Any) -> Array:
+    """Whether all numbers are finite, and their squares, in one pass over each leaf."""
+    return jnp.isfinite(sum(jnp.vdot(leaf, leaf) for leaf in jax.tree.leaves(tree)))
 
 
 def make_eval_step(
