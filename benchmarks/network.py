@@ -124,9 +124,7 @@ def measure(config: ModelConfig, batch: CrystalBatch, n: int, least: float) -> d
         state = init_state(jax.tree.map(jnp.array, params), optimizer)
         stack = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], data)
         result[name] = timed_step(step, state, stack, {"trained": np.float32(1)}, least)
-    result["step"]["flops"] = machine.product_flops(
-        jax.grad(lambda p: sums(p, batch).loss), params
-    )
+    result["step"]["flops"] = machine.product_flops(jax.grad(lambda p: sums(p, batch).loss), params)
     result["step"]["optimizer_bytes"] = machine.ADAM_PASSES * 4 * size
     for times in result.values():
         times["crystals_per_second"] = n / times["seconds"]

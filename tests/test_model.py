@@ -1,5 +1,6 @@
 """The model on batches: what must not matter does not, and what is reduced predicts the same."""
 
+import dataclasses
 import functools
 
 import jax
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cgatjax.config import GraphConfig, ModelConfig
-from cgatjax.data.batching import BatchBudget, collate
+from cgatjax.data.batching import BatchBudget, CrystalBatch, collate
 from cgatjax.data.datasets import ionic_crystals
 from cgatjax.data.elements import ElementTable
 from cgatjax.data.graphs import CrystalGraph, featurize
@@ -111,6 +112,43 @@ def test_graphs_are_indeed_reduced():
     reduced = [reduce_graph(g) for g in graphs]
     assert sum(g.n_edges for g in reduced) < sum(g.n_edges for g in graphs) / 4
     assert any((g.weight_denominator > 1).any() for g in graphs)
+
+
+def poisoned(batch: CrystalBatch, n: int) -> CrystalBatch:
+    """The batch of n crystals with NaN for every number of its padding."""
+
+    def spoil(values, counts):
+        values = values.copy()
+        values[counts[:n].sum() :] = np.nan
+        return values
+
+    crystal, composition = batch.crystal, batch.composition
+    nodes = {**crystal.nodes, "weight": spoil(crystal.nodes["weight"], crystal.n_node)}
+    edges = {**crystal.edges, "weight": spoil(crystal.edges["weight"], crystal.n_edge)}
+    fraction = spoil(composition.nodes["fraction"], composition.n_node)
+    return dataclasses.replace(
+        batch,
+        crystal=crystal._replace(nodes=nodes, edges=edges),
+        composition=composition._replace(nodes={**composition.nodes, "fraction": fraction}),
+    )
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_nan_in_the_padding_reaches_neither_predictions_nor_gradients(variant):
+    with jax.enable_x64(True):
+        params, forward, gradient = compiled(variant)
+        graphs = graphs_of(7, "prototypes")
+        n, clean = len(graphs), collate(graphs, budget=BUDGET)
+        spoilt = poisoned(clean, n)
+        assert np.isnan(spoilt.crystal.edges["weight"]).any()
+        np.testing.assert_array_equal(forward(params, spoilt)[:n], forward(params, clean)[:n])
+        factors = np.zeros((BUDGET.graphs, 2))
+        factors[:n] = 1.0, -0.5
+        jax.tree.map(
+            np.testing.assert_array_equal,
+            gradient(params, spoilt, factors),
+            gradient(params, clean, factors),
+        )
 
 
 @pytest.mark.parametrize("variant", ["attention", "to the centre"])

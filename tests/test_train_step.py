@@ -1,3 +1,5 @@
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -85,6 +87,15 @@ def test_masked_values_do_not_matter():
         assert float(sums(params, x).loss) == pytest.approx(float(sums(params, batch).loss))
     gradients = [jax.grad(lambda p, x=x: sums(p, x).loss)(params) for x in (batch, other)]
     jax.tree.map(np.testing.assert_array_equal, *gradients)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_nan_behind_a_mask_changes_neither_loss_nor_gradients(loss):
+    sums, params, batch = make_loss(forward, LOSSES[loss], NORMALIZERS), fresh_params(), batch_of(9)
+    spoilt = {n: np.where(batch.target_mask[n], v, np.nan) for n, v in batch.targets.items()}
+    bad = dataclasses.replace(batch, targets=spoilt)
+    value = jax.value_and_grad(lambda params, batch: sums(params, batch).loss)
+    jax.tree.map(np.testing.assert_array_equal, value(params, bad), value(params, batch))
 
 
 @pytest.mark.parametrize("n_parts", [2, 3, 6])

@@ -93,6 +93,7 @@ class MaskedLoss:
         for name, output in outputs.items():
             mean, std = (self.scales if scales is None else scales)[name]
             target, mask = batch.targets[name], batch.target_mask[name]
+            target = jnp.where(mask, target, mean)  # what is unknown may be anything, even NaN
             losses = self.loss(output, (target - mean) / std)
             total = total + jnp.where(mask, losses, 0).sum()
             count = count + mask.sum()

@@ -4,6 +4,7 @@ Equations: Schmidt et al., Sci. Adv. 7 (2021) eabi7948, and Hoffmann et al., Dig
 (2023) 1368; reference file `CGAT/CGAT.py`.
 """
 
+import dataclasses
 from typing import NamedTuple
 
 import flax.linen as nn
@@ -95,6 +96,7 @@ class Encoder(nn.Module):
         low = config.compute == "bfloat16"
         vectors = jnp.asarray(self.element_table.vectors)
         n_graph = batch.graph_mask.shape[0]
+        batch = _with_plain_padding(batch)
         nodes = batch.crystal.nodes
         edges = _edges_of(batch, config)
         h = start = self._start(vectors, nodes["element"])
@@ -214,6 +216,24 @@ def _scores_and_messages(
     attention = MultiHeadNetwork(hidden, score_width, config.heads, low, name="attention")
     message = MultiHeadNetwork(hidden, features, config.heads, low, name="message")
     return attention(*parts), message(*parts)
+
+
+def _with_plain_padding(batch: CrystalBatch) -> CrystalBatch:
+    """The batch with ones for the weights of padding: whatever stood there cannot spread."""
+
+    def plain(values: dict[str, Array], name: str, counts: Array) -> dict[str, Array]:
+        real = batch.graph_mask[graph_index(counts, len(values[name]))]
+        return {**values, name: jnp.where(real, values[name], 1)}
+
+    crystal, composition = batch.crystal, batch.composition
+    crystal = crystal._replace(
+        nodes=plain(crystal.nodes, "weight", crystal.n_node),
+        edges=plain(crystal.edges, "weight", crystal.n_edge),
+    )
+    composition = composition._replace(
+        nodes=plain(composition.nodes, "fraction", composition.n_node)
+    )
+    return dataclasses.replace(batch, crystal=crystal, composition=composition)
 
 
 def _edges_of(batch: CrystalBatch, config: ModelConfig) -> _Edges:
