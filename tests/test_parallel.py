@@ -11,10 +11,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cgatjax.checkpoint import load_model
+from cgatjax.cli import main
 from cgatjax.errors import ConfigError, TrainingError
 from cgatjax.parallel import Devices, initialize, is_first_process, naming_lost_processes
 
@@ -249,8 +251,8 @@ def test_the_loss_of_a_process_ends_the_other_and_the_run_resumes(ionic_store, t
     assert codes[lost] == -signal.SIGKILL
     assert codes[1 - lost] not in (0, -signal.SIGKILL)
     said = broken.said[1 - lost].read_text()
-    named = ("task:1",) if lost else ("task:0", "leader task")
-    assert any(name in said for name in named), said[-3000:]
+    cause = "stopped sending heartbeats" if lost else "leader"
+    assert cause in said, said[-3000:]
     resumed = Hosts(ionic_store, tmp_path / "broken", "heads", EPOCHS)
     assert resumed.codes() == [0, 0], resumed.all_said()
     assert {*resumed.digests()} == {*whole.digests()}
@@ -268,3 +270,20 @@ def test_sigterm_to_one_process_stops_all_and_the_run_resumes(ionic_store, tmp_p
     resumed = Hosts(ionic_store, tmp_path / "broken", "heads", EPOCHS)
     assert resumed.codes() == [0, 0], resumed.all_said()
     assert {*resumed.digests()} == {*whole.digests()}
+
+
+@pytest.mark.usefixtures("no_coordinator")
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--devices", "many"], "--devices: expected a number or all, got 'many'"),
+        (["--devices", "64"], "devices: expected at most the"),
+        (["--devices", "2", "--batch-size", "7"], "a multiple of devices, which is 2"),
+        (["--num-processes", "2"], "several processes need coordinator"),
+    ],
+)
+def test_the_command_line_says_what_is_wrong_with_devices(ionic_store, tmp_path, options, message):
+    command = ["train", str(ionic_store.path), "--target", "e-form@cheap"]
+    result = CliRunner().invoke(main, [*command, "--out", str(tmp_path / "run"), *options])
+    assert result.exit_code == 2, result.output
+    assert message in result.output

@@ -244,7 +244,7 @@ def restored_by_first(
     arrays = found[0] if found is not None else jax.tree.map(np.asarray, like)
 
     def shared(array: Any) -> np.ndarray:
-        array = np.ascontiguousarray(array)
+        array = np.asarray(array)
         return np.frombuffer(_bytes_of_first(array.tobytes()), array.dtype).reshape(array.shape)
 
     return jax.tree.map(shared, arrays), values

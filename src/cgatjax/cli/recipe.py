@@ -32,6 +32,7 @@ TRAIN_FLAGS = (
     "cycle_period",
     "clip_norm",
     "accumulate",
+    "devices",
     "validate_every",
     "seed",
 )
@@ -59,6 +60,19 @@ _OPTIONS = (
     click.option("--cycle-period", type=int, help="Epochs per triangle of the cyclical schedule."),
     click.option("--clip-norm", type=float, help="Largest norm of the gradient."),
     click.option("--accumulate", type=int, help="Micro-batches per optimiser step."),
+    click.option(
+        "--devices",
+        metavar="N|all",
+        help="That share each micro-batch.  [default: 1; all with several processes]",
+    ),
+    click.option(
+        "--coordinator",
+        metavar="HOST:PORT|auto",
+        help="Train with several processes: the address of process 0, or auto under SLURM, "
+        "Open MPI or on a TPU pod.",
+    ),
+    click.option("--num-processes", type=int, help="With --coordinator HOST:PORT: how many."),
+    click.option("--process-id", type=int, help="With --coordinator HOST:PORT: which, from 0."),
     click.option(
         "--precision",
         type=_choice("float32", "bfloat16"),
@@ -102,6 +116,28 @@ def recipe_options(command: F) -> F:
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
+
+
+def joined(flags: Mapping[str, Any]) -> dict[str, Any]:
+    """Joins the other processes if there are any; the flags with `--devices` as a number.
+
+    Raises:
+      ConfigError: a half description of the processes, no number of devices, or too many.
+      TrainingError: the others did not come.
+    """
+    import jax
+
+    from cgatjax.parallel import Devices, initialize, several_processes
+
+    initialize(flags["coordinator"], flags["num_processes"], flags["process_id"])
+    devices = flags["devices"]
+    if devices == "all" or (devices is None and several_processes()):
+        devices = jax.device_count()
+    elif devices is not None and not devices.isdecimal():
+        raise ConfigError(f"--devices: expected a number or all, got {devices!r}")
+    if devices is None:
+        return dict(flags)
+    return {**flags, "devices": Devices.choose(int(devices)).count}
 
 
 def train_config(
@@ -190,8 +226,10 @@ def open_run(
     targets: Sequence[str],
     flags: Mapping[str, Any],
     about: Mapping[str, Any],
-) -> tuple[RunFolder, Split]:
+) -> tuple[RunFolder | None, Split]:
     """A new run folder with its split and `about` written down, or a resumed one with its own.
+
+    Of several processes only the first has a folder; the others find the same split by themselves.
 
     Args:
       out: the folder.
@@ -205,6 +243,10 @@ def open_run(
       MismatchError: a resumed run was trained on another store.
       ConfigError: a resumed run was split in another way.
     """
+    from cgatjax.parallel import is_first_process
+
+    if not is_first_process():
+        return None, make_split_of(store, targets, flags)
     options = {name: flags[name] for name in (*SPLIT_FLAGS, "seed")}
     if flags["resume"] and (run := RunFolder(out, resume=True)).resuming:
         _check_same_data(run, store, options)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cgatjax.cli.recipe import PRESETS, compute_of, open_run, recipe_options, train_config
+from cgatjax.cli.recipe import PRESETS, compute_of, joined, open_run, recipe_options, train_config
 from cgatjax.config import GraphConfig, ModelConfig, TrainConfig, TransferConfig
 from cgatjax.data.splits import Split
 from cgatjax.data.store import Store, open_store
@@ -71,6 +71,7 @@ def train(
     from cgatjax.model import init_model
     from cgatjax.training import fit
 
+    flags = joined(flags)
     make_model_config, make_train_config = PRESETS[preset]
     tables = _tables(config, {"model": ModelConfig, "train": TrainConfig})
     options = train_config(make_train_config(), tables["train"], flags)
@@ -158,6 +159,7 @@ def transfer(
     from cgatjax.checkpoint import load_model
     from cgatjax.training import transfer_model
 
+    flags = joined(flags)
     options = _transfer_config(target, mode, PRESETS[preset][1](), config, flags)
     if (mode == "joint") != (cheap is not None):
         raise ConfigError("--with STORE belongs to --mode joint, and joint needs it")
@@ -235,8 +237,10 @@ def _parts(data: Store, split: Split, targets: Sequence[str]) -> tuple[Dataset, 
     return known
 
 
-def _report(run: RunFolder, model: "Model", history: "History") -> None:
-    """What came out, by validation; the test part is for `evaluate`."""
+def _report(run: RunFolder | None, model: "Model", history: "History") -> None:
+    """What came out, by validation; the test part is for `evaluate`. One process speaks for all."""
+    if run is None:
+        return
     from cgatjax.cli.run_info import report_text, summary
     from cgatjax.history import PARTS
 
