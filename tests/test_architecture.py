@@ -21,8 +21,8 @@ data.elements data.properties data.structures data.files data.poscar data.cif da
 data.dcgat_writer data.tables data.ase_input data.sources data.readers
 data.ions data.lattice_sums data.born_lande data.prototype_table data.prototypes
 data.formation data.decorations data.datasets
-data.neighbors data.graphs data.graph_arrays data.reduction
-data.splits data.exclusion data.subsets data.mapped data.store
+data.neighbors data.graphs data.graph_arrays data.reduction data.fingerprints
+data.splits data.exclusion data.subsets data.mapped data.store data.overlap
 data.pipeline data.shards data.intake data.journal data.storing data.build
 data.batching data.loader data.normalizer
 nn.initializers nn.segment nn.mlp nn.attention nn.hypernetwork nn.composition nn.cgat

@@ -130,7 +130,7 @@ def test_splitting_by_formula_keeps_polymorphs_together(shards):
     assert not formulas[0] & formulas[2]
     assert not formulas[1] & formulas[2]
     assert sum(len(part) for part in parts) == N
-    with pytest.raises(InputError, match="by 'id' or 'formula', got 'element'"):
+    with pytest.raises(InputError, match="'formula' or 'prototype', got 'element'"):
         shards.split(by="element")
 
 

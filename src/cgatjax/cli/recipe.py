@@ -84,10 +84,10 @@ _OPTIONS = (
     click.option("--split", type=click.Path(), help="JSON file with ids of train, valid, test."),
     click.option(
         "--split-by",
-        type=_choice("id", "formula"),
+        type=_choice("id", "formula", "prototype"),
         default="id",
         show_default=True,
-        help="Formula keeps all crystals of a composition in one part.",
+        help="Keep all crystals of a composition, or of a structure type, in one part.",
     ),
     click.option(
         "--fractions", default="0.8,0.1,0.1", show_default=True, help="Of train, valid and test."

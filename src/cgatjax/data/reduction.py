@@ -58,28 +58,28 @@ def reduce_graph(graph: CrystalGraph) -> CrystalGraph:
 
 def _stable_colors(graph: CrystalGraph) -> np.ndarray:
     """(nodes,) uint64, equal for nodes of one class of the coarsest partition that is equitable."""
-    color = _mixed(graph.atomic_numbers.astype(np.uint64))
-    receiver, source, salt, weight = _directed_edges(graph)
-    begins = _run_starts(receiver)
+    color = mixed(graph.atomic_numbers.astype(np.uint64))
+    receiver, source, salt, weight = directed_edges(graph)
+    begins = run_starts(receiver)
     n_classes = _count(color)
     while n_classes < graph.n_nodes:
-        messages = _mixed(color[source] ^ salt)
+        messages = mixed(color[source] ^ salt)
         messages *= weight
-        color = _mixed(color + np.add.reduceat(messages, begins))
+        color = mixed(color + np.add.reduceat(messages, begins))
         before, n_classes = n_classes, _count(color)
         if n_classes == before:
             break
     return color
 
 
-def _directed_edges(
+def directed_edges(
     graph: CrystalGraph,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Every edge twice, outgoing and incoming, ordered by the node that looks along it.
 
     Returns:
-      That node, the node at the other end, a hash of shell and direction, and the scaled weight
-      seen by one site of the node (all modulo 2**64).
+      Four arrays (2 * edges,): that node, the node at the other end, a hash of shell and direction,
+      and the weight seen by one site of the node, times one whole number (modulo 2**64).
     """
     outgoing, incoming = _scaled_weights(graph)
     receiver = np.concatenate([graph.edge_center, graph.edge_neighbor])
@@ -115,8 +115,8 @@ def _inverses(values: np.ndarray) -> tuple[int, np.ndarray]:
     return multiple, quotient[values]
 
 
-def _mixed(words: np.ndarray) -> np.ndarray:
-    """Scrambles uint64 words one to one (the finaliser of splitmix64, Steele et al. 2014)."""
+def mixed(words: np.ndarray) -> np.ndarray:
+    """Scrambles uint64 words of any shape one to one (finaliser of splitmix64, Steele 2014)."""
     words = words + _GOLDEN
     words ^= words >> np.uint64(30)
     words *= _MIX_1
@@ -126,11 +126,11 @@ def _mixed(words: np.ndarray) -> np.ndarray:
     return words
 
 
-_OUTGOING, _INCOMING = _mixed(np.arange(512, dtype=np.uint64) << np.uint64(32)).reshape(2, 256)
+_OUTGOING, _INCOMING = mixed(np.arange(512, dtype=np.uint64) << np.uint64(32)).reshape(2, 256)
 """Hashes of (direction, shell index), by which the colours at the other end are told apart."""
 
 
-def _run_starts(ordered: np.ndarray) -> np.ndarray:
+def run_starts(ordered: np.ndarray) -> np.ndarray:
     """Index of the first of each run of equal values."""
     is_new = np.ones(len(ordered), dtype=bool)
     np.not_equal(ordered[1:], ordered[:-1], out=is_new[1:])
@@ -164,7 +164,7 @@ def _merged_edges(
     order = key.argsort()
     key = key[order]
     kept = kept[order]
-    begins = _run_starts(key)
+    begins = run_starts(key)
     numerator, denominator = _sums(
         graph.weight_numerator[kept], graph.weight_denominator[kept], begins
     )

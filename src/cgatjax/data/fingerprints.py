@@ -1,0 +1,114 @@
+"""Hashes of crystal graphs: equal for the same crystal, or for the same structure type.
+
+Both refine colours over the reduced graph as `reduction` does. The *graph* hash begins with the
+elements: two crystals have the same one if no network can tell them apart, whatever the order of
+sites, the orientation or the cell. The *prototype* hash begins with one colour for all sites, and a
+message says only whether both ends hold the same element: it is equal for all decorations of a
+structure type (rock salt, with any two elements on either site).
+
+Hashes are comparable between graphs of equal options. Under the released options the graph itself
+depends on the choice of cell and on noise (docs/invariances.md), and so do its hashes. Two
+different graphs share one of the 2**64 values by accident about once in 1e19 pairs; graphs that
+colour refinement cannot tell apart share it always.
+"""
+
+import dataclasses
+import hashlib
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from cgatjax.data.graph_arrays import EDGE_COLUMNS, NODE_COLUMNS, GraphArrays
+from cgatjax.data.graphs import CrystalGraph
+from cgatjax.data.reduction import directed_edges, mixed, reduce_graph, run_starts
+
+CHUNK = 1024
+"""Graphs in memory at a time."""
+
+_SAME_ELEMENT = np.uint64(0xD1B54A32D192ED03)
+
+
+def graph_hash(graph: CrystalGraph) -> int:
+    """A 64-bit hash of the crystal that the graph stands for, with its elements.
+
+    Args:
+      graph: reduced or not, with sites in any order and of any cell.
+
+    Raises:
+      StructureError: the graph cannot be reduced (see `reduce_graph`).
+    """
+    return _hash(reduce_graph(graph), with_elements=True)
+
+
+def prototype_hash(graph: CrystalGraph) -> int:
+    """A 64-bit hash of the structure type: that of `graph_hash` without the names of the elements.
+
+    Sites of one element stay sites of one element, so an ordered alloy has not the hash of its
+    parent lattice.
+
+    Raises:
+      StructureError: the graph cannot be reduced (see `reduce_graph`).
+    """
+    return _hash(reduce_graph(graph), with_elements=False)
+
+
+def hashes_of(
+    take: Callable[[np.ndarray], GraphArrays], n: int, *, with_elements: bool, reduced: bool
+) -> np.ndarray:
+    """(n,) uint64 hashes of many graphs, read in pieces; about 0.1 ms each.
+
+    Args:
+      take: gives the graphs at int64 positions, as `Store.take` does.
+      n: their number; positions are 0..n - 1.
+      with_elements: `graph_hash`, or else `prototype_hash`.
+      reduced: whether the graphs are reduced already.
+
+    Raises:
+      StructureError: a graph cannot be reduced.
+    """
+    hashes = np.empty(n, np.uint64)
+    for start in range(0, n, CHUNK):
+        positions = np.arange(start, min(start + CHUNK, n))
+        for row, graph in zip(positions, _graphs(take(positions)), strict=True):
+            whole = graph if reduced else reduce_graph(graph)
+            hashes[row] = _hash(whole, with_elements=with_elements)
+    return hashes
+
+
+def _graphs(arrays: GraphArrays) -> Iterator[CrystalGraph]:
+    """The graphs one by one."""
+    nodes, edges = np.cumsum(arrays.n_node), np.cumsum(arrays.n_edge)
+    for k, (last_node, last_edge) in enumerate(zip(nodes, edges, strict=True)):
+        where = {name: slice(last_node - arrays.n_node[k], last_node) for name in NODE_COLUMNS}
+        where |= {name: slice(last_edge - arrays.n_edge[k], last_edge) for name in EDGE_COLUMNS}
+        columns = {name: getattr(arrays, name)[part] for name, part in where.items()}
+        sites = np.repeat(np.arange(arrays.n_node[k]), columns["node_multiplicity"])
+        yield CrystalGraph(site_class=sites.astype(np.uint16), **columns)
+
+
+def _hash(graph: CrystalGraph, *, with_elements: bool) -> int:
+    """Hash of the sorted (colour, share of the sites) of a reduced graph's nodes."""
+    divisor = np.gcd.reduce(graph.node_multiplicity)
+    graph = dataclasses.replace(graph, node_multiplicity=graph.node_multiplicity // divisor)
+    rows = np.stack([_colors(graph, with_elements), graph.node_multiplicity.astype(np.uint64)], 1)
+    order = np.lexsort((rows[:, 1], rows[:, 0]))
+    content = rows[order].astype("<u8").tobytes()
+    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little")
+
+
+def _colors(graph: CrystalGraph, with_elements: bool) -> np.ndarray:
+    """(nodes,) uint64 colours after one round more than is needed to tell nodes apart."""
+    receiver, source, salt, weight = directed_edges(graph)
+    begins = run_starts(receiver)
+    numbers = graph.atomic_numbers.astype(np.uint64)
+    if with_elements:
+        color = mixed(numbers)
+    else:
+        color = np.zeros(graph.n_nodes, np.uint64)
+        salt = np.where(numbers[receiver] == numbers[source], salt ^ _SAME_ELEMENT, salt)
+    n_before, n_classes = 0, 1
+    while n_classes > n_before:
+        messages = mixed(color[source] ^ salt) * weight
+        color = mixed(color + np.add.reduceat(messages, begins))
+        n_before, n_classes = n_classes, len(set(color.tolist()))
+    return color

@@ -1,0 +1,44 @@
+"""The commands that look at data before training, from end to end."""
+
+import dataclasses
+
+from click.testing import CliRunner, Result
+
+from cgatjax.cli import main
+from cgatjax.config import GraphConfig
+from cgatjax.data.build import build_store
+from cgatjax.data.datasets import ionic_crystals
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(a) for a in arguments])
+
+
+def ok(*arguments: object) -> str:
+    result = run(*arguments)
+    if result.exit_code != 0:
+        raise AssertionError(f"{arguments}: {result.output}") from result.exception
+    return result.output
+
+
+def refused(*arguments: object) -> str:
+    """The one line that a mistake gets."""
+    result = run(*arguments)
+    assert result.exit_code == 2, result.output
+    assert "Traceback" not in result.output
+    return result.stderr
+
+
+def test_overlap_counts_and_lists(tmp_path):
+    crystals = ionic_crystals(12, seed=0)
+    copies = [dataclasses.replace(c, id=f"copy-{c.id}") for c in crystals[:3]]
+    for name, members in (("a", crystals), ("b", copies)):
+        build_store(members, tmp_path / name, GraphConfig.recommended())
+    a, b, out = (tmp_path / name for name in ("a", "b", "shared.csv"))
+    lines = [line.split() for line in ok("overlap", a, b, "--out", out).splitlines()]
+    assert ["graph", "a", "12", "12"] in lines
+    assert ["id", "a", "b", "0", "0", "0"] in lines
+    assert ["graph", "a", "b", "3", "3", "3"] in lines
+    assert "exists" in refused("overlap", a, b, "--out", out)
+    assert "graph" not in ok("overlap", a, a, "--by", "id")
+    assert "expected a store folder" in refused("overlap", tmp_path)
