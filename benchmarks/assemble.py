@@ -68,6 +68,7 @@ def main() -> None:
     parser.add_argument("--crystals", type=int, default=2000, help="to generate")
     parser.add_argument("--least", type=int, default=20_000, help="crystals in a pass")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--json", help="also write the result there")
     options = parser.parse_args()
     report: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -84,7 +85,10 @@ def main() -> None:
             report[name] = measure(store, options.batch_size, options.repeats, options.least)
     report["processor"] = platform.processor() or platform.machine()
     report["versions"] = {name: version(name) for name in ("numpy", "pyarrow")}
-    print(json.dumps(report, indent=2))
+    text = json.dumps(report, indent=2)
+    print(text)
+    if options.json:
+        Path(options.json).write_text(text)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -113,6 +114,7 @@ def main() -> None:
     parser.add_argument("--baseline", type=int, default=50, help="structures for the slow way")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0, help="of the random crystals")
+    parser.add_argument("--json", help="also write the result there")
     options = parser.parse_args()
     if options.inputs:
         found = (c for c in read_crystals(options.inputs) if isinstance(c, Crystal))
@@ -128,7 +130,10 @@ def main() -> None:
         "processor": platform.processor() or platform.machine(),
         "versions": {name: version(name) for name in ("numpy", "pymatgen")},
     }
-    print(json.dumps(report, indent=2))
+    text = json.dumps(report, indent=2)
+    print(text)
+    if options.json:
+        Path(options.json).write_text(text)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Time of the network: forward, training step, head alone; beside what the machine could do.
 
     python benchmarks/network.py crystals.json.gz --size released
-    python benchmarks/network.py store/ --size paper --crystals 512 --precision bfloat16   # on a GPU
+    python benchmarks/network.py store/ --size paper --crystals 512 --precision bfloat16
 
 Crystals come from files, from a store, or are generated. "paper" means the released equations with
 R 512 and H 6. The floor of a computation is the operations of its matrix products over the rate of

@@ -1,0 +1,100 @@
+"""How the time of a training step's gradient grows with atoms, neighbours, width and data.
+
+    python benchmarks/growth.py --json growth.json --figure growth.png
+
+One quantity is changed at a time on random graphs that cannot be reduced (every site differs), so
+that the sizes are what they seem. Everything else stays at 16 crystals of 8 sites, 24 neighbours,
+width 64.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import jax
+import machine
+import matplotlib
+import numpy as np
+
+from cgatjax.allocator import keep_freed_memory
+from cgatjax.config import ModelConfig
+from cgatjax.data.batching import collate
+from cgatjax.data.graphs import CrystalGraph
+from cgatjax.nn.cgat import CGAT
+
+BASE = {"crystals": 16, "sites": 8, "neighbors": 24, "width": 64}
+RANGES = {
+    "crystals": (4, 8, 16, 32, 64, 128),
+    "sites": (2, 4, 8, 16, 32, 64),
+    "neighbors": (6, 12, 24, 48, 96),
+    "width": (16, 32, 64, 128, 256),
+}
+LABELS = {
+    "crystals": "crystals in a batch",
+    "sites": "sites in a crystal",
+    "neighbors": "neighbours of a site",
+    "width": "widths D and R",
+}
+
+
+def random_graph(sites: int, neighbors: int, random: np.random.Generator) -> CrystalGraph:
+    """A graph in which every site sees the others in an order of its own."""
+    seen = random.integers(0, sites, (sites, neighbors))
+    shells = np.sort(random.integers(1, neighbors + 1, (sites, neighbors)), axis=1)
+    return CrystalGraph.from_neighbors(random.integers(1, 95, sites), seen, shells)
+
+
+def gradient_seconds(crystals: int, sites: int, neighbors: int, width: int) -> float:
+    """Median time of the gradient of a loss of one batch."""
+    random = np.random.default_rng(0)
+    batch = collate([random_graph(sites, neighbors, random) for _ in range(crystals)])
+    config = ModelConfig.small(node_dim=width, edge_dim=width, max_shells=neighbors)
+    net = CGAT(config)
+    shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), batch)
+    params = net.lazy_init(jax.random.key(0), shapes)["params"]
+    gradient = jax.jit(jax.grad(lambda p, b: net.apply({"params": p}, b).sum()))
+    return machine.seconds(lambda: gradient(params, batch), 1.0)
+
+
+def draw(result: dict[str, Any], path: str) -> None:
+    """One log-log panel for each quantity, with the slope of its last two points."""
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, panels = plt.subplots(1, len(result), figsize=(13, 3.4), sharey=True)
+    for panel, (name, points) in zip(panels, result.items(), strict=True):
+        x, y = np.array(points).T
+        slope = np.log(y[-1] / y[-2]) / np.log(x[-1] / x[-2])
+        panel.loglog(x, 1e3 * y, "o-", color="tab:blue")
+        panel.set_xticks(x, [f"{v:.0f}" for v in x])
+        panel.minorticks_off()
+        panel.set_xlabel(LABELS[name])
+        panel.set_title(f"slope at the end {slope:.2f}", fontsize=10)
+        panel.axvline(BASE[name], color="0.8", zorder=0)
+        panel.grid(alpha=0.3)
+    panels[0].set_ylabel("gradient of a batch, ms")
+    figure.tight_layout()
+    figure.savefig(path, dpi=130)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--json", help="also write the result there")
+    parser.add_argument("--figure", help="draw it there")
+    args = parser.parse_args()
+    keep_freed_memory()
+    result = {
+        name: [(value, gradient_seconds(**{**BASE, name: value})) for value in values]
+        for name, values in RANGES.items()
+    }
+    text = json.dumps({"machine": machine.description(), "base": BASE, "seconds": result}, indent=1)
+    print(text)
+    if args.json:
+        Path(args.json).write_text(text)
+    if args.figure:
+        draw(result, args.figure)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""Every benchmark, one after another: one JSON file and one table in Markdown.
+
+    python benchmarks/suite.py --out results/
+    python benchmarks/suite.py crystals.json.gz --store store/ --reference CGAT --out results/
+
+Each script runs in its own process, so that memory is counted apart. Without inputs, crystals are
+generated; without a checkout of the reference its columns are left out. On a GPU add
+`--crystals 512 --sizes paper --precisions float32 tf32 bfloat16`.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+Row = tuple[str, str, str]
+
+
+def run(script: str, arguments: list[str], out: Path) -> Any:
+    """The JSON of one script; its standard output is kept beside it."""
+    print(f"== {script} {' '.join(arguments)}", flush=True)
+    command = [sys.executable, str(HERE / script), *arguments, "--json", str(out)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    out.with_suffix(".log").write_text(done.stdout + done.stderr)
+    if done.returncode:
+        raise SystemExit(f"{script} failed:\n{(done.stdout + done.stderr)[-3000:]}")
+    return json.loads(out.read_text())
+
+
+def network_rows(name: str, report: dict[str, Any]) -> list[Row]:
+    """The lines of the table that one run of network.py gives."""
+    rows = []
+    for kind in ("forward", "step", "head step", "head step, cached embeddings"):
+        found = report[kind]
+        over = f"{found['over_floor_products']:.2f}" if "flops" in found else ""
+        speed = f"{1e3 * found['seconds']:.3g} ms, {found['crystals_per_second']:,.0f} crystals/s"
+        rows.append((f"{name}: {kind}", speed, over))
+        if kind in ("forward", "step"):
+            rows.append((f"{name}: {kind}, first call", f"{found['first_call']:.1f} s", ""))
+    full, head = report["step"]["seconds"], report["head step, cached embeddings"]["seconds"]
+    rows.append((f"{name}: full step over cached head step", f"{full / head:.0f}", ""))
+    rows.append((f"{name}: peak memory", f"{report['peak_memory_gib']:.2f} GiB", ""))
+    return rows
+
+
+def other_rows(results: dict[str, Any]) -> list[Row]:
+    """The lines of the other scripts."""
+    featurized, assembled = results["featurize"]["released"], results["assemble"]
+    predicted = results["inference"]
+    return [
+        ("featurise, ms a structure", f"{featurized['featurize_ms']:.3g}", ""),
+        ("reduce, ms a structure", f"{featurized['reduce_ms']:.3g}", ""),
+        (
+            f"assemble batches of {assembled['batch_size']}, crystals/s on one core",
+            f"{assembled['crystals_per_second']:,.0f}",
+            "",
+        ),
+        (
+            f"predict from a store, {predicted['size']}, crystals/s",
+            f"{predicted['crystals_per_second']:,.0f}",
+            "",
+        ),
+        (
+            "padding of training batches, nodes and edges",
+            f"{assembled['padding']['nodes']:.1%}, {assembled['padding']['edges']:.1%}",
+            "",
+        ),
+    ]
+
+
+def table(results: dict[str, Any], networks: dict[str, Any]) -> str:
+    """Everything in Markdown."""
+    machine = next(iter(networks.values()))
+    rows = [*other_rows(results)]
+    for name, report in networks.items():
+        rows += network_rows(name, report)
+    lines = ["| | measured | over the floor |", "|---|---|---:|"]
+    lines += [f"| {a} | {b} | {c} |" for a, b, c in rows]
+    for size, found in results.get("reference", {}).items():
+        lines += ["", f"Beside the reference, {size}:", ""]
+        lines += ["| | reference | cgatjax | ratio |", "|---|---:|---:|---:|"]
+        theirs, ours = found["reference"], found["cgatjax"]
+        for key in (k for k, v in theirs.items() if isinstance(v, float)):
+            ratio = ours[key] / theirs[key]
+            lines.append(f"| {key} | {theirs[key]:.4g} | {ours[key]:.4g} | {ratio:.3g} |")
+    rates = f"{machine['matmul_gflops']:.0f} Gflop/s, copy {machine['copy_gbytes']:.0f} GB/s"
+    versions = ", ".join(f"{k} {v}" for k, v in machine["machine"].items())
+    return "\n".join([versions, "", f"large product {rates}", "", *lines, ""])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("inputs", nargs="*", help="files of crystals; generated ones without")
+    parser.add_argument("--store", help="store for assembling; one of generated crystals without")
+    parser.add_argument("--reference", help="folder of your checkout of hyllios/CGAT")
+    parser.add_argument("--sizes", nargs="+", default=["released"])
+    parser.add_argument("--precisions", nargs="+", default=["float32"])
+    parser.add_argument("--crystals", type=int, default=32)
+    parser.add_argument("--out", required=True, help="folder for the results")
+    args = parser.parse_args()
+    out = Path(args.out)
+    out.mkdir(parents=True, exist_ok=True)
+    store = [args.store] if args.store else []
+    results: dict[str, Any] = {
+        "featurize": run("featurize.py", args.inputs, out / "featurize.json"),
+        "assemble": run("assemble.py", store, out / "assemble.json"),
+    }
+    results["inference"] = run("inference.py", store, out / "inference.json")
+    networks = {}
+    for size in args.sizes:
+        for precision in args.precisions:
+            options = ["--size", size, "--precision", precision, "--crystals", str(args.crystals)]
+            name = f"{size}, {precision}, {args.crystals} crystals"
+            path = out / f"network-{size}-{precision}.json"
+            networks[name] = run("network.py", [*args.inputs, *options], path)
+    if args.reference:
+        results["reference"] = {
+            size: run(
+                "vs_reference.py",
+                [*args.inputs, "--reference", args.reference, "--size", size],
+                out / f"reference-{size}.json",
+            )
+            for size in args.sizes
+        }
+    run("growth.py", ["--figure", str(out / "growth.png")], out / "growth.json")
+    text = table(results, networks)
+    (out / "table.md").write_text(text)
+    (out / "results.json").write_text(json.dumps({**results, "network": networks}, indent=1))
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
