@@ -47,13 +47,13 @@ lint: $(VENV)/.installed-dev  ## style, formatting and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/.installed-test  ## every benchmark, one after another
-	set -e; for script in featurize assemble memory; do echo "== $$script"; $(BIN)/python "benchmarks/$$script.py"; done
+bench: $(VENV)/.installed-test  ## every benchmark, one after another, into bench/ (BENCH_ARGS="--reference CGAT ...")
+	$(BIN)/python benchmarks/suite.py --out bench $(BENCH_ARGS)
 
 docs: $(VENV)/.installed-docs  ## the documentation as a site, into site/
 	$(BIN)/mkdocs build --strict
 
 clean:  ## everything that these targets made, the environment included
 	rm -rf $(VENV) .venv-lowest .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks \
-	  build dist site demo
+	  build dist site demo bench
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

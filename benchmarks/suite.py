@@ -21,13 +21,18 @@ Row = tuple[str, str, str]
 
 def run(script: str, arguments: list[str], out: Path) -> Any:
     """The JSON of one script; its standard output is kept beside it."""
+    logged(script, [*arguments, "--json", str(out)], out.with_suffix(".log"))
+    return json.loads(out.read_text())
+
+
+def logged(script: str, arguments: list[str], log: Path) -> None:
+    """Runs one script; what it prints is kept."""
     print(f"== {script} {' '.join(arguments)}", flush=True)
-    command = [sys.executable, str(HERE / script), *arguments, "--json", str(out)]
+    command = [sys.executable, str(HERE / script), *arguments]
     done = subprocess.run(command, capture_output=True, text=True)
-    out.with_suffix(".log").write_text(done.stdout + done.stderr)
+    log.write_text(done.stdout + done.stderr)
     if done.returncode:
         raise SystemExit(f"{script} failed:\n{(done.stdout + done.stderr)[-3000:]}")
-    return json.loads(out.read_text())
 
 
 def network_rows(name: str, report: dict[str, Any]) -> list[Row]:
@@ -125,6 +130,7 @@ def main() -> None:
             )
             for size in args.sizes
         }
+    logged("memory.py", [*store, "--sizes", "10000", "100000"], out / "memory.log")
     run("growth.py", ["--figure", str(out / "growth.png")], out / "growth.json")
     text = table(results, networks)
     (out / "table.md").write_text(text)
