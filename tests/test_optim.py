@@ -93,12 +93,20 @@ def test_one_step_of_sgd_worked_out_by_hand():
     assert found["a"].tolist() == pytest.approx([0.969, -1.898])
 
 
+@pytest.mark.parametrize("optimizer", ["adamw", "adam", "sgd"])
+def test_large_leaves_are_updated_like_small_ones(optimizer, monkeypatch):
+    together = trained(options(optimizer))[0]
+    monkeypatch.setattr("cgatjax.optim.LARGE", 1)
+    apart = trained(options(optimizer))[0]
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), apart, together)
+
+
 @pytest.mark.parametrize("optimizer", ["adamw", "adam", "sgd", "lamb"])
 def test_frozen_leaves_stay_and_cost_no_memory(optimizer):
     big = {"frozen": jnp.ones((300, 7)), "free": jnp.ones(5)}
     rule = make_optimizer(options(optimizer), {"frozen": FROZEN, "free": "trained"})
     state = rule.init(big)
-    assert sum(leaf.size for leaf in jax.tree.leaves(state)) <= 2 * 5 + 1
+    assert sum(leaf.size for leaf in jax.tree.leaves(state)) <= 2 * 5 + 2  # moments, and the counters of steps
     gradient = {"frozen": jnp.zeros((300, 7)), "free": jnp.ones(5)}
     updates, _ = rule.update(gradient, state, big, rates={"trained": 1.0})
     assert not updates["frozen"].any()

@@ -15,6 +15,8 @@ import optax
 from cgatjax.config import TrainConfig
 
 FROZEN = "frozen"
+LARGE = 100_000
+"""Leaves with more numbers are updated each on its own."""
 Params = Any
 Labels = Any
 Rates = Mapping[str, Any]
@@ -31,15 +33,24 @@ def make_optimizer(config: TrainConfig, labels: Labels) -> optax.GradientTransfo
       labels: tree like the parameters, "frozen" or a group name at each leaf.
     """
     branches = jax.tree.map(lambda label: FROZEN if label == FROZEN else "trained", labels)
-    rule = optax.chain(
-        optax.clip_by_global_norm(config.clip_norm) if config.clip_norm else optax.identity(),
-        _rule(config),
-        optax.scale(-config.learning_rate),
-    )
-    # One flat vector compiles and runs faster than hundreds of leaves; LAMB needs the layers.
-    flat = rule if config.optimizer == "lamb" else optax.flatten(rule)
-    trained = optax.chain(flat, _scale_by_rates(labels))
+    rule = optax.chain(_rule(config), optax.scale(-config.learning_rate))
+    if config.optimizer != "lamb":  # which needs the layers apart
+        rule = _small_leaves_together(rule)
+    clip = optax.clip_by_global_norm(config.clip_norm) if config.clip_norm else optax.identity()
+    trained = optax.chain(clip, rule, _scale_by_rates(labels))
     return optax.multi_transform({"trained": trained, FROZEN: optax.set_to_zero()}, branches)
+
+
+def _small_leaves_together(rule: optax.GradientTransformation) -> optax.GradientTransformation:
+    """The element-wise rule on one vector of all small leaves, and on every large leaf as it is.
+
+    Hundreds of small leaves would each be compiled; large ones would be copied to and fro.
+    """
+
+    def kinds(params: Params) -> Any:
+        return jax.tree.map(lambda p: "large" if p.size > LARGE else "small", params)
+
+    return optax.multi_transform({"small": optax.flatten(rule), "large": rule}, kinds)
 
 
 def _rule(config: TrainConfig) -> optax.GradientTransformation:
