@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+from jax.flatten_util import ravel_pytree
 
 from cgatjax.config import TrainConfig
 
@@ -50,7 +51,16 @@ def _small_leaves_together(rule: optax.GradientTransformation) -> optax.Gradient
     def kinds(params: Params) -> Any:
         return jax.tree.map(lambda p: "large" if p.size > LARGE else "small", params)
 
-    return optax.multi_transform({"small": optax.flatten(rule), "large": rule}, kinds)
+    def init(params: Params) -> optax.OptState:
+        return rule.init(ravel_pytree(params)[0])
+
+    def update(updates: Any, state: optax.OptState, params: Params) -> tuple[Any, optax.OptState]:
+        vector, restored = ravel_pytree(updates)
+        vector, state = rule.update(vector, state, ravel_pytree(params)[0])
+        return restored(vector), state
+
+    together = optax.GradientTransformation(init, update)
+    return optax.multi_transform({"small": together, "large": rule}, kinds)
 
 
 def _rule(config: TrainConfig) -> optax.GradientTransformation:
