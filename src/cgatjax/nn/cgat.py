@@ -222,7 +222,7 @@ def _with_plain_padding(batch: CrystalBatch) -> CrystalBatch:
     """The batch with ones for the weights of padding: whatever stood there cannot spread."""
 
     def plain(values: dict[str, Array], name: str, counts: Array) -> dict[str, Array]:
-        real = batch.graph_mask[graph_index(counts, len(values[name]))]
+        real = jnp.asarray(batch.graph_mask)[graph_index(counts, len(values[name]))]
         return {**values, name: jnp.where(real, values[name], 1)}
 
     crystal, composition = batch.crystal, batch.composition
