@@ -16,7 +16,7 @@ SOURCE = ROOT / "src" / "cgatjax"
 # From the ground up: a module imports only what stands before it. A package named here stands for
 # all of its modules. A new module gets the lowest place that its imports allow.
 ORDER = """
-errors storage folders interrupts progress options config
+errors allocator storage folders interrupts progress options config
 data.elements data.properties data.structures data.files data.poscar data.cif data.dcgat
 data.dcgat_writer data.tables data.ase_input data.sources data.readers
 data.ions data.lattice_sums data.born_lande data.prototype_table data.prototypes
@@ -29,7 +29,7 @@ nn.initializers nn.segment nn.mlp nn.attention nn.hypernetwork nn.composition nn
 model run provenance
 losses metrics schedules optim transfer
 parallel train_step checkpoint states reference
-inference feeds monitor history trainer training screening
+inference embeddings feeds monitor history trainer training screening
 analysis.regression analysis.scaling analysis.joint_scaling analysis.budget
 analysis.canvas analysis.plots analysis.scaling_plots analysis.periodic_table analysis.histograms
 demo cli

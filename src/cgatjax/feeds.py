@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -10,7 +11,7 @@ import numpy as np
 from cgatjax.config import TrainConfig
 from cgatjax.data.loader import BatchLoader, Planned, choose_budgets, made_ahead, steps_of
 from cgatjax.data.subsets import Crystals
-from cgatjax.inference import embed
+from cgatjax.embeddings import kept_embeddings
 from cgatjax.model import Model
 from cgatjax.optim import FROZEN, Labels
 from cgatjax.parallel import Devices
@@ -79,16 +80,23 @@ class Fed(NamedTuple):
 
 
 def loaders(
-    model: Model, train: Crystals, valid: Crystals, config: TrainConfig, labels: Labels
+    model: Model,
+    train: Crystals,
+    valid: Crystals,
+    config: TrainConfig,
+    labels: Labels,
+    folder: Path | None = None,
 ) -> tuple[Forward, Loader, Loader]:
-    """The forward function and loaders: on cached embeddings where the encoder is frozen.
+    """The forward function and loaders: on embeddings where the encoder is frozen.
 
-    A batch is the part of one device.
+    A batch is the part of one device. Embeddings are computed once, and kept in a folder if given.
     """
     names, size = model.targets, config.batch_size // config.devices
     if set(jax.tree.leaves(labels["encoder"])) == {FROZEN}:
-        cached = EmbeddingLoader(embed(model, train), train, names, size)
-        cached_valid = EmbeddingLoader(embed(model, valid), valid, names, 4 * size)
+        cached = EmbeddingLoader(kept_embeddings(model, train, folder), train, names, size)
+        cached_valid = EmbeddingLoader(
+            kept_embeddings(model, valid, folder), valid, names, 4 * size
+        )
         return (lambda p, b: model.read(p, b.embedding)), cached, cached_valid
     budgets = choose_budgets(train.sizes, size)
     fits = (valid.sizes.max(0) < np.array(max(budgets)[1:]) - 1).all()

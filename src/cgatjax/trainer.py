@@ -70,7 +70,10 @@ class Trainer:
     ) -> None:
         self.model, self.config, self.run, self.train = model, config, run, train
         self.valid_order = np.arange(len(valid))
-        forward, self.train_loader, self.valid_loader = loaders(model, train, valid, config, labels)
+        folder = run.path / "embeddings" if run is not None else None
+        forward, self.train_loader, self.valid_loader = loaders(
+            model, train, valid, config, labels, folder
+        )
         optimizer = make_optimizer(config, labels)
         sums = make_loss(forward, LOSSES[config.loss], model.normalizers)
         self.devices = Devices.choose(config.devices, config.device_mapping)

@@ -1,0 +1,75 @@
+"""Crystal embeddings of a frozen encoder, computed once and kept in a folder.
+
+A file is named by a hash of everything that decides its numbers: the encoder's weights and options,
+the element table, the store's contents and the crystals taken from it. Another model or another
+data set has another name, so that a file is never out of date.
+"""
+
+import hashlib
+import json
+import logging
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from cgatjax.data.subsets import Crystals
+from cgatjax.inference import embed
+from cgatjax.model import Model
+from cgatjax.storage import replacing
+
+logger = logging.getLogger("cgatjax")
+
+
+def kept_embeddings(model: Model, data: Crystals, folder: Path | None) -> np.ndarray:
+    """`embed`, read from the folder if it is there, and left there if not.
+
+    Args:
+      model: whose encoder stands still.
+      data: crystals; the result is in their order.
+      folder: where to keep them; None keeps nothing.
+
+    Returns:
+      (crystals, `config.embedding_dim`); mapped from the file where there is one.
+
+    Raises:
+      StorageError: the file cannot be written.
+    """
+    if folder is None:
+        return embed(model, data)
+    path = folder / f"{embedding_key(model, data)}.npy"
+    found = _read(path, (len(data), model.config.embedding_dim))
+    if found is not None:
+        return found
+    embeddings = embed(model, data)
+    if jax.process_index() == 0:
+        folder.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as file:
+            np.save(file, embeddings)
+    return embeddings
+
+
+def embedding_key(model: Model, data: Crystals) -> str:
+    """Hash of all that the embeddings of these crystals depend on, 32 hexadecimal digits."""
+    options = {
+        k: v for k, v in model.config.to_dict().items() if k not in ("targets", "head_widths")
+    }
+    digest = hashlib.sha256(json.dumps([options, data.digest], sort_keys=True).encode())
+    for leaf in jax.tree.leaves((model.params["encoder"], model.element_table.vectors)):
+        digest.update(np.ascontiguousarray(leaf).tobytes())
+    digest.update(json.dumps(data.ids).encode())
+    return digest.hexdigest()[:32]
+
+
+def _read(path: Path, shape: tuple[int, int]) -> np.ndarray | None:
+    if not path.exists():
+        return None
+    try:
+        found = np.load(path, mmap_mode="r")
+    except (OSError, ValueError) as error:
+        logger.warning("%s: damaged, computed again: %s", path, error)
+        return None
+    if found.shape != shape:
+        logger.warning("%s: damaged, computed again: shape %s", path, found.shape)
+        return None
+    return found
