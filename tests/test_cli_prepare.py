@@ -2,12 +2,15 @@
 
 import dataclasses
 
+import numpy as np
 from click.testing import CliRunner, Result
 
 from cgatjax.cli import main
 from cgatjax.config import GraphConfig
 from cgatjax.data.build import build_store
 from cgatjax.data.datasets import ionic_crystals
+from cgatjax.data.dcgat_writer import write_dcgat
+from cgatjax.data.store import open_store
 
 
 def run(*arguments: object) -> Result:
@@ -42,3 +45,20 @@ def test_overlap_counts_and_lists(tmp_path):
     assert "exists" in refused("overlap", a, b, "--out", out)
     assert "graph" not in ok("overlap", a, a, "--by", "id")
     assert "expected a store folder" in refused("overlap", tmp_path)
+
+
+def test_hull_writes_files_that_featurize_reads(tmp_path):
+    data = write_dcgat(ionic_crystals(20), tmp_path / "in.json")
+    base = ("hull", data, "--energy", "e-form@cheap", "--workers", 1)
+    line = refused(*base, "--kind", "atom", "--out", tmp_path / "no")
+    assert "no entry of the pure element" in line
+    out = tmp_path / "hull"
+    output = ok(*base, "--kind", "formation", "--suffix", "@cheap2", "--out", out)
+    assert "20 crystals, 20 with e-form@cheap2 and e_above_hull_new@cheap2" in output
+    ok("featurize", out, "--out", tmp_path / "store", "--workers", 1)
+    store = open_store(tmp_path / "store")
+    assert store.unit("e_above_hull_new@cheap2") == "eV/atom"
+    np.testing.assert_allclose(store.target("e-form@cheap2"), store.target("e-form@cheap"))
+    skipping = ok(*base, "--kind", "atom", "--on-error", "skip", "--out", tmp_path / "skip")
+    assert "0 with e-form" in skipping
+    assert "skip.skipped.csv" in skipping

@@ -192,3 +192,15 @@ def test_real_archives_agree_with_pymatgen(shared):
         np.testing.assert_array_equal(crystal.frac_coords, structure.frac_coords)
         np.testing.assert_array_equal(crystal.lattice, structure.lattice.matrix)
         assert crystal.atomic_numbers.tolist() == list(structure.atomic_numbers)
+
+
+def test_the_energy_of_an_entry_is_taken_only_by_name(tmp_path):
+    entries = [
+        entry("a", energy=-7.0, correction=-0.5),
+        entry("b", energy=-7.0, data={"energy": -3.0}),
+        entry("c", energy=None),
+    ]
+    path = write(tmp_path / "a.json", {"entries": entries})
+    assert [c.targets["energy"] for c in read(path, ["energy"])[:2]] == [-7.5, -3.0]
+    assert math.isnan(read(path, ["energy"])[2].targets["energy"])
+    assert "energy" not in read(path)[0].targets

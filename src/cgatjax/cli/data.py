@@ -37,7 +37,8 @@ def _graph_config(recommended: bool, file: str | None, flags: dict[str, Any]) ->
     return start.replace(**{**options, **{k: v for k, v in flags.items() if v is not None}})
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Processor cores that this process may use."""
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
@@ -126,7 +127,7 @@ def featurize(
         units=_units(units),
         keep=Filter(max_atoms=max_atoms, min_elements=min_elements),
         reduce=not no_reduce,
-        workers=workers or _cores(),
+        workers=workers or cores(),
         on_error=on_error,  # type: ignore[arg-type]
         resume=resume,
         show_progress=True,

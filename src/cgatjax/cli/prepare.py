@@ -1,13 +1,66 @@
-"""`overlap`: what is done to data before anything is learned from them."""
+"""`hull` and `overlap`: what is done to data before anything is learned from them."""
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import click
 
+from cgatjax.cli.data import SHOWN_REASONS, cores
 from cgatjax.cli.display import table
+from cgatjax.data.hull_files import DISTANCE, FORMATION, add_hull
 from cgatjax.data.overlap import KEYS, compare
 from cgatjax.data.store import open_store
+
+
+@click.command()
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@click.option("--energy", required=True, metavar="NAME", help="Property that holds the energy.")
+@click.option(
+    "--kind",
+    required=True,
+    type=click.Choice(["cell", "atom", "formation"]),
+    help="Total energy of the cell, total energy per atom, or formation energy per atom (eV).",
+)
+@click.option("--out", required=True, type=click.Path(), help="Folder to create.")
+@click.option("--suffix", default="", help="Of the names of the new properties, such as @SCAN.")
+@click.option(
+    "--polymorphs",
+    type=click.Choice(["compete", "ignore"]),
+    default="compete",
+    show_default=True,
+    help="Whether entries of the same composition count as competitors.",
+)
+@click.option("--workers", type=int, help="Processes; the result is the same.  [default: cores]")
+@click.option(
+    "--on-error",
+    type=click.Choice(["raise", "skip"]),
+    default="raise",
+    show_default=True,
+    help="Stop at a crystal without a hull, or list it and go on.",
+)
+def hull(inputs: tuple[str, ...], out: str, workers: int | None, **options: Any) -> None:
+    """Compute formation energies and signed hull distances from energies.
+
+    \b
+    cgatjax hull scan/ --energy energy --kind cell --out scan-hull
+    cgatjax featurize scan-hull/ --out scan.store --target e_above_hull_new
+
+    INPUT is what featurize takes. All entries together make the hull, and the elements among them
+    are the references. The crystals are written again, as files for featurize, with two more
+    properties per atom: e-form, and e_above_hull_new, the distance to the hull of all other
+    entries, negative for stable compounds.
+    """
+    done = add_hull(list(inputs), out, workers=workers or cores(), **options)
+    names = " and ".join(name + options["suffix"] for name in (FORMATION, DISTANCE))
+    click.echo(
+        f"{done.path}: {done.n_crystals} crystals, {done.n_labelled} with {names}, "
+        f"{done.n_stable} of them on the hull, {len(done.skipped)} skipped"
+    )
+    for item in done.skipped[:SHOWN_REASONS]:
+        click.echo(f"  skipped {item.id or item.source}: {item.reason}")
+    if done.skipped_path is not None:
+        click.echo(f"  all of them: {done.skipped_path}")
 
 
 @click.command()

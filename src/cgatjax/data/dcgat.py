@@ -2,7 +2,9 @@
 
 A file is JSON, `{"entries": [...]}` or the bare list, of `ComputedStructureEntry.as_dict()` of
 pymatgen. Properties stand under `entry["data"]`; energies and volumes are per atom there and are
-taken as they are. No pymatgen object is made: that would take a hundred times as long.
+taken as they are. The entry's own "energy" is that of the whole cell, and often a placeholder: it
+is taken, with its correction, only if it is named. No pymatgen object is made: that would take a
+hundred times as long.
 """
 
 import json
@@ -15,7 +17,7 @@ import orjson
 
 from cgatjax.data.elements import atomic_number
 from cgatjax.data.files import read_bytes, stem_of
-from cgatjax.data.properties import crystal_id, select_properties
+from cgatjax.data.properties import crystal_id, finite_or_nan, select_properties
 from cgatjax.data.structures import OCCUPANCY_TOLERANCE, Cell, Crystal, Rejected, checked
 from cgatjax.errors import InputError, StructureError
 
@@ -101,10 +103,19 @@ def crystal_from_entry(
             lattice=lattice,
             frac_coords=coords,
             atomic_numbers=numbers,
-            targets=select_properties(data, targets),
+            targets=select_properties(_own_energy(entry, targets) | data, targets),
             source=source,
         )
     )
+
+
+def _own_energy(entry: dict[str, Any], targets: Sequence[str] | None) -> dict[str, float]:
+    """The energy of the whole cell with its correction in eV, if it is asked for by name."""
+    if targets is None or "energy" not in targets:
+        return {}
+    return {
+        "energy": finite_or_nan(entry.get("energy")) + finite_or_nan(entry.get("correction", 0))
+    }
 
 
 def cell_of_dict(structure: Any) -> Cell:

@@ -1,0 +1,298 @@
+"""Formation energies and signed distances to the convex hull, from energies.
+
+At the composition of an entry, the *hull* is the lowest energy per atom that a mixture of competing
+entries can have: a linear program. The distance is the energy of the entry less that of the hull:
+positive for what decomposes, negative for a stable compound, whose hull is made without itself.
+
+What competes with an entry is decided by `polymorphs`:
+
+- "compete": all other entries. The lowest of several polymorphs is then measured against the second
+  one where that would be stable too, and every other one against the lowest. This is what the
+  authors' correction of their data computes
+  (`correct_e_phase_separation.py` of github.com/noah-hoffmann/TransferLearning).
+- "ignore": all entries of *other* compositions, as in pymatgen's `get_phase_separation_energy`
+  (C. J. Bartel et al., npj Comput. Mater. 6 (2020) 97). Polymorphs above a stable compound can then
+  be negative as well.
+
+The two differ only at compositions with several entries. Elements have no competitors of another
+composition: their distance is that to the lowest entry of the element, which itself has 0.
+"""
+
+import math
+import multiprocessing
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from dataclasses import dataclass
+from itertools import combinations, islice
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from cgatjax.data.elements import SYMBOLS
+from cgatjax.data.pipeline import map_in_order
+from cgatjax.errors import ConfigError, InputError
+
+Composition = tuple[tuple[int, int], ...]
+"""(atomic number, count) by ascending number, the counts without a common divisor."""
+System = tuple[int, ...]
+"""Atomic numbers of a chemical system, ascending."""
+Polymorphs = Literal["compete", "ignore"]
+
+CHUNK = 64
+"""Chemical systems sent to a worker at a time."""
+_TOLERANCES = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class HullEnergies:
+    """What `hull_energies` finds.
+
+    Attributes:
+      formation: (n,) float64, formation energy in eV/atom; NaN where there is a reason.
+      distance: (n,) float64, signed distance to the hull in eV/atom; NaN where there is a reason.
+      reasons: entry -> why it has neither.
+    """
+
+    formation: np.ndarray
+    distance: np.ndarray
+    reasons: Mapping[int, str]
+
+
+def composition_of(atomic_numbers: np.ndarray) -> Composition:
+    """The composition of a cell; the same for every cell of a crystal.
+
+    >>> composition_of(np.array([8, 22, 8, 22, 8, 8]))
+    ((8, 2), (22, 1))
+    """
+    numbers, counts = np.unique(np.asarray(atomic_numbers, np.int64), return_counts=True)
+    divisor = np.gcd.reduce(counts)
+    return tuple(zip(numbers.tolist(), (counts // divisor).tolist(), strict=True))
+
+
+def hull_energies(
+    compositions: Sequence[Composition],
+    energies: Sequence[float] | np.ndarray,
+    *,
+    are_formation: bool = False,
+    polymorphs: Polymorphs = "compete",
+    workers: int = 1,
+    executor: Executor | None = None,
+) -> HullEnergies:
+    """Formation energies and signed hull distances of a set of entries, among themselves.
+
+    Args:
+      compositions: of the n entries, see `composition_of`.
+      energies: (n,) in eV/atom.
+      are_formation: the energies are formation energies already: elements lie at zero and need no
+        entry. Otherwise the lowest entry of each element is its reference.
+      polymorphs: what competes at the composition of an entry, see above.
+      workers: processes that share the chemical systems; the result is the same.
+      executor: does the work in place of processes of our own.
+
+    Returns:
+      Both energies in the order of the entries. An entry without a finite energy, or with an
+      element that has no entry of its own, has a reason in their place and competes with nothing.
+
+    Raises:
+      ConfigError: another value of `polymorphs`.
+      InputError: lengths that differ, or a linear program without a solution.
+    """
+    if polymorphs not in ("compete", "ignore"):
+        raise ConfigError(f"polymorphs: expected 'compete' or 'ignore', got {polymorphs!r}")
+    values = np.asarray(energies, np.float64)
+    if values.shape != (len(compositions),):
+        raise InputError(f"expected {len(compositions)} energies, got shape {values.shape}")
+    references = {} if are_formation else _references(compositions, values)
+    reasons = _reasons(compositions, values, None if are_formation else references)
+    formation = values - [
+        sum(n * references.get(z, 0.0) for z, n in c) / sum(n for _, n in c) for c in compositions
+    ]
+    formation[list(reasons)] = np.nan
+    lowest, second = _two_lowest(compositions, formation)
+    hull = dict(_hulls(lowest, workers, executor))
+    return HullEnergies(
+        formation=formation,
+        distance=_distances(compositions, formation, lowest, second, hull, polymorphs),
+        reasons=reasons,
+    )
+
+
+def _references(compositions: Sequence[Composition], energies: np.ndarray) -> dict[int, float]:
+    """Atomic number -> lowest energy per atom among the entries of the element."""
+    references: dict[int, float] = {}
+    for composition, energy in zip(compositions, energies.tolist(), strict=True):
+        if len(composition) == 1 and math.isfinite(energy):
+            element = composition[0][0]
+            references[element] = min(energy, references.get(element, math.inf))
+    return references
+
+
+def _reasons(
+    compositions: Sequence[Composition],
+    energies: np.ndarray,
+    references: Mapping[int, float] | None,
+) -> dict[int, str]:
+    reasons = {}
+    for entry, (composition, energy) in enumerate(zip(compositions, energies, strict=True)):
+        if not math.isfinite(energy):
+            reasons[entry] = f"expected a finite energy, got {energy}"
+        elif references is not None:
+            missing = [SYMBOLS[z] for z, _ in composition if z not in references]
+            if missing:
+                reasons[entry] = f"no entry of the pure element {', '.join(missing)} to refer to"
+    return reasons
+
+
+def _two_lowest(
+    compositions: Sequence[Composition], formation: np.ndarray
+) -> tuple[dict[Composition, float], dict[Composition, float]]:
+    """Lowest and second lowest formation energy of each composition, infinite without a second."""
+    lowest: dict[Composition, float] = {}
+    second: dict[Composition, float] = {}
+    for composition, energy in zip(compositions, formation.tolist(), strict=True):
+        if math.isnan(energy):
+            continue
+        best = lowest.get(composition, math.inf)
+        lowest[composition] = min(best, energy)
+        second[composition] = min(max(best, energy), second.get(composition, math.inf))
+    return lowest, second
+
+
+def _distances(
+    compositions: Sequence[Composition],
+    formation: np.ndarray,
+    lowest: Mapping[Composition, float],
+    second: Mapping[Composition, float],
+    hull: Mapping[Composition, float],
+    polymorphs: Polymorphs,
+) -> np.ndarray:
+    distance = np.full(len(compositions), np.nan)
+    for entry, (composition, energy) in enumerate(
+        zip(compositions, formation.tolist(), strict=True)
+    ):
+        if math.isnan(energy):
+            continue
+        if len(composition) == 1:
+            competitor = lowest[composition]
+        elif polymorphs == "ignore":
+            competitor = hull[composition]
+        else:
+            is_lowest = energy == lowest[composition]
+            rival = second[composition] if is_lowest else lowest[composition]
+            competitor = min(hull[composition], rival)
+        distance[entry] = energy - competitor
+    return distance
+
+
+class _Job(NamedTuple):
+    """A chemical system: what competes in it, and the compositions of all its elements.
+
+    Attributes:
+      system: its elements.
+      rivals: compositions with a negative formation energy, of the system and those within.
+      energies: theirs.
+      wanted: compositions whose hull without themselves is wanted.
+    """
+
+    system: System
+    rivals: list[Composition]
+    energies: list[float]
+    wanted: list[Composition]
+
+
+def _hulls(
+    lowest: Mapping[Composition, float], workers: int, executor: Executor | None
+) -> Iterator[tuple[Composition, float]]:
+    """Every compound's composition, and the energy of the hull of all other compositions there."""
+    systems = _jobs(lowest)
+    jobs = iter(lambda: list(islice(systems, CHUNK)), [])
+    if executor is not None:
+        results = map_in_order(executor, _solve, jobs, 4 * max(workers, 2))
+    elif workers <= 1:
+        results = map(_solve, jobs)
+    else:
+        results = _in_processes(jobs, workers)
+    for solved in results:
+        yield from solved
+
+
+def _in_processes(
+    jobs: Iterator[list[_Job]], workers: int
+) -> Iterator[list[tuple[Composition, float]]]:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        yield from map_in_order(pool, _solve, jobs, 2 * workers)
+
+
+def _jobs(lowest: Mapping[Composition, float]) -> Iterator[_Job]:
+    """The chemical systems of compounds, one by one, so that few are in memory."""
+    members: dict[System, list[Composition]] = defaultdict(list)
+    for composition in lowest:
+        if len(composition) > 1:
+            members[tuple(z for z, _ in composition)].append(composition)
+    for system, wanted in members.items():
+        rivals = [
+            c for part in _parts(system, members) for c in members.get(part, ()) if lowest[c] < 0
+        ]
+        yield _Job(system, rivals, [lowest[c] for c in rivals], wanted)
+
+
+def _parts(system: System, known: Mapping[System, object]) -> Iterator[System]:
+    """The chemical systems of two elements or more within a system, itself included."""
+    if 2 ** len(system) > len(known):
+        elements = set(system)
+        yield from (part for part in known if elements.issuperset(part))
+    else:
+        for size in range(2, len(system) + 1):
+            yield from combinations(system, size)
+
+
+def _solve(jobs: list[_Job]) -> list[tuple[Composition, float]]:
+    return [pair for job in jobs for pair in _solve_one(job)]
+
+
+def _solve_one(job: _Job) -> list[tuple[Composition, float]]:
+    """One linear program for each wanted composition; the elements compete at zero."""
+    size, place = len(job.system), {z: k for k, z in enumerate(job.system)}
+    fractions = np.zeros((size + len(job.rivals), size))
+    fractions[:size] = np.eye(size)
+    for row, composition in zip(fractions[size:], job.rivals, strict=True):
+        row[:] = _fractions(composition, place)
+    energies = np.concatenate([np.zeros(size), job.energies])
+    number = {composition: size + k for k, composition in enumerate(job.rivals)}
+    found = []
+    for composition in job.wanted:
+        others = np.arange(len(energies)) != number.get(composition, -1)
+        target = _fractions(composition, place)
+        found.append((composition, _lowest_mixture(fractions[others], energies[others], target)))
+    return found
+
+
+def _fractions(composition: Composition, place: Mapping[int, int]) -> np.ndarray:
+    """(elements of the system,) atomic fractions."""
+    values = np.zeros(len(place))
+    for z, n in composition:
+        values[place[z]] = n
+    return values / values.sum()
+
+
+def _lowest_mixture(fractions: np.ndarray, energies: np.ndarray, target: np.ndarray) -> float:
+    """Lowest energy of a mixture of the target's atomic fractions, in eV/atom.
+
+    Args:
+      fractions: (m, k) atomic fractions of what may be mixed.
+      energies: (m,) in eV/atom.
+      target: (k,) atomic fractions of the mixture.
+    """
+    from scipy.optimize import linprog
+
+    if len(energies) == len(target):  # nothing but the elements
+        return 0.0
+    solution = linprog(energies, A_eq=fractions.T, b_eq=target, method="highs", options=_TOLERANCES)
+    if solution.status != 0:
+        raise InputError(
+            f"no mixture found at the atomic fractions {target.tolist()} among {len(energies)} "
+            f"entries: {solution.message}; are the energies in eV/atom?"
+        )
+    return float(solution.fun)
