@@ -40,11 +40,13 @@ def main() -> int:
     model = cg.init_model(network, store, target="e-form@cheap", seed=0)
     rules = [("encoder/*", "frozen")] if parts == "heads" else []
     labels = label_parameters(model.params, [*rules, ("*", TRAINED)])
+    # Adam would blow differences of rounding up where a gradient is zero but for them.
     config = cg.TrainConfig(
         epochs=int(epochs),
         batch_size=16,
         accumulate=2,
-        learning_rate=5e-3,
+        optimizer="sgd",
+        learning_rate=1e-2,
         cycle_period=4,
         devices=int(n_devices),
         checkpoint_seconds=0.2,
