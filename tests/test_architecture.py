@@ -23,7 +23,7 @@ data.ions data.lattice_sums data.born_lande data.prototype_table data.prototypes
 data.formation data.decorations data.datasets
 data.neighbors data.graphs data.graph_arrays data.reduction data.fingerprints
 data.splits data.exclusion data.subsets data.mapped data.store data.overlap
-data.pipeline data.shards data.intake data.hull data.hull_files
+data.pipeline data.shards data.intake data.hull data.hull_files data.archives data.download
 data.journal data.storing data.build
 data.batching data.loader data.normalizer
 nn.initializers nn.segment nn.mlp nn.attention nn.hypernetwork nn.composition nn.cgat

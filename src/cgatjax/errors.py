@@ -45,6 +45,10 @@ class StorageError(CgatjaxError, OSError):
     """A file cannot be written: the disk is full, the folder is read-only, a limit is reached."""
 
 
+class DownloadError(CgatjaxError, RuntimeError):
+    """Something cannot be fetched: no connection, a refusal, or bytes other than announced."""
+
+
 class Interrupted(CgatjaxError):
     """A run stopped because a signal asked for it; its state is saved and can be resumed.
 

@@ -15,7 +15,7 @@ import click
 from cgatjax import __version__
 from cgatjax.allocator import keep_freed_memory
 from cgatjax.cli.data import featurize, info
-from cgatjax.cli.prepare import hull, overlap
+from cgatjax.cli.prepare import download, hull, overlap
 from cgatjax.cli.train import train, transfer
 from cgatjax.cli.use import demo, evaluate, import_reference, predict
 from cgatjax.errors import CgatjaxError, Interrupted
@@ -93,7 +93,7 @@ def main(debug: bool, quiet: bool) -> None:
     click.get_current_context().with_resource(_own_log(quiet))
 
 
-_DATA = (featurize, info, hull, overlap)
+_DATA = (download, featurize, info, hull, overlap)
 _MODELS = (train, transfer, evaluate, predict, import_reference, demo)
 for _command in (*_DATA, *_MODELS):
     main.add_command(_command)

@@ -1,6 +1,7 @@
-"""`hull` and `overlap`: what is done to data before anything is learned from them."""
+"""`download`, `hull` and `overlap`: what is done to data before anything is learned from them."""
 
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,53 @@ import click
 
 from cgatjax.cli.data import SHOWN_REASONS, cores
 from cgatjax.cli.display import table
+from cgatjax.data.archives import find_record
+from cgatjax.data.download import download as fetch
 from cgatjax.data.hull_files import DISTANCE, FORMATION, add_hull
 from cgatjax.data.overlap import KEYS, compare
 from cgatjax.data.store import open_store
+from cgatjax.errors import ConfigError
+from cgatjax.progress import Advance, progress
+
+
+@click.command()
+@click.argument("source", metavar="NAME|DOI|URL")
+@click.option("--out", type=click.Path(), help="Folder for the files; made if it is not there.")
+@click.option("--list", "only_list", is_flag=True, help="Show the files and their sizes only.")
+@click.option("--file", "patterns", multiple=True, metavar="PATTERN", help="Files to take; repeat.")
+def download(source: str, out: str | None, only_list: bool, patterns: tuple[str, ...]) -> None:
+    """Fetch the files of a public record: the data and the networks of the papers.
+
+    \b
+    cgatjax download dcgat-pbesol-scan --list
+    cgatjax download dcgat-pbesol-scan --file "*scan*" --out archives/scan
+    cgatjax download 10.5281/zenodo.8143755 --out archives/models
+
+    NAME is dcgat-pbe, dcgat-pbesol-scan or cgat-models; any other record of Zenodo or the Materials
+    Cloud Archive goes by its DOI or its address. After an interruption the same command goes on
+    where it stopped. Files that are there already are compared with the archive's checksums.
+    """
+    record = find_record(source)
+    files = record.matching(*patterns)
+    click.echo(f"{record.title}\n{record.url}")
+    if only_list:
+        rows = [(f.name, _megabytes(f.size), f.checksum or "?") for f in files]
+        click.echo(table(("file", "MB", "checksum"), rows))
+        return
+    if out is None:
+        raise ConfigError("--out FOLDER is missing; --list shows what would be fetched")
+    for file in files:
+        with progress(file.name, file.size) as advance:
+            is_new = fetch(file, out, report=partial(_advance, advance))
+        click.echo(f"{Path(out) / file.name}: {'fetched' if is_new else 'was there'}")
+
+
+def _advance(advance: Advance, n_bytes: int) -> None:
+    advance(n_bytes, "bytes")
+
+
+def _megabytes(n_bytes: int | None) -> str:
+    return "?" if n_bytes is None else f"{n_bytes / 1e6:.1f}"
 
 
 @click.command()

@@ -1,0 +1,270 @@
+"""Records and files from a server of our own that does all that servers do."""
+
+import hashlib
+import json
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
+
+import pytest
+from click.testing import CliRunner
+
+from cgatjax.cli import main
+from cgatjax.data import archives
+from cgatjax.data import download as downloading
+from cgatjax.data.archives import RemoteFile, find_record
+from cgatjax.data.download import download
+from cgatjax.errors import DownloadError, InputError
+
+BODY = bytes(range(256)) * 4000
+MD5 = f"md5:{hashlib.md5(BODY).hexdigest()}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    """The path says how the server behaves: /slow/a.bin, /cut/a.bin and so on."""
+
+    asked: ClassVar[Counter] = Counter()
+    ranges: ClassVar[list] = []
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        kind = self.path.split("/")[1]
+        self.asked[self.path] += 1
+        if kind in ("doi", "api", "records"):
+            self.page(kind)
+        elif kind == "missing":
+            self.send_error(404, "not here")
+        elif kind == "busy" and self.asked[self.path] < 3:
+            self.send_error(503)
+        else:
+            self.send_body(kind)
+
+    def page(self, kind: str) -> None:
+        """A DOI leads to a page, whose record stands below /api."""
+        if kind == "doi":
+            self.send_response(302)
+            self.send_header("Location", f"/records/{self.path.rsplit('/')[-1]}")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        content = json.dumps(RECORDS.get(self.path, [])).encode()
+        self.send_response(200 if kind == "records" or self.path in RECORDS else 404)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def send_body(self, kind: str) -> None:
+        body = BODY[::-1] if kind == "wrong" else BODY
+        start = 0
+        wanted = self.headers.get("Range")
+        if wanted:
+            self.ranges.append(wanted)
+        if wanted and kind != "whole":
+            start = int(wanted.removeprefix("bytes=").rstrip("-"))
+            if start >= len(body):
+                self.send_error(416)
+                return
+            self.send_response(206)
+            self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
+        else:
+            self.send_response(200)
+        self.send_header("Content-Length", str(len(body) - start))
+        self.end_headers()
+        stop = start + 400_000 if kind in ("cut", "whole", "stalled") else len(body)
+        if kind == "never":
+            stop = start
+        if kind == "whole" and self.asked[self.path] == 2:
+            stop = len(body)
+        self.wfile.write(body[start:stop])
+        if kind == "stalled" and stop < len(body):
+            self.wfile.flush()
+            time.sleep(0.5)
+        self.close_connection = True
+
+
+def entry(size: int | None = len(BODY), **changes: object) -> dict:
+    links = {"self": "/metadata", "content": "/cut/a.bin"}
+    return {"key": "a.bin", "size": size, "checksum": MD5, "links": links, **changes}
+
+
+RECORDS = {
+    "/api/records/inside": {
+        "metadata": {"title": "Crystals"},
+        "files": {"enabled": True, "entries": {"a.bin": entry(), "b.bin": entry(key="b.bin")}},
+    },
+    "/api/records/apart": {"files": {"enabled": True}, "links": {"files": "/api/records/x/files"}},
+    "/api/records/x/files": {"entries": [entry()]},
+    "/api/records/zenodo": {"files": [entry(links={"self": "/whole/a.bin"})]},
+    "/api/records/closed": {"files": {"enabled": False}},
+    "/api/records/odd": {"files": [{"key": "a.bin"}]},
+    "/api/records/outside": {"files": [entry(key="../a.bin")]},
+    "/api/records/crc": {"files": [entry(checksum="crc32:12")]},
+}
+
+
+class Server(ThreadingHTTPServer):
+    """Says nothing of clients that hang up."""
+
+    daemon_threads = True
+
+    def handle_error(self, *arguments: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    httpd = Server(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=httpd.serve_forever, args=(0.01,))
+    thread.start()
+    yield f"http://127.0.0.1:{httpd.server_port}"
+    httpd.shutdown()
+    thread.join()
+    httpd.server_close()
+
+
+@pytest.fixture(autouse=True)
+def _alone(monkeypatch):
+    monkeypatch.setenv("no_proxy", "*")
+    Handler.asked.clear()
+    Handler.ranges.clear()
+
+
+def remote(server: str, kind: str, **changes) -> RemoteFile:
+    given = {"name": "a.bin", "url": f"{server}/{kind}/a.bin", "size": len(BODY), "checksum": MD5}
+    return RemoteFile(**{**given, **changes})
+
+
+def test_a_file_is_fetched_once(server, tmp_path):
+    came: list[int] = []
+    assert download(remote(server, "good"), tmp_path / "new", report=came.append)
+    assert (tmp_path / "new" / "a.bin").read_bytes() == BODY
+    assert sum(came) == len(BODY)
+    assert not download(remote(server, "good"), tmp_path / "new")
+    assert Handler.asked["/good/a.bin"] == 1
+
+
+@pytest.mark.parametrize("size", [len(BODY), None])
+def test_interruptions_are_resumed_where_they_came(server, tmp_path, size):
+    came: list[int] = []
+    download(remote(server, "cut", size=size), tmp_path, pause=0, report=came.append)
+    assert (tmp_path / "a.bin").read_bytes() == BODY
+    assert Handler.ranges == ["bytes=400000-", "bytes=800000-"]
+    assert sum(came) == len(BODY)
+
+
+def test_a_server_without_ranges_starts_over(server, tmp_path):
+    came: list[int] = []
+    download(remote(server, "whole"), tmp_path, pause=0, report=came.append)
+    assert (tmp_path / "a.bin").read_bytes() == BODY
+    assert Handler.asked["/whole/a.bin"] == 2
+    assert sum(came) == len(BODY)
+
+
+def test_a_server_that_stalls_or_is_busy_is_asked_again(server, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(archives, "TIMEOUT", 0.2)
+    caplog.set_level(logging.INFO, "cgatjax")
+    for kind in ("stalled", "busy"):
+        download(remote(server, kind), tmp_path / kind, pause=0)
+        assert (tmp_path / kind / "a.bin").read_bytes() == BODY
+    assert "timed out; trying again" in caplog.text
+    assert "503" in caplog.text
+
+
+def test_the_next_run_goes_on_with_what_is_there(server, tmp_path):
+    (tmp_path / "a.bin.part").write_bytes(BODY[:1_000_000])
+    download(remote(server, "good"), tmp_path)
+    assert Handler.ranges == ["bytes=1000000-"]
+    for length in (len(BODY), len(BODY) + 5):
+        (tmp_path / "a.bin").unlink()
+        (tmp_path / "a.bin.part").write_bytes((BODY + b"extra")[:length])
+        download(remote(server, "good"), tmp_path)
+        assert (tmp_path / "a.bin").read_bytes() == BODY
+
+
+def test_wrong_bytes_never_get_the_name(server, tmp_path):
+    with pytest.raises(DownloadError, match=f"expected {MD5}, got md5:.*it was removed"):
+        download(remote(server, "wrong"), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(DownloadError, match="expected 7 bytes, got 1024000"):
+        download(remote(server, "good", size=7), tmp_path)
+    # Without size and checksum there is nothing to compare with.
+    download(remote(server, "wrong", size=None, checksum=""), tmp_path)  # no warranty
+    with pytest.raises(InputError, match="another file has this name: expected md5"):
+        download(remote(server, "good"), tmp_path)
+
+
+def test_what_cannot_be_had(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(downloading, "ATTEMPTS", 2)
+    with pytest.raises(DownloadError, match=r"missing/a\.bin: 404 not here"):
+        download(remote(server, "missing"), tmp_path)
+    (tmp_path / "a.bin.part").write_bytes(BODY[:10])
+    with pytest.raises(DownloadError, match="ended early, 2 times in a row; 10 bytes are kept"):
+        download(remote(server, "never"), tmp_path, pause=0)
+    with pytest.raises(DownloadError, match="expected an address of http or https"):
+        download(remote(server, "good", url="file:///etc/hostname"), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("record", "address"),
+    [("inside", "/cut/a.bin"), ("apart", "/cut/a.bin"), ("zenodo", "/whole/a.bin")],
+)
+def test_a_doi_leads_to_the_files(server, record, address):
+    found = find_record(f"{server}/doi/10.1/{record}")
+    assert found.url == f"{server}/records/{record}"
+    assert found.files[0] == RemoteFile(
+        name="a.bin", url=server + address, size=len(BODY), checksum=MD5
+    )
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        ("closed", "no files that anybody may have"),
+        ("odd", "a file without 'links'"),
+        ("outside", r"plain file name, got '\.\./a\.bin'"),
+        ("crc", "unknown kind of checksum 'crc32:12'"),
+        ("none", "expected a record as JSON: HTTP Error 404"),
+    ],
+)
+def test_records_that_are_no_use(server, record, message):
+    with pytest.raises((DownloadError, InputError), match=message):
+        find_record(f"{server}/records/{record}")
+
+
+def test_addresses_that_are_no_use(server):
+    with pytest.raises(InputError, match=r"'cgat-models', 'dcgat-pbe'.*a DOI.*got 'dcgat'"):
+        find_record("dcgat")
+    with pytest.raises(InputError, match="expected the page of a record"):
+        find_record(f"{server}/good/page")
+    with pytest.raises(DownloadError, match="is there a connection"):
+        find_record("http://127.0.0.1:9/records/1")
+
+
+def test_names_stand_for_dois():
+    assert archives._address("dcgat-pbesol-scan") == (
+        "https://doi.org/10.24435/materialscloud:5j-9m"
+    )
+    assert archives._address("doi:10.5281/zenodo.8143755") == archives._address("cgat-models")
+
+
+def test_the_command_lists_and_fetches(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(downloading.time, "sleep", lambda seconds: None)
+
+    def run(*arguments: str):
+        return CliRunner().invoke(main, ["download", f"{server}/records/inside", *arguments])
+
+    listed = run("--list")
+    assert "Crystals" in listed.output
+    assert f"b.bin  1.0  {MD5}" in listed.output
+    fetched = run("--out", str(tmp_path / "new"), "--file", "b*")
+    assert "b.bin: fetched" in fetched.output
+    assert [p.name for p in (tmp_path / "new").iterdir()] == ["b.bin"]
+    assert "b.bin: was there" in run("--out", str(tmp_path / "new"), "--file", "b*").output
+    assert "no file matches 'c*'" in run("--list", "--file", "c*").stderr
+    assert "--out FOLDER is missing" in run().stderr
