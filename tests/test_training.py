@@ -45,7 +45,7 @@ def same(a, b) -> bool:
 def test_the_loss_falls_and_the_best_epoch_is_returned(trained, sets):
     model, history = trained
     losses = history.column("train_loss")
-    assert losses[-1] < 0.8 * losses[0]
+    assert losses[-1] < 0.85 * losses[0]
     errors = history.column(f"valid_mae:{CHEAP}")
     assert len(errors) == 6
     assert evaluate(model, sets[1])["mae"] == pytest.approx(min(errors), rel=1e-4)
@@ -108,7 +108,7 @@ def test_heads_train_on_cached_embeddings_as_without_the_cache(trained, sets, mo
     assert same(cached.params["encoder"], model.params["encoder"])
     assert not same(cached.params["heads"], model.params["heads"])
 
-    def uncached(model, train, valid, config, labels):
+    def uncached(model, train, valid, config, labels, folder):
         budget = [BatchBudget(33, 512, 2048, 256, 512)]
         loaders = [BatchLoader(d, model.targets, config.batch_size, budget) for d in (train, valid)]
         return model.forward, *loaders
