@@ -57,6 +57,7 @@ def test_a_polymorph_that_would_not_be_stable_is_no_rival():
 def test_formation_energies_need_no_elements():
     entries = [(c, f) for (c, _), f in zip(BINARY, FORMATION, strict=True) if len(c) > 1]
     found = solve(entries, are_formation=True)
+    assert solve([(A, 0.1), (A, 0.3)], are_formation=True).distance.tolist() == [0.1, 0.3]
     np.testing.assert_allclose(found.distance, solve(BINARY).distance[3:], atol=1e-9)
     np.testing.assert_array_equal(found.formation, [f for _, f in entries])
 

@@ -15,7 +15,8 @@ What competes with an entry is decided by `polymorphs`:
   be negative as well.
 
 The two differ only at compositions with several entries. Elements have no competitors of another
-composition: their distance is that to the lowest entry of the element, which itself has 0.
+composition: their distance is that to the lowest entry of the element, which itself has 0, or to
+zero where formation energies are given.
 """
 
 import math
@@ -174,7 +175,7 @@ def _distances(
         if math.isnan(energy):
             continue
         if len(composition) == 1:
-            competitor = lowest[composition]
+            competitor = min(lowest[composition], 0.0)
         elif polymorphs == "ignore":
             competitor = hull[composition]
         else:
