@@ -198,9 +198,11 @@ def test_the_energy_of_an_entry_is_taken_only_by_name(tmp_path):
     entries = [
         entry("a", energy=-7.0, correction=-0.5),
         entry("b", energy=-7.0, data={"energy": -3.0}),
-        entry("c", energy=None),
+        entry("c", energy=None, correction=None),
+        entry("d", energy=-7.0, correction=None),
     ]
     path = write(tmp_path / "a.json", {"entries": entries})
     assert [c.targets["energy"] for c in read(path, ["energy"])[:2]] == [-7.5, -3.0]
-    assert math.isnan(read(path, ["energy"])[2].targets["energy"])
+    last = [c.targets["energy"] for c in read(path, ["energy"])[2:]]
+    assert (math.isnan(last[0]), last[1]) == (True, -7.0)
     assert "energy" not in read(path)[0].targets

@@ -114,7 +114,7 @@ def _own_energy(entry: dict[str, Any], targets: Sequence[str] | None) -> dict[st
     if targets is None or "energy" not in targets:
         return {}
     return {
-        "energy": finite_or_nan(entry.get("energy")) + finite_or_nan(entry.get("correction", 0))
+        "energy": finite_or_nan(entry.get("energy")) + finite_or_nan(entry.get("correction") or 0)
     }
 
 
