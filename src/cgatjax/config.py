@@ -72,8 +72,8 @@ class ModelConfig(Options):
       head_widths: widths of the residual regression network.
       compute: "parameters" (compute in the parameters' dtype) or "bfloat16" (float32 weights,
         softmax and normalisation; matrix products in bfloat16).
-      rematerialize: compute the inside of each step again for the gradient instead of keeping it:
-        about a third more arithmetic for a fraction of the memory.
+      rematerialize: compute the inside of each step again for the gradient instead of keeping it,
+        for about a third more arithmetic; meant for accelerators short of memory.
     """
 
     targets: tuple[str, ...] = ("target",)
