@@ -80,14 +80,21 @@ def count(inputs):
 def test_pipes_and_folders_are_no_files(tmp_path):
     os.mkfifo(tmp_path / "x.json")
     assert reasons(tmp_path / "x.json") == ["expected a regular file, not a folder, pipe or device"]
-    for read in (read_features, reference.read_checkpoint):
-        for special in (tmp_path, tmp_path / "x.json"):
-            with pytest.raises(InputError):
-                read(special)
+    for special in (tmp_path, tmp_path / "x.json"):
+        with pytest.raises(InputError):
+            read_features(special)
     with pytest.raises(ConfigError, match="cannot be read as TOML"):
         load_toml(tmp_path, {"train": TrainConfig})
     with pytest.raises(InputError):
         Split.load(tmp_path)
+
+
+def test_pipes_and_folders_are_no_checkpoints(tmp_path):
+    pytest.importorskip("torch")
+    os.mkfifo(tmp_path / "x.ckpt")
+    for special in (tmp_path, tmp_path / "x.ckpt"):
+        with pytest.raises(InputError):
+            reference.read_checkpoint(special)
 
 
 def test_a_text_in_the_place_of_a_path_is_an_error():
