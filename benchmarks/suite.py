@@ -54,6 +54,7 @@ def network_rows(name: str, report: dict[str, Any]) -> list[Row]:
 def other_rows(results: dict[str, Any]) -> list[Row]:
     """The lines of the other scripts."""
     featurized, assembled = results["featurize"]["released"], results["assemble"]
+    assembled = assembled.get("given") or assembled["released"]  # a store, or generated crystals
     predicted = results["inference"]
     return [
         ("featurise, ms a structure", f"{featurized['featurize_ms']:.3g}", ""),
