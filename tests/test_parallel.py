@@ -18,7 +18,13 @@ from hypothesis import strategies as st
 from cgatjax.checkpoint import load_model
 from cgatjax.cli import main
 from cgatjax.errors import ConfigError, TrainingError
-from cgatjax.parallel import Devices, initialize, is_first_process, naming_lost_processes
+from cgatjax.parallel import (
+    Devices,
+    initialize,
+    is_first_process,
+    make_deterministic,
+    naming_lost_processes,
+)
 
 HERE = Path(__file__).parent
 SOURCE = HERE.parent / "src"
@@ -287,3 +293,10 @@ def test_the_command_line_says_what_is_wrong_with_devices(ionic_store, tmp_path,
     result = CliRunner().invoke(main, [*command, "--out", str(tmp_path / "run"), *options])
     assert result.exit_code == 2, result.output
     assert message in result.output
+
+
+def test_deterministic_sums_are_asked_for_once_beside_other_flags(monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", "--xla_other=1")
+    make_deterministic()
+    make_deterministic()
+    assert os.environ["XLA_FLAGS"] == "--xla_other=1 --xla_gpu_deterministic_ops=true"

@@ -24,6 +24,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from cgatjax.errors import ConfigError, TrainingError
 
 AXIS = "devices"
+DETERMINISTIC = "--xla_gpu_deterministic_ops=true"
 HEARTBEAT_SECONDS = 30
 """A process that has not been heard of for so long is taken for dead."""
 SHUTDOWN_SECONDS = 60
@@ -158,6 +159,16 @@ class Devices:
 
     def _sharding(self, devices: tuple[jax.Device, ...], *axes: str) -> NamedSharding:
         return NamedSharding(Mesh(np.array(devices), (AXIS,)), PartitionSpec(*axes))
+
+
+def make_deterministic() -> None:
+    """Has XLA sum in a fixed order on GPUs, for runs that repeat bit for bit; CPUs do so anyway.
+
+    To be called before anything is computed: XLA reads its flags once.
+    """
+    flags = os.environ.get("XLA_FLAGS", "")
+    if DETERMINISTIC not in flags.split():
+        os.environ["XLA_FLAGS"] = f"{flags} {DETERMINISTIC}".strip()
 
 
 def initialize(

@@ -80,6 +80,11 @@ _OPTIONS = (
     ),
     click.option("--validate-every", type=int, help="Epochs between validations."),
     click.option("--seed", type=int, help="Of initialisation, shuffling and split.  [default: 0]"),
+    click.option(
+        "--deterministic",
+        is_flag=True,
+        help="On a GPU: sum in a fixed order, more slowly, so that runs repeat bit for bit.",
+    ),
     click.option("--resume", is_flag=True, help="Go on with the run in --out."),
     click.option("--split", type=click.Path(), help="JSON file with ids of train, valid, test."),
     click.option(
@@ -127,8 +132,10 @@ def joined(flags: Mapping[str, Any]) -> dict[str, Any]:
     """
     import jax
 
-    from cgatjax.parallel import Devices, initialize, several_processes
+    from cgatjax.parallel import Devices, initialize, make_deterministic, several_processes
 
+    if flags["deterministic"]:
+        make_deterministic()
     initialize(flags["coordinator"], flags["num_processes"], flags["process_id"])
     devices = flags["devices"]
     if devices == "all" or (devices is None and several_processes()):
