@@ -77,6 +77,14 @@ def count(inputs):
     assert sum(isinstance(item, Crystal) for item in read_crystals(inputs)) == 3
 
 
+def test_a_pickle_cannot_ask_for_room_that_it_does_not_fill(tmp_path):
+    # NONE, LONG_BINPUT at place 2**31 - 1, STOP: seven bytes for tens of gigabytes.
+    path = tmp_path / "f.pickle"
+    path.write_bytes(b"Nr" + (2**31 - 1).to_bytes(4, "little") + b".")
+    with pytest.raises(InputError, match=r"f\.pickle: .*room for 2147483647 objects"):
+        read_features(path)
+
+
 def test_pipes_and_folders_are_no_files(tmp_path):
     os.mkfifo(tmp_path / "x.json")
     assert reasons(tmp_path / "x.json") == ["expected a regular file, not a folder, pipe or device"]

@@ -9,6 +9,7 @@ compare every length with the data that are there.
 import io
 import math
 import pickle
+import pickletools
 import re
 from collections.abc import Callable
 from typing import Any
@@ -26,6 +27,7 @@ def unpickled(content: bytes) -> Any:
       EOFError, ValueError, TypeError, AttributeError, LookupError, OverflowError, MemoryError:
         damaged.
     """
+    _require_small_memo(content)
     found = _PlainUnpickler(io.BytesIO(content)).load()
     _require_no_repetition(found, most=len(content))
     return found
@@ -128,6 +130,16 @@ for _core in ("numpy.core", "numpy._core"):
     _ALLOWED[f"{_core}.multiarray", "_reconstruct"] = _Maker(_empty_array)
     _ALLOWED[f"{_core}.multiarray", "scalar"] = _Maker(_scalar)
     _ALLOWED[f"{_core}.numeric", "_frombuffer"] = _Maker(_from_buffer)
+
+
+def _require_small_memo(content: bytes) -> None:
+    """Python's unpickler makes room up to the largest place that is named in its memo.
+
+    Whatever is put there takes a byte of the pickle at least, so no pickle needs more places.
+    """
+    for opcode, place, _ in pickletools.genops(content):
+        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and place > len(content):
+            raise pickle.UnpicklingError(f"it asks for room for {place} objects")
 
 
 def _require_no_repetition(found: Any, most: int) -> None:
