@@ -3,33 +3,13 @@
 import dataclasses
 
 import numpy as np
-from click.testing import CliRunner, Result
+from tests.commands import ok, refused
 
-from cgatjax.cli import main
 from cgatjax.config import GraphConfig
 from cgatjax.data.build import build_store
 from cgatjax.data.datasets import ionic_crystals
 from cgatjax.data.dcgat_writer import write_dcgat
 from cgatjax.data.store import open_store
-
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(main, [str(a) for a in arguments])
-
-
-def ok(*arguments: object) -> str:
-    result = run(*arguments)
-    if result.exit_code != 0:
-        raise AssertionError(f"{arguments}: {result.output}") from result.exception
-    return result.output
-
-
-def refused(*arguments: object) -> str:
-    """The one line that a mistake gets."""
-    result = run(*arguments)
-    assert result.exit_code == 2, result.output
-    assert "Traceback" not in result.output
-    return result.stderr
 
 
 def test_overlap_counts_and_lists(tmp_path):
