@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
+# One test process a core, up to four; a file's tests share their process and its fixtures.
+PYTEST_ARGS ?= -n auto --maxprocesses 4 --dist loadfile
+
 # XLA keeps compiled programs here between runs.
 export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/jax
 
