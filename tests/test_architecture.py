@@ -16,7 +16,7 @@ SOURCE = ROOT / "src" / "cgatjax"
 # From the ground up: a module imports only what stands before it. A package named here stands for
 # all of its modules. A new module gets the lowest place that its imports allow.
 ORDER = """
-errors allocator storage folders interrupts progress options config
+errors allocator storage folders interrupts progress options config loggers
 data.elements data.properties data.structures data.files data.poscar data.cif data.dcgat
 data.dcgat_writer data.tables data.ase_input data.sources data.readers
 data.ions data.lattice_sums data.born_lande data.prototype_table data.prototypes
@@ -30,7 +30,8 @@ nn.initializers nn.segment nn.mlp nn.attention nn.hypernetwork nn.composition nn
 model run provenance
 losses metrics schedules optim transfer
 parallel train_step checkpoint states reference
-inference embeddings feeds monitor history trainer training screening
+predictor ensembles
+inference coverage selection embeddings feeds monitor history trainer training screening
 analysis.regression analysis.scaling analysis.joint_scaling analysis.budget
 analysis.canvas analysis.plots analysis.scaling_plots analysis.periodic_table analysis.histograms
 demo cli
@@ -46,12 +47,15 @@ WALLS = {
     "orbax": ["states"],
     "pyarrow": ["data"],
     "pymatgen": ["data"],
+    "sklearn": ["regressor"],
+    "tensorboardX": ["loggers"],
     "torch": ["reference"],
+    "wandb": ["loggers"],
 }
 DEVICE_MAPPING = {"pmap", "shard_map", "xmap"}
 
 # Where an import name is not the name to install.
-DISTRIBUTIONS = {"orbax": "orbax-checkpoint", "tomli_w": "tomli-w"}
+DISTRIBUTIONS = {"orbax": "orbax-checkpoint", "sklearn": "scikit-learn", "tomli_w": "tomli-w"}
 
 
 def module_name(path: Path) -> str:
@@ -177,7 +181,8 @@ def test_users_mistakes_are_raised_not_asserted() -> None:
 def test_every_imported_library_is_declared_with_a_floor() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    declared = [*project["dependencies"], *extras["ase"], *extras["torch"]]
+    optional = ("ase", "sklearn", "tensorboard", "torch", "wandb")
+    declared = [*project["dependencies"], *(line for name in optional for line in extras[name])]
     floors = {re.match(r"[\w-]+", line)[0]: ">=" in line for line in declared}
     assert all(floors.values()), floors
     roots = {name.split(".")[0] for tree in TREES.values() for _, name in imported_names(tree)}

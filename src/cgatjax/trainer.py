@@ -9,7 +9,7 @@ next batch and ends with the weights and the history of one that was never inter
 import logging
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -23,6 +23,7 @@ from cgatjax.data.subsets import Crystals
 from cgatjax.feeds import feed, loaders
 from cgatjax.history import PARTS, History, Stopwatch, epoch_columns, note
 from cgatjax.interrupts import StopRequest
+from cgatjax.loggers import Logger, curves
 from cgatjax.losses import LOSSES, learns_std
 from cgatjax.metrics import Totals, mean_over_targets, summarize
 from cgatjax.model import Model
@@ -67,9 +68,10 @@ class Trainer:
         labels: Labels,
         rates: RatesAt | None,
         run: RunFolder | None,
+        loggers: Sequence[Logger] = (),
     ) -> None:
         self.model, self.config, self.run, self.train = model, config, run, train
-        self.valid_order = np.arange(len(valid))
+        self.loggers, self.valid_order = loggers, np.arange(len(valid))
         folder = run.path / "embeddings" if run is not None else None
         forward, self.train_loader, self.valid_loader = loaders(
             model, train, valid, config, labels, folder
@@ -91,6 +93,8 @@ class Trainer:
         self.states = StateFolder(run.path / "state") if run is not None else None
         self.saved_at, self.saved_name, self.model_is_saved = time.monotonic(), "", False
         self._restore()
+        for row in self.history.rows:
+            self._log(row)
 
     def run_epoch(self) -> str:
         """The rest of a pass over the training set, a validation if it is due; a note for people.
@@ -112,6 +116,7 @@ class Trainer:
         self.monitor.start_epoch()
         self.clock.book(None)
         self.history.rows.append(row | self.clock.take())
+        self._log(self.history.rows[-1])
         if is_last or self._is_due():
             self._save()
         return note(row)
@@ -128,7 +133,9 @@ class Trainer:
         return best, self.history
 
     def close(self) -> None:
-        """Waits for a state that is being written, after an interruption too."""
+        """Closes the loggers, and waits for a state that is being written; after errors too."""
+        for logger in self.loggers:
+            logger.close()
         if self.states is not None:
             self.states.close()
 
@@ -181,6 +188,10 @@ class Trainer:
         logger.warning("epoch %d, step %d skipped, not finite: %s", epoch, step, shown)
         if self.run is not None:
             self.run.log_skipped(epoch, step, ids)
+
+    def _log(self, row: Mapping[str, Any]) -> None:
+        for logger in self.loggers:
+            logger.log(row["epoch"], curves(row))
 
     def _log_costs(self) -> None:
         """Where the time went, and how much of the batches was padding."""

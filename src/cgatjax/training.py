@@ -2,6 +2,7 @@
 
 import functools
 import logging
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from cgatjax.errors import ConfigError, InputError, TargetError
 from cgatjax.history import History
 from cgatjax.inference import evaluate
 from cgatjax.interrupts import stop_requests
+from cgatjax.loggers import Logger
 from cgatjax.model import Model
 from cgatjax.optim import Labels
 from cgatjax.parallel import is_first_process, naming_lost_processes, several_processes
@@ -34,6 +36,7 @@ def fit(
     labels: Labels | None = None,
     rates: RatesAt | None = None,
     run: RunFolder | None = None,
+    loggers: Sequence[Logger] = (),
     show_progress: bool = False,
 ) -> tuple[Model, History]:
     """Trains a model, and returns it at its best validation error.
@@ -56,6 +59,8 @@ def fit(
       labels: "frozen" or a learning-rate group for every parameter; None trains all.
       rates: learning-rate factors of the groups; by default the schedule's for all.
       run: folder that receives options, history, checkpoints and the best model.
+      loggers: are given each epoch, and closed at the end; of several processes, those of the
+        first alone.
       show_progress: a progress bar on standard error.
 
     Raises:
@@ -72,7 +77,7 @@ def fit(
     if run is not None:
         options = {"graph": model.graph_config, "model": model.config, "train": config}
         run.save_config(options)
-    return _train(model, train, valid, config, labels, rates, run, show_progress)
+    return _train(model, train, valid, config, labels, rates, run, loggers, show_progress)
 
 
 def _train(
@@ -83,6 +88,7 @@ def _train(
     labels: Labels | None,
     rates: RatesAt | None,
     run: RunFolder | None,
+    loggers: Sequence[Logger],
     show_progress: bool,
 ) -> tuple[Model, History]:
     """`fit`, once the options are written down."""
@@ -92,7 +98,8 @@ def _train(
     if run is not None:
         run.save_inputs(inputs_of(model, train, valid))
     labels = label_parameters(model.params, [("*", TRAINED)]) if labels is None else labels
-    trainer = Trainer(model, train, valid, config, labels, rates, run)
+    loggers = loggers if is_first_process() else ()
+    trainer = Trainer(model, train, valid, config, labels, rates, run, loggers)
     # Several processes hear of SIGTERM through `stop_is_agreed`.
     listening = run is not None and not several_processes()
     shown = show_progress and is_first_process()
@@ -117,6 +124,7 @@ def transfer_model(
     *,
     keep_training: Dataset | None = None,
     run: RunFolder | None = None,
+    loggers: Sequence[Logger] = (),
     show_progress: bool = False,
 ) -> tuple[Model, History]:
     """Carries a trained model over to new data, and trains it there.
@@ -127,6 +135,7 @@ def transfer_model(
       config: what is carried over, frozen or started anew, and how to train.
       keep_training: for mode "joint", the cheap data that the old heads go on learning.
       run: folder that receives the report and everything of `fit`.
+      loggers: as of `fit`.
       show_progress: a progress bar on standard error.
 
     Raises:
@@ -154,7 +163,15 @@ def transfer_model(
         run.save_json(REPORT, report.__dict__)
     rates = functools.partial(rates_at, config)
     new, history = _train(
-        prepared.model, together, valid, config.train, prepared.labels, rates, run, show_progress
+        prepared.model,
+        together,
+        valid,
+        config.train,
+        prepared.labels,
+        rates,
+        run,
+        loggers,
+        show_progress,
     )
     history.report = report
     return new, history

@@ -12,6 +12,7 @@ from cgatjax.data.exclusion import formulas_of, held_out, read_ids, with_formula
 from cgatjax.data.splits import PARTS, Split, nested_subset
 from cgatjax.data.store import MANIFEST, Store, open_store
 from cgatjax.errors import ConfigError, InputError, MismatchError
+from cgatjax.loggers import LOGGERS
 from cgatjax.run import DATA, SPLIT, RunFolder, differences
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -86,6 +87,13 @@ _OPTIONS = (
         help="On a GPU: sum in a fixed order, more slowly, so that runs repeat bit for bit.",
     ),
     click.option("--resume", is_flag=True, help="Go on with the run in --out."),
+    click.option(
+        "--log",
+        "loggers",
+        multiple=True,
+        type=_choice(*LOGGERS),
+        help="Show the curves there, too: in RUN/tensorboard, or at Weights & Biases. Repeat.",
+    ),
     click.option("--split", type=click.Path(), help="JSON file with ids of train, valid, test."),
     click.option(
         "--split-by",

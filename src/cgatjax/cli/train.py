@@ -13,6 +13,7 @@ from cgatjax.data.store import Store, open_store
 from cgatjax.data.subsets import Dataset
 from cgatjax.errors import ConfigError, InputError
 from cgatjax.interrupts import ended_by_interrupt
+from cgatjax.loggers import make_logger
 from cgatjax.options import load_toml
 from cgatjax.run import REPORT, SPLIT, RunFolder
 
@@ -78,10 +79,13 @@ def train(
     network = make_model_config().replace(**{**tables["model"], **compute_of(flags["precision"])})
     vectors = ElementTable.load(element_table) if element_table else None
     data = open_store(store)
+    loggers = [make_logger(name, out) for name in flags["loggers"]]
     run, split = open_run(out, data, targets, {**flags, "seed": options.seed}, {})
     model = init_model(network, data, target=targets, seed=options.seed, element_table=vectors)
     train_set, valid_set = _parts(data, split, targets)
-    trained, history = fit(model, train_set, valid_set, options, run=run, show_progress=True)
+    trained, history = fit(
+        model, train_set, valid_set, options, run=run, loggers=loggers, show_progress=True
+    )
     _report(run, trained, history)
 
 
@@ -168,6 +172,7 @@ def transfer(
     about = {"from": source, **({"with": cheap} if cheap else {})}
     kept = _kept_training(cheap, Path(source)) if cheap else None
     seed = options.train.seed
+    loggers = [make_logger(name, out) for name in flags["loggers"]]
     run, split = open_run(out, data, (target,), {**flags, "seed": seed}, about)
     model = model.replace(config=model.config.replace(**compute_of(flags["precision"])))
     trained, history = transfer_model(
@@ -176,6 +181,7 @@ def transfer(
         options,
         keep_training=kept,
         run=run,
+        loggers=loggers,
         show_progress=True,
     )
     _report(run, trained, history)

@@ -1,0 +1,248 @@
+"""Curves of a training in other programs: TensorBoard and Weights & Biases.
+
+`history.csv` is the record of a run; a logger shows the same numbers elsewhere. A resumed run gives
+its loggers every epoch again, from the first one on: what was lost in a kill is filled in, and a
+logger leaves out what it has already.
+"""
+
+import importlib.util
+import json
+import re
+import secrets
+import struct
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from cgatjax.errors import ConfigError, InputError, MissingExtraError
+from cgatjax.storage import write_durably, writing
+
+LOGGERS = ("tensorboard", "wandb")
+"""Names of the loggers that `make_logger` knows; also those of the extras that they need."""
+
+_PACKAGES = {"tensorboard": "tensorboardX", "wandb": "wandb"}
+_GROUPS = ("train", "valid", "seconds")
+_HEADER, _CHECKSUM = struct.Struct("<Q"), struct.Struct("<I")
+
+
+class Logger(Protocol):
+    """Where the numbers of a training go, an epoch at a time."""
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        """Takes the values of an epoch; one that it has already is left out.
+
+        Args:
+          step: epochs done.
+          values: name -> number; "/" in a name makes groups.
+        """
+
+    def close(self) -> None:
+        """Writes what is left; nothing is logged afterwards."""
+
+
+def make_logger(name: str, run: str | Path) -> Logger:
+    """The logger of a run folder: `tensorboard/` in it, or the folder's name as that of a W&B run.
+
+    Args:
+      name: one of `LOGGERS`.
+      run: the folder; nothing is written before the first values.
+
+    Raises:
+      ConfigError: another name.
+      MissingExtraError: the package that it needs is not installed.
+    """
+    run = Path(run)
+    if name == "tensorboard":
+        return TensorBoardLogger(run / "tensorboard")
+    if name == "wandb":
+        return WandbLogger(run)
+    raise ConfigError(f"expected a logger among {list(LOGGERS)}, got {name!r}")
+
+
+def curves(row: Mapping[str, Any]) -> dict[str, float]:
+    """The numbers of an epoch by the names that they have in a logger.
+
+    >>> curves({"epoch": 2, "rate": 0.5, "train_loss": 0.25, "valid_mae:e-form": 0.125})
+    {'rate': 0.5, 'train/loss': 0.25, 'valid/mae/e-form': 0.125}
+    """
+    numbers = {k: v for k, v in row.items() if k != "epoch" and isinstance(v, int | float)}
+    return {_grouped(name): float(value) for name, value in numbers.items()}
+
+
+def _grouped(name: str) -> str:
+    group, _, rest = name.partition("_")
+    return f"{group}/{rest.replace(':', '/', 1)}" if group in _GROUPS and rest else name
+
+
+class TensorBoardLogger:
+    """Writes the event files that TensorBoard shows (extra `tensorboard`)."""
+
+    def __init__(self, folder: str | Path) -> None:
+        """Args:
+          folder: of the event files, made with the first values; `tensorboard --logdir FOLDER`.
+
+        Raises:
+          MissingExtraError: tensorboardX is not installed.
+        """
+        _require("tensorboard")
+        self._folder = Path(folder)
+        self._writer: Any = None
+        self._seen: set[tuple[str, int]] = set()
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        """Writes the values that the folder does not have for this step.
+
+        Characters that TensorBoard does not allow in names become "_".
+
+        Raises:
+          StorageError: the files cannot be written.
+        """
+        with writing(self._folder):
+            writer = self._opened()
+            for name, value in values.items():
+                tag = re.sub(r"[^-/\w.]", "_", name)
+                if (tag, step) not in self._seen:
+                    writer.add_scalar(tag, value, step)
+                    self._seen.add((tag, step))
+            writer.flush()
+
+    def close(self) -> None:
+        """Closes the file."""
+        if self._writer is not None:
+            self._writer.close()
+
+    def _opened(self) -> Any:
+        if self._writer is None:
+            from tensorboardX import SummaryWriter
+
+            self._seen = {(tag, step) for tag, step, _ in read_events(self._folder)}
+            self._writer = SummaryWriter(str(self._folder))
+        return self._writer
+
+
+def read_events(folder: str | Path) -> Iterator[tuple[str, int, float]]:
+    """(name, step, value) of the numbers in a folder's event files, in their order.
+
+    A file that a kill cut short ends at its last whole record.
+
+    Raises:
+      MissingExtraError: tensorboardX is not installed.
+    """
+    _require("tensorboard")
+    from tensorboardX.proto.event_pb2 import Event
+
+    for file in sorted(Path(folder).glob("events.out.tfevents.*")):
+        for record in _records(file.read_bytes()):
+            event = Event.FromString(record)
+            for value in event.summary.value:
+                yield value.tag, event.step, value.simple_value
+
+
+def _records(content: bytes) -> Iterator[bytes]:
+    """Records of an event file: length, its checksum, bytes, their checksum."""
+    start = 0
+    while (header := _checked(content, start, _HEADER.size)) is not None:
+        start += _HEADER.size + _CHECKSUM.size
+        record = _checked(content, start, *_HEADER.unpack(header))
+        if record is None:
+            return
+        yield record
+        start += len(record) + _CHECKSUM.size
+
+
+def _checked(content: bytes, start: int, size: int) -> bytes | None:
+    """Some bytes, None if they are not there or do not have the checksum that follows them."""
+    from tensorboardX.record_writer import masked_crc32c
+
+    part, checksum = content[start : start + size], content[start + size :][: _CHECKSUM.size]
+    is_whole = len(part) == size and len(checksum) == _CHECKSUM.size
+    return part if is_whole and _CHECKSUM.unpack(checksum)[0] == masked_crc32c(part) else None
+
+
+class WandbLogger:
+    """Sends the values to Weights & Biases (extra `wandb`), or keeps them for `wandb sync`.
+
+    Where they go is that package's matter: `wandb login`, WANDB_MODE=offline, WANDB_ENTITY.
+    """
+
+    FILE = "wandb.json"
+
+    def __init__(
+        self,
+        folder: str | Path,
+        *,
+        project: str | None = None,
+        config: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Args:
+          folder: of the run; its name is that of the W&B run, whose id stands in `wandb.json`.
+          project: where the run belongs; None for WANDB_PROJECT or, without it, W&B's default.
+          config: options to show with the run.
+
+        Raises:
+          MissingExtraError: wandb is not installed.
+        """
+        _require("wandb")
+        self._folder, self._project = Path(folder), project
+        self._config = dict(config or {})
+        self._run: Any = None
+        self._id, self._next = "", 0
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        """Sends the values, if the run does not have this step.
+
+        Raises:
+          InputError: the id of a run that is continued cannot be read.
+          StorageError: the id cannot be written.
+        """
+        if self._run is None:
+            self._open()
+        if step >= self._next:
+            self._run.log(dict(values), step=step)
+            self._next = step + 1
+            self._save()
+
+    def close(self) -> None:
+        """Ends the session; the run can be continued."""
+        if self._run is not None:
+            self._run.finish()
+
+    def _open(self) -> None:
+        import wandb
+
+        is_old = (self._folder / self.FILE).exists()
+        self._id, self._next = self._saved() if is_old else (secrets.token_hex(4), 0)
+        with writing(self._folder):
+            self._folder.mkdir(parents=True, exist_ok=True)
+        self._run = wandb.init(
+            project=self._project,
+            name=self._folder.name,
+            id=self._id,
+            dir=str(self._folder),
+            config=self._config,
+            resume="allow" if is_old else None,
+        )
+        if self._run.resumed:  # its server knows what arrived
+            self._next = self._run.step
+        self._save()
+
+    def _saved(self) -> tuple[str, int]:
+        file = self._folder / self.FILE
+        try:
+            content = json.loads(file.read_text())
+            return str(content["id"]), int(content["next"])
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise InputError(
+                f"{file}: expected the id of a W&B run: {error}; remove it to begin a new one"
+            ) from error
+
+    def _save(self) -> None:
+        content = json.dumps({"id": self._id, "next": self._next})
+        write_durably(self._folder / self.FILE, content.encode())
+
+
+def _require(extra: str) -> None:
+    if importlib.util.find_spec(_PACKAGES[extra]) is None:
+        raise MissingExtraError(
+            f"logging to {extra} needs {_PACKAGES[extra]}: pip install 'cgatjax[{extra}]'"
+        )
