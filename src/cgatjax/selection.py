@@ -1,0 +1,178 @@
+"""Active learning: which crystals to compute next, so that a model gains most from them.
+
+Three ways to choose a batch: the most *uncertain* crystals (the largest predicted standard
+deviation), *diverse* ones (each far from all known ones in the embedding space of the encoder), or
+*both*: greedily the largest product of the two, so that a batch holds uncertain crystals that
+differ from each other. None of them asks for a value that is not known yet.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from cgatjax.coverage import farthest_points
+from cgatjax.data.fingerprints import hashes_of
+from cgatjax.data.store import Store
+from cgatjax.data.subsets import Crystals, Dataset
+from cgatjax.errors import InputError
+from cgatjax.inference import BATCH, embed, predict
+from cgatjax.model import Model
+
+By = Literal["uncertainty", "diversity", "both"]
+
+
+class Excluded(NamedTuple):
+    """A candidate that cannot be chosen, and why."""
+
+    id: str
+    reason: str
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Selection:
+    """The crystals to compute next, in the order in which they were chosen.
+
+    Attributes:
+      ids: of the crystals.
+      positions: (n,) int64, their places among the candidates.
+      means: (n,) predictions in `unit`.
+      stds: (n,) their standard deviations, NaN where the model has none.
+      distances: (n,) from the nearest crystal that is known or was chosen before, in the embedding
+        space; infinite for the first one if none is known, NaN where it was not needed.
+      by: how they were chosen.
+      target, unit: the property that is to be learnt.
+      std_note: how the standard deviations were made, or why there are none.
+      excluded: candidates that are known or repeat another one.
+    """
+
+    ids: list[str]
+    positions: np.ndarray
+    means: np.ndarray
+    stds: np.ndarray
+    distances: np.ndarray
+    by: By
+    target: str
+    unit: str
+    std_note: str
+    excluded: list[Excluded]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def select(
+    model: Model,
+    candidates: Store | Crystals,
+    count: int,
+    *,
+    by: By = "both",
+    known: Sequence[Store | Crystals] = (),
+    target: str | None = None,
+    batch_size: int = BATCH,
+    show_progress: bool = False,
+) -> Selection:
+    """Chooses the crystals that are worth computing next.
+
+    Candidates that are known already, or repeat an earlier candidate, are left out: by id, and by
+    the hash of the reduced graph with its elements (`data.fingerprints.graph_hash`), which is that
+    of the same crystal in another cell, setting or volume.
+
+    Args:
+      model: trained; for "uncertainty" and "both" one that predicts standard deviations.
+      candidates: crystals without known values.
+      count: how many to choose.
+      by: "uncertainty", "diversity" or "both" (standard deviation times distance).
+      known: crystals whose values are known; those that the model was trained on, as a rule.
+      target: the property, where the model has several.
+      batch_size: crystals per batch.
+      show_progress: a progress bar on standard error.
+
+    Raises:
+      InputError: fewer candidates than asked for, or no standard deviations where they are needed.
+      MismatchError: graphs made with other options than the model's.
+    """
+    pool, sets = _crystals(candidates), [_crystals(data) for data in known]
+    target = _one_target(model, target)
+    if by not in ("uncertainty", "diversity", "both"):
+        raise InputError(f"expected by 'uncertainty', 'diversity' or 'both', got {by!r}")
+    for data in (pool, *sets):
+        model.check_graphs(data, "the crystals to choose from, or the known ones")
+    places, excluded = _without_repeats(pool, sets)
+    if not 1 <= count <= len(places):
+        raise InputError(
+            f"expected to choose 1..{len(places)} crystals, got {count}: of {len(pool)} candidates "
+            f"{len(excluded)} are known or repeat another one"
+        )
+    found = predict(model, pool, batch_size=batch_size, show_progress=show_progress)
+    means, stds, note = found.means[target], found.stds[target], found.std_notes[target]
+    if by != "diversity" and not np.isfinite(stds[places]).all():
+        raise InputError(f"to choose by {by} needs standard deviations of {target!r}; {note}")
+    if by == "uncertainty":
+        order = np.argsort(-stds[places], kind="stable")[:count]
+        distances = np.full(count, np.nan)
+    else:
+        points = embed(model, pool, batch_size=batch_size)[places]
+        covered = [embed(model, d, batch_size=batch_size) for d in sets if len(d)]
+        order, distances = farthest_points(
+            points,
+            count,
+            covered=np.concatenate(covered) if covered else None,
+            weights=stds[places] if by == "both" else None,
+        )
+    chosen = places[order]
+    ids = pool.ids
+    return Selection(
+        ids=[ids[i] for i in chosen],
+        positions=chosen,
+        means=means[chosen],
+        stds=stds[chosen],
+        distances=distances,
+        by=by,
+        target=target,
+        unit=found.units[target],
+        std_note=note,
+        excluded=excluded,
+    )
+
+
+def _crystals(data: Store | Crystals) -> Crystals:
+    return data.all() if isinstance(data, Store) else data
+
+
+def _one_target(model: Model, target: str | None) -> str:
+    names = model.targets
+    if target is None and len(names) == 1:
+        return names[0]
+    if target not in names:
+        raise InputError(f"expected one of the model's targets {list(names)}, got {target!r}")
+    return target
+
+
+def _without_repeats(
+    pool: Crystals, known: Sequence[Crystals]
+) -> tuple[np.ndarray, list[Excluded]]:
+    """Places of the candidates that can be chosen, and the others."""
+    ids_known = {name for data in known for name in data.ids}
+    seen: dict[int, str] = {}
+    for data in known:
+        for value, name in zip(_hashes(data), data.ids, strict=True):
+            seen.setdefault(value, f"known {name!r}")
+    places, excluded = [], []
+    for place, (name, value) in enumerate(zip(pool.ids, _hashes(pool), strict=True)):
+        if name in ids_known:
+            excluded.append(Excluded(name, "its id is among the known ones"))
+        elif value in seen:
+            excluded.append(Excluded(name, f"the same crystal as {seen[value]}"))
+        else:
+            seen[value] = f"candidate {name!r}"
+            ids_known.add(name)
+            places.append(place)
+    return np.array(places, np.int64), excluded
+
+
+def _hashes(data: Crystals) -> list[int]:
+    store = data.store if isinstance(data, Dataset) else None
+    reduced = isinstance(store, Store) and store.reduced
+    return hashes_of(data.take, len(data), with_elements=True, reduced=reduced).tolist()
