@@ -7,7 +7,8 @@ import cgatjax as cg
 from cgatjax import inference
 from cgatjax.data.subsets import GraphList
 from cgatjax.errors import InputError, MismatchError, StructureError, TargetError
-from cgatjax.inference import embed, evaluate, in_units, predict
+from cgatjax.inference import embed, evaluate, predict
+from cgatjax.predictor import in_units
 
 CHEAP = "e-form@cheap"
 

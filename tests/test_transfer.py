@@ -10,8 +10,9 @@ import cgatjax as cg
 from cgatjax.config import TrainConfig, TransferConfig
 from cgatjax.data.normalizer import Normalizer
 from cgatjax.errors import ConfigError, InputError, MismatchError, TargetError
-from cgatjax.inference import evaluate, in_units, predict
+from cgatjax.inference import evaluate, predict
 from cgatjax.optim import FROZEN
+from cgatjax.predictor import in_units
 from cgatjax.run import RunFolder
 from cgatjax.training import transfer_model
 from cgatjax.transfer import label_parameters, prepare_transfer, rates_at, rescale_head

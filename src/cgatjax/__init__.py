@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from cgatjax.data.store import open_store as open_store
     from cgatjax.data.structures import Crystal as Crystal
     from cgatjax.data.subsets import Dataset as Dataset
+    from cgatjax.ensembles import load_predictor as load_predictor
     from cgatjax.errors import CgatjaxError as CgatjaxError
     from cgatjax.history import History as History
     from cgatjax.inference import Predictions as Predictions
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from cgatjax.model import Model as Model
     from cgatjax.model import init_model as init_model
     from cgatjax.nn.cgat import CGAT as CGAT
+    from cgatjax.predictor import Predictor as Predictor
     from cgatjax.run import RunFolder as RunFolder
     from cgatjax.training import fit as fit
     from cgatjax.training import transfer_model as transfer_model
@@ -62,10 +64,12 @@ _HOMES = {
     "data.store": ("Store", "open_store"),
     "data.structures": ("Crystal",),
     "data.subsets": ("Dataset",),
+    "ensembles": ("load_predictor",),
     "errors": ("CgatjaxError",),
     "inference": ("Predictions", "embed", "evaluate", "predict"),
     "model": ("Model", "init_model"),
     "nn.cgat": ("CGAT",),
+    "predictor": ("Predictor",),
     "run": ("RunFolder",),
     "history": ("History",),
     "training": ("fit", "transfer_model"),

@@ -24,6 +24,7 @@ from cgatjax.errors import InputError, MismatchError, RunExistsError
 from cgatjax.folders import MANIFEST, damage, new_folder, settled
 from cgatjax.model import Model
 from cgatjax.options import from_dict
+from cgatjax.run import ENSEMBLE, MEMBERS
 
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "model.json"
@@ -68,9 +69,14 @@ def load_model(path: str | Path) -> Model:
     """Reads a model from its folder, or from the run folder that holds it as `model/`.
 
     Raises:
-      InputError: there is no model, or a file of it is damaged.
+      InputError: there is no model, an ensemble, or a file of the model is damaged.
       MismatchError: the weights are not those of the described network; all differences listed.
     """
+    if (Path(path) / ENSEMBLE).is_file():
+        raise InputError(
+            f"{path} holds an ensemble, expected one model; use load_predictor, or take the "
+            f"member {Path(path) / MEMBERS / '0'}"
+        )
     folder = settled(Path(path) / "model")
     folder = folder if folder.is_dir() else settled(path)
     fault = damage(folder) if (folder / DESCRIPTION).is_file() else f"{DESCRIPTION}: missing"

@@ -23,6 +23,7 @@ from cgatjax.errors import InputError, StructureError
 from cgatjax.metrics import errors_of
 from cgatjax.model import Model
 from cgatjax.nn.cgat import CGAT
+from cgatjax.predictor import Predictor
 from cgatjax.progress import progress
 
 BATCH = 128
@@ -63,7 +64,7 @@ class Predictions:
 
 
 def predict(
-    model: Model,
+    model: Model | Predictor,
     structures: Any,
     *,
     on_error: Literal["raise", "skip"] = "raise",
@@ -73,7 +74,7 @@ def predict(
     """Predicts for structures, files, or the crystals of a store.
 
     Args:
-      model: a trained model.
+      model: a trained model, or an ensemble of them.
       structures: a `Store` or data set, or whatever `read_crystals` takes.
       on_error: "raise" at the first bad crystal, or "skip" it into `.skipped`.
       batch_size: crystals per batch.
@@ -83,61 +84,42 @@ def predict(
       StructureError: a crystal cannot be used, with on_error="raise".
       MismatchError: a store whose graphs were made with other options.
     """
-    skipped: list[Rejected] = []
+    predictor, skipped = Predictor.of(model), list[Rejected]()
     parts: Iterator[Crystals]
     if isinstance(structures, Store):
         parts = iter([structures.all()])
     elif hasattr(structures, "take"):
         parts = iter([structures])
     else:
-        parts = _featurized(model, structures, on_error, skipped)
-    runner = _Runner(model, batch_size)
+        parts = _featurized(predictor.model, structures, on_error, skipped)
+    runner = _Runner(predictor.members, batch_size)
     ids: list[str] = []
     raw: list[dict[str, np.ndarray]] = []
     with progress("predict", shown=show_progress) as advance:
         for part in parts:
-            model.check_graphs(part, "the crystals to predict")
+            predictor.model.check_graphs(part, "the crystals to predict")
             if len(part):
-                raw.append(runner(part, _forward))
+                raw.append(runner(part, forward_of))
                 ids += part.ids
             advance(len(part), "")
     if not ids:
         raise InputError(f"no crystal to predict ({len(skipped)} skipped)")
-    outputs = {t: np.concatenate([r[t] for r in raw]) for t in model.targets}
-    means, stds, notes = {}, {}, {}
-    for target, output in outputs.items():
-        means[target], stds[target] = in_units(model, target, output)
-        notes[target] = std_note(model, target)
-    units = {t: model.units.get(t, "") for t in model.targets}
+    outputs = {t: np.concatenate([r[t] for r in raw], axis=1) for t in predictor.targets}
+    moments = {t: predictor.moments(t, outputs[t]) for t in predictor.targets}
     return Predictions(
-        ids=ids, means=means, stds=stds, units=units, std_notes=notes, skipped=skipped
+        ids=ids,
+        means={t: mean for t, (mean, _) in moments.items()},
+        stds={t: std for t, (_, std) in moments.items()},
+        units=predictor.units,
+        std_notes={t: predictor.std_note(t) for t in predictor.targets},
+        skipped=skipped,
     )
 
 
-def in_units(model: Model, target: str, output: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation in the target's unit from (crystals, 2) network outputs.
-
-    Raises:
-      InputError: the model was never trained.
-    """
-    if target not in model.normalizers:
-        raise InputError(f"the model has no mean and std of {target!r}: train it before predicting")
-    scale = model.normalizers[target]
-    mean = output[:, 0].astype(np.float64) * scale.std + scale.mean
-    if target not in model.learns_std:
-        return mean, np.full(len(mean), np.nan)
-    return mean, np.exp(output[:, 1].astype(np.float64)) * scale.std
-
-
-def std_note(model: Model, target: str) -> str:
-    """How a standard deviation was made, or why there is none."""
-    if target in model.learns_std:
-        return "aleatoric, learned by a robust loss"
-    return "none: the model was not trained with a robust loss (--loss robust_l1 or robust_l2)"
-
-
-def evaluate(model: Model, data: Store | Crystals, *, batch_size: int = BATCH) -> dict[str, Any]:
-    """Errors over all known values of a data set, in the target's unit.
+def evaluate(
+    model: Model | Predictor, data: Store | Crystals, *, batch_size: int = BATCH
+) -> dict[str, Any]:
+    """Errors over all known values of a data set, in the target's unit; an ensemble's mean counts.
 
     Returns:
       {"mae", "rmse", "n"}, or {target: {"mae", "rmse", "n"}} for several targets.
@@ -147,31 +129,39 @@ def evaluate(model: Model, data: Store | Crystals, *, batch_size: int = BATCH) -
       TargetError: the data do not have one of the model's targets.
     """
     crystals: Crystals = data.all() if isinstance(data, Store) else data
-    model.check_units(crystals, "the crystals to evaluate")
-    found = predict(model, crystals, batch_size=batch_size)
-    errors = {t: errors_of(found.means[t], crystals.target(t)) for t in model.targets}
-    return errors if len(errors) > 1 else errors[model.targets[0]]
+    predictor = Predictor.of(model)
+    predictor.model.check_units(crystals, "the crystals to evaluate")
+    found = predict(predictor, crystals, batch_size=batch_size)
+    errors = {t: errors_of(found.means[t], crystals.target(t)) for t in found.means}
+    return errors if len(errors) > 1 else next(iter(errors.values()))
 
 
-def embed(model: Model, data: Store | Crystals, *, batch_size: int = BATCH) -> np.ndarray:
-    """(crystals, `config.embedding_dim`) crystal embeddings, in the order of the data."""
+def embed(
+    model: Model | Predictor, data: Store | Crystals, *, batch_size: int = BATCH
+) -> np.ndarray:
+    """(crystals, `config.embedding_dim`) crystal embeddings, in the order of the data.
+
+    Those of an ensemble are its first member's: members have no axes in common.
+    """
     crystals: Crystals = data.all() if isinstance(data, Store) else data
+    model = Predictor.of(model).model
     model.check_graphs(crystals, "the crystals to embed")
     if len(crystals) == 0:
         raise InputError("no crystal to embed")
-    return _Runner(model, batch_size)(crystals, _embed)["embedding"]
+    return _Runner((model,), batch_size)(crystals, _embed)["embedding"][0]
 
 
 class _Runner:
-    """Runs a compiled function over data sets, keeping the batch shapes while they fit."""
+    """Runs a compiled function of each member over data sets; keeps batch shapes that fit."""
 
-    def __init__(self, model: Model, batch_size: int) -> None:
-        self.model = model
+    def __init__(self, members: Sequence[Model], batch_size: int) -> None:
+        self.model = members[0]
+        self.params = [jax.device_put(member.params) for member in members]
         self.batch_size = batch_size
         self.budgets: Sequence[BatchBudget] = ()
 
     def __call__(self, data: Crystals, make: Callable[..., Any]) -> dict[str, np.ndarray]:
-        """Runs over all crystals; arrays in the order of the data."""
+        """Runs over all crystals; (members, crystals, …) arrays in the order of the data."""
         function = make(self.model.config, self.model.element_table)
         sizes = data.sizes
         if not self.budgets or (sizes.max(0) > np.array(max(self.budgets)[1:]) - 1).any():
@@ -180,16 +170,20 @@ class _Runner:
         order = np.argsort(sizes[:, 1], kind="stable")[::-1]
         collected: dict[str, np.ndarray] = {}
         for planned, batch in loader.batches(order):
-            for name, rows in function(self.model.params, batch).items():
-                rows = np.asarray(rows)
-                if name not in collected:
-                    collected[name] = np.empty((len(data), *rows.shape[1:]), rows.dtype)
-                collected[name][planned.positions] = rows[: len(planned.positions)]
+            batch = jax.device_put(batch)
+            for number, params in enumerate(self.params):
+                for name, rows in function(params, batch).items():
+                    rows = np.asarray(rows)
+                    if name not in collected:
+                        shape = (len(self.params), len(data), *rows.shape[1:])
+                        collected[name] = np.empty(shape, rows.dtype)
+                    collected[name][number, planned.positions] = rows[: len(planned.positions)]
         return collected
 
 
 @functools.lru_cache(maxsize=8)
-def _forward(config: ModelConfig, table: ElementTable) -> Callable[..., dict[str, jax.Array]]:
+def forward_of(config: ModelConfig, table: ElementTable) -> Callable[..., dict[str, jax.Array]]:
+    """The compiled network: parameters and batch -> {target: (graphs, 2)}, normalised."""
     model = Model(config=config, params=None, graph_config=None, element_table=table)  # type: ignore[arg-type]
     return jax.jit(model.forward)
 

@@ -4,6 +4,7 @@ config.toml   all options, resolved          split.json    ids of train, valid a
 history.csv   one row per epoch              model/        the best model by validation so far
 state/        the last training states       report.json   of a transfer, what was carried over
 inputs.json   fingerprints of the data and of the weights at the start
+ensemble.json, members/0, members/1, ...   of an ensemble, instead of a model and its states
 skipped_batches.jsonl   steps whose loss or gradient was not finite, with the crystals' ids
 """
 
@@ -30,6 +31,8 @@ REPORT = "report.json"
 DATA = "data.json"
 INPUTS = "inputs.json"
 SKIPPED = "skipped_batches.jsonl"
+ENSEMBLE = "ensemble.json"
+MEMBERS = "members"
 SAFE_TO_CHANGE = ("checkpoint_seconds", "max_bad_steps")
 """Training options that change no number of a run, so that a resumed one may change them."""
 

@@ -19,9 +19,17 @@ from cgatjax.run import SPLIT, RunFolder
 if TYPE_CHECKING:
     from cgatjax.inference import Predictions
     from cgatjax.model import Model
+    from cgatjax.predictor import Uncertainty
 
 COLUMNS = ("id", "target", "prediction", "std", "unit")
 SHOWN_REASONS = 3
+
+uncertainty_option = click.option(
+    "--uncertainty",
+    type=click.Choice(["ensemble", "aleatoric"]),
+    help="What the standard deviation is made of.  [default: the first of these that the run has]",
+)
+"""Of all commands that predict."""
 
 
 @click.command()
@@ -34,23 +42,32 @@ SHOWN_REASONS = 3
 )
 @click.option("--out", type=click.Path(), help="CSV file with every value and prediction.")
 @click.option("--plot", type=click.Path(), help="Parity plot, PNG, PDF or SVG.")
-def evaluate(run: str, store: str, part: str | None, out: str | None, plot: str | None) -> None:
+@uncertainty_option
+def evaluate(
+    run: str,
+    store: str,
+    part: str | None,
+    out: str | None,
+    plot: str | None,
+    uncertainty: "Uncertainty | None",
+) -> None:
     """Errors of a model on a store, in the target's unit.
 
     \b
     cgatjax evaluate runs/scan scan.store --out errors.csv --plot parity.png
     """
-    from cgatjax.checkpoint import load_model
+    from cgatjax.ensembles import load_predictor
     from cgatjax.inference import predict as predict_crystals
     from cgatjax.metrics import errors_of
 
     for file in (out, plot):
         _require_new(file)
-    model, data = load_model(run), open_store(store)
+    predictor, data = load_predictor(run, uncertainty), open_store(store)
+    model = predictor.model
     crystals, name = _chosen(Path(run), data, part)
     model.check_units(crystals, store)
     values = {t: crystals.target(t) for t in model.targets}
-    found = predict_crystals(model, crystals, show_progress=True)
+    found = predict_crystals(predictor, crystals, show_progress=True)
     errors = {t: errors_of(found.means[t], values[t]) for t in model.targets}
     click.echo(f"{run} on {store}, {name}: {len(crystals)} crystals")
     rows = [(t, found.units[t] or "?", e["mae"], e["rmse"], e["n"]) for t, e in errors.items()]
@@ -74,7 +91,14 @@ def evaluate(run: str, store: str, part: str | None, out: str | None, plot: str 
     show_default=True,
     help="Stop at a bad crystal, or list it and go on.",
 )
-def predict(run: str, inputs: tuple[str, ...], out: str, on_error: str) -> None:
+@uncertainty_option
+def predict(
+    run: str,
+    inputs: tuple[str, ...],
+    out: str,
+    on_error: str,
+    uncertainty: "Uncertainty | None",
+) -> None:
     """Predict properties of structures, relaxed or not.
 
     INPUT is whatever `featurize` reads, or a store. The CSV has a row for each crystal and target,
@@ -85,7 +109,7 @@ def predict(run: str, inputs: tuple[str, ...], out: str, on_error: str) -> None:
     \b
     cgatjax predict runs/scan candidates/*.cif --out predictions.csv
     """
-    from cgatjax.checkpoint import load_model
+    from cgatjax.ensembles import load_predictor
     from cgatjax.inference import predict as predict_crystals
 
     path = Path(out)
@@ -95,7 +119,7 @@ def predict(run: str, inputs: tuple[str, ...], out: str, on_error: str) -> None:
     is_store = len(inputs) == 1 and (Path(inputs[0]) / MANIFEST).is_file()
     structures: Any = open_store(inputs[0]) if is_store else list(inputs)
     found = predict_crystals(
-        load_model(run),
+        load_predictor(run, uncertainty),
         structures,
         on_error=on_error,  # type: ignore[arg-type]
         show_progress=True,

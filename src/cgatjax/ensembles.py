@@ -1,0 +1,78 @@
+"""Run folders of ensembles, and what a run folder of either kind predicts with.
+
+ensemble.json   number of members, and their seeds    members/0, members/1, …   a run folder each
+split.json, data.json   as of a single run; all members share the split
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from cgatjax.checkpoint import load_model
+from cgatjax.errors import InputError
+from cgatjax.predictor import Predictor, Uncertainty
+from cgatjax.run import ENSEMBLE, MEMBERS
+
+
+def is_ensemble(path: str | Path) -> bool:
+    """Whether a folder is the run of an ensemble."""
+    return (Path(path) / ENSEMBLE).is_file()
+
+
+def describe_ensemble(seeds: Sequence[int]) -> dict[str, list[int]]:
+    """What `ensemble.json` says: the seed of each member, in the order of their folders."""
+    return {"seeds": list(seeds)}
+
+
+def member_seeds(path: str | Path) -> list[int]:
+    """Seeds of the members of an ensemble's run.
+
+    Raises:
+      InputError: the record of the ensemble is damaged.
+    """
+    file = Path(path) / ENSEMBLE
+    try:
+        seeds = json.loads(file.read_text())["seeds"]
+        found = [int(seed) for seed in seeds]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise InputError(f"{file}: expected the seeds of an ensemble: {error!r:.200}") from error
+    if not found:
+        raise InputError(f"{file}: expected the seed of at least one member, got none")
+    return found
+
+
+def member_folders(path: str | Path) -> list[Path]:
+    """The run folders of an ensemble's members, or the folder itself where there is one model.
+
+    Raises:
+      InputError: the record of the ensemble is damaged.
+    """
+    path = Path(path)
+    if not is_ensemble(path):
+        return [path]
+    return [path / MEMBERS / str(number) for number in range(len(member_seeds(path)))]
+
+
+def load_predictor(path: str | Path, uncertainty: Uncertainty | None = None) -> Predictor:
+    """Reads what a run or model folder predicts with: one model, or all members of an ensemble.
+
+    Args:
+      path: folder of a run, of an ensemble's run, or of a model.
+      uncertainty: what the standard deviation is made of; by default the first of "ensemble" and
+        "aleatoric" that the run has.
+
+    Raises:
+      InputError: there is no model, or a file of it is damaged; a member has no model yet.
+      MismatchError: members that do not fit together.
+      ConfigError: the run does not have this kind of uncertainty.
+    """
+    folders = member_folders(path)
+    if is_ensemble(path):
+        untrained = [f for f in folders if not (f / "model").is_dir()]
+        if untrained:
+            names = ", ".join(f.name for f in untrained)
+            raise InputError(
+                f"{path}: {len(untrained)} of {len(folders)} members have no model yet ({names}); "
+                "finish the training with --resume"
+            )
+    return Predictor.of([load_model(folder) for folder in folders], uncertainty)
