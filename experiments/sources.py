@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 import cgatjax as cg
-from cgatjax.data.exclusion import formulas_of, held_out, with_formulas, without
+from cgatjax.data.exclusion import held_out, without
+from cgatjax.data.overlap import alike
 from cgatjax.data.splits import nested_subset
 from cgatjax.errors import InputError
 from cgatjax.options import Options
@@ -98,8 +99,8 @@ class Sources:
 
     def judged_formulas(self, name: str) -> frozenset[str]:
         """Formulas of the validation and test part of a data set."""
-        store = self.store(name)
-        return formulas_of(held_out(self.split(name)), list(store.ids), list(store.formulas))
+        _, valid, test = self.store(name).apply(self.split(name))
+        return frozenset([*valid.formulas, *test.formulas])
 
     def parts(self, training: Training) -> tuple[cg.Dataset, cg.Dataset, cg.Dataset]:
         """Training, validation and test set of a training.
@@ -109,8 +110,8 @@ class Sources:
         """
         store, split = self.store(training.data), self.split(training.data)
         for other in training.held_out:
-            unwanted = self.judged_formulas(other)
-            split = without(split, with_formulas(store.ids, store.formulas, unwanted))
+            judged = held_out(self.split(other))
+            split = without(split, alike(judged, self.store(other), store, "formula"))
         train, valid, test = (self._known(part, training) for part in store.apply(split))
         if training.size is not None:
             train = nested(train, training.size, training.seed)

@@ -193,6 +193,19 @@ def test_excluded_crystals_are_in_no_part(place: Place, tmp_path: Path, by: str)
     assert len(everything) <= 48 - len(judged.valid) - len(judged.test)
 
 
+def test_a_structure_type_is_excluded_with_all_its_decorations(place: Place, tmp_path: Path):
+    data = open_store(place.store)
+    types = data.hashes("prototype")
+    (tmp_path / "ids.txt").write_text(f"{data.ids[0]}\n")
+    ok("train", place.store, "--target", CHEAP, "--config", place.config, "--epochs", 0,
+       "--exclude", tmp_path / "ids.txt", "--exclude-by", "prototype",
+       "--out", tmp_path / "run")  # fmt: skip
+    seen = Split.load(tmp_path / "run" / "split.json")
+    others = {i for i, t in zip(data.ids, types, strict=True) if t != types[0]}
+    assert {*seen.train, *seen.valid, *seen.test} == others
+    assert 2 < len(others) < 47
+
+
 def test_a_store_stands_for_what_its_transfer_holds_out(place: Place, tmp_path: Path) -> None:
     crystals = [dataclasses.replace(c, targets={DEAR: c.targets[DEAR]} if k % 2 else {})
                 for k, c in enumerate(ionic_crystals(30))]  # fmt: skip

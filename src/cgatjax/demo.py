@@ -22,7 +22,8 @@ from cgatjax.data.build import build_store
 from cgatjax.data.datasets import fidelity_report, ionic_crystals
 from cgatjax.data.dcgat_writer import write_dcgat
 from cgatjax.data.elements import reduced_formula
-from cgatjax.data.exclusion import formulas_of, held_out, with_formulas, without
+from cgatjax.data.exclusion import held_out, without
+from cgatjax.data.overlap import alike
 from cgatjax.data.splits import Split, make_split
 from cgatjax.data.store import Store
 from cgatjax.data.structures import Crystal
@@ -220,9 +221,8 @@ def _stores(
 
 def _cheap_split(cheap: Store, dear: Store, dear_split: Split, seed: int) -> Split:
     """The cheap crystals without the formulas of the dear validation and test sets."""
-    unwanted = formulas_of(held_out(dear_split), dear.ids, dear.formulas)
     split = cheap.make_split((0.95, 0.05, 0.0), by="formula", seed=seed)
-    return without(split, with_formulas(cheap.ids, cheap.formulas, unwanted))
+    return without(split, alike(held_out(dear_split), dear, cheap, "formula"))
 
 
 def _pretrain(

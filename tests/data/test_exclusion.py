@@ -1,10 +1,10 @@
-"""What a training must not see: ids from every kind of file, formulas by a store's table."""
+"""What a training must not see: ids from every kind of file, out of every part of a split."""
 
 import json
 
 import pytest
 
-from cgatjax.data.exclusion import formulas_of, held_out, read_ids, with_formulas, without
+from cgatjax.data.exclusion import held_out, read_ids, without
 from cgatjax.data.splits import Split
 from cgatjax.errors import InputError
 
@@ -59,14 +59,3 @@ def test_what_is_no_list_of_ids_says_so(tmp_path, name, text, message):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(InputError, match=r"nowhere\.txt"):
         read_ids(tmp_path / "nowhere.txt")
-
-
-def test_polymorphs_go_by_formula():
-    ids, formulas = ["a", "b", "c"], ["ClNa", "O", "ClNa"]
-    assert formulas_of(["a"], ids, formulas) == {"ClNa"}
-    assert with_formulas(ids, formulas, {"ClNa"}) == ("a", "c")
-
-
-def test_an_id_without_known_formula_is_an_error_not_a_leak():
-    with pytest.raises(InputError, match=r"1 ids.*'z'"):
-        formulas_of(["a", "z"], ["a"], ["ClNa"])

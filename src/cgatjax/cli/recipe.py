@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 import click
 
 from cgatjax.config import ModelConfig, TrainConfig
-from cgatjax.data.exclusion import formulas_of, held_out, read_ids, with_formulas, without
+from cgatjax.data.exclusion import held_out, read_ids, without
+from cgatjax.data.overlap import KEYS, alike
 from cgatjax.data.splits import PARTS, Split, nested_subset
 from cgatjax.data.store import MANIFEST, Store, open_store
 from cgatjax.errors import ConfigError, InputError, MismatchError
@@ -115,10 +116,11 @@ _OPTIONS = (
     ),
     click.option(
         "--exclude-by",
-        type=_choice("id", "formula"),
+        type=_choice(*KEYS),
         default="id",
         show_default=True,
-        help="Leave out these ids, or every crystal of their formulas.",
+        help="Leave out these ids, or every crystal of their formulas, with the same graph under "
+        "another id, or of their structure types.",
     ),
     click.option("--train-size", type=int, help="Crystals of a nested subset of the training set."),
 )
@@ -184,9 +186,8 @@ def make_split_of(store: Store, targets: Sequence[str], flags: Mapping[str, Any]
         split = store.make_split(fractions, by=flags["split_by"], seed=seed, targets=targets)
     for source in flags["exclude"]:
         ids, home = _held_out_by(Path(source), store, targets, flags)
-        if flags["exclude_by"] == "formula":
-            unwanted = formulas_of(ids, home.ids, home.formulas)
-            ids = with_formulas(store.ids, store.formulas, unwanted)
+        if flags["exclude_by"] != "id":
+            ids = alike(ids, home, store, flags["exclude_by"])
         before = _size(split)
         split = without(split, ids)
         click.echo(f"excluded by {source}: {before - _size(split)} of {before} crystals", err=True)

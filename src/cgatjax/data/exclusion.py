@@ -1,8 +1,8 @@
 """Which crystals a training must not see, because another one is judged by them.
 
 An encoder pre-trained on the cheap labels of crystals whose dear labels are the test set has seen
-the answers' composition and structure. The reference's scripts remove those ids; polymorphs of the
-same formula may be removed as well.
+the answers' composition and structure. The reference's scripts remove those ids; what resembles
+them may be removed as well (`alike` of `cgatjax.data.overlap`).
 """
 
 import csv
@@ -79,40 +79,3 @@ def without(split: Split, ids: Iterable[str]) -> Split:
     unwanted = set(ids)
     parts = {p: tuple(i for i in getattr(split, p) if i not in unwanted) for p in PARTS}
     return Split(**parts)
-
-
-def with_formulas(
-    ids: Sequence[str], formulas: Sequence[str], unwanted: Iterable[str]
-) -> tuple[str, ...]:
-    """The ids whose reduced formula is among the unwanted ones.
-
-    Args:
-      ids: of the crystals to choose from.
-      formulas: their reduced formulas, in the same order.
-      unwanted: reduced formulas, as `cgatjax.data.elements.reduced_formula` writes them.
-    """
-    formulas_out = set(unwanted)
-    return tuple(i for i, f in zip(ids, formulas, strict=True) if f in formulas_out)
-
-
-def formulas_of(
-    wanted: Sequence[str], ids: Sequence[str], formulas: Sequence[str]
-) -> frozenset[str]:
-    """Reduced formulas of the wanted ids.
-
-    Args:
-      wanted: ids to look up.
-      ids: of the crystals that are known.
-      formulas: their reduced formulas, in the same order.
-
-    Raises:
-      InputError: an id is not among the known ones, so that its formula would be missed.
-    """
-    formula_of = dict(zip(ids, formulas, strict=True))
-    unknown = [i for i in wanted if i not in formula_of]
-    if unknown:
-        raise InputError(
-            f"the formulas of {len(unknown)} ids are not known, such as {unknown[:3]}; exclude by "
-            "id, or name the store that holds these crystals"
-        )
-    return frozenset(formula_of[i] for i in wanted)

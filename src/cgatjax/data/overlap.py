@@ -124,6 +124,31 @@ def compare(sets: Mapping[str, Store | Dataset], by: Sequence[str] = KEYS) -> Ov
     )
 
 
+def alike(ids: Sequence[str], home: Store, store: Store, by: str) -> tuple[str, ...]:
+    """Ids of the crystals of a store that share a key with given crystals of another one.
+
+    Args:
+      ids: the given crystals.
+      home: the store that has them.
+      store: where to look; may be the same one.
+      by: one of `KEYS`.
+
+    Raises:
+      InputError: `home` lacks one of the ids, so that what is like it would be missed; or an
+        unknown key.
+      MismatchError: hashes are asked for and the graphs were made with different options.
+    """
+    try:
+        given = Dataset(home, home.rows_of(ids))
+    except InputError as error:
+        raise InputError(
+            f"{error}; leave out by id alone, or name the store that holds these crystals"
+        ) from error
+    keys = compare({"given": given, "store": store}, [by]).keys[by]
+    unwanted = set(keys["given"])
+    return tuple(i for i, key in zip(store.ids, keys["store"], strict=True) if key in unwanted)
+
+
 def _keys(data: Store | Dataset, by: str) -> list[str]:
     if by == "id":
         return data.ids
