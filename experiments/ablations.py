@@ -4,7 +4,8 @@
 
 Every variant is pre-trained and transferred (full) with the crystals, split, steps and seeds of the
 others, at the first of the scale's learning rates. Options of graphs and of the network hold in
-both trainings; those of the transfer ("encoder ...") share the standard pre-training.
+both trainings; those of the transfer ("encoder ...", "difference ...") share the standard
+pre-training.
 
 Expected: nothing is published on these choices one by one.
 """
@@ -33,12 +34,18 @@ class Variant:
       model: changed options of the network.
       train: changed options of both trainings.
       transfer: changed attributes of the transfer's `Training`.
+      difference: the transfer learns what the accurate value adds to the cheap one (delta
+        learning). The cheap value of a crystal is known when it is predicted, so that the errors
+        are those of the accurate value.
+      way: of the transfer; "none" learns from the accurate data alone.
     """
 
     graph: str = ""
     model: Mapping[str, Any] = field(default_factory=dict)
     train: Mapping[str, Any] = field(default_factory=dict)
     transfer: Mapping[str, Any] = field(default_factory=dict)
+    difference: bool = False
+    way: str = "full"
 
 
 VARIANTS: dict[str, Variant] = {
@@ -54,12 +61,14 @@ VARIANTS: dict[str, Variant] = {
     "shell tolerance 1e-3": Variant(graph="1e-3"),
     "encoder at a tenth of the rate": Variant(transfer={"lr_groups": (("encoder/*", 0.1),)}),
     "encoder frozen for a third": Variant(transfer={"frozen_share": 1 / 3}),
+    "difference to the cheap value": Variant(difference=True),
+    "difference, from scratch": Variant(difference=True, way="none"),
 }
 """Name -> what is changed; shell tolerances are relative ones, the standard is 3e-4."""
 
 
 def cells(scale: Scale) -> list[Cell]:
-    """Variants of the scale x seeds: the pre-training and the full transfer."""
+    """Variants of the scale x seeds: the pre-training and the transfer."""
     found = []
     for name in scale.ablations:
         variant = VARIANTS[name]
@@ -70,11 +79,16 @@ def cells(scale: Scale) -> list[Cell]:
             transfer=scale.transfer.replace(**variant.train, learning_rate=scale.rates[0]),
         )
         targets = scale.target_sets[0].with_graphs(variant.graph)
-        for seed in scale.seeds:
+        for seed in scale.ablation_seeds:
             start = changed.pretraining(targets, seed)
-            full = changed.transferred(targets, "full", seed, targets.size, start)
-            full = full.replace(**variant.transfer)
-            for way, training in (("pre-training", start), ("full", full)):
+            learned = changed.transferred(targets, variant.way, seed, targets.size, start)
+            learned = learned.replace(**variant.transfer)
+            if variant.difference:
+                learned = learned.replace(target=targets.difference)
+            trainings = {"pre-training": start, "full": learned}
+            if variant.way == "none":
+                del trainings["pre-training"]
+            for way, training in trainings.items():
                 labels = {"variant": name, "way": way, "seed": seed}
                 found.append(Cell(labels=labels, candidates=(training,)))
     return found
@@ -93,6 +107,8 @@ def show(scale: Scale, bench: Bench, rows: Rows) -> tuple[Section, list[Any]]:
         for way in ("pre-training", "full"):
             values, base = errors.get((name, way)), errors.get((STANDARD, way))
             text = mean_and_spread(values) if values else "…"
+            if way == "pre-training" and VARIANTS[name].way == "none":
+                text = "-"
             if values and base and name != STANDARD:
                 text += f" ({change(sum(values) / len(values), sum(base) / len(base))})"
             shown.append(text)

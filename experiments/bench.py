@@ -14,6 +14,7 @@ from typing import Any
 import cgatjax as cg
 from cgatjax.run import CONFIG
 from cgatjax.storage import write_durably
+from experiments.claims import claimed
 from experiments.sources import Sources, nested
 from experiments.specification import Cell, Training
 
@@ -42,15 +43,21 @@ class Bench:
         """What came out, or None if it is not finished."""
         return _read(self.folder(training) / "record.json")
 
-    def perform(self, training: Training, *, show_progress: bool = False) -> dict[str, Any]:
+    def perform(self, training: Training, *, show_progress: bool = False) -> bool:
         """Trains, or goes on where a training was stopped; a finished one is not repeated.
+
+        Returns:
+          whether it is finished; not if another process is at it.
 
         Raises:
           InputError: it starts from a training that is not finished.
         """
-        done = self.record(training)
-        if done is not None:
-            return done
+        with claimed(self.folder(training)) as mine:
+            if mine and self.record(training) is None:
+                self._perform(training, show_progress)
+            return mine
+
+    def _perform(self, training: Training, show_progress: bool) -> None:
         folder = self.folder(training)
         train, valid, _ = self.sources.parts(training)
         began = time.monotonic()
@@ -72,7 +79,6 @@ class Bench:
             "seconds": round(time.monotonic() - began, 1),
         }
         write_durably(folder / "record.json", json.dumps(record, indent=1).encode())
-        return record
 
     def _train(
         self,

@@ -11,6 +11,7 @@ from typing import Any
 
 from cgatjax.storage import write_durably
 from experiments.bench import Bench
+from experiments.claims import claimed
 from experiments.specification import Cell, Training, needed
 
 LOG = logging.getLogger("cgatjax")
@@ -18,6 +19,8 @@ CRYSTALS_PER_SECOND = 1600.0
 """Trained in the small preset on two cores (64 crystals in 40 ms); until something was measured."""
 OVERHEAD = 10.0
 """Seconds per training for compiling and for reading the data."""
+PAUSE = 10.0
+"""Seconds between two looks at what other processes have finished."""
 HEAD_SHARE = 0.05
 """Time of a step on cached embeddings, in steps of the whole network."""
 
@@ -33,20 +36,25 @@ class Results:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.rows: dict[str, dict[str, Any]] = {}
-        if path.is_file():
-            with open(path, newline="") as file:
+        self.read()
+
+    def read(self) -> None:
+        """Takes over the rows in the file, which another process may have added to."""
+        if self.path.is_file():
+            with open(self.path, newline="") as file:
                 self.rows = {row["key"]: row for row in csv.DictReader(file)}
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Adds a row, and writes the table in one step."""
-        self.rows[row["key"]] = {name: str(value) for name, value in row.items()}
-        names = list(dict.fromkeys(name for r in self.rows.values() for name in r))
-        text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, names)
-        writer.writeheader()
-        writer.writerows(self.rows.values())
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        write_durably(self.path, text.getvalue().encode())
+        with claimed(self.path, wait=True):
+            self.read()
+            self.rows[row["key"]] = {name: str(value) for name, value in row.items()}
+            names = list(dict.fromkeys(name for r in self.rows.values() for name in r))
+            text = io.StringIO(newline="")
+            writer = csv.DictWriter(text, names)
+            writer.writeheader()
+            writer.writerows(self.rows.values())
+            write_durably(self.path, text.getvalue().encode())
 
 
 @dataclass
@@ -88,8 +96,11 @@ def run_grid(
     minutes: float | None = None,
     pace: Pace | None = None,
     show_progress: bool = False,
+    pause: float = PAUSE,
 ) -> Results:
     """Performs what is missing of a grid, and writes each row as soon as its trainings are done.
+
+    Several processes may run one grid at the same time: what another one is at is left to it.
 
     Args:
       name: of the experiment; its table is OUT/NAME/results.csv.
@@ -99,36 +110,90 @@ def run_grid(
         done); None for no limit.
       pace: of the estimates.
       show_progress: a line or bar for each training on standard error.
+      pause: seconds to wait where all that is left is with other processes.
 
     Returns:
       the table, with the rows that are finished.
     """
-    results = Results(bench.out / name / "results.csv")
-    pace = pace or Pace()
-    began, done_now = time.monotonic(), 0
-    left = [t for t in needed(cells) if bench.record(t) is None]
-    LOG.info("%s: %d rows, %d trainings to do", name, len(cells), len(left))
-    for cell in cells:
-        for training in needed([cell]):
-            if bench.record(training) is not None:
-                continue
-            spent = time.monotonic() - began
-            over = minutes is not None and spent + pace.expected(training) > 60 * minutes
-            if over and done_now:
-                LOG.info("%s: %.0f min are over; %d trainings left: run the same command again",
-                         name, minutes, len(left))  # fmt: skip
-                return results
-            began_one = time.monotonic()
-            bench.perform(training, show_progress=show_progress)
-            pace.learn(training, time.monotonic() - began_one)
-            done_now += 1
-            left.remove(training)
-            ahead = sum(pace.expected(t) for t in left)
-            LOG.info("%s: training done, %d left, about %.0f min", name, len(left), ahead / 60)
-        row = bench.row(cell)
-        if row is not None and row["key"] not in results.rows:
-            results.add(row)
-    return results
+    grid = _Grid(name, cells, bench, pace or Pace(), Deadline(minutes), show_progress)
+    LOG.info("%s: %d rows, %d trainings to do", name, len(cells), len(grid.left()))
+    while grid.sweep() and not grid.deadline.met(pause):
+        time.sleep(pause)
+    return grid.results
+
+
+class Deadline:
+    """A time limit that the first training does not count against.
+
+    Attributes:
+      minutes: from now; None for no limit.
+      over: whether it has stopped something.
+    """
+
+    def __init__(self, minutes: float | None) -> None:
+        self.minutes = minutes
+        self.over = False
+        self._began = time.monotonic()
+
+    def met(self, seconds: float) -> bool:
+        """Whether something that takes so long would end too late."""
+        late = self.minutes is not None
+        if late:
+            late = time.monotonic() - self._began + seconds > 60 * (self.minutes or 0)
+        self.over |= late
+        return late
+
+
+class _Grid:
+    """One process at work on a grid."""
+
+    def __init__(
+        self,
+        name: str,
+        cells: list[Cell],
+        bench: Bench,
+        pace: Pace,
+        deadline: Deadline,
+        show_progress: bool,
+    ) -> None:
+        self.name, self.cells, self.bench = name, cells, bench
+        self.pace, self.deadline, self.show_progress = pace, deadline, show_progress
+        self.results = Results(bench.out / name / "results.csv")
+        self.done_now = 0
+
+    def left(self) -> list[Training]:
+        """Trainings that are not finished."""
+        return [t for t in needed(self.cells) if self.bench.record(t) is None]
+
+    def sweep(self) -> bool:
+        """Goes through all rows once; whether something is left that other processes are at."""
+        waiting = False
+        for cell in self.cells:
+            for training in needed([cell]):
+                if self.bench.record(training) is not None:
+                    continue
+                if self.done_now and self.deadline.met(self.pace.expected(training)):
+                    LOG.info("%s: the time is over; %d trainings left: run the same command again",
+                             self.name, len(self.left()))  # fmt: skip
+                    return False
+                if not self._perform(training):
+                    waiting = True
+                    break
+            row = self.bench.row(cell)
+            if row is not None and row["key"] not in self.results.rows:
+                self.results.add(row)
+        return waiting
+
+    def _perform(self, training: Training) -> bool:
+        began = time.monotonic()
+        if not self.bench.perform(training, show_progress=self.show_progress):
+            return False
+        self.pace.learn(training, time.monotonic() - began)
+        self.done_now += 1
+        left = self.left()
+        minutes = sum(self.pace.expected(t) for t in left) / 60
+        LOG.info("%s: training done, %d left, about %.0f min", self.name, len(left), minutes)
+        return True
 
 
 def rows_of(cells: list[Cell], results: Results, bench: Bench) -> list[dict[str, Any]]:

@@ -26,6 +26,8 @@ class TargetSet:
       name: for tables and figures.
       cheap, cheap_target: data set and property of the pre-training.
       accurate, target: data set and property of the transfer.
+      difference: property of the accurate data: its value less the cheap one of the same crystal;
+        "" if the data have no cheap values.
       factor, unit: errors are shown times `factor` in `unit`.
       size: training crystals of the transfer; None for all.
       minimum: only values above it, in both data sets.
@@ -37,6 +39,7 @@ class TargetSet:
     cheap_target: str
     accurate: str
     target: str
+    difference: str = ""
     factor: float = 1000.0
     unit: str = "meV/atom"
     size: int | None = None
@@ -79,7 +82,7 @@ class Scale:
       rates: candidates for the peak learning rate of the transfer.
       seeds: of subsets, initialisation and shuffling.
       train_sizes, pretrain_sizes: of the curves; None for all crystals.
-      ablations: names of `ablations.VARIANTS`.
+      ablations, ablation_seeds: names of `ablations.VARIANTS`, and their seeds.
       costs: computing time of a cheap and of an accurate calculation.
     """
 
@@ -98,6 +101,7 @@ class Scale:
     train_sizes: tuple[int | None, ...]
     pretrain_sizes: tuple[int | None, ...]
     ablations: tuple[str, ...]
+    ablation_seeds: tuple[int, ...]
     costs: tuple[float, float] = (1.0, 5.0)
 
     def pretraining(self, targets: TargetSet, seed: int, size: int | None = None) -> Training:

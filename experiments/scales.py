@@ -22,6 +22,8 @@ ALL_VARIANTS = (
     "shell tolerance 1e-3",
     "encoder at a tenth of the rate",
     "encoder frozen for a third",
+    "difference to the cheap value",
+    "difference, from scratch",
 )
 """Of `ablations.VARIANTS`."""
 
@@ -38,7 +40,11 @@ def _smoke() -> Scale:
         sources=with_graphs(
             {
                 "cheap": Source(label="cheap", crystals=300),
-                "dear": Source(label="dear", crystals=160),
+                "dear": Source(
+                    label="dear",
+                    crystals=160,
+                    differences=(("e-form_difference@dear", "e-form@dear", "e-form@cheap"),),
+                ),
             }
         ),
         target_sets=(
@@ -48,6 +54,7 @@ def _smoke() -> Scale:
                 cheap_target="e-form@cheap",
                 accurate="dear",
                 target="e-form@dear",
+                difference="e-form_difference@dear",
                 size=64,
                 held_out=both,
             ),
@@ -75,7 +82,13 @@ def _smoke() -> Scale:
         seeds=(0,),
         train_sizes=(16, 32, 64),
         pretrain_sizes=(32, 64, 128),
-        ablations=("standard", "last shell cut (released)", "encoder frozen for a third"),
+        ablations=(
+            "standard",
+            "last shell cut (released)",
+            "encoder frozen for a third",
+            "difference to the cheap value",
+        ),
+        ablation_seeds=(0,),
     )
 
 
@@ -97,14 +110,18 @@ def _local() -> Scale:
         about=(
             "19 thousand PBE crystals of at most 12 sites for pre-training instead of 1.8 million, "
             "1,000 accurate ones instead of up to 175 thousand, other accurate functionals "
-            "(OptB88vdW, r2SCAN, HSE06), a network of 0.87 million weights, 6,000 and 1,000 steps "
+            "(OptB88vdW, r2SCAN, HSE06), a network of 0.87 million weights, 4,000 and 1,000 steps "
             "of 64 crystals instead of 390 epochs; splits by formula."
         ),
         sources=with_graphs(
             {
                 "pbe": Source(label="PBE", folder="pbe", crystals=19_000, max_atoms=12),
                 "optb88vdw": Source(
-                    label="OptB88vdW", folder="optb88vdw", crystals=9_200, max_atoms=12
+                    label="OptB88vdW",
+                    folder="optb88vdw",
+                    crystals=9_200,
+                    max_atoms=12,
+                    differences=(("e-form_difference", "e-form", "e-form_pbe"),),
                 ),
                 "r2scan_eform": Source(
                     label="r2SCAN", folder="r2scan_eform", crystals=780, max_atoms=12
@@ -120,6 +137,7 @@ def _local() -> Scale:
                 name="formation energy, OptB88vdW",
                 accurate="optb88vdw",
                 target="e-form@OptB88vdW",
+                difference="e-form_difference@OptB88vdW",
                 **energy,
                 **small,
             ),
@@ -159,13 +177,14 @@ def _local() -> Scale:
         model=cg.ModelConfig.small(),
         pretrain=cg.TrainConfig(),
         transfer=cg.TrainConfig(),
-        pretrain_steps=6000,
+        pretrain_steps=4000,
         transfer_steps=1000,
         rates=(1e-3, 3e-4),
         seeds=(0, 1, 2),
         train_sizes=(125, 250, 500, 1000, 2000, 4000),
         pretrain_sizes=(1000, 2000, 4000, 8000, None),
         ablations=ALL_VARIANTS,
+        ablation_seeds=(0, 1),
     )
 
 
@@ -224,7 +243,8 @@ def _paper() -> Scale:
         seeds=(0,),
         train_sizes=(1_000, 3_000, 10_000, 30_000, 100_000, None),
         pretrain_sizes=(10_000, 30_000, 100_000, 300_000, 1_000_000, None),
-        ablations=ALL_VARIANTS,
+        ablations=tuple(name for name in ALL_VARIANTS if not name.startswith("difference")),
+        ablation_seeds=(0,),
     )
 
 

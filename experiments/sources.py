@@ -1,9 +1,11 @@
 """The data sets of the experiments: stores that are built once, one fixed split each, subsets."""
 
+import dataclasses
 import hashlib
 import json
 import logging
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,8 +16,11 @@ import cgatjax as cg
 from cgatjax.data.exclusion import held_out, without
 from cgatjax.data.overlap import alike
 from cgatjax.data.splits import nested_subset
+from cgatjax.data.store import MANIFEST
+from cgatjax.data.structures import Rejected
 from cgatjax.errors import InputError
 from cgatjax.options import Options
+from experiments.claims import claimed
 from experiments.specification import Training
 
 LOG = logging.getLogger("cgatjax")
@@ -34,6 +39,8 @@ class Source(Options):
       crystals: about how many it has after filtering, for dry runs; of generated ones, exactly.
       max_atoms: largest cell to keep.
       graph: how crystals become graphs.
+      differences: (name, property, property that is subtracted) of further properties; the value
+        is unknown where one of the two is.
     """
 
     label: str
@@ -41,6 +48,22 @@ class Source(Options):
     crystals: int
     max_atoms: int = 1000
     graph: cg.GraphConfig = RECOMMENDED
+    differences: tuple[tuple[str, str, str], ...] = ()
+
+
+def with_differences(
+    found: Iterable[cg.Crystal | Rejected], differences: tuple[tuple[str, str, str], ...]
+) -> Iterator[cg.Crystal | Rejected]:
+    """The crystals with `Source.differences` among their properties."""
+    for item in found:
+        if isinstance(item, cg.Crystal) and differences:
+            known = item.targets
+            further = {
+                name: known.get(one, math.nan) - known.get(other, math.nan)
+                for name, one, other in differences
+            }
+            item = dataclasses.replace(item, targets={**known, **further})
+        yield item
 
 
 class Sources:
@@ -65,8 +88,9 @@ class Sources:
         """
         if name not in self._stores:
             path = self._folder / f"{name}-{self.sources[name].digest()}"
-            ready = (path / "store.json").is_file()
-            self._stores[name] = cg.open_store(path) if ready else self._build(name, path)
+            with claimed(path, wait=True):
+                ready = (path / MANIFEST).is_file()
+                self._stores[name] = cg.open_store(path) if ready else self._build(name, path)
         return self._stores[name]
 
     def _build(self, name: str, path: Path) -> cg.Store:
@@ -75,15 +99,20 @@ class Sources:
         config = source.graph
         LOG.info("featurising %s into %s", name, path)
         if not source.folder:
-            crystals = cg.ionic_crystals(source.crystals, seed=0)
-            return cg.build_store(crystals, path, config, keep=keep)
+            crystals = with_differences(
+                cg.ionic_crystals(source.crystals, seed=0), source.differences
+            )
+            return cg.build_store(crystals, path, config, keep=keep, resume=True)
         if self._data is None or not (self._data / source.folder).exists():
             raise InputError(
                 f"{name}: expected the crystals in {source.folder!r} below the data folder, got "
                 f"{self._data}; give a folder that has them with --data"
             )
-        files = [self._data / source.folder]
-        return cg.build_store(files, path, config, keep=keep, on_error="skip", show_progress=True)
+        found = cg.read_crystals([self._data / source.folder])
+        return cg.build_store(
+            with_differences(found, source.differences), path, config,
+            keep=keep, on_error="skip", resume=True, show_progress=True,
+        )  # fmt: skip
 
     def split(self, name: str) -> cg.Split:
         """The 80/10/10 split by formula, the same in every experiment."""

@@ -1,16 +1,21 @@
 """Descriptions of trainings, their hashes, and a grid that is done once and within its time."""
 
 import csv
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from experiments.claims import claimed
 from experiments.interproperty import verdict
 from experiments.registry import EXPERIMENTS
 from experiments.runner import OVERHEAD, Pace, Results, dry_run, rows_of, run_grid, work_of
 from experiments.scales import SCALES
+from experiments.sources import with_differences
 from experiments.specification import Cell, Training, at_rates, distinct, needed
 
 import cgatjax as cg
+from cgatjax.data.structures import Rejected
 from cgatjax.errors import ConfigError
 
 PRINTS = {"cheap": "a", "dear": "b", "other": "c"}
@@ -98,8 +103,11 @@ class FakeBench:
         assert wanted not in self.done, "a finished training was repeated"
         assert wanted.start is None or wanted.start in self.done
         self.done.append(wanted)
+        return True
 
     def row(self, cell):
+        if any(t not in self.done for t in cell.candidates):
+            return None
         numbers = dict.fromkeys(
             ("n_train", "learning_rate", "valid_mae", "test_mae", "test_rmse", "n_test"), 0.5
         )
@@ -126,6 +134,54 @@ def test_a_grid_is_done_once_and_its_table_grows_row_by_row(tmp_path):
     assert rows[0]["test_mae"] == 0.5
 
 
+class SharedBench(FakeBench):
+    """Another process is at the first training, and has finished it at the next look."""
+
+    def __init__(self, out):
+        super().__init__(out)
+        self.refused = 0
+
+    def perform(self, wanted, show_progress):
+        if wanted == CELLS[0].candidates[0] and not self.refused:
+            self.refused += 1
+            return False
+        if wanted not in self.done:
+            super().perform(wanted, show_progress)
+        return True
+
+
+def test_what_another_process_is_at_is_left_to_it_and_looked_at_again(tmp_path):
+    bench = SharedBench(tmp_path)
+    results = run_grid("x", CELLS, bench, pause=0.0)
+    assert bench.refused == 1
+    assert [row["seed"] for row in results.rows.values()] == ["1", "2", "0"]
+
+
+def test_two_tables_of_one_file_keep_each_others_rows(tmp_path):
+    one, two = Results(tmp_path / "results.csv"), Results(tmp_path / "results.csv")
+    one.add({"key": "a", "mae": 1})
+    two.add({"key": "b", "mae": 2})
+    assert list(Results(tmp_path / "results.csv").rows) == ["a", "b"]
+
+
+def test_a_claim_holds_for_its_block_alone(tmp_path):
+    with claimed(tmp_path / "x") as first, claimed(tmp_path / "x") as second:
+        assert (first, second) == (True, False)
+    with claimed(tmp_path / "x", wait=True) as again:
+        assert again
+
+
+def test_differences_are_unknown_where_a_value_is():
+    made = list(cg.ionic_crystals(2, seed=0))
+    values = [{"a": 3.0, "b": 1.0}, {"a": 3.0}]
+    crystals = [replace(c, targets=v) for c, v in zip(made, values, strict=True)]
+    found = list(with_differences(crystals, (("d", "a", "b"),)))
+    assert found[0].targets == {"a": 3.0, "b": 1.0, "d": 2.0}
+    assert math.isnan(found[1].targets["d"])
+    bad = Rejected(id="x", source="", reason="")
+    assert list(with_differences([bad], (("d", "a", "b"),))) == [bad]
+
+
 def test_rows_of_another_grid_stay_in_the_file_but_are_not_shown(tmp_path):
     bench = FakeBench(tmp_path)
     results = run_grid("x", CELLS, bench)
@@ -150,7 +206,7 @@ def test_the_table_is_complete_after_every_row(tmp_path):
         {"key": "a", "mae": "0.25", "way": ""},
         {"key": "b", "mae": "", "way": "full, rescaled"},
     ]
-    assert [p.name for p in path.parent.iterdir()] == ["results.csv"]
+    assert [p.name for p in path.parent.glob("*.csv*")] == ["results.csv", "results.csv.lock"]
 
 
 def test_the_pace_is_assumed_at_first_and_measured_then():
@@ -219,11 +275,13 @@ def test_the_verdict_compares_seed_by_seed_at_the_rate_chosen_by_validation():
             crossed(seed, "refit x1", 0.4, moved),
             crossed(seed, "refit x0.1", 0.6, 0.1),
             crossed(seed, "refit x0.01", 0.7, 0.1),
+            crossed(seed, "refit x1, decay 1e-4", 0.5, 0.2),
+            crossed(seed, "refit x1, decay 1e-2", 0.5, 0.2),
         ]
     text = verdict(pair, "refit", rows)
     assert "0.85 against 1.1 A^3/atom from scratch (-23%, 2 seeds): helps." in text
     assert verdict(pair, "keep", rows) == ""
-    assert "one seed decides nothing" in verdict(pair, "refit", rows[:4])
+    assert "one seed decides nothing" in verdict(pair, "refit", rows[:6])
     worse = [{**r, "test_mae": 2 - r["test_mae"]} for r in rows]
     assert "harms" in verdict(pair, "refit", worse)
     unsure = [{**r, "test_mae": 1.1 if r["seed"] and r["way"] == "none" else 1.0} for r in rows]

@@ -138,7 +138,8 @@ def _require_small_memo(content: bytes) -> None:
     Whatever is put there takes a byte of the pickle at least, so no pickle needs more places.
     """
     for opcode, place, _ in pickletools.genops(content):
-        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and place > len(content):
+        named = int(place or 0) if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") else 0
+        if named > len(content):
             raise pickle.UnpicklingError(f"it asks for room for {place} objects")
 
 
