@@ -1,10 +1,13 @@
 """Records and files from a server of our own that does all that servers do."""
 
+import bz2
 import hashlib
+import io
 import json
 import logging
 import threading
 import time
+import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,16 +15,22 @@ from typing import ClassVar
 
 import pytest
 from click.testing import CliRunner
+from tests.commands import ok
 
+from cgatjax.checkpoint import load_model
 from cgatjax.cli import main
 from cgatjax.data import archives
 from cgatjax.data import download as downloading
 from cgatjax.data.archives import RemoteFile, find_record
+from cgatjax.data.datasets import ionic_crystals
+from cgatjax.data.dcgat_writer import write_dcgat
 from cgatjax.data.download import download
 from cgatjax.errors import DownloadError, InputError
 
 BODY = bytes(range(256)) * 4000
 MD5 = f"md5:{hashlib.md5(BODY).hexdigest()}"
+FILES: dict[str, bytes] = {}
+"""Name -> content of a file that is not BODY."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -60,7 +69,8 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def send_body(self, kind: str) -> None:
-        body = BODY[::-1] if kind == "wrong" else BODY
+        body = FILES.get(self.path.rsplit("/")[-1], BODY)
+        body = body[::-1] if kind == "wrong" else body
         start = 0
         wanted = self.headers.get("Range")
         if wanted:
@@ -76,7 +86,8 @@ class Handler(BaseHTTPRequestHandler):
             self.send_response(200)
         self.send_header("Content-Length", str(len(body) - start))
         self.end_headers()
-        stop = start + 400_000 if kind in ("cut", "whole", "stalled") else len(body)
+        piece = 400_000 if body is BODY else len(body) // 2
+        stop = start + piece if kind in ("cut", "whole", "stalled") else len(body)
         if kind == "never":
             stop = start
         if kind == "whole" and self.asked[self.path] == 2:
@@ -133,6 +144,7 @@ def _alone(monkeypatch):
     monkeypatch.setenv("no_proxy", "*")
     Handler.asked.clear()
     Handler.ranges.clear()
+    FILES.clear()
 
 
 def remote(server: str, kind: str, **changes) -> RemoteFile:
@@ -268,3 +280,40 @@ def test_the_command_lists_and_fetches(server, tmp_path, monkeypatch):
     assert "b.bin: was there" in run("--out", str(tmp_path / "new"), "--file", "b*").output
     assert "no file matches 'c*'" in run("--list", "--file", "c*").stderr
     assert "--out FOLDER is missing" in run().stderr
+
+
+def offer(record: str, name: str, **members: bytes) -> None:
+    """A record with one archive, whose connection breaks off half way."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as file:
+        for member, content in members.items():
+            file.writestr(member, content)
+    FILES[name] = packed.getvalue()
+    checksum = f"md5:{hashlib.md5(FILES[name]).hexdigest()}"
+    links = {"content": f"/cut/{name}"}
+    described = entry(len(FILES[name]), key=name, checksum=checksum, links=links)
+    RECORDS[f"/api/records/{record}"] = {"files": {"enabled": True, "entries": {name: described}}}
+
+
+def test_a_packed_archive_becomes_a_folder_of_crystals(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(downloading.time, "sleep", lambda seconds: None)
+    content = bz2.compress(write_dcgat(ionic_crystals(5), tmp_path / "a.json").read_bytes())
+    offer("packed", "scan.zip", **{"data/scan_000.json.bz2": content})
+    command = ("download", f"{server}/records/packed", "--out", tmp_path / "new", "--unpack")
+    assert f"{tmp_path / 'new' / 'scan'}: unpacked" in ok(*command)
+    assert Handler.ranges
+    assert ok(*command).count("was there") == 2
+    output = ok("featurize", tmp_path / "new" / "scan", "--out", tmp_path / "s", "--workers", 1)
+    assert "5 crystals" in output
+
+
+def test_a_published_model_becomes_a_run(server, tmp_path, monkeypatch, shared):
+    """Fetch, unpack, import: the way that the documents describe."""
+    pytest.importorskip("torch", reason='needs torch (the extra "torch")')
+    monkeypatch.setattr(downloading.time, "sleep", lambda seconds: None)
+    checkpoint = (shared / "reference" / "pretrained_eform.ckpt").read_bytes()
+    offer("models", "models.zip", **{"pbe/e-form.ckpt": checkpoint})
+    ok("download", f"{server}/records/models", "--out", tmp_path, "--unpack")
+    run = tmp_path / "run"
+    ok("import-reference", tmp_path / "models" / "pbe" / "e-form.ckpt", "--out", run)
+    assert load_model(run).units == {"e-form": "eV/atom"}

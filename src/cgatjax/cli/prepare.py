@@ -14,6 +14,7 @@ from cgatjax.data.download import download as fetch
 from cgatjax.data.hull_files import DISTANCE, FORMATION, add_hull
 from cgatjax.data.overlap import KEYS, compare
 from cgatjax.data.store import open_store
+from cgatjax.data.unpacking import is_packed, unpack
 from cgatjax.errors import ConfigError
 from cgatjax.progress import Advance, progress
 
@@ -23,17 +24,21 @@ from cgatjax.progress import Advance, progress
 @click.option("--out", type=click.Path(), help="Folder for the files; made if it is not there.")
 @click.option("--list", "only_list", is_flag=True, help="Show the files and their sizes only.")
 @click.option("--file", "patterns", multiple=True, metavar="PATTERN", help="Files to take; repeat.")
-def download(source: str, out: str | None, only_list: bool, patterns: tuple[str, ...]) -> None:
+@click.option("--unpack", "unpacks", is_flag=True, help="Unpack .tar and .zip files into folders.")
+def download(
+    source: str, out: str | None, only_list: bool, patterns: tuple[str, ...], unpacks: bool
+) -> None:
     """Fetch the files of a public record: the data and the networks of the papers.
 
     \b
     cgatjax download dcgat-pbesol-scan --list
     cgatjax download dcgat-pbesol-scan --file "*scan*" --out archives/scan
-    cgatjax download 10.5281/zenodo.8143755 --out archives/models
+    cgatjax download cgat-models --out archives/models --unpack
 
     NAME is dcgat-pbe, dcgat-pbesol-scan or cgat-models; any other record of Zenodo or the Materials
     Cloud Archive goes by its DOI or its address. After an interruption the same command goes on
     where it stopped. Files that are there already are compared with the archive's checksums.
+    Compressed files (.json.bz2) need no unpacking: featurize reads them.
     """
     record = find_record(source)
     files = record.matching(*patterns)
@@ -48,6 +53,9 @@ def download(source: str, out: str | None, only_list: bool, patterns: tuple[str,
         with progress(file.name, file.size) as advance:
             is_new = fetch(file, out, report=partial(_advance, advance))
         click.echo(f"{Path(out) / file.name}: {'fetched' if is_new else 'was there'}")
+        if unpacks and is_packed(file.name):
+            folder, is_new = unpack(Path(out) / file.name)
+            click.echo(f"{folder}: {'unpacked' if is_new else 'was there'}")
 
 
 def _advance(advance: Advance, n_bytes: int) -> None:
