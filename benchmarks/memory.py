@@ -117,9 +117,11 @@ def train_some(store: Any, train: Any, steps: int) -> dict[str, float]:
     model = init_model(ModelConfig.small(), train, target=target)
     model = model.replace(normalizers={target: Normalizer.fit(train.target(target), target)})
     labels = label_parameters(model.params, [("*", TRAINED)])
-    forward, loader, _ = loaders(model, train, train, config, labels)
+    loader, _ = loaders(model, train, train, config, labels)
     optimizer = make_optimizer(config, labels)
-    step = make_train_step(make_loss(forward, LOSSES["l1"], model.normalizers), optimizer, labels)
+    step = make_train_step(
+        make_loss(model.forward, LOSSES["l1"], model.normalizers), optimizer, labels
+    )
     state = init_state(jax.tree.map(jnp.array, model.params), optimizer)
     rates = {name: np.float32(1) for name in groups(labels)}
     begin, started = time.perf_counter(), 0.0

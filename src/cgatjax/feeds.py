@@ -86,18 +86,18 @@ def loaders(
     config: TrainConfig,
     labels: Labels,
     folder: Path | None = None,
-) -> tuple[Forward, Loader, Loader]:
-    """The forward function and loaders: on embeddings where the encoder is frozen.
+) -> tuple[Loader, Loader]:
+    """Loaders of the training and the validation set: of embeddings where the encoder is frozen.
 
     A batch is the part of one device. Embeddings are computed once, and kept in a folder if given.
     """
     names, size = model.targets, config.batch_size // config.devices
-    if set(jax.tree.leaves(labels["encoder"])) == {FROZEN}:
+    if _heads_alone(labels):
         cached = EmbeddingLoader(kept_embeddings(model, train, folder), train, names, size)
         cached_valid = EmbeddingLoader(
             kept_embeddings(model, valid, folder), valid, names, 4 * size
         )
-        return (lambda p, b: model.read(p, b.embedding)), cached, cached_valid
+        return cached, cached_valid
     budgets = choose_budgets(train.sizes, size)
     fits = (valid.sizes.max(0) < np.array(max(budgets)[1:]) - 1).all()
     valid_budgets = budgets if fits else choose_budgets(valid.sizes, size)
@@ -106,7 +106,18 @@ def loaders(
     both = valid_budgets if config.devices == 1 else (max(valid_budgets),)
     train_loader = BatchLoader(train, names, size, (max(budgets),))
     valid_loader = BatchLoader(valid, names, size, both)
-    return model.forward, train_loader, valid_loader
+    return train_loader, valid_loader
+
+
+def forward_of(model: Model, labels: Labels) -> Forward:
+    """The function that fits the batches of `loaders`: the network, or its heads alone."""
+    if _heads_alone(labels):
+        return lambda params, batch: model.read(params, batch.embedding)
+    return model.forward
+
+
+def _heads_alone(labels: Labels) -> bool:
+    return set(jax.tree.leaves(labels["encoder"])) == {FROZEN}
 
 
 def feed(

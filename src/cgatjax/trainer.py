@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from cgatjax.checkpoint import save_model
+from cgatjax.compiled import compiled_for
 from cgatjax.config import TrainConfig
 from cgatjax.data.loader import BatchLoader, shuffled
 from cgatjax.data.subsets import Crystals
@@ -24,23 +25,17 @@ from cgatjax.feeds import feed, loaders
 from cgatjax.history import PARTS, History, Stopwatch, epoch_columns, note
 from cgatjax.interrupts import StopRequest
 from cgatjax.loggers import Logger, curves
-from cgatjax.losses import LOSSES, learns_std
+from cgatjax.losses import learns_std
 from cgatjax.metrics import Totals, mean_over_targets, summarize
 from cgatjax.model import Model
 from cgatjax.monitor import StepMonitor
-from cgatjax.optim import Labels, Params, groups, make_optimizer
-from cgatjax.parallel import Devices, restored_by_first, stop_is_agreed
+from cgatjax.optim import Labels, Params, groups
+from cgatjax.parallel import restored_by_first, stop_is_agreed
 from cgatjax.provenance import versions
 from cgatjax.run import RunFolder, differences
 from cgatjax.schedules import Plateau, factor_at
 from cgatjax.states import StateFolder, state_name
-from cgatjax.train_step import (
-    StepMetrics,
-    init_state,
-    make_eval_step,
-    make_loss,
-    make_train_step,
-)
+from cgatjax.train_step import StepMetrics
 
 logger = logging.getLogger("cgatjax")
 SHOWN_IDS = 3
@@ -73,16 +68,11 @@ class Trainer:
         self.model, self.config, self.run, self.train = model, config, run, train
         self.loggers, self.valid_order = loggers, np.arange(len(valid))
         folder = run.path / "embeddings" if run is not None else None
-        forward, self.train_loader, self.valid_loader = loaders(
-            model, train, valid, config, labels, folder
-        )
-        optimizer = make_optimizer(config, labels)
-        sums = make_loss(forward, LOSSES[config.loss], model.normalizers)
-        self.devices = Devices.choose(config.devices, config.device_mapping)
-        self.step = make_train_step(sums, optimizer, labels, self.devices)
-        self.sums = make_eval_step(sums, self.devices)
+        self.train_loader, self.valid_loader = loaders(model, train, valid, config, labels, folder)
+        compiled = compiled_for(model, config, labels)
+        self.step, self.sums, self.devices = compiled.step, compiled.evaluate, compiled.devices
         self.rates = rates or (lambda epoch, factor: dict.fromkeys(groups(labels), factor))
-        state = init_state(jax.tree.map(jnp.array, model.params), optimizer)
+        state = compiled.start(jax.tree.map(jnp.array, model.params))
         self.state = self.devices.replicate(state)
         self.epoch, self.position, self.boundaries = 0, 0, 0
         self.plateau, self.history = Plateau(), History()

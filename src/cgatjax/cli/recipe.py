@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from cgatjax.config import ModelConfig, TrainConfig
+from cgatjax.config import TrainConfig
 from cgatjax.data.exclusion import held_out, read_ids, without
 from cgatjax.data.overlap import KEYS, alike
 from cgatjax.data.splits import PARTS, Split, nested_subset
@@ -17,12 +17,6 @@ from cgatjax.loggers import LOGGERS
 from cgatjax.run import DATA, SPLIT, RunFolder, differences
 
 F = TypeVar("F", bound=Callable[..., Any])
-PRESETS: dict[str, tuple[Callable[[], ModelConfig], Callable[[], TrainConfig]]] = {
-    "small": (ModelConfig.small, TrainConfig),
-    "released": (ModelConfig.released, TrainConfig.paper),
-    "paper": (ModelConfig.paper, TrainConfig.paper),
-}
-"""Name -> what makes the network's options and the training's."""
 TRAIN_FLAGS = (
     "epochs",
     "batch_size",
@@ -81,6 +75,12 @@ _OPTIONS = (
         help="Of matrix products; weights stay float32.",
     ),
     click.option("--validate-every", type=int, help="Epochs between validations."),
+    click.option(
+        "--ensemble",
+        type=int,
+        metavar="N",
+        help="Train N members, with seeds from --seed upwards, on the same split.",
+    ),
     click.option("--seed", type=int, help="Of initialisation, shuffling and split.  [default: 0]"),
     click.option(
         "--deterministic",

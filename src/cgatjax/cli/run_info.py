@@ -10,6 +10,7 @@ import click
 
 from cgatjax.checkpoint import load_model
 from cgatjax.cli.display import fields, table
+from cgatjax.ensembles import is_ensemble, member_folders, member_seeds
 from cgatjax.metrics import mean_over_targets
 from cgatjax.model import Model
 from cgatjax.run import DATA, HISTORY, REPORT
@@ -23,8 +24,14 @@ def show_run(path: Path) -> None:
     Raises:
       InputError: the folder holds no model.
     """
-    model = load_model(path)
-    click.echo(f"{path}: {model.n_params} parameters, elements from {model.element_table.name!r}")
+    folders = member_folders(path)
+    if is_ensemble(path):
+        seeds = ", ".join(map(str, member_seeds(path)))
+        click.echo(f"{path}: ensemble of {len(folders)} members, seeds {seeds}; the first of them:")
+    model = load_model(folders[0])
+    click.echo(
+        f"{folders[0]}: {model.n_params} parameters, elements from {model.element_table.name!r}"
+    )
     click.echo("\ntargets")
     click.echo(table(("name", "unit", "mean", "std", "predicted std"), _targets(model)))
     click.echo("\nnetwork")
@@ -37,10 +44,15 @@ def show_run(path: Path) -> None:
     if (path / DATA).is_file():
         click.echo("\ndata")
         click.echo(fields(json.loads((path / DATA).read_text())))
-    if (path / HISTORY).is_file():
-        click.echo(f"\n{summary(model, read_history(path))}")
+    for folder in folders:
+        if (folder / HISTORY).is_file():
+            click.echo(f"\n{_label(path, folder)}{summary(model, read_history(folder))}")
     if (path / REPORT).is_file():
         click.echo(f"\n{report_text(json.loads((path / REPORT).read_text()))}")
+
+
+def _label(run: Path, folder: Path) -> str:
+    return "" if folder == run else f"member {folder.name}: "
 
 
 def read_history(path: Path) -> list[dict[str, Any]]:

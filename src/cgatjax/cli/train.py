@@ -1,19 +1,20 @@
 """`train` and `transfer`: from a store to a run folder with a trained model."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from cgatjax.cli.recipe import PRESETS, compute_of, joined, open_run, recipe_options, train_config
-from cgatjax.config import GraphConfig, ModelConfig, TrainConfig, TransferConfig
+from cgatjax.cli.ensemble import checked_size, report_ensemble
+from cgatjax.cli.recipe import compute_of, joined, open_run, recipe_options, train_config
+from cgatjax.config import PRESETS, GraphConfig, ModelConfig, TrainConfig, TransferConfig
 from cgatjax.data.splits import Split
 from cgatjax.data.store import Store, open_store
 from cgatjax.data.subsets import Dataset
 from cgatjax.errors import ConfigError, InputError
 from cgatjax.interrupts import ended_by_interrupt
-from cgatjax.loggers import make_logger
+from cgatjax.loggers import Logger, make_logger
 from cgatjax.options import load_toml
 from cgatjax.run import REPORT, SPLIT, RunFolder
 
@@ -67,26 +68,30 @@ def train(
     \b
     cgatjax train pbe.store --target e-form --out runs/pbe --epochs 60 --exclude runs/scan
     cgatjax train pbe.store --target e-form --target volume --loss robust_l1 --out runs/both
+    cgatjax train pbe.store --target e-form --loss robust_l1 --ensemble 4 --out runs/four
     """
     from cgatjax.data.elements import ElementTable
+    from cgatjax.ensemble_training import fit_ensemble
     from cgatjax.model import init_model
     from cgatjax.training import fit
 
-    flags = joined(flags)
+    flags, size = joined(flags), checked_size(out, flags)
     make_model_config, make_train_config = PRESETS[preset]
     tables = _tables(config, {"model": ModelConfig, "train": TrainConfig})
     options = train_config(make_train_config(), tables["train"], flags)
     network = make_model_config().replace(**{**tables["model"], **compute_of(flags["precision"])})
     vectors = ElementTable.load(element_table) if element_table else None
     data = open_store(store)
-    loggers = [make_logger(name, out) for name in flags["loggers"]]
+    loggers = _loggers(flags["loggers"], out)
     run, split = open_run(out, data, targets, {**flags, "seed": options.seed}, {})
     model = init_model(network, data, target=targets, seed=options.seed, element_table=vectors)
-    train_set, valid_set = _parts(data, split, targets)
-    trained, history = fit(
-        model, train_set, valid_set, options, run=run, loggers=loggers, show_progress=True
-    )
-    _report(run, trained, history)
+    sets = _parts(data, split, targets)
+    common: dict[str, Any] = {"run": run, "show_progress": True}
+    if size:
+        members = fit_ensemble(model, *sets, options, size=size, loggers=loggers, **common)
+        report_ensemble(run, *members, sets[1])
+        return
+    _report(run, *fit(model, *sets, options, loggers=loggers(run), **common))
 
 
 @click.command()
@@ -160,31 +165,46 @@ def transfer(
     cgatjax transfer scan.store --from runs/pbe --target e-form@scan --mode joint \\
         --with pbe.store --out runs/joint
     """
-    from cgatjax.checkpoint import load_model
+    from cgatjax.ensemble_training import transfer_ensemble
+    from cgatjax.ensembles import load_predictor
+    from cgatjax.predictor import Predictor
     from cgatjax.training import transfer_model
 
-    flags = joined(flags)
+    flags, size = joined(flags), checked_size(out, flags)
     options = _transfer_config(target, mode, PRESETS[preset][1](), config, flags)
     if (mode == "joint") != (cheap is not None):
         raise ConfigError("--with STORE belongs to --mode joint, and joint needs it")
-    data, model = open_store(store), load_model(source)
-    model.check_options(data.graph_config, store)
+    data, models = open_store(store), load_predictor(source).members
+    models[0].check_options(data.graph_config, store)
+    if len(models) > 1 and not size:
+        raise ConfigError(f"{source} is an ensemble; add --ensemble N, or start from a member")
     about = {"from": source, **({"with": cheap} if cheap else {})}
     kept = _kept_training(cheap, Path(source)) if cheap else None
     seed = options.train.seed
-    loggers = [make_logger(name, out) for name in flags["loggers"]]
+    loggers = _loggers(flags["loggers"], out)
     run, split = open_run(out, data, (target,), {**flags, "seed": seed}, about)
-    model = model.replace(config=model.config.replace(**compute_of(flags["precision"])))
-    trained, history = transfer_model(
-        model,
-        _parts(data, split, (target,)),
-        options,
-        keep_training=kept,
-        run=run,
-        loggers=loggers,
-        show_progress=True,
-    )
-    _report(run, trained, history)
+    compute = compute_of(flags["precision"])
+    models = tuple(m.replace(config=m.config.replace(**compute)) for m in models)
+    sets = _parts(data, split, (target,))
+    common: dict[str, Any] = {"keep_training": kept, "run": run, "show_progress": True}
+    if size:
+        members = transfer_ensemble(
+            Predictor.of(models), sets, options, size=size, loggers=loggers, **common
+        )
+        report_ensemble(run, *members, sets[1])
+        return
+    _report(run, *transfer_model(models[0], sets, options, loggers=loggers(run), **common))
+
+
+def _loggers(names: Sequence[str], out: str) -> Callable[[RunFolder | None], list[Logger]]:
+    """What makes the loggers of a run; of several processes only the first has any.
+
+    Raises:
+      MissingExtraError: a package is not installed; nothing has been written yet.
+    """
+    for name in names:
+        make_logger(name, out)
+    return lambda run: [] if run is None else [make_logger(name, run.path) for name in names]
 
 
 def _tables(file: str | None, sections: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -1,0 +1,50 @@
+"""What `train` and `transfer` say and refuse with --ensemble."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cgatjax.cli.display import table
+from cgatjax.data.subsets import Dataset
+from cgatjax.ensembles import is_ensemble
+from cgatjax.errors import ConfigError
+from cgatjax.run import RunFolder
+
+if TYPE_CHECKING:
+    from cgatjax.history import History
+    from cgatjax.predictor import Predictor
+
+
+def checked_size(out: str, flags: Mapping[str, Any]) -> int | None:
+    """Members that --ensemble asks for, None for an ordinary run.
+
+    Raises:
+      ConfigError: fewer than two, or an ensemble is resumed as if it were an ordinary run.
+    """
+    size: int | None = flags["ensemble"]
+    if size is None and flags["resume"] and is_ensemble(out):
+        raise ConfigError(f"{out} is an ensemble; resume it with --ensemble N, too")
+    if size is not None and size < 2:
+        raise ConfigError(f"--ensemble: expected at least 2 members, got {size}")
+    return size
+
+
+def report_ensemble(
+    run: RunFolder | None, found: "Predictor", histories: "Sequence[History]", valid: Dataset
+) -> None:
+    """Validation errors of the members and of their mean. One process speaks for all."""
+    if run is None:
+        return
+    from cgatjax.inference import evaluate
+
+    alone = [evaluate(member, valid) for member in found.members]
+    together = evaluate(found, valid)
+    rows = []
+    for target in found.targets:
+        for name, errors in (*enumerate(alone), ("together", together)):
+            own = errors[target] if len(found.targets) > 1 else errors
+            rows.append((target, found.units[target] or "?", str(name), own["mae"], own["rmse"]))
+    click.echo(table(("target", "unit", "member", "valid MAE", "valid RMSE"), rows))
+    seconds = sum(sum(history.seconds.values()) for history in histories)
+    click.echo(f"{len(alone)} members, {seconds:.0f} s; {run.path}: members/0, members/1, ...")
