@@ -163,5 +163,7 @@ def test_a_description_without_a_part_or_of_another_version(saved):
 
 
 def test_nothing_there(tmp_path):
-    with pytest.raises(InputError, match=r"none: expected a run or model folder"):
+    with pytest.raises(
+        InputError, match=r"none: expected the folder of a run .* there is no such folder"
+    ):
         load_model(tmp_path / "none")

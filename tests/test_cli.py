@@ -82,6 +82,32 @@ def test_featurize_counts_what_it_leaves_out(place: Place, tmp_path: Path) -> No
     assert "skipped.csv" in output
 
 
+def test_featurize_takes_a_table_of_energies(tmp_path: Path) -> None:
+    poscar = "rock salt\n1.0\n0 2 2\n2 0 2\n2 2 0\nNa Cl\n1 1\nDirect\n0 0 0\n0.5 0.5 0.5\n"
+    cells, table = tmp_path / "cells", tmp_path / "cells" / "energies.csv"
+    cells.mkdir()
+    for name in ("a", "b"):
+        (cells / f"{name}.vasp").write_text(poscar)
+    table.write_text("file,e-form,heat\na,-1.5,\nb,-2,3\n")
+    base = ("featurize", cells, "--workers", 1)
+    assert "--properties" in refused(*base, "--out", tmp_path / "x")
+    output = ok(*base, "--properties", table, "--out", tmp_path / "store")
+    assert "2 crystals kept" in output
+    assert "e-form (eV/atom): 2 values\n  heat (unit unknown: --unit): 1 values" in output
+    table.unlink()
+    assert "properties.csv" in refused(*base, "--target", "e-form", "--out", tmp_path / "y")
+    assert "no properties" in ok(*base, "--out", tmp_path / "z")
+
+
+def test_a_folder_that_is_none_of_ours_is_called_so(place: Place, tmp_path: Path) -> None:
+    assert "there is no such folder" in refused("evaluate", place.pbe, tmp_path / "none")
+    assert "store.json, made by `cgatjax featurize`; it has none" in refused(
+        "evaluate", place.pbe, tmp_path
+    )
+    assert "of a model; it holds none" in refused("evaluate", place.store, place.store)
+    assert "there is no such folder" in refused("info", tmp_path / "none")
+
+
 def test_graph_options_come_from_flags_over_file_over_preset(place: Place, tmp_path: Path) -> None:
     file = tmp_path / "graph.toml"
     file.write_text('[graph]\nmax_neighbors = 12\nsplit_shell = "cut"\n')
@@ -293,8 +319,8 @@ def test_predict_writes_units_and_why_there_is_no_std(place: Place, tmp_path: Pa
     assert str(place.pbe) in header[0]
     assert "robust" in header[1]
     rows = read_csv(out)
-    assert [*rows[0]] == ["id", "target", "prediction", "std", "unit"]
-    assert {(r["target"], r["std"], r["unit"]) for r in rows} == {(CHEAP, "", "eV/atom")}
+    assert [*rows[0]] == ["id", "property", "prediction", "std", "unit"]
+    assert {(r["property"], r["std"], r["unit"]) for r in rows} == {(CHEAP, "", "eV/atom")}
     assert "choose another name" in refused("predict", place.pbe, place.data, "--out", out)
     from_store = tmp_path / "store.csv"
     ok("predict", place.pbe, place.store, "--out", from_store)

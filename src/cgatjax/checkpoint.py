@@ -79,6 +79,11 @@ def load_model(path: str | Path) -> Model:
         )
     folder = settled(Path(path) / "model")
     folder = folder if folder.is_dir() else settled(path)
+    if not any((folder / name).exists() for name in (DESCRIPTION, WEIGHTS, MANIFEST)):
+        found = "it holds none" if Path(path).is_dir() else "there is no such folder"
+        raise InputError(
+            f"{path}: expected the folder of a run (of `cgatjax train`) or of a model; {found}"
+        )
     fault = damage(folder) if (folder / DESCRIPTION).is_file() else f"{DESCRIPTION}: missing"
     if fault is not None:
         raise InputError(

@@ -71,4 +71,5 @@ class _Lines:
 
     def write(self) -> None:
         of = f" of {self.total}" if self.total is not None else ""
-        logger.info("%s: %d%s %s", self.what, self.done, of, self.note)
+        note = f", {self.note}" if self.note else ""
+        logger.info("%s: %d%s%s", self.what, self.done, of, note)

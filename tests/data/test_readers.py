@@ -217,6 +217,32 @@ def test_properties_beside_structure_files(tmp_path):
     assert [crystal.targets for crystal in rest] == [{}, {}]
 
 
+def test_a_named_table_serves_all_structure_files(tmp_path):
+    for name in ("a", "b"):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / f"{name}.vasp").write_text(POSCAR)
+    table = tmp_path / "a" / "energies.csv"
+    table.write_text("material_id,e-form\nb.vasp,2\na,1.5\n")
+    found = list(read_crystals([tmp_path / "a", tmp_path / "b"], properties=table))
+    assert [crystal.targets for crystal in found] == [{"e-form": 1.5}, {"e-form": 2.0}]
+    a, unused = read_crystals([tmp_path / "a"], properties=str(table))
+    assert (a.id, unused.id, unused.source) == ("a", "b.vasp", str(table))
+    lazily = iter([tmp_path / "b" / "b.vasp"])
+    assert [c.targets for c in read_crystals(lazily, properties=table)] == [{"e-form": 2.0}]
+    with pytest.raises(InputError, match=r"none\.csv: no such file"):
+        read_crystals(tmp_path, properties=tmp_path / "none.csv")
+    table.write_text("id,gap\na,1\na,2\n")
+    with pytest.raises(InputError, match=r"energies\.csv: the id 'a' appears twice"):
+        read_crystals(tmp_path, properties=table)
+
+
+def test_a_table_under_another_name_says_where_it_is_expected(tmp_path):
+    (tmp_path / "energies.csv").write_text("id,e-form\na,1\n")
+    (rejected,) = read_crystals(tmp_path / "energies.csv")
+    assert "properties.csv" in rejected.reason
+
+
 def test_a_property_table_without_structure_files_is_an_ordinary_one(tmp_path):
     (tmp_path / "properties.csv").write_text(f'id,poscar,gap\na,"{POSCAR}",1\n')
     (crystal,) = read_crystals(tmp_path)

@@ -17,6 +17,8 @@ from cgatjax.data.store import JOURNAL, MANIFEST, SKIPPED, Store, open_store
 from cgatjax.errors import ConfigError, InputError
 from cgatjax.options import load_toml
 
+SHOWN_TARGETS = 8
+"""Targets whose values are counted at the end of `featurize`."""
 SHOWN_REASONS = 3
 """Reasons of skipped crystals that are printed; the rest stands in the store."""
 
@@ -48,6 +50,12 @@ def cores() -> int:
 @click.option("--out", required=True, type=click.Path(), help="Store folder to create.")
 @click.option("--target", "targets", multiple=True, help="Property to keep; repeat. Default: all.")
 @click.option("--unit", "units", multiple=True, metavar="NAME=UNIT", help="Unit of a property.")
+@click.option(
+    "--properties",
+    type=click.Path(),
+    help="CSV of values for CIF and POSCAR files, a row for each.  [default: properties.csv or "
+    "id_prop.csv beside them]",
+)
 @click.option("--max-atoms", type=int, help="Leave out cells with more sites.")
 @click.option(
     "--min-elements",
@@ -96,6 +104,7 @@ def featurize(
     out: str,
     targets: tuple[str, ...],
     units: tuple[str, ...],
+    properties: str | None,
     max_atoms: int | None,
     min_elements: int,
     recommended: bool,
@@ -110,11 +119,13 @@ def featurize(
 
     INPUT: files, folders or patterns of DCGAT JSON (.json, .gz, .bz2), CSV with a cif or poscar
     column, CIF, POSCAR, and, with ASE, extxyz and ASE databases. Energies, volumes and the like
-    are taken per atom, in the unit of the input.
+    are taken per atom, in the unit of the input. Those of CIF and POSCAR files come from a CSV file
+    whose first column (or the one called id) holds the files' names.
 
     \b
     cgatjax featurize pbe/*.json.bz2 --out pbe.store --target e-form --min-elements 2
-    cgatjax featurize cifs/ --out mine.store --unit heat=eV/atom --recommended --on-error skip
+    cgatjax featurize cifs/ --properties heat.csv --unit heat=eV/atom --recommended \\
+        --out mine.store --on-error skip
 
     What is finished stays on disk after a kill or an error. The same command with --resume reads
     the input again, compares it, and featurises only the rest; the store is the same to the byte.
@@ -125,6 +136,7 @@ def featurize(
         _graph_config(recommended, config, flags),
         targets=targets or None,
         units=_units(units),
+        properties=properties,
         keep=Filter(max_atoms=max_atoms, min_elements=min_elements),
         reduce=not no_reduce,
         workers=workers or cores(),
@@ -133,7 +145,19 @@ def featurize(
         show_progress=True,
     )
     click.echo(_counts(store))
+    _echo_known(store)
     _echo_reasons(store)
+
+
+def _echo_known(store: Store) -> None:
+    """How many crystals have a value of each target, the first few of many targets."""
+    for name, unit in list(store.units.items())[:SHOWN_TARGETS]:
+        known = int(np.isfinite(store.target(name)).sum())
+        click.echo(f"  {name} ({unit or 'unit unknown: --unit'}): {known} values")
+    if not store.units:
+        click.echo("  no properties: good for predictions, not for training")
+    elif len(store.units) > SHOWN_TARGETS:
+        click.echo(f"  and {len(store.units) - SHOWN_TARGETS} more: cgatjax info {store.path}")
 
 
 def _counts(store: Store) -> str:

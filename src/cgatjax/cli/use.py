@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cgatjax.model import Model
     from cgatjax.predictor import Uncertainty
 
-COLUMNS = ("id", "target", "prediction", "std", "unit")
+COLUMNS = ("id", "property", "prediction", "std", "unit")
 SHOWN_REASONS = 3
 
 uncertainty_option = click.option(

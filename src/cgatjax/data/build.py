@@ -46,6 +46,7 @@ def build_store(
     *,
     targets: Sequence[str] | None = None,
     units: Mapping[str, str] | None = None,
+    properties: str | Path | None = None,
     keep: Filter = Filter(),  # noqa: B008 - immutable
     reduce: bool = True,
     workers: int = 1,
@@ -62,6 +63,7 @@ def build_store(
       config: graph options, stored with the data.
       targets: properties to keep; None keeps every numeric one.
       units: units of targets that are not known by name.
+      properties: CSV file with a row for each CIF or POSCAR file; None looks beside the files.
       keep: crystals to leave out on purpose.
       reduce: merge sites and edges that no network can tell apart (exact, and smaller).
       workers: processes, or those of the executor; the result does not depend on their number.
@@ -88,7 +90,7 @@ def build_store(
     out = Path(out)
     if resume and (out / MANIFEST).is_file():
         return _finished_before(out, config, reduce)
-    found = read_crystals(inputs, targets=targets)
+    found = read_crystals(inputs, targets=targets, properties=properties)
     options = _as_options(config, reduce, targets, units, keep)
     with (
         _unfinished(out, options, resume) as journal,
@@ -111,7 +113,7 @@ def build_store(
                 f"no usable crystal among {intake.counts.total()} read; for instance: "
                 f"{intake.reasons}"
             )
-        _check_targets(targets, writer.known, inputs)
+        _check_targets(targets, writer.known, inputs, properties)
         names = sorted(writer.known) if targets is None else list(targets)
         intake.write_list(out / SKIPPED, journal.failures())
         intake.close()
@@ -254,11 +256,24 @@ def _as_options(
     }
 
 
-def _check_targets(targets: Sequence[str] | None, known: set[str], inputs: Any) -> None:
+def _check_targets(
+    targets: Sequence[str] | None, known: set[str], inputs: Any, properties: str | Path | None
+) -> None:
     missing = [t for t in targets or () if t not in known]
     if missing:
-        sample = islice(read_crystals(inputs), 1000)
+        sample = islice(read_crystals(inputs, properties=properties), 1000)
         there = sorted(
             {name for item in sample if isinstance(item, Crystal) for name in item.targets}
         )
-        raise TargetError(f"no crystal has a value for target(s) {missing}; the input has {there}")
+        advice = (
+            ""
+            if there
+            else (
+                "; values of CIF and POSCAR files stand in properties.csv beside them, or in a CSV "
+                "file given as properties (--properties)"
+            )
+        )
+        raise TargetError(
+            f"no crystal has a value for target(s) {missing}; the input has {there or 'none'}"
+            f"{advice}"
+        )

@@ -8,7 +8,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from cgatjax.data.ase_input import crystal_from_atoms, read_ase_database, read_extxyz
 from cgatjax.data.cif import cell_of_cif
@@ -30,6 +30,7 @@ from cgatjax.errors import InputError, StructureError
 
 Targets = tuple[str, ...] | None
 Stream = Iterator[Crystal | Rejected]
+PropertyTable = Mapping[str, Mapping[str, float]]
 
 _TABLE_READERS: dict[Format, Callable[[Path, Targets], Stream]] = {
     "dcgat": read_dcgat,
@@ -47,7 +48,10 @@ _STRUCTURE_PARSERS: dict[Format, Callable[[str], Cell]] = {
 
 
 def read_crystals(
-    inputs: CrystalInput | Iterable[CrystalInput], *, targets: Sequence[str] | None = None
+    inputs: CrystalInput | Iterable[CrystalInput],
+    *,
+    targets: Sequence[str] | None = None,
+    properties: str | Path | None = None,
 ) -> Stream:
     """Reads crystals one after the other, file by file.
 
@@ -60,6 +64,8 @@ def read_crystals(
         (anything but a list or tuple) is consumed lazily.
       targets: names of the properties to take, NaN where one is missing; None for every finite
         number found (see `select_properties`). Values are taken in the unit of the input.
+      properties: a CSV file with a row for each CIF or POSCAR file, wherever it stands; None looks
+        for the tables beside the files.
 
     Returns:
       an iterator over `Crystal`s, with a `Rejected` for each crystal, or whole file (with an empty
@@ -67,40 +73,89 @@ def read_crystals(
 
     Raises:
       InputError: at once for a missing path, a folder or pattern without a readable file, an
-        unknown format or an object of another type (for an iterator: when it is reached).
+        unknown format or an object of another type (for an iterator: when it is reached), and for
+        a table of properties that is missing or damaged.
       MissingExtraError: an extended XYZ file or ASE database, and ASE is not installed.
     """
     names = check_target_names(targets)
+    table = None if properties is None else NamedTable.read(properties)
     if is_single(inputs):
         inputs = [inputs]  # type: ignore[list-item]
     if isinstance(inputs, list | tuple):
-        return _read(resolve(inputs), names, first=0)
+        return _read(resolve(inputs), names, 0, table)
     if not isinstance(inputs, Iterable):
         raise InputError(f"expected paths, structures or crystals, got {type(inputs).__name__}")
     return (
         crystal
         for number, item in enumerate(inputs)
-        for crystal in _read(resolve([item]), names, first=number)
+        for crystal in _read(resolve([item]), names, number, table, is_all=False)
     )
 
 
-def _read(sources: Sequence[Any], targets: Targets, first: int) -> Stream:
-    """Reads resolved inputs; `first` is the number of the first object."""
+class NamedTable(NamedTuple):
+    """The table of properties that the caller has named."""
+
+    path: Path
+    rows: PropertyTable
+
+    @classmethod
+    def read(cls, path: str | Path) -> "NamedTable":
+        """Reads it.
+
+        Raises:
+          InputError: missing or damaged.
+        """
+        path = Path(path)
+        if not path.exists():
+            raise InputError(f"{path}: no such file; expected a table of properties")
+        try:
+            return cls(path, read_property_table(path))
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
+
+
+def _read(
+    sources: Sequence[Any],
+    targets: Targets,
+    first: int,
+    named: NamedTable | None,
+    is_all: bool = True,
+) -> Stream:
+    """Reads resolved inputs.
+
+    Args:
+      sources: files and objects.
+      targets: properties to take.
+      first: number of the first object.
+      named: the table of all structure files; None for those of their folders.
+      is_all: whether there is nothing else to come that rows of the table could belong to.
+    """
+    if named is not None:
+        sources = [s for s in sources if not _is_file(s, named.path)]
     names = _structure_names([s for s in sources if isinstance(s, SourceFile)])
-    tables: dict[Path, Mapping[str, Mapping[str, float]]] = {}
+    tables: dict[Path, PropertyTable] = {}
     for number, source in enumerate(sources, start=first):
         if not isinstance(source, SourceFile):
             yield _crystal_from_object(source, f"structure-{number}", targets)
         elif source.format in _STRUCTURE_PARSERS:
             folder = source.root or source.path.parent
-            if folder not in tables:
+            if named is None and folder not in tables:
                 tables[folder] = {}
                 yield from _load_table(folder, tables)
-            properties = _row_of(tables[folder], names[source.path], source.path)
+            table = tables[folder] if named is None else named.rows
+            properties = _row_of(table, names[source.path], source.path)
             yield _crystal_from_file(source, names[source.path], properties, targets)
         else:
             yield from _guarded(_TABLE_READERS[source.format], source.path, targets)
-    yield from _without_structure(sources, names, tables)
+    if named is None:
+        yield from _without_structure(sources, names, tables)
+    elif is_all:
+        yield from _unused(named.rows, names, named.path)
+
+
+def _is_file(source: Any, path: Path) -> bool:
+    is_table = isinstance(source, SourceFile) and source.format == "csv"
+    return is_table and source.path.samefile(path)
 
 
 def _guarded(reader: Callable[[Path, Targets], Stream], path: Path, targets: Targets) -> Stream:
@@ -125,7 +180,7 @@ def _structure_names(files: Sequence[SourceFile]) -> dict[Path, str]:
     return names
 
 
-def _load_table(folder: Path, tables: dict[Path, Mapping[str, Mapping[str, float]]]) -> Stream:
+def _load_table(folder: Path, tables: dict[Path, PropertyTable]) -> Stream:
     """Puts the folder's property table, if it has one, into `tables`; yields why it cannot."""
     path = property_table_path(folder)
     if path is not None:
@@ -135,7 +190,7 @@ def _load_table(folder: Path, tables: dict[Path, Mapping[str, Mapping[str, float
             yield Rejected(id="", source=str(path), reason=str(error))
 
 
-def _row_of(table: Mapping[str, Mapping[str, float]], name: str, path: Path) -> Mapping[str, float]:
+def _row_of(table: PropertyTable, name: str, path: Path) -> Mapping[str, float]:
     """The properties under the crystal's id, its file's stem or its file's name; else nothing."""
     keys = (name, stem_of(path), path.name)
     return next((table[key] for key in keys if key in table), {})
@@ -144,17 +199,23 @@ def _row_of(table: Mapping[str, Mapping[str, float]], name: str, path: Path) -> 
 def _without_structure(
     sources: Sequence[Any],
     names: Mapping[Path, str],
-    tables: Mapping[Path, Mapping[str, Mapping[str, float]]],
+    tables: Mapping[Path, PropertyTable],
 ) -> Stream:
     """Rows of the property tables of the folders asked for that no structure file belongs to."""
     roots = {s.root for s in sources if isinstance(s, SourceFile) and s.root in tables}
     for root in sorted(root for root in roots if root is not None):
-        paths = [s.path for s in sources if isinstance(s, SourceFile) and s.root == root]
-        known = {key for p in paths for key in (names.get(p, ""), stem_of(p), p.name)}
-        for name in tables[root]:
-            if name not in known:
-                reason = "missing structure: no CIF or POSCAR file of the folder has this name"
-                yield Rejected(id=name, source=str(property_table_path(root)), reason=reason)
+        below = {s.path for s in sources if isinstance(s, SourceFile) and s.root == root}
+        known = {path: name for path, name in names.items() if path in below}
+        yield from _unused(tables[root], known, property_table_path(root))
+
+
+def _unused(rows: PropertyTable, names: Mapping[Path, str], table: Path | None) -> Stream:
+    """Rows of a table that none of the files `names` belongs to."""
+    known = {key for path, name in names.items() for key in (name, stem_of(path), path.name)}
+    for name in rows:
+        if name not in known:
+            reason = "missing structure: no CIF or POSCAR file has this name"
+            yield Rejected(id=name, source=str(table), reason=reason)
 
 
 def _crystal_from_file(

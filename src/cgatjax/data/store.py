@@ -313,6 +313,11 @@ def open_store(path: str | Path, *, verify: bool = False) -> Store:
         raise InputError(f"{path}: damaged {MANIFEST}: {error!s:.500}") from error
     except CgatjaxError:
         raise
+    except FileNotFoundError as error:
+        found = "it has none" if path.is_dir() else "there is no such folder"
+        raise InputError(
+            f"{path}: expected a store folder with {MANIFEST}, made by `cgatjax featurize`; {found}"
+        ) from error
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(
             f"{path}: expected a store folder with {MANIFEST}, made by `cgatjax featurize`: "

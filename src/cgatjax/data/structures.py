@@ -84,7 +84,10 @@ class Rejected:
     def error(self) -> StructureError:
         """The same as an exception, for callers that stop at the first bad crystal."""
         where = f"{self.id!r} in {self.source}" if self.id else self.source
-        return StructureError(f"{where}: {self.reason} (skip such crystals with on_error='skip')")
+        return StructureError(
+            f"{where}: {self.reason} (on_error='skip', or --on-error skip, lists such crystals and "
+            "goes on)"
+        )
 
 
 def check_crystal(crystal: Crystal) -> str | None:

@@ -29,7 +29,11 @@ def read_csv(path: Path, targets: Sequence[str] | None) -> Iterator[Crystal | Re
     header, rows = _header_and_rows(path)
     columns = {name.lower(): i for i, name in enumerate(header) if name.lower() in _CELL_PARSERS}
     if not columns:
-        raise InputError(f"expected a column 'cif' or 'poscar'; the columns are {header}")
+        raise InputError(
+            f"expected a column 'cif' or 'poscar'; the columns are {header}. A table of properties "
+            "for a folder of structure files is named properties.csv there, or given as properties "
+            "(--properties)"
+        )
     id_column = _id_column(header)
     numeric = _numeric_columns(header, rows, id_column) if targets is None else set(targets)
     for number, row in enumerate(rows, start=1):
