@@ -4,6 +4,7 @@ A configuration file is TOML with one table per class: `[graph]`, `[model]`, `[t
 `[transfer]`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -247,3 +248,11 @@ class TransferConfig(Options):
     def _check(self) -> None:
         self._require(all(f >= 0 for _, f in self.lr_groups), "lr_groups", "factors of at least 0")
         self._require(all(e >= 0 for e, _ in self.unfreeze), "unfreeze", "epochs of at least 0")
+
+
+PRESETS: dict[str, tuple[Callable[[], ModelConfig], Callable[[], TrainConfig]]] = {
+    "small": (ModelConfig.small, TrainConfig),
+    "released": (ModelConfig.released, TrainConfig.paper),
+    "paper": (ModelConfig.paper, TrainConfig.paper),
+}
+"""Name -> what makes the network's options and the training's."""
