@@ -21,7 +21,7 @@ data.elements data.properties data.structures data.files data.poscar data.cif da
 data.dcgat_writer data.tables data.ase_input data.sources data.readers
 data.ions data.lattice_sums data.born_lande data.prototype_table data.prototypes
 data.formation data.decorations data.datasets
-data.neighbors data.graphs data.graph_arrays data.reduction data.fingerprints
+data.neighbors data.bonds data.graphs data.graph_arrays data.reduction data.fingerprints
 data.splits data.exclusion data.subsets data.mapped data.store data.overlap
 data.pipeline data.shards data.intake data.hull data.hull_files data.archives data.download data.unpacking
 data.journal data.storing data.build
@@ -31,7 +31,7 @@ model run provenance
 losses metrics schedules optim transfer
 parallel train_step checkpoint states reference
 predictor ensembles
-inference coverage selection embeddings feeds compiled monitor history trainer training ensemble_training screening
+inference coverage selection explanation embeddings feeds compiled monitor history trainer training ensemble_training screening
 analysis.regression analysis.scaling analysis.joint_scaling analysis.budget
 analysis.canvas analysis.plots analysis.scaling_plots analysis.periodic_table analysis.histograms
 demo cli

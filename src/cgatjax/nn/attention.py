@@ -95,6 +95,7 @@ class AtomPooling(nn.Module):
         scores = MultiHeadNetwork(
             width, score_width, self.heads, self.low_precision, name="attention"
         )((h, None), (composition, graph))
+        self.sow("intermediates", "scores", scores)
         messages = MultiHeadNetwork(width, width, self.heads, self.low_precision, name="message")(
             (h, None)
         )

@@ -160,6 +160,7 @@ class NodeUpdate(nn.Module):
         config = self.config
         parts = (seen(h, edges.receivers), e, seen(h, edges.senders))
         scores, messages = _scores_and_messages(config, config.node_dim, parts)
+        self.sow("intermediates", "scores", scores)
         size = len(rows_of(h))
         ascending = config.message_direction == "neighbor_to_center"  # edges are so by centre
         mixed = attend(scores, messages, edges.receivers, size, edges.weights, ascending)

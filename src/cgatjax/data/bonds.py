@@ -1,0 +1,58 @@
+"""Where the neighbours of a site stand: the periodic image behind each edge of a graph."""
+
+import numpy as np
+
+from cgatjax.config import GraphConfig
+from cgatjax.data.neighbors import SELF_DISTANCE, nearest_neighbors
+from cgatjax.data.structures import Crystal
+from cgatjax.errors import StructureError
+
+_SLACK = 1e-6
+
+
+def bond_vectors(crystal: Crystal, config: GraphConfig) -> np.ndarray:
+    """Vectors from centre to neighbour, in the order of the edges of `featurize`.
+
+    Edges of one centre, neighbour and shell are alike for every network; where a shell is cut,
+    which of its images were kept is told up to that.
+
+    Args:
+      crystal: sound coordinates.
+      config: graph options.
+
+    Returns:
+      (edges, 3) float64, angstrom.
+
+    Raises:
+      StructureError: as of `nearest_neighbors`.
+    """
+    found = nearest_neighbors(crystal.lattice, crystal.frac_coords, config, id=crystal.id)
+    vectors = np.empty((len(found.center), 3))
+    for site in range(crystal.n_sites):
+        edges = np.flatnonzero(found.center == site)
+        reach = float(found.distance[edges].max()) * (1 + _SLACK)
+        owner, seen, length = _images(crystal, site, reach)
+        mine = edges[np.lexsort((found.distance[edges], found.neighbor[edges]))]
+        theirs = np.lexsort((length, owner))
+        first = np.searchsorted(owner[theirs], found.neighbor[mine])
+        rank = np.arange(len(mine)) - np.searchsorted(found.neighbor[mine], found.neighbor[mine])
+        places = theirs[first + rank]
+        if not np.allclose(length[places], found.distance[mine], rtol=_SLACK):
+            raise StructureError(f"{crystal.id!r}: the images around site {site} were not found")
+        vectors[mine] = seen[places]
+    return vectors
+
+
+def _images(crystal: Crystal, site: int, reach: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Site, vector from `site` and length of all images within reach of it, itself left out."""
+    offsets = crystal.frac_coords - crystal.frac_coords[site]
+    whole = np.floor(offsets)
+    heights = 1 / np.linalg.norm(np.linalg.inv(crystal.lattice), axis=0)
+    most = np.ceil(reach / heights).astype(int) + 1
+    cells = np.stack(np.meshgrid(*(np.arange(-m, m + 1) for m in most), indexing="ij"), -1)
+    shifts = (offsets - whole)[:, None, :] + cells.reshape(-1, 3)
+    seen = shifts.reshape(-1, 3) @ crystal.lattice
+    length = np.linalg.norm(seen, axis=1)
+    near = (length <= reach) & (length > SELF_DISTANCE)
+    owner = np.repeat(np.arange(crystal.n_sites), len(shifts[0]))
+    return owner[near], seen[near], length[near]

@@ -1,0 +1,214 @@
+"""Looking inside: what a network attends to in one crystal, and which atoms its embedding is of.
+
+The scores that attention is made of are kept by the network when somebody asks for them
+(`flax.linen.Module.sow`), and cost nothing otherwise. From them, in float64:
+
+    bond attention   w exp(s) / sum of w exp(s) over the edges of one receiver, per step and head
+    atom weight      m exp(s) / sum of m exp(s) over the nodes of the crystal, per head
+
+w is the number of neighbours that an edge stands for as seen by one site of the receiver's class, m
+the number of sites of a node (docs/network.md, savings 3 and 4). With vector attention each channel
+has weights of its own; theirs is the mean, which sums to one, too.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+
+from cgatjax.data.batching import assemble, snug_budget
+from cgatjax.data.bonds import bond_vectors
+from cgatjax.data.elements import SYMBOLS, reduced_formula
+from cgatjax.data.graph_arrays import GraphArrays
+from cgatjax.data.graphs import CrystalGraph, featurize
+from cgatjax.data.reduction import reduce_graph
+from cgatjax.data.structures import Crystal, to_crystal
+from cgatjax.data.subsets import GraphList
+from cgatjax.inference import Predictions, predict
+from cgatjax.model import Model
+from cgatjax.predictor import Predictor
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Explanation:
+    """What a network saw in one crystal.
+
+    Attributes:
+      graph: the crystal's graph; the arrays below follow its edges and sites.
+      crystal: its coordinates, None where only a graph was given.
+      vectors: (edges, 3) from centre to neighbour in angstrom, None without coordinates.
+      receivers, senders: (edges,) int64 nodes; messages run from sender to receiver.
+      bond_attention: (steps, heads, edges) float64; sums to one over the edges of a receiver.
+      even_share: (edges,) float64, the attention that all edges of a receiver would have if every
+        neighbour counted alike.
+      atom_weights: (heads, sites) float64, share of each site in the pooling; sums to one.
+      site_class: (sites,) int64, equal for sites that no network can tell apart.
+      embedding: (`config.embedding_dim`,) of the crystal; of an ensemble the first member's, as all
+        of the above.
+      predictions: of the crystal, for all targets.
+    """
+
+    graph: CrystalGraph
+    crystal: Crystal | None
+    vectors: np.ndarray | None
+    receivers: np.ndarray
+    senders: np.ndarray
+    bond_attention: np.ndarray
+    even_share: np.ndarray
+    atom_weights: np.ndarray
+    site_class: np.ndarray
+    embedding: np.ndarray
+    predictions: Predictions
+
+    @property
+    def elements(self) -> list[str]:
+        """Symbol of each site."""
+        numbers = self.graph.atomic_numbers[self.graph.site_class]
+        return [SYMBOLS[z] for z in numbers]
+
+    @property
+    def formula(self) -> str:
+        """Reduced formula."""
+        return reduced_formula(self.graph.atomic_numbers[self.graph.site_class])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain values, for JSON; arrays with a last axis of edges or sites first."""
+        found, targets = self.predictions, self.predictions.means
+        return {
+            "id": self.graph.id,
+            "formula": self.formula,
+            "predictions": {
+                t: {
+                    "mean": float(found.means[t][0]),
+                    "std": _number(found.stds[t][0]),
+                    "unit": found.units[t],
+                    "std_note": found.std_notes[t],
+                }
+                for t in targets
+            },
+            "embedding": self.embedding.tolist(),
+            "sites": self._sites(),
+            "bonds": self._bonds(),
+        }
+
+    def _sites(self) -> list[dict[str, Any]]:
+        """One entry a site; `weight` has a number for each head."""
+        places = None if self.crystal is None else self.crystal.frac_coords.tolist()
+        return [
+            {
+                "element": element,
+                "class": int(self.site_class[i]),
+                "node": int(self.graph.site_class[i]),
+                **({} if places is None else {"frac_coords": places[i]}),
+                "weight": self.atom_weights[:, i].tolist(),
+            }
+            for i, element in enumerate(self.elements)
+        ]
+
+    def _bonds(self) -> list[dict[str, Any]]:
+        """One entry an edge; `attention` has a list of heads for each step."""
+        graph, by_edge = self.graph, np.moveaxis(self.bond_attention, -1, 0).tolist()
+        weights, vectors = graph.edge_weight.tolist(), self.vectors
+        return [
+            {
+                "center": int(graph.edge_center[k]),
+                "neighbor": int(graph.edge_neighbor[k]),
+                "shell": int(graph.edge_shell[k]),
+                "count": weights[k],
+                "receiver": int(self.receivers[k]),
+                "even_share": float(self.even_share[k]),
+                **({} if vectors is None else {"vector": vectors[k].tolist()}),
+                "attention": attention,
+            }
+            for k, attention in enumerate(by_edge)
+        ]
+
+
+def explain(model: Model | Predictor, structure: Any, *, id: str = "") -> Explanation:
+    """Looks at what a network does with one crystal.
+
+    Args:
+      model: a model; of an ensemble the first member is looked into, and all predict.
+      structure: a `Crystal`, a pymatgen `Structure` or an ASE `Atoms`, whose sites and bonds are
+        then told one by one; or a `CrystalGraph`, reduced or not.
+      id: name of the crystal; a `Crystal` and a graph have their own.
+
+    Raises:
+      StructureError: the crystal cannot be used.
+      MismatchError: an element without a vector in the model's table.
+    """
+    predictor = Predictor.of(model)
+    config = predictor.graph_config
+    if isinstance(structure, CrystalGraph):
+        graph, crystal, vectors = structure, None, None
+    else:
+        crystal = to_crystal(structure, id=id)
+        graph, vectors = featurize(crystal, config), bond_vectors(crystal, config)
+    predictions = predict(predictor, GraphList([graph], config))
+    return Explanation(
+        graph=graph,
+        crystal=crystal,
+        vectors=vectors,
+        predictions=predictions,
+        site_class=reduce_graph(graph).site_class.astype(np.int64),
+        **_inside(predictor.model, graph),
+    )
+
+
+def shares(scores: np.ndarray, index: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Softmax over groups of rows: w exp(s) / sum of w exp(s).
+
+    Args:
+      scores: (heads, rows, channels).
+      index: (rows,) group of each row.
+      weights: (rows,) multiplicities.
+
+    Returns:
+      (heads, rows, channels) float64; sums to one over each group.
+    """
+    scores = scores.astype(np.float64).swapaxes(0, 1)
+    largest = np.full((index.max() + 1, *scores.shape[1:]), -np.inf)
+    np.maximum.at(largest, index, scores)
+    gates = np.exp(scores - largest[index]) * weights[:, None, None]
+    total = np.zeros(largest.shape)
+    np.add.at(total, index, gates)
+    return (gates / total[index]).swapaxes(0, 1)
+
+
+def _inside(model: Model, graph: CrystalGraph) -> dict[str, np.ndarray]:
+    """Attention, atom weights and embedding of one graph."""
+    arrays = GraphArrays.from_graphs([graph])
+    batch = assemble(arrays, snug_budget(arrays))
+    embedding, state = jax.jit(
+        lambda params: model.net.apply(
+            {"params": params}, batch, method="embed", mutable=["intermediates"]
+        )
+    )(model.params)
+    kept = state["intermediates"]["encoder"]
+    centers, neighbors = graph.edge_center.astype(np.int64), graph.edge_neighbor.astype(np.int64)
+    sites, weights = graph.node_multiplicity.astype(np.float64), graph.edge_weight
+    receivers, senders = centers, neighbors
+    if model.config.message_direction == "center_to_neighbor":
+        receivers, senders = neighbors, centers
+        weights = weights * sites[centers] / sites[neighbors]
+    attention = [
+        shares(np.asarray(kept[f"node_{i}"]["scores"][0])[:, : graph.n_edges], receivers, weights)
+        for i in range(model.config.steps)
+    ]
+    scores = np.asarray(kept["pooling"]["scores"][0])[:, : graph.n_nodes]
+    pooled = shares(scores, np.zeros(graph.n_nodes, np.int64), sites).mean(2)
+    by_site = (pooled / sites)[:, graph.site_class]
+    return {
+        "receivers": receivers,
+        "senders": senders,
+        "bond_attention": np.stack(attention).mean(3),
+        "even_share": weights / np.bincount(receivers, weights, graph.n_nodes)[receivers],
+        "atom_weights": by_site,
+        "embedding": np.asarray(embedding)[0],
+    }
+
+
+def _number(value: float) -> float | None:
+    """JSON has no NaN."""
+    return float(value) if np.isfinite(value) else None
