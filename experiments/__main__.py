@@ -84,6 +84,8 @@ def _perform(name: str, scale: Scale, bench: Bench, minutes: float | None, pace:
     experiment = EXPERIMENTS[name]
     cells = experiment.cells(scale)
     results = run_grid(name, cells, bench, minutes=minutes, pace=pace, show_progress=True)
+    if experiment.perform is not None:
+        experiment.perform(scale, bench, minutes)
     rows = rows_of(cells, results, bench)
     section, figures = experiment.show(scale, bench, rows)
     section.save(bench.out / name, figures)

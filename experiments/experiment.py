@@ -21,12 +21,15 @@ class Experiment:
       title: with the table or figure that it repeats.
       cells: the rows of its results table at a scale; empty if it trains nothing.
       show: (scale, bench, rows that are finished) -> the section, and its figures in their order.
+      perform: (scale, bench, minutes) does what is no grid of trainings that are known beforehand,
+        and keeps it; None if there is nothing of the kind.
     """
 
     name: str
     title: str
     cells: Callable[[Scale], list[Cell]]
     show: Callable[[Scale, Bench, Rows], tuple[Section, list[Any]]]
+    perform: Callable[[Scale, Bench, float | None], None] | None = None
 
     def section(self, scale: Scale, **content: Any) -> Section:
         """A section with the entries that are the same for every experiment."""

@@ -1,6 +1,7 @@
 """All experiments, in the order of the report."""
 
 from experiments.ablations import ABLATIONS
+from experiments.active_learning import ACTIVE_LEARNING
 from experiments.budget import BUDGET_PLAN
 from experiments.curves import PRETRAINING_SIZE, TRAINING_SIZE
 from experiments.data_report import DATA_REPORT
@@ -20,6 +21,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         BUDGET_PLAN,
         INTERPROPERTY,
         ABLATIONS,
+        ACTIVE_LEARNING,
     )
 }
 """Name -> experiment."""

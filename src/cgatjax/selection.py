@@ -19,6 +19,7 @@ from cgatjax.data.subsets import Crystals, Dataset
 from cgatjax.errors import InputError
 from cgatjax.inference import BATCH, embed, predict
 from cgatjax.model import Model
+from cgatjax.predictor import Predictor
 
 By = Literal["uncertainty", "diversity", "both"]
 
@@ -63,7 +64,7 @@ class Selection:
 
 
 def select(
-    model: Model,
+    model: Model | Predictor,
     candidates: Store | Crystals,
     count: int,
     *,
@@ -80,7 +81,8 @@ def select(
     of the same crystal in another cell, setting or volume.
 
     Args:
-      model: trained; for "uncertainty" and "both" one that predicts standard deviations.
+      model: trained; for "uncertainty" and "both" one that predicts standard deviations. The
+        embeddings of an ensemble are its first member's.
       candidates: crystals without known values.
       count: how many to choose.
       by: "uncertainty", "diversity" or "both" (standard deviation times distance).
@@ -93,19 +95,20 @@ def select(
       InputError: fewer candidates than asked for, or no standard deviations where they are needed.
       MismatchError: graphs made with other options than the model's.
     """
+    predictor = Predictor.of(model)
     pool, sets = _crystals(candidates), [_crystals(data) for data in known]
-    target = _one_target(model, target)
+    target = _one_target(predictor.targets, target)
     if by not in ("uncertainty", "diversity", "both"):
         raise InputError(f"expected by 'uncertainty', 'diversity' or 'both', got {by!r}")
     for data in (pool, *sets):
-        model.check_graphs(data, "the crystals to choose from, or the known ones")
+        predictor.model.check_graphs(data, "the crystals to choose from, or the known ones")
     places, excluded = _without_repeats(pool, sets)
     if not 1 <= count <= len(places):
         raise InputError(
             f"expected to choose 1..{len(places)} crystals, got {count}: of {len(pool)} candidates "
             f"{len(excluded)} are known or repeat another one"
         )
-    found = predict(model, pool, batch_size=batch_size, show_progress=show_progress)
+    found = predict(predictor, pool, batch_size=batch_size, show_progress=show_progress)
     means, stds, note = found.means[target], found.stds[target], found.std_notes[target]
     if by != "diversity" and not np.isfinite(stds[places]).all():
         raise InputError(f"to choose by {by} needs standard deviations of {target!r}; {note}")
@@ -113,8 +116,8 @@ def select(
         order = np.argsort(-stds[places], kind="stable")[:count]
         distances = np.full(count, np.nan)
     else:
-        points = embed(model, pool, batch_size=batch_size)[places]
-        covered = [embed(model, d, batch_size=batch_size) for d in sets if len(d)]
+        points = embed(predictor, pool, batch_size=batch_size)[places]
+        covered = [embed(predictor, d, batch_size=batch_size) for d in sets if len(d)]
         order, distances = farthest_points(
             points,
             count,
@@ -141,8 +144,7 @@ def _crystals(data: Store | Crystals) -> Crystals:
     return data.all() if isinstance(data, Store) else data
 
 
-def _one_target(model: Model, target: str | None) -> str:
-    names = model.targets
+def _one_target(names: Sequence[str], target: str | None) -> str:
     if target is None and len(names) == 1:
         return names[0]
     if target not in names:

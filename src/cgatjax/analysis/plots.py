@@ -1,4 +1,4 @@
-"""Figures: learning curves, parity, and the ways of transfer side by side."""
+"""Figures: learning curves, parity, the ways of transfer side by side, errors against sizes."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -94,6 +94,39 @@ def transfer_bars(errors: Mapping[str, float], unit: str = "", title: str = "") 
     axes.margins(y=0.12)
     axes.set_ylabel(with_unit("test MAE", unit))
     axes.set_title(title)
+    return figure
+
+
+def error_against_size(
+    curves: Mapping[str, Mapping[int, Sequence[float]]], unit: str = "", title: str = ""
+) -> "Figure":
+    """Test error against the number of training crystals, one line a way, seeds as a band.
+
+    Args:
+      curves: name of the way -> {training crystals: mean absolute errors of the seeds, in `unit`};
+        the line is their mean, the band reaches from the lowest to the highest.
+      unit: for the axis.
+      title: of the figure.
+
+    Raises:
+      InputError: nothing to draw.
+    """
+    if not any(curves.values()):
+        raise InputError("expected at least one error to draw, got none")
+    figure, (axes,) = new_figure(6.0, 4.0)
+    for color, (name, found) in zip(colors(len(curves)), curves.items(), strict=True):
+        sizes = sorted(found)
+        low, mean, high = (
+            [function(found[n]) for n in sizes] for function in (np.min, np.mean, np.max)
+        )
+        axes.fill_between(sizes, low, high, color=color, alpha=0.15, linewidth=0)
+        axes.plot(sizes, mean, color=color, marker="o", markersize=4, label=name)
+    axes.set_yscale("log")
+    plain_ticks(axes.yaxis)
+    axes.set_xlabel("training crystals")
+    axes.set_ylabel(with_unit("test MAE", unit))
+    axes.set_title(title)
+    axes.legend(frameon=False)
     return figure
 
 
