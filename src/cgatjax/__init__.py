@@ -15,15 +15,25 @@ if TYPE_CHECKING:
     from cgatjax.config import ModelConfig as ModelConfig
     from cgatjax.config import TrainConfig as TrainConfig
     from cgatjax.config import TransferConfig as TransferConfig
+    from cgatjax.data.archives import find_record as find_record
     from cgatjax.data.batching import CrystalBatch as CrystalBatch
     from cgatjax.data.batching import collate as collate
     from cgatjax.data.build import build_store as build_store
     from cgatjax.data.datasets import ionic_crystals as ionic_crystals
+    from cgatjax.data.download import download as download
     from cgatjax.data.elements import ElementTable as ElementTable
+    from cgatjax.data.fingerprints import graph_hash as graph_hash
+    from cgatjax.data.fingerprints import prototype_hash as prototype_hash
     from cgatjax.data.graphs import CrystalGraph as CrystalGraph
     from cgatjax.data.graphs import featurize as featurize
+    from cgatjax.data.hull import HullEnergies as HullEnergies
+    from cgatjax.data.hull import hull_energies as hull_energies
+    from cgatjax.data.hull_files import add_hull as add_hull
     from cgatjax.data.intake import Filter as Filter
     from cgatjax.data.normalizer import Normalizer as Normalizer
+    from cgatjax.data.overlap import Overlap as Overlap
+    from cgatjax.data.overlap import alike as alike
+    from cgatjax.data.overlap import compare as compare
     from cgatjax.data.readers import read_crystals as read_crystals
     from cgatjax.data.reduction import reduce_graph as reduce_graph
     from cgatjax.data.splits import Split as Split
@@ -31,6 +41,7 @@ if TYPE_CHECKING:
     from cgatjax.data.store import open_store as open_store
     from cgatjax.data.structures import Crystal as Crystal
     from cgatjax.data.subsets import Dataset as Dataset
+    from cgatjax.data.unpacking import unpack as unpack
     from cgatjax.ensembles import load_predictor as load_predictor
     from cgatjax.errors import CgatjaxError as CgatjaxError
     from cgatjax.history import History as History
@@ -38,10 +49,14 @@ if TYPE_CHECKING:
     from cgatjax.inference import embed as embed
     from cgatjax.inference import evaluate as evaluate
     from cgatjax.inference import predict as predict
+    from cgatjax.loggers import Logger as Logger
+    from cgatjax.loggers import TensorBoardLogger as TensorBoardLogger
+    from cgatjax.loggers import WandbLogger as WandbLogger
     from cgatjax.model import Model as Model
     from cgatjax.model import init_model as init_model
     from cgatjax.nn.cgat import CGAT as CGAT
     from cgatjax.predictor import Predictor as Predictor
+    from cgatjax.regressor import CGATRegressor as CGATRegressor
     from cgatjax.run import RunFolder as RunFolder
     from cgatjax.training import fit as fit
     from cgatjax.training import transfer_model as transfer_model
@@ -51,25 +66,34 @@ __version__ = "0.1.0"
 _HOMES = {
     "checkpoint": ("load_model", "save_model"),
     "config": ("GraphConfig", "ModelConfig", "TrainConfig", "TransferConfig"),
+    "data.archives": ("find_record",),
     "data.batching": ("CrystalBatch", "collate"),
     "data.build": ("build_store",),
     "data.datasets": ("ionic_crystals",),
+    "data.download": ("download",),
     "data.elements": ("ElementTable",),
+    "data.fingerprints": ("graph_hash", "prototype_hash"),
     "data.graphs": ("CrystalGraph", "featurize"),
+    "data.hull": ("HullEnergies", "hull_energies"),
+    "data.hull_files": ("add_hull",),
     "data.intake": ("Filter",),
     "data.normalizer": ("Normalizer",),
+    "data.overlap": ("Overlap", "alike", "compare"),
     "data.readers": ("read_crystals",),
     "data.reduction": ("reduce_graph",),
     "data.splits": ("Split",),
     "data.store": ("Store", "open_store"),
     "data.structures": ("Crystal",),
     "data.subsets": ("Dataset",),
+    "data.unpacking": ("unpack",),
     "ensembles": ("load_predictor",),
     "errors": ("CgatjaxError",),
     "inference": ("Predictions", "embed", "evaluate", "predict"),
+    "loggers": ("Logger", "TensorBoardLogger", "WandbLogger"),
     "model": ("Model", "init_model"),
     "nn.cgat": ("CGAT",),
     "predictor": ("Predictor",),
+    "regressor": ("CGATRegressor",),
     "run": ("RunFolder",),
     "history": ("History",),
     "training": ("fit", "transfer_model"),

@@ -37,6 +37,10 @@ class MissingExtraError(CgatjaxError, ImportError):
     """A feature needs an optional package that is not installed."""
 
 
+class NotFittedError(CgatjaxError, ValueError, AttributeError):
+    """An estimator is asked to predict before it was fitted; scikit-learn's has the same bases."""
+
+
 class TrainingError(CgatjaxError, RuntimeError):
     """Training cannot go on (for instance, too many non-finite losses in a row)."""
 

@@ -78,7 +78,9 @@ class TensorBoardLogger:
     """Writes the event files that TensorBoard shows (extra `tensorboard`)."""
 
     def __init__(self, folder: str | Path) -> None:
-        """Args:
+        """Nothing is written yet.
+
+        Args:
           folder: of the event files, made with the first values; `tensorboard --logdir FOLDER`.
 
         Raises:
@@ -174,7 +176,9 @@ class WandbLogger:
         project: str | None = None,
         config: Mapping[str, Any] | None = None,
     ) -> None:
-        """Args:
+        """Nothing is sent yet.
+
+        Args:
           folder: of the run; its name is that of the W&B run, whose id stands in `wandb.json`.
           project: where the run belongs; None for WANDB_PROJECT or, without it, W&B's default.
           config: options to show with the run.

@@ -1,13 +1,15 @@
 """Data sets: some rows of a store, or of several stores trained on together."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 
 from cgatjax.config import GraphConfig
+from cgatjax.data.elements import reduced_formula
 from cgatjax.data.graph_arrays import GraphArrays, concatenate, reorder
 from cgatjax.data.graphs import CrystalGraph
 from cgatjax.errors import MismatchError
@@ -189,11 +191,26 @@ class Mixture:
 
 
 class GraphList:
-    """Graphs in memory as a data set without targets: what prediction runs on."""
+    """Graphs in memory as a data set; prediction needs no targets of them."""
 
-    def __init__(self, graphs: Sequence[CrystalGraph], graph_config: GraphConfig) -> None:
+    def __init__(
+        self,
+        graphs: Sequence[CrystalGraph],
+        graph_config: GraphConfig,
+        targets: Mapping[str, np.ndarray] | None = None,
+        units: Mapping[str, str] | None = None,
+    ) -> None:
+        """Keeps the graphs.
+
+        Args:
+          graphs: reduced or not.
+          graph_config: the options that they were made with.
+          targets: name -> (graphs,) values, NaN where unknown.
+          units: name -> unit, where it is known.
+        """
         self.graphs = list(graphs)
         self.graph_config = graph_config
+        self._targets, self._units = dict(targets or {}), dict(units or {})
 
     def __len__(self) -> int:
         return len(self.graphs)
@@ -203,7 +220,7 @@ class GraphList:
         """Ids of the graphs."""
         return [graph.id for graph in self.graphs]
 
-    @property
+    @cached_property
     def sizes(self) -> np.ndarray:
         """(crystals, 4) int64, as of `Dataset`."""
         distinct = [len(set(g.atomic_numbers.tolist())) for g in self.graphs]
@@ -219,14 +236,25 @@ class GraphList:
         return ""
 
     def target(self, name: str) -> np.ndarray:
-        """(crystals,) all NaN."""
-        return np.full(len(self), np.nan)
+        """(crystals,) float64, NaN where unknown."""
+        return self._targets.get(name, np.full(len(self), np.nan))
 
     def unit(self, name: str) -> str:
-        """Always unknown."""
-        return ""
+        """Unit of a target, "" if unknown."""
+        return self._units.get(name, "")
 
     def take(self, positions: np.ndarray, targets: Sequence[str] = ()) -> GraphArrays:
         """Graphs at positions, laid end to end."""
         chosen = [self.graphs[p] for p in positions]
-        return GraphArrays.from_graphs(chosen, {t: [np.nan] * len(chosen) for t in targets})
+        values = {t: self.target(t)[positions].tolist() for t in targets}
+        return GraphArrays.from_graphs(chosen, values)
+
+    def strings(self, column: str, rows: np.ndarray) -> list[str]:
+        """The column "id" or "formula" at the given rows."""
+        chosen = [self.graphs[row] for row in rows]
+        if column == "id":
+            return [graph.id for graph in chosen]
+        return [
+            reduced_formula(np.repeat(g.atomic_numbers, g.node_multiplicity).tolist())
+            for g in chosen
+        ]

@@ -1,0 +1,299 @@
+"""An estimator in the manner of scikit-learn: structures and numbers in, a fitted network out.
+
+It does not inherit from scikit-learn, which need not be installed, and follows its conventions:
+arguments are kept as they are, `fit` makes attributes that end in "_", `clone`, pipelines,
+cross-validation and grid search work with it.
+"""
+
+import inspect
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+
+from cgatjax.checkpoint import load_model
+from cgatjax.config import PRESETS, GraphConfig, TransferConfig
+from cgatjax.data.graphs import CrystalGraph, featurize
+from cgatjax.data.readers import read_crystals
+from cgatjax.data.reduction import reduce_graph
+from cgatjax.data.sources import is_single
+from cgatjax.data.structures import Rejected
+from cgatjax.data.subsets import Dataset, GraphList
+from cgatjax.errors import ConfigError, InputError, NotFittedError, StructureError
+from cgatjax.history import History
+from cgatjax.inference import predict
+from cgatjax.model import Model, init_model
+from cgatjax.training import fit, transfer_model
+
+
+class CGATRegressor:
+    """A crystal graph attention network as an estimator.
+
+    Structures are pymatgen `Structure`s, ASE `Atoms` or `Crystal`s, in a list or an array of
+    objects. Values are of one property, per atom where it is extensive.
+
+    Attributes:
+      model_: the trained `Model`, after `fit`.
+      history_: what happened in training.
+    """
+
+    def __init__(
+        self,
+        *,
+        preset: Literal["small", "released", "paper"] = "small",
+        epochs: int | None = None,
+        batch_size: int | None = None,
+        learning_rate: float | None = None,
+        loss: str | None = None,
+        network: Mapping[str, Any] | None = None,
+        training: Mapping[str, Any] | None = None,
+        graph: GraphConfig | None = None,
+        start_from: Model | str | Path | None = None,
+        mode: Literal["full", "head", "none"] = "full",
+        target: str | None = None,
+        unit: str = "",
+        valid_fraction: float = 0.1,
+        random_state: int = 0,
+        verbose: bool = False,
+    ) -> None:
+        """Keeps the arguments; `fit` checks them.
+
+        Args:
+          preset: of the network and its training.
+          epochs: of the training; None for the preset's, as in the next three.
+          batch_size: crystals per step.
+          learning_rate: peak rate.
+          loss: "l1", "l2", or "robust_l1" and "robust_l2", which learn a standard deviation, too.
+          network: further options of `ModelConfig`, such as {"steps": 4}.
+          training: further options of `TrainConfig`, such as {"schedule": "plateau"}.
+          graph: how structures become graphs; None for the recommended way.
+          start_from: a pre-trained model, or the folder of one or of a run, to transfer from; its
+            network and graph options are taken.
+          mode: of the transfer.
+          target: name of the property; None for that of `start_from`, or "target".
+          unit: of the values; "" for that of `start_from` if it predicts this property.
+          valid_fraction: share of the training crystals that decides which epoch is the best.
+          random_state: seed of the first weights, the batches and the choice of those crystals.
+          verbose: a progress bar on standard error.
+        """
+        self.preset = preset
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.loss = loss
+        self.network = network
+        self.training = training
+        self.graph = graph
+        self.start_from = start_from
+        self.mode = mode
+        self.target = target
+        self.unit = unit
+        self.valid_fraction = valid_fraction
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, structures: Iterable[Any], y: Any) -> Self:
+        """Trains a network.
+
+        Args:
+          structures: n structures.
+          y: (n,) finite values.
+
+        Raises:
+          InputError: no structures, other shapes, values that are not finite.
+          StructureError: a structure cannot be used.
+          ConfigError: an argument of the estimator has a value that is not allowed.
+        """
+        start = self._start()
+        graph_config = self._graph_config(start)
+        graphs = _graphs(structures, graph_config)
+        values = _values(y, len(graphs))
+        target = self.target or (start.targets[0] if start else "target")
+        unit = self.unit or (start.units.get(target, "") if start else "")
+        data = GraphList(graphs, graph_config, {target: values}, {target: unit})
+        train, valid = self._parts(data)
+        self.model_, self.history_ = self._trained(start, target, train, valid)
+        return self
+
+    def predict(
+        self, structures: Iterable[Any], return_std: bool = False
+    ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
+        """Predicts for structures, relaxed or not.
+
+        Args:
+          structures: n structures.
+          return_std: give standard deviations, too; only of a training with a robust loss.
+
+        Returns:
+          (n,) float64, or that and (n,) standard deviations.
+
+        Raises:
+          NotFittedError: before `fit`.
+          StructureError: a structure cannot be used.
+          ConfigError: there are no standard deviations.
+        """
+        model = self._model()
+        found = predict(model, _listed(structures), show_progress=self.verbose)
+        target = model.targets[0]
+        if not return_std:
+            return found.means[target]
+        if not np.isfinite(found.stds[target]).all():
+            raise ConfigError(
+                'return_std: the model has no standard deviations; train it with loss="robust_l1" '
+                'or loss="robust_l2"'
+            )
+        return found.means[target], found.stds[target]
+
+    def score(self, structures: Iterable[Any], y: Any, sample_weight: Any = None) -> float:
+        """The coefficient of determination R^2 of the predictions.
+
+        Args:
+          structures: n structures.
+          y: (n,) true values.
+          sample_weight: (n,) weights; None for equal ones.
+
+        Raises:
+          As `predict`; InputError for values of another shape.
+        """
+        found = self.predict(structures)
+        values = _values(y, len(found))
+        weights = np.ones(len(values)) if sample_weight is None else np.asarray(sample_weight)
+        residual = float(np.sum(weights * (values - found) ** 2))
+        mean = np.average(values, weights=weights)
+        total = float(np.sum(weights * (values - mean) ** 2))
+        if total == 0.0:
+            return 1.0 if residual == 0.0 else 0.0
+        return 1.0 - residual / total
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The arguments of the constructor; none of them is an estimator, so `deep` is the same."""
+        return {name: getattr(self, name) for name in _arguments(type(self))}
+
+    def set_params(self, **params: Any) -> Self:
+        """Changes arguments of the constructor.
+
+        Raises:
+          ConfigError: there is no such argument.
+        """
+        known = _arguments(type(self))
+        for name, value in params.items():
+            if name not in known:
+                raise ConfigError(f"{type(self).__name__}: no argument {name!r}; it has {known}")
+            setattr(self, name, value)
+        return self
+
+    def __repr__(self) -> str:
+        defaults = inspect.signature(type(self).__init__).parameters
+        changed = {k: v for k, v in self.get_params().items() if v is not defaults[k].default}
+        shown = ", ".join(f"{name}={value!r:.60}" for name, value in changed.items())
+        return f"{type(self).__name__}({shown})"
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "model_")
+
+    def __sklearn_tags__(self) -> Any:
+        """What scikit-learn asks of an estimator: a regressor, of objects and not of arrays."""
+        from sklearn.utils import InputTags, RegressorTags, Tags, TargetTags
+
+        return Tags(
+            estimator_type="regressor",
+            target_tags=TargetTags(required=True),
+            regressor_tags=RegressorTags(),
+            input_tags=InputTags(two_d_array=False),
+        )
+
+    def _model(self) -> Model:
+        if not self.__sklearn_is_fitted__():
+            raise NotFittedError(f"this {type(self).__name__} is not fitted yet; call fit first")
+        return self.model_
+
+    def _start(self) -> Model | None:
+        start = self.start_from
+        model = load_model(start) if isinstance(start, str | Path) else start
+        if model is not None and self.network is not None:
+            raise ConfigError("network: start_from brings its own network; leave one of them out")
+        if model is not None and len(model.targets) > 1 and self.target is None:
+            raise ConfigError(f"target: start_from predicts {list(model.targets)}; name the one")
+        return model
+
+    def _graph_config(self, start: Model | None) -> GraphConfig:
+        if start is not None and self.graph not in (None, start.graph_config):
+            raise ConfigError("graph: start_from brings its own options; leave one of them out")
+        return start.graph_config if start else self.graph or GraphConfig.recommended()
+
+    def _parts(self, data: GraphList) -> tuple[Dataset, Dataset]:
+        """Training and validation set."""
+        n = len(data)
+        if n < 2 or not 0 < self.valid_fraction < 1:
+            raise InputError(
+                "expected at least 2 structures, of which a fraction between 0 and 1 decides which "
+                f"epoch is the best; got {n} sample(s) and valid_fraction={self.valid_fraction!r}"
+            )
+        n_valid = min(max(1, round(self.valid_fraction * n)), n - 1)
+        order = np.random.default_rng(self.random_state).permutation(n)
+        return Dataset(data, np.sort(order[n_valid:])), Dataset(data, np.sort(order[:n_valid]))
+
+    def _trained(
+        self, start: Model | None, target: str, train: Dataset, valid: Dataset
+    ) -> tuple[Model, History]:
+        if self.preset not in PRESETS:
+            raise ConfigError(f"preset: expected one of {list(PRESETS)}, got {self.preset!r}")
+        make_network, make_training = PRESETS[self.preset]
+        names = ("epochs", "batch_size", "learning_rate", "loss")
+        given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        changes = {**(self.training or {}), **given, "seed": self.random_state}
+        config = make_training().replace(**changes)
+        if start is not None:
+            transfer = TransferConfig(mode=self.mode, target=target, train=config)
+            return transfer_model(start, (train, valid), transfer, show_progress=self.verbose)
+        network = make_network().replace(**(self.network or {}))
+        model = init_model(network, train, target=target, seed=self.random_state)
+        return fit(model, train, valid, config, show_progress=self.verbose)
+
+
+def _arguments(cls: type) -> list[str]:
+    return sorted(name for name in inspect.signature(cls).parameters)
+
+
+def _listed(structures: Iterable[Any]) -> list[Any]:
+    """The structures as a list; a `Structure` alone can be iterated, too."""
+    if is_single(structures) or not isinstance(structures, Iterable):
+        raise InputError(
+            f"expected a list of structures, got a single {type(structures).__name__}; put it "
+            "into a list"
+        )
+    listed = list(structures)
+    if not listed:
+        raise InputError("expected structures, got 0 sample(s)")
+    return listed
+
+
+def _graphs(structures: Iterable[Any], config: GraphConfig) -> list[CrystalGraph]:
+    """Reduced graphs, one for each structure."""
+    listed = _listed(structures)
+    graphs = []
+    for item in read_crystals(listed, targets=()):
+        if isinstance(item, Rejected):
+            raise item.error()
+        try:
+            graphs.append(reduce_graph(featurize(item, config)))
+        except StructureError as error:
+            reason = Rejected(id=item.id, source=item.source, reason=str(error))
+            raise reason.error() from error
+    return graphs
+
+
+def _values(y: Any, n: int) -> np.ndarray:
+    """(n,) float64."""
+    if y is None:
+        raise InputError("requires y to be passed, but the target y is None")
+    try:
+        values = np.asarray(y, np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"expected numbers as y: {error}") from error
+    if values.shape != (n,):
+        raise InputError(f"expected y of shape ({n},), one value a structure, got {values.shape}")
+    if not np.isfinite(values).all():
+        raise InputError("expected finite values of y, got NaN or infinity; leave these out")
+    return values
