@@ -17,11 +17,12 @@ SOURCE = ROOT / "src" / "cgatjax"
 # all of its modules. A new module gets the lowest place that its imports allow.
 ORDER = """
 errors allocator storage folders interrupts progress options config loggers
-data.elements data.properties data.structures data.files data.poscar data.cif data.dcgat
+data.elements data.assignments data.properties data.structures data.files data.poscar data.cif data.dcgat
 data.dcgat_writer data.tables data.ase_input data.sources data.readers
 data.ions data.lattice_sums data.born_lande data.prototype_table data.prototypes
 data.formation data.decorations data.datasets
 data.neighbors data.bonds data.graphs data.graph_arrays data.reduction data.fingerprints
+data.oxidation data.composition_filter data.templates data.parquet
 data.splits data.exclusion data.subsets data.mapped data.store data.overlap
 data.pipeline data.shards data.intake data.hull data.hull_files data.archives data.download
 data.unpacking data.journal data.storing data.build

@@ -1,13 +1,17 @@
 """Writing files so that neither a crash nor a full disk leaves half of one under its name."""
 
 import errno
+import fcntl
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from cgatjax.errors import StorageError
+from cgatjax.errors import RunExistsError, StorageError
+
+logger = logging.getLogger("cgatjax")
 
 PART = ".part"
 """Ending of a file that is being written; what has it is never read."""
@@ -78,3 +82,17 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def hold(file: BinaryIO, folder: Path, doing: str) -> None:
+    """Locks an open file, until it is closed, against other processes at the same folder.
+
+    Raises:
+      RunExistsError: another process holds it; `doing` says what it is at.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise RunExistsError(f"{folder}: another process is {doing}") from None
+    except OSError as error:  # network file systems that know no locks
+        logger.warning("%s: not locked against other processes (%s)", folder, error.strerror)

@@ -6,10 +6,8 @@ once a later shard's line stands below it, or is one itself; what was written af
 is forgotten and done again.
 """
 
-import fcntl
 import hashlib
 import json
-import logging
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
@@ -20,10 +18,9 @@ from cgatjax.data.mapped import Shard
 from cgatjax.data.shards import SHARDS, FinishedShard
 from cgatjax.data.store import JOURNAL
 from cgatjax.data.structures import Crystal, Rejected
-from cgatjax.errors import ConfigError, InputError, MismatchError, RunExistsError
-from cgatjax.storage import writing
+from cgatjax.errors import ConfigError, InputError, MismatchError
+from cgatjax.storage import hold, writing
 
-logger = logging.getLogger("cgatjax")
 _ANEW = "remove the folder and build anew"
 
 
@@ -51,7 +48,7 @@ class Journal:
         with writing(self._path):
             self._file: BinaryIO = open(self._path, "a+b")  # noqa: SIM115 - closed by `close`
         try:
-            self._lock()
+            hold(self._file, folder, "building this store")
             self._read(json.loads(json.dumps(options)))
             self._drop_unfinished_shards()
         except BaseException:
@@ -149,14 +146,6 @@ class Journal:
             self._file.seek(0, os.SEEK_END)
             self._file.write(json.dumps(line).encode() + b"\n")
             self._file.flush()
-
-    def _lock(self) -> None:
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RunExistsError(f"{self.folder}: another process is building this store") from None
-        except OSError as error:  # network file systems that know no locks
-            logger.warning("%s: not locked against other builds (%s)", self.folder, error.strerror)
 
     def _read(self, options: Mapping[str, Any]) -> None:
         """Takes over what is finished, and cuts off what comes after it."""

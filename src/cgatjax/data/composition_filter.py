@@ -1,0 +1,181 @@
+"""Which compositions are worth predicting: elements, charges, electronegativity, a function."""
+
+import functools
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from cgatjax.data.elements import SYMBOLS
+from cgatjax.data.oxidation import neutral, ordered
+from cgatjax.errors import ConfigError
+from cgatjax.options import Options
+
+Test = Callable[[tuple[str, ...], tuple[int, ...]], bool]
+"""Element symbols and their amounts, class by class -> whether to predict."""
+
+REASONS = (
+    "kept",
+    "element not allowed",
+    "same element on two classes",
+    "fewer elements than asked for",
+    "no choice of oxidation states is neutral",
+    "no neutral choice has all cations less electronegative than all anions",
+    "refused by the function",
+    "same crystal as another assignment",
+)
+"""What can become of a composition; the codes of `CompositionFilter.codes` are indices here."""
+KEPT, NOT_ALLOWED, REPEATED, TOO_FEW, CHARGED, UNORDERED, REFUSED, EQUIVALENT = range(len(REASONS))
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompositionFilter(Options):
+    """What a composition must fulfil; the defaults keep everything.
+
+    Attributes:
+      allowed: symbols of the elements that may occur; empty for all.
+      forbidden: symbols of those that may not.
+      distinct: whether two classes of sites must have different elements.
+      min_elements: fewest distinct elements.
+      charge: "any"; "neutral": some choice of oxidation states adds up to zero; or "ordered": and
+        in it every cation is less electronegative than every anion.
+      states: the oxidation states, "icsd" (those that the ICSD has) or "common".
+      function: a test of your own as "module:function", called with the symbols and the amounts of
+        the classes, True to keep.
+    """
+
+    allowed: tuple[str, ...] = ()
+    forbidden: tuple[str, ...] = ()
+    distinct: bool = False
+    min_elements: int = 1
+    charge: Literal["any", "neutral", "ordered"] = "any"
+    states: Literal["icsd", "common"] = "icsd"
+    function: str = ""
+
+    def _check(self) -> None:
+        unknown = sorted({*self.allowed, *self.forbidden} - set(SYMBOLS[1:]))
+        self._require(not unknown, "allowed" if set(unknown) & {*self.allowed} else "forbidden",
+                      "element symbols H..Lr")  # fmt: skip
+        self._require(self.min_elements >= 1, "min_elements", "at least 1")
+        if self.function:
+            load_function(self.function)
+
+    def codes(self, numbers: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        """The first reason against each composition.
+
+        Args:
+          numbers: (m, classes) uint8 atomic numbers.
+          counts: (classes,) sites of each class.
+
+        Returns:
+          (m,) int, indices into `REASONS`; 0 is kept. Later tests are made only of what passes.
+
+        Raises:
+          ConfigError: the function fails or does not say True or False.
+        """
+        codes = np.zeros(len(numbers), np.int64)
+        for code, passes in self._tests():
+            open_rows = np.flatnonzero(codes == KEPT)
+            if len(open_rows):
+                codes[open_rows[~passes(numbers[open_rows], counts)]] = code
+        return codes
+
+    def _tests(self) -> list[tuple[int, Callable[[np.ndarray, np.ndarray], np.ndarray]]]:
+        tests: list[tuple[int, Callable[[np.ndarray, np.ndarray], np.ndarray]]] = []
+        if self.allowed or self.forbidden:
+            tests.append((NOT_ALLOWED, lambda z, counts: _may_occur(self)[z].all(1)))
+        if self.distinct:
+            tests.append((REPEATED, lambda z, counts: n_distinct(z) == z.shape[1]))
+        if self.min_elements > 1:
+            tests.append((TOO_FEW, lambda z, counts: n_distinct(z) >= self.min_elements))
+        if self.charge != "any":
+            tests.append((CHARGED, functools.partial(neutral, states=self.states)))
+        if self.charge == "ordered":
+            tests.append((UNORDERED, functools.partial(ordered, states=self.states)))
+        if self.function:
+            tests.append((REFUSED, functools.partial(_accepted, self.function)))
+        return tests
+
+
+def equivalent_to_another(
+    numbers: np.ndarray, pools: tuple[tuple[int, ...], ...], permutations: np.ndarray
+) -> np.ndarray:
+    """Whether an exchange of classes makes an assignment into an earlier one of the same product.
+
+    Of assignments that are the same crystal only the first is kept: the one whose elements stand
+    first in the lists.
+
+    Args:
+      numbers: (m, classes) atomic numbers, each from its list.
+      pools: the list of each class.
+      permutations: (p, classes) exchanges that leave the crystal alike, all of a group.
+
+    Returns:
+      (m,) bool.
+    """
+    place = np.full((len(pools), len(SYMBOLS)), -1)
+    for c, pool in enumerate(pools):
+        place[c, list(pool)] = np.arange(len(pool))
+    classes = np.arange(len(pools))
+    own = place[classes, numbers]
+    found = np.zeros(len(numbers), bool)
+    for permutation in permutations:
+        other = place[classes, numbers[:, permutation]]
+        differs = other != own
+        first = differs.argmax(1)[:, None]
+        is_less = np.take_along_axis(other < own, first, 1)[:, 0] & differs.any(1)
+        found |= is_less & (other >= 0).all(1)
+    return found
+
+
+def n_distinct(numbers: np.ndarray) -> np.ndarray:
+    """(m,) number of different elements in each row of (m, classes) atomic numbers."""
+    ranked = np.sort(numbers, axis=1)
+    distinct: np.ndarray = 1 + (ranked[:, 1:] != ranked[:, :-1]).sum(1)
+    return distinct
+
+
+@functools.lru_cache(maxsize=8)
+def _may_occur(options: CompositionFilter) -> np.ndarray:
+    """(104,) bool by atomic number."""
+    names = [s in options.allowed if options.allowed else True for s in SYMBOLS]
+    return np.array(names) & ~np.isin(SYMBOLS, list(options.forbidden))
+
+
+def _accepted(function: str, numbers: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    test, amounts = load_function(function), tuple(counts.tolist())
+    answers = [_answer(test, function, tuple(SYMBOLS[z] for z in row), amounts)
+               for row in numbers.tolist()]  # fmt: skip
+    return np.array(answers, bool)
+
+
+def _answer(test: Test, name: str, symbols: tuple[str, ...], amounts: tuple[int, ...]) -> bool:
+    answer = test(symbols, amounts)
+    if not isinstance(answer, bool | np.bool_):
+        raise ConfigError(
+            f"{name}({symbols}, {amounts}): expected True or False, got {answer!r:.80}"
+        )
+    return bool(answer)
+
+
+@functools.lru_cache(maxsize=8)
+def load_function(name: str) -> Test:
+    """Imports "module:function"; modules in the current folder are found, too, by `python -m`.
+
+    Raises:
+      ConfigError: there is no such module or function.
+    """
+    module, _, attribute = name.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError(
+            f"function {name!r}: expected MODULE:FUNCTION that Python can import: {error}; "
+            "a file of your own is found if its folder is in PYTHONPATH"
+        ) from error
+    if not callable(found):
+        raise ConfigError(f"function {name!r}: expected a function, got {type(found).__name__}")
+    test: Test = found
+    return test

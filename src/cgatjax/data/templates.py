@@ -1,0 +1,147 @@
+"""A prototype as a template: one reduced graph that serves all its decorations.
+
+The network sees no distances, so a graph depends on the elements only where sites are merged. Here
+sites are merged with one label for each *class* that gets an element, so that what is merged stays
+equal whatever elements come (docs/guides/screening.md).
+"""
+
+import dataclasses
+import functools
+import itertools
+import math
+from collections import Counter
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from cgatjax.config import GraphConfig
+from cgatjax.data.elements import SYMBOLS
+from cgatjax.data.fingerprints import graph_hash
+from cgatjax.data.graphs import CrystalGraph, featurize
+from cgatjax.data.reduction import reduce_graph
+from cgatjax.data.structures import Crystal
+from cgatjax.errors import InputError
+
+Classes = Literal["element", "orbit"]
+MOST_CLASSES = 255
+"""Labels are stored where atomic numbers stand, in 8 bits."""
+MOST_PERMUTATIONS = 5040
+"""More permutations of equivalent classes than this are not tried."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Template:
+    """A structure type whose classes of sites take elements.
+
+    Attributes:
+      crystal: the prototype itself.
+      classes: names of the classes, such as ("Sr", "Ti", "O").
+      own: (classes,) uint8, the elements of the prototype.
+      counts: (classes,) int64, sites of each class.
+      site_class: (sites,) int64, the class of each site.
+      graph: reduced so that its nodes are equal under every decoration.
+      node_class: (nodes,) int64, the class of each node.
+    """
+
+    crystal: Crystal
+    classes: tuple[str, ...]
+    own: np.ndarray
+    counts: np.ndarray
+    site_class: np.ndarray
+    graph: CrystalGraph
+    node_class: np.ndarray
+
+    @classmethod
+    def of(cls, crystal: Crystal, config: GraphConfig, by: Classes = "element") -> "Template":
+        """Makes the template of a prototype.
+
+        Args:
+          crystal: the prototype.
+          config: the graph options of the model.
+          by: "element": sites of one element are a class, named by its symbol; "orbit": sites that
+            no network could tell apart are one, named "O1", "O2".
+
+        Raises:
+          StructureError: the prototype cannot be featurised.
+          InputError: more than 255 classes.
+        """
+        whole = featurize(crystal, config)
+        site_class = _classes_of(whole, by)
+        n = int(site_class.max()) + 1
+        if n > MOST_CLASSES:
+            raise InputError(f"{crystal.id!r}: expected at most {MOST_CLASSES} classes, got {n}")
+        labels = (site_class + 1).astype(np.uint8)
+        graph = reduce_graph(dataclasses.replace(whole, atomic_numbers=labels))
+        first = np.unique(site_class, return_index=True)[1]
+        own, node_class = crystal.atomic_numbers[first], graph.atomic_numbers.astype(np.int64) - 1
+        return cls(
+            crystal=crystal,
+            classes=_names(own) if by == "orbit" else tuple(SYMBOLS[z] for z in own),
+            own=own,
+            counts=np.bincount(site_class),
+            site_class=site_class,
+            graph=dataclasses.replace(graph, atomic_numbers=own[node_class]),
+            node_class=node_class,
+        )
+
+    def decorated(self, numbers: np.ndarray) -> Crystal:
+        """The prototype with other elements, in the prototype's cell; its id tells them.
+
+        Args:
+          numbers: (classes,) atomic numbers.
+        """
+        elements = np.asarray(numbers, np.uint8)[self.site_class]
+        return dataclasses.replace(
+            self.crystal, id=self.name_of(numbers), atomic_numbers=elements, targets={}
+        )
+
+    def name_of(self, numbers: np.ndarray) -> str:
+        """The id of a decoration: the prototype's, and the elements in the order of the classes."""
+        return f"{self.crystal.id}:{'-'.join(SYMBOLS[z] for z in np.asarray(numbers).tolist())}"
+
+    @functools.cached_property
+    def permutations(self) -> np.ndarray:
+        """(p, classes) exchanges of classes, without the trivial one, that leave the crystal alike.
+
+        An assignment `numbers` and `numbers[permutation]` have graphs that no network can tell
+        apart. Found by comparing graph hashes; none if there are too many to try.
+        """
+        n = len(self.classes)
+        groups = [np.flatnonzero(self.counts == c).tolist() for c in sorted({*self.counts})]
+        if math.prod(math.factorial(len(group)) for group in groups) > MOST_PERMUTATIONS:
+            return np.empty((0, n), np.int64)
+        found = []
+        for choice in itertools.product(*map(itertools.permutations, groups)):
+            order = np.arange(n)
+            for group, images in zip(groups, choice, strict=True):
+                order[group] = images
+            if (order != np.arange(n)).any() and self._labelled_hash(order) == self._plain_hash:
+                found.append(order)
+        return np.array(found, np.int64).reshape(-1, n)
+
+    @functools.cached_property
+    def _plain_hash(self) -> int:
+        return self._labelled_hash(np.arange(len(self.classes)))
+
+    def _labelled_hash(self, labels: np.ndarray) -> int:
+        numbers = (labels[self.node_class] + 1).astype(np.uint8)
+        return graph_hash(dataclasses.replace(self.graph, atomic_numbers=numbers))
+
+
+def _classes_of(graph: CrystalGraph, by: Classes) -> np.ndarray:
+    """(sites,) class of each site, numbered in order of appearance."""
+    values = graph.atomic_numbers if by == "element" else reduce_graph(graph).site_class
+    number: dict[int, int] = {}
+    return np.array([number.setdefault(value, len(number)) for value in values.tolist()])
+
+
+def _names(own: np.ndarray) -> tuple[str, ...]:
+    """Symbols numbered where several classes have one element: ("Fe", "O1", "O2")."""
+    symbols = [SYMBOLS[z] for z in own.tolist()]
+    total, seen = Counter(symbols), Counter[str]()
+    names = []
+    for symbol in symbols:
+        seen[symbol] += 1
+        names.append(symbol if total[symbol] == 1 else f"{symbol}{seen[symbol]}")
+    return tuple(names)
