@@ -162,7 +162,7 @@ def _answer(test: Test, name: str, symbols: tuple[str, ...], amounts: tuple[int,
 
 @functools.lru_cache(maxsize=8)
 def load_function(name: str) -> Test:
-    """Imports "module:function"; modules in the current folder are found, too, by `python -m`.
+    """Imports "module:function".
 
     Raises:
       ConfigError: there is no such module or function.

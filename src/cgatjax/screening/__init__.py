@@ -1,0 +1,1 @@
+"""Screening: predictions for very many decorations of prototypes, or for a stream of structures."""

@@ -1,0 +1,97 @@
+"""Prototypes to templates, and which elements go on which class of sites."""
+
+import hashlib
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from cgatjax.data.assignments import Assignments, elements_of
+from cgatjax.data.elements import SYMBOLS
+from cgatjax.data.readers import read_crystals
+from cgatjax.data.structures import Rejected
+from cgatjax.data.templates import Classes, Template
+from cgatjax.errors import InputError, MismatchError, StructureError
+from cgatjax.model import Model
+from cgatjax.predictor import Predictor
+
+Elements = Mapping[str, Sequence[str] | Literal["all"]]
+"""Class of sites, its number (from 1), or "*" for all others -> element symbols, or "all"."""
+
+
+def templates_of(
+    predictor: Predictor, inputs: Any, elements: Elements, by: Classes
+) -> list[tuple[Template, Assignments]]:
+    """The prototypes, and which elements go where.
+
+    Raises:
+      StructureError: a prototype cannot be used.
+      InputError: unknown elements or classes, two prototypes of one id.
+      MismatchError: an element without a vector.
+    """
+    templates, seen = [], set[str]()
+    for item in read_crystals(inputs):
+        if isinstance(item, Rejected):
+            raise StructureError(
+                f"prototype {item.id or item.source!r}: {item.reason}; prototypes must be ordered "
+                "crystals, mend it or leave it out"
+            )
+        if item.id in seen:
+            raise InputError(f"two prototypes have the id {item.id!r}; give them different names")
+        seen.add(item.id)
+        templates.append(Template.of(item, predictor.graph_config, by))
+    pools = _pools(templates, elements, predictor.model)
+    return [(t, Assignments(pool)) for t, pool in zip(templates, pools, strict=True)]
+
+
+def _pools(
+    templates: Sequence[Template], elements: Elements, model: Model
+) -> list[tuple[tuple[int, ...], ...]]:
+    known = tuple(np.flatnonzero(model.element_table.known).tolist())
+    lists = {name: known if v == "all" else elements_of(v) for name, v in elements.items()}
+    missing = model.element_table.missing(np.array([*itertools.chain(*lists.values())]))
+    if missing:
+        raise MismatchError(
+            f"the element table {model.element_table.name!r} has no vector for {missing}; leave "
+            "them out of the lists"
+        )
+    used: set[str] = set()
+    pools = []
+    for template in templates:
+        pool = []
+        for number, name in enumerate(template.classes, 1):
+            key = next((k for k in (name, str(number), "*") if k in lists), None)
+            used |= {key} if key else set()
+            own = (int(template.own[number - 1]),)
+            pool.append(lists[key] if key else own)
+        pools.append(tuple(pool))
+    unused = sorted(set(lists) - used)
+    if unused:
+        found = sorted({name for t in templates for name in t.classes})
+        raise InputError(
+            f"no prototype has a class of sites {unused[0]!r}; expected one of {found}, a number "
+            "of a class from 1, or '*' for all others"
+        )
+    everything = sorted({z for pool in pools for choices in pool for z in choices})
+    if absent := model.element_table.missing(np.array(everything)):
+        raise MismatchError(
+            f"the element table {model.element_table.name!r} has no vector for {absent}, which "
+            "stand in a prototype; give their class other elements"
+        )
+    return pools
+
+
+def templates_digest(templates: Sequence[tuple[Template, Assignments]]) -> str:
+    """Hash of prototypes and lists."""
+    digest = hashlib.sha256()
+    for template, assignments in templates:
+        elements = [[SYMBOLS[z] for z in pool] for pool in assignments.pools]
+        digest.update(repr((template.crystal.id, template.classes, elements)).encode())
+        graph = template.graph
+        for values in (template.node_class, template.counts, graph.node_multiplicity):
+            digest.update(np.ascontiguousarray(values, np.int64).data)
+        for values in (graph.edge_center, graph.edge_neighbor, graph.edge_shell):
+            digest.update(np.ascontiguousarray(values, np.int64).data)
+        digest.update(np.ascontiguousarray(graph.edge_weight).data)
+    return digest.hexdigest()[:16]
