@@ -1,0 +1,88 @@
+"""Sorted Parquet files, and one sorted sequence of many."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cgatjax.data import parquet
+from cgatjax.data.parquet import Ranked, means_of, merged, ranking, read_rows, write_rows
+from cgatjax.errors import InputError
+
+
+def ranked(means, name: str = "c") -> Ranked:
+    means = np.asarray(means, np.float64)
+    n = len(means)
+    return Ranked(
+        ids=[f"{name}{k}" for k in range(n)],
+        prototypes=["p" if k % 2 else "" for k in range(n)],
+        formulas=["NaCl"] * n,
+        elements=[(("A", "Na"), ("B", "Cl")) if k % 2 else () for k in range(n)],
+        mean=means,
+        std=np.where(np.arange(n) % 2, 0.5, np.nan),
+        unit="eV/atom",
+        std_note="made up",
+    )
+
+
+def test_a_file_says_what_it_holds(tmp_path) -> None:
+    file = tmp_path / "a.parquet"
+    write_rows(file, ranked([1.0, 2.0]).table(), {"target": "gap"})
+    assert read_rows(file).to_pylist()[1] == {
+        "id": "c1",
+        "prototype": "p",
+        "formula": "NaCl",
+        "elements": [("A", "Na"), ("B", "Cl")],
+        "mean": 2.0,
+        "std": 0.5,
+        "unit": "eV/atom",
+        "std_note": "made up",
+    }
+    first = read_rows(file).to_pylist()[0]
+    assert (first["prototype"], first["elements"], first["std"]) == (None, None, None)
+    assert pq.read_schema(file).metadata[b"target"] == b"gap"
+    again = tmp_path / "b.parquet"
+    write_rows(again, ranked([1.0, 2.0]).table(), {"target": "gap"})
+    assert again.read_bytes() == file.read_bytes()
+
+
+@given(
+    st.lists(st.lists(st.integers(-5, 5), max_size=9), min_size=1, max_size=4),
+    st.booleans(),
+    st.none() | st.integers(1, 12),
+    st.integers(1, 5),
+)
+def test_a_merge_is_a_stable_sort_of_everything(tmp_path_factory, lists, highest, most, rows):
+    folder = tmp_path_factory.mktemp("merge")
+    files, everything = [], []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parquet, "ROW_GROUP", 2)
+        for number, values in enumerate(lists):
+            ordered = sorted(values, reverse=highest)
+            files.append(folder / f"{number}.parquet")
+            write_rows(files[-1], ranked(ordered, f"{number}-").table(), {})
+            everything += [(v, f"{number}-{k}") for k, v in enumerate(ordered)]
+        tables = list(merged(files, highest, most, rows))
+    everything.sort(key=lambda pair: -pair[0] if highest else pair[0])
+    assert all(len(t) == rows for t in tables[:-1])
+    found = [r for t in tables for r in t.to_pylist()]
+    assert [(r["mean"], r["id"]) for r in found] == everything[:most]
+
+
+def test_equal_values_stay_in_order() -> None:
+    assert ranking(np.array([1.0, 0.0, 1.0, 0.0]), highest=False).tolist() == [1, 3, 0, 2]
+    assert ranking(np.array([1.0, 0.0, 1.0, 0.0]), highest=True).tolist() == [0, 2, 1, 3]
+
+
+def test_damage_and_absence_are_named(tmp_path) -> None:
+    with pytest.raises(InputError, match="found none"):
+        read_rows(tmp_path)
+    (tmp_path / "a.parquet").write_bytes(b"PAR1 no")
+    with pytest.raises(InputError, match=r"a\.parquet: cannot be read as Parquet"):
+        read_rows(tmp_path)
+    with pytest.raises(InputError, match="cannot be read"):
+        means_of(tmp_path / "absent.parquet")
+    pq.write_table(pa.table({"x": [1]}), tmp_path / "a.parquet")
+    assert read_rows(tmp_path).num_rows == 1
