@@ -25,7 +25,7 @@ data.neighbors data.bonds data.graphs data.graph_arrays data.reduction data.fing
 data.oxidation data.composition_filter data.templates data.parquet
 data.splits data.exclusion data.subsets data.mapped data.store data.overlap
 data.pipeline data.shards data.intake data.hull data.hull_files data.archives data.download
-data.unpacking data.journal data.storing data.build
+data.unpacking data.journal data.storing data.build data.matbench
 data.batching data.loader data.normalizer
 nn.initializers nn.segment nn.mlp nn.attention nn.hypernetwork nn.composition nn.cgat
 model run provenance

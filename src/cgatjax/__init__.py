@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from cgatjax.data.batching import CrystalBatch as CrystalBatch
     from cgatjax.data.batching import collate as collate
     from cgatjax.data.build import build_store as build_store
+    from cgatjax.data.composition_filter import CompositionFilter as CompositionFilter
     from cgatjax.data.datasets import ionic_crystals as ionic_crystals
     from cgatjax.data.download import download as download
     from cgatjax.data.elements import ElementTable as ElementTable
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from cgatjax.data.hull import hull_energies as hull_energies
     from cgatjax.data.hull_files import add_hull as add_hull
     from cgatjax.data.intake import Filter as Filter
+    from cgatjax.data.matbench import MatbenchTask as MatbenchTask
     from cgatjax.data.normalizer import Normalizer as Normalizer
     from cgatjax.data.overlap import Overlap as Overlap
     from cgatjax.data.overlap import alike as alike
@@ -52,12 +54,16 @@ if TYPE_CHECKING:
     from cgatjax.loggers import Logger as Logger
     from cgatjax.loggers import TensorBoardLogger as TensorBoardLogger
     from cgatjax.loggers import WandbLogger as WandbLogger
+    from cgatjax.matbench import run_matbench as run_matbench
     from cgatjax.model import Model as Model
     from cgatjax.model import init_model as init_model
     from cgatjax.nn.cgat import CGAT as CGAT
     from cgatjax.predictor import Predictor as Predictor
     from cgatjax.regressor import CGATRegressor as CGATRegressor
     from cgatjax.run import RunFolder as RunFolder
+    from cgatjax.screening.keep import Keep as Keep
+    from cgatjax.screening.run import Screened as Screened
+    from cgatjax.screening.run import screen as screen
     from cgatjax.training import fit as fit
     from cgatjax.training import transfer_model as transfer_model
 
@@ -69,6 +75,7 @@ _HOMES = {
     "data.archives": ("find_record",),
     "data.batching": ("CrystalBatch", "collate"),
     "data.build": ("build_store",),
+    "data.composition_filter": ("CompositionFilter",),
     "data.datasets": ("ionic_crystals",),
     "data.download": ("download",),
     "data.elements": ("ElementTable",),
@@ -77,6 +84,7 @@ _HOMES = {
     "data.hull": ("HullEnergies", "hull_energies"),
     "data.hull_files": ("add_hull",),
     "data.intake": ("Filter",),
+    "data.matbench": ("MatbenchTask",),
     "data.normalizer": ("Normalizer",),
     "data.overlap": ("Overlap", "alike", "compare"),
     "data.readers": ("read_crystals",),
@@ -90,12 +98,15 @@ _HOMES = {
     "errors": ("CgatjaxError",),
     "inference": ("Predictions", "embed", "evaluate", "predict"),
     "loggers": ("Logger", "TensorBoardLogger", "WandbLogger"),
+    "matbench": ("run_matbench",),
     "model": ("Model", "init_model"),
     "nn.cgat": ("CGAT",),
     "predictor": ("Predictor",),
     "regressor": ("CGATRegressor",),
     "run": ("RunFolder",),
     "history": ("History",),
+    "screening.keep": ("Keep",),
+    "screening.run": ("Screened", "screen"),
     "training": ("fit", "transfer_model"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

@@ -1,0 +1,266 @@
+"""Files of the Matbench protocol: data sets and folds in, recorded predictions out.
+
+A. Dunn et al., npj Comput. Mater. 6 (2020) 138. A data set is what matminer distributes, a pandas
+table as JSON ("matbench_jdft2d.json.gz"). Five folds follow from its length alone, or stand in the
+validation file of the package `matbench`, which itself is not needed. Its leaderboard takes what
+`MatbenchTask.save` writes.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+
+from cgatjax.data.dcgat import cell_of_dict
+from cgatjax.data.files import read_bytes
+from cgatjax.data.structures import Crystal, check_crystal
+from cgatjax.errors import InputError, StructureError
+from cgatjax.storage import write_durably
+
+BENCHMARK, VERSION = "matbench_v0.1", "0.6"
+"""Name of the benchmark, and of the version of the package whose files are written."""
+N_FOLDS, SEED = 5, 18012019
+"""Of the folds of all tasks: contiguous parts of the order that NumPy's legacy generator makes."""
+RESULTS = "results.json"
+"""Name that the leaderboard expects of the file."""
+_SMALL = 1e-5
+"""Values below do not count in the mean absolute percentage error."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class MatbenchTask:
+    """A regression task on structures.
+
+    Attributes:
+      dataset_name: such as "matbench_jdft2d".
+      target: name of the property, with its unit's name where the data set gives one.
+      crystals: n crystals; their ids are those of Matbench.
+      values: (n,) float64.
+      splits: fold -> int64 positions of training and of test crystals.
+      results: fold -> "data" (id -> prediction), "parameters" and "scores" of what is recorded.
+    """
+
+    dataset_name: str
+    target: str
+    crystals: Sequence[Crystal]
+    values: np.ndarray
+    splits: Mapping[str, tuple[np.ndarray, np.ndarray]]
+    results: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @classmethod
+    def load(
+        cls, path: str | Path, *, name: str | None = None, folds: str | Path | None = None
+    ) -> "MatbenchTask":
+        """Reads a data set.
+
+        Args:
+          path: the file that matminer distributes, `.json` or `.json.gz`.
+          name: of the task; None for that of the file.
+          folds: validation file of the package, JSON with {"splits": {task: {fold: ...}}}; None for
+            the folds that it was made by.
+
+        Raises:
+          InputError: the file is none of a regression task on structures, or the folds are not
+            those of its crystals.
+          StructureError: a structure cannot be used.
+        """
+        path = Path(path)
+        name = name or path.name.split(".")[0]
+        numbers, (column, target), rows = _table(path)
+        if column != "structure":
+            raise InputError(f"{path}: expected structures, got the column {column!r}")
+        ids = _ids(name, numbers)
+        crystals = [_crystal(i, row[0], path) for i, row in zip(ids, rows, strict=True)]
+        values = [row[1] for row in rows]
+        if any(type(v) not in (int, float) or not math.isfinite(v) for v in values):
+            raise InputError(f"{path}: expected finite numbers of {target!r}; classes have no unit")
+        return cls(
+            dataset_name=name,
+            target=target,
+            crystals=crystals,
+            values=np.array(values, np.float64),
+            splits=_splits(len(ids)) if folds is None else _read_splits(Path(folds), name, ids),
+        )
+
+    @property
+    def folds(self) -> list[int]:
+        """Numbers of the folds."""
+        return list(range(len(self.splits)))
+
+    @property
+    def is_recorded(self) -> dict[int, bool]:
+        """Fold -> whether it has predictions."""
+        return {k: name in self.results for k, name in enumerate(self.splits)}
+
+    def get_train_and_val_data(self, fold_number: int) -> tuple[list[Crystal], np.ndarray]:
+        """Crystals and values that a fold may learn from."""
+        train, _ = self._split(fold_number)
+        return [self.crystals[i] for i in train], self.values[train]
+
+    def get_test_data(self, fold_number: int) -> list[Crystal]:
+        """Crystals that it must predict."""
+        return [self.crystals[i] for i in self._split(fold_number)[1]]
+
+    def record(
+        self, fold_number: int, predictions: Any, params: Mapping[str, Any] | None = None
+    ) -> None:
+        """Takes the predictions for the test crystals of a fold, and scores them.
+
+        Args:
+          fold_number: from 0.
+          predictions: (test crystals,) in their order.
+          params: what to note about the model.
+
+        Raises:
+          InputError: another number of predictions, or one that is not finite.
+        """
+        _, test = self._split(fold_number)
+        found = np.asarray(predictions, np.float64)
+        if found.shape != (len(test),) or not np.isfinite(found).all():
+            raise InputError(
+                f"{self.dataset_name}, fold {fold_number}: expected {len(test)} finite "
+                f"predictions, got shape {found.shape}"
+            )
+        data = {self.crystals[i].id: v for i, v in zip(test, found.tolist(), strict=True)}
+        self.results[list(self.splits)[fold_number]] = {
+            "data": data,
+            "parameters": dict(params or {}),
+            "scores": scores_of(self.values[test], found),
+        }
+
+    def scores(self) -> dict[str, dict[str, float]]:
+        """{"mae": {"mean", "max", "min", "std"}, ...} over the folds, and so on for each score."""
+        names = next(iter(self._complete().values()))["scores"]
+        columns = {n: [fold["scores"][n] for fold in self.results.values()] for n in names}
+        functions = {"mean": np.mean, "max": np.max, "min": np.min, "std": np.std}
+        return {
+            name: {f: float(function(column)) for f, function in functions.items()}
+            for name, column in columns.items()
+        }
+
+    def save(self, path: str | Path, metadata: Mapping[str, Any] | None = None) -> None:
+        """Writes the file that the package reads (`MatbenchBenchmark.from_file`).
+
+        Args:
+          path: JSON file, replaced if it is there.
+          metadata: what to say about the model.
+
+        Raises:
+          InputError: a fold is missing.
+          StorageError: it cannot be written.
+        """
+        task = {
+            "@module": "matbench.task",
+            "@class": "MatbenchTask",
+            "benchmark_name": BENCHMARK,
+            "dataset_name": self.dataset_name,
+            "results": self._complete(),
+        }
+        content = {
+            "@module": "matbench.bench",
+            "@class": "MatbenchBenchmark",
+            "version": VERSION,
+            "tasks": {self.dataset_name: task},
+            "user_metadata": dict(metadata or {}),
+            "benchmark_name": BENCHMARK,
+            "datestamp": datetime.now(UTC).strftime("%Y.%m.%d %H:%M.%S"),
+        }
+        content["hash"] = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        write_durably(Path(path), json.dumps(content).encode())
+
+    def _split(self, fold_number: int) -> tuple[np.ndarray, np.ndarray]:
+        return list(self.splits.values())[fold_number]
+
+    def _complete(self) -> dict[str, dict[str, Any]]:
+        missing = [name for name in self.splits if name not in self.results]
+        if missing:
+            raise InputError(f"{self.dataset_name}: nothing is recorded for {missing}")
+        return {name: self.results[name] for name in self.splits}
+
+
+def scores_of(values: np.ndarray, predictions: np.ndarray) -> dict[str, float]:
+    """The scores of a fold.
+
+    >>> scores_of(np.array([1.0, 2.0, 0.0]), np.array([1.5, 2.0, 0.0]))["mape"]
+    0.25
+    """
+    errors = np.abs(values - predictions)
+    counted = np.abs(values) > _SMALL
+    shares = errors[counted] / np.abs(values[counted])
+    return {
+        "mae": float(errors.mean()),
+        "rmse": float(np.sqrt(np.mean(errors**2))),
+        "mape": float(shares.mean()) if len(shares) else 0.0,
+        "max_error": float(errors.max()),
+    }
+
+
+def _table(path: Path) -> tuple[list[int], list[str], list[list[Any]]]:
+    """Row numbers, the two columns' names and the rows."""
+    try:
+        table = orjson.loads(read_bytes(path))
+        numbers, columns, rows = (table[key] for key in ("index", "columns", "data"))
+        is_sound = len(columns) == 2 and all(len(row) == 2 for row in rows)
+        numbers = [int(number) for number in numbers]
+    except (ValueError, LookupError, TypeError) as error:
+        raise InputError(f"{path}: expected a Matbench data set: {error}") from error
+    if not is_sound or len(numbers) != len(rows) or len(rows) < N_FOLDS:
+        raise InputError(
+            f"{path}: expected a table of two columns and at least {N_FOLDS} rows, got the columns "
+            f"{columns} and {len(rows)} rows"
+        )
+    return numbers, columns, rows
+
+
+def _ids(name: str, numbers: Sequence[int]) -> list[str]:
+    """The ids that the package gives to the rows: mb-jdft2d-001 and so on."""
+    prefix = name.replace("matbench", "mb").replace("_", "-")
+    width = math.floor(math.log10(len(numbers))) + 1
+    return [f"{prefix}-{number + 1:0{width}d}" for number in numbers]
+
+
+def _crystal(name: str, structure: Any, path: Path) -> Crystal:
+    try:
+        lattice, coords, numbers = cell_of_dict(structure)
+    except StructureError as error:
+        raise StructureError(f"{name!r} in {path}: {error}") from error
+    crystal = Crystal(
+        id=name, lattice=lattice, frac_coords=coords, atomic_numbers=numbers, source=str(path)
+    )
+    if reason := check_crystal(crystal):
+        raise StructureError(f"{name!r} in {path}: {reason}")
+    return crystal
+
+
+def _splits(n: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Five folds, each position in one test part, in ascending order."""
+    order = np.arange(n)
+    np.random.RandomState(SEED).shuffle(order)
+    tests = [np.sort(part) for part in np.array_split(order, N_FOLDS)]
+    return {f"fold_{k}": (np.setdiff1d(np.arange(n), test), test) for k, test in enumerate(tests)}
+
+
+def _read_splits(
+    path: Path, name: str, ids: Sequence[str]
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    position = {i: k for k, i in enumerate(ids)}
+    try:
+        folds = orjson.loads(read_bytes(path))["splits"][name]
+        return {
+            fold: (
+                np.array([position[i] for i in parts["train"]], np.int64),
+                np.array([position[i] for i in parts["test"]], np.int64),
+            )
+            for fold, parts in folds.items()
+        }
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{path}: expected folds of the {len(ids)} crystals of {name}: {error!r:.200}"
+        ) from error
