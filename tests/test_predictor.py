@@ -79,7 +79,7 @@ def test_the_default_is_the_most_telling_kind(members):
     assert kinds == ["ensemble", "ensemble", "aleatoric", "none"]
     assert Predictor.of(Predictor.of(members), "aleatoric").uncertainty == "aleatoric"
     assert "mean of 3 members" in Predictor.of(members, "aleatoric").std_note(CHEAP)
-    with pytest.raises(ConfigError, match=r"'ensemble': this predictor has \['aleatoric'\]"):
+    with pytest.raises(ConfigError, match=r"'ensemble': expected one of.*, \['aleatoric'\]"):
         Predictor.of(model, "ensemble")
     with pytest.raises(ConfigError, match=r"'aleatoric'.*\['ensemble'\]"):
         Predictor.of(plain, "aleatoric")

@@ -10,8 +10,11 @@ from pathlib import Path
 
 from cgatjax.checkpoint import load_model
 from cgatjax.errors import InputError
+from cgatjax.model import Model
 from cgatjax.predictor import Predictor, Uncertainty
+from cgatjax.provenance import weights_digest
 from cgatjax.run import ENSEMBLE, MEMBERS
+from cgatjax.uncertainty_files import load_processes, load_rescalings
 
 
 def is_ensemble(path: str | Path) -> bool:
@@ -58,12 +61,13 @@ def load_predictor(path: str | Path, uncertainty: Uncertainty | None = None) -> 
 
     Args:
       path: folder of a run, of an ensemble's run, or of a model.
-      uncertainty: what the standard deviation is made of; by default the first of "ensemble" and
-        "aleatoric" that the run has.
+      uncertainty: what the standard deviation is made of; by default the first of "ensemble",
+        "aleatoric" and "gp" that the run has.
 
     Raises:
       InputError: there is no model, or a file of it is damaged; a member has no model yet.
-      MismatchError: members that do not fit together.
+      MismatchError: members that do not fit together, or a Gaussian process or calibration that
+        belongs to other weights.
       ConfigError: the run does not have this kind of uncertainty.
     """
     folders = member_folders(path)
@@ -75,4 +79,13 @@ def load_predictor(path: str | Path, uncertainty: Uncertainty | None = None) -> 
                 f"{path}: {len(untrained)} of {len(folders)} members have no model yet ({names}); "
                 "finish the training with --resume"
             )
-    return Predictor.of([load_model(folder) for folder in folders], uncertainty)
+    members = [load_model(folder) for folder in folders]
+    weights = digest_of(members)
+    return Predictor.of(
+        members, uncertainty, load_processes(path, weights), load_rescalings(path, weights)
+    )
+
+
+def digest_of(members: Sequence[Model]) -> str:
+    """What a Gaussian process and a calibration keep of the weights that they belong to."""
+    return weights_digest([member.params for member in members])

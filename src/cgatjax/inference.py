@@ -18,7 +18,7 @@ from cgatjax.data.readers import read_crystals
 from cgatjax.data.reduction import reduce_graph
 from cgatjax.data.store import Store
 from cgatjax.data.structures import Crystal, Rejected
-from cgatjax.data.subsets import Crystals, GraphList
+from cgatjax.data.subsets import Crystals, Dataset, GraphList
 from cgatjax.errors import InputError, StructureError
 from cgatjax.metrics import errors_of
 from cgatjax.model import Model
@@ -92,20 +92,23 @@ def predict(
         parts = iter([structures])
     else:
         parts = _featurized(predictor.model, structures, on_error, skipped)
-    runner = _Runner(predictor.members, batch_size)
+    embeds = predictor.reads_embeddings
+    runner = BatchRunner(predictor.members[:1] if embeds else predictor.members, batch_size)
     ids: list[str] = []
     raw: list[dict[str, np.ndarray]] = []
     with progress("predict", shown=show_progress) as advance:
         for part in parts:
             predictor.model.check_graphs(part, "the crystals to predict")
             if len(part):
-                raw.append(runner(part, forward_of))
+                raw.append(runner(part, embed_of if embeds else forward_of))
                 ids += part.ids
             advance(len(part), "")
     if not ids:
         raise InputError(f"no crystal to predict ({len(skipped)} skipped)")
-    outputs = {t: np.concatenate([r[t] for r in raw], axis=1) for t in predictor.targets}
-    moments = {t: predictor.moments(t, outputs[t]) for t in predictor.targets}
+    outputs = {name: np.concatenate([r[name] for r in raw], axis=1) for name in raw[0]}
+    moments = {
+        t: predictor.moments(t, outputs["embedding" if embeds else t]) for t in predictor.targets
+    }
     return Predictions(
         ids=ids,
         means={t: mean for t, (mean, _) in moments.items()},
@@ -148,11 +151,15 @@ def embed(
     model.check_graphs(crystals, "the crystals to embed")
     if len(crystals) == 0:
         raise InputError("no crystal to embed")
-    return _Runner((model,), batch_size)(crystals, _embed)["embedding"][0]
+    return BatchRunner((model,), batch_size)(crystals, embed_of)["embedding"][0]
 
 
-class _Runner:
-    """Runs a compiled function of each member over data sets; keeps batch shapes that fit."""
+class BatchRunner:
+    """Runs a compiled function of each member over data sets; keeps batch shapes that fit.
+
+    Attributes:
+      budgets: shapes of the batches so far, the largest last; none before the first run.
+    """
 
     def __init__(self, members: Sequence[Model], batch_size: int) -> None:
         self.model = members[0]
@@ -189,7 +196,8 @@ def forward_of(config: ModelConfig, table: ElementTable) -> Callable[..., dict[s
 
 
 @functools.lru_cache(maxsize=8)
-def _embed(config: ModelConfig, table: ElementTable) -> Callable[..., dict[str, jax.Array]]:
+def embed_of(config: ModelConfig, table: ElementTable) -> Callable[..., dict[str, jax.Array]]:
+    """The compiled encoder: parameters and batch -> {"embedding": (graphs, width)}."""
     net = CGAT(config, table)
 
     def run(params: Any, batch: Any) -> dict[str, jax.Array]:
@@ -197,6 +205,26 @@ def _embed(config: ModelConfig, table: ElementTable) -> Callable[..., dict[str, 
         return {"embedding": embedding}
 
     return jax.jit(run)
+
+
+def graphs_of(
+    model: Model | Predictor, structures: Any, *, on_error: Literal["raise", "skip"] = "raise"
+) -> tuple[Dataset, list[Rejected]]:
+    """The reduced graphs of new structures as a data set in memory, and what cannot be used.
+
+    Args:
+      model: whose graph options and elements hold.
+      structures: whatever `read_crystals` takes.
+      on_error: "raise" at the first bad crystal, or "skip" it into the list.
+
+    Raises:
+      StructureError: a crystal cannot be used, with on_error="raise".
+    """
+    skipped: list[Rejected] = []
+    network = Predictor.of(model).model
+    parts = _featurized(network, structures, on_error, skipped)
+    graphs = GraphList([g for part in parts for g in part.graphs], network.graph_config)
+    return Dataset(graphs, np.arange(len(graphs))), skipped
 
 
 def _featurized(

@@ -6,17 +6,22 @@ between them plus, where a robust loss was used, the mean of the variances that 
 """
 
 import dataclasses
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 
 from cgatjax.config import GraphConfig
 from cgatjax.errors import ConfigError, InputError, MismatchError
+from cgatjax.gaussian_process import SparseGP
 from cgatjax.model import Model
+from cgatjax.uncertainty_files import Rescaling, Rescalings
 
-Uncertainty = Literal["ensemble", "aleatoric", "none"]
+Uncertainty = Literal["ensemble", "aleatoric", "gp", "none"]
+UNCERTAINTIES: tuple[Uncertainty, ...] = ("ensemble", "aleatoric", "gp")
+"""Kinds of standard deviation; by default a predictor takes the first that it has."""
+_LEARNED = "aleatoric, learned by a robust loss"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -26,41 +31,69 @@ class Predictor:
     Attributes:
       members: one model, or those of an ensemble; equal in everything but weights and normalisers.
       uncertainty: what the standard deviation is made of: "ensemble" (spread between the members
-        and what they learned of the noise), "aleatoric" (only what they learned), or "none".
+        and what they learned of the noise), "aleatoric" (only what they learned), "gp" (a Gaussian
+        process on the first member's embedding, which then makes the prediction, too), or "none".
+      processes: target -> fitted Gaussian process; empty if there are none.
+      rescalings: kind of uncertainty -> target -> factor on the standard deviation.
 
     Raises:
       InputError: no member.
       MismatchError: members with different options, targets, units or elements.
-      ConfigError: an uncertainty that these members do not have.
+      ConfigError: an uncertainty that this predictor does not have.
     """
 
     members: tuple[Model, ...]
     uncertainty: Uncertainty
+    processes: Mapping[str, SparseGP] = field(default_factory=dict)
+    rescalings: Rescalings = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.members:
             raise InputError("expected at least one model to predict with, got none")
         for number, other in enumerate(self.members[1:], 1):
             _check_equal(self.model, other, number)
-        if self.uncertainty not in ("none", *available(self.members)):
+        if self.uncertainty not in ("none", *self.available):
             raise ConfigError(
-                f"uncertainty {self.uncertainty!r}: this predictor has "
-                f"{list(available(self.members)) or 'none'}; an ensemble comes from "
-                "train --ensemble N, an aleatoric one from --loss robust_l1 or robust_l2"
+                f"uncertainty {self.uncertainty!r}: expected one of those that this predictor has, "
+                f"{list(self.available)}; an ensemble comes from train --ensemble N, an aleatoric "
+                "one from --loss robust_l1 or robust_l2, a Gaussian process from fit-gp"
             )
 
     @classmethod
     def of(
-        cls, models: "Model | Predictor | Sequence[Model]", uncertainty: Uncertainty | None = None
+        cls,
+        models: "Model | Predictor | Sequence[Model]",
+        uncertainty: Uncertainty | None = None,
+        processes: Mapping[str, SparseGP] | None = None,
+        rescalings: Rescalings | None = None,
     ) -> "Predictor":
-        """A predictor of one or several models; by default with the first kind that they have."""
+        """A predictor of one or several models; by default with the first kind that they have.
+
+        A predictor is given back, with another kind of uncertainty if one is named.
+        """
         if isinstance(models, Predictor):
             if uncertainty is None:
                 return models
             return dataclasses.replace(models, uncertainty=uncertainty)
         members = (models,) if isinstance(models, Model) else tuple(models)
-        kinds: tuple[Uncertainty, ...] = (*available(members), "none")
-        return cls(members=members, uncertainty=uncertainty or kinds[0])
+        start = cls(
+            members=members,
+            uncertainty="none",
+            processes=processes or {},
+            rescalings=rescalings or {},
+        )
+        kinds = (*start.available, "none")
+        return dataclasses.replace(start, uncertainty=uncertainty or kinds[0])
+
+    @property
+    def available(self) -> tuple[Uncertainty, ...]:
+        """The kinds of uncertainty that there are, in the order of `UNCERTAINTIES`."""
+        has = {
+            "ensemble": len(self.members) > 1,
+            "aleatoric": any(self._learns(t) for t in self.targets),
+            "gp": len(self.processes) > 0 and set(self.processes) >= set(self.targets),
+        }
+        return tuple(kind for kind in UNCERTAINTIES if has[kind])
 
     @property
     def model(self) -> Model:
@@ -82,53 +115,75 @@ class Predictor:
         """The options that graphs must be made with."""
         return self.model.graph_config
 
+    @property
+    def reads_embeddings(self) -> bool:
+        """Whether `moments` takes crystal embeddings of the first member, not networks' outputs."""
+        return self.uncertainty == "gp"
+
+    def without_rescaling(self) -> "Predictor":
+        """The same with standard deviations as they were before `calibrate`."""
+        return dataclasses.replace(self, rescalings={})
+
     def moments(self, target: str, outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation in the target's unit.
 
         Args:
           target: one of `targets`.
-          outputs: (members, crystals, 2) outputs of the networks, in the order of `members`.
+          outputs: (members, crystals, 2) outputs of the networks, in the order of `members`; with
+            `reads_embeddings` (1, crystals, width) embeddings of the first.
 
         Returns:
           (crystals,) float64 each; the standard deviation is NaN where there is none.
 
         Raises:
-          InputError: a member was never trained.
+          InputError: a member was never trained, or a Gaussian process is given anything else than
+            embeddings.
         """
+        if self.uncertainty == "gp":
+            mean, std = self.processes[target].predict(outputs[0])
+        else:
+            mean, std = self._mixture(target, outputs)
+        rescaling = self._rescaling(target)
+        return mean, std * rescaling.factor if rescaling is not None else std
+
+    def std_note(self, target: str) -> str:
+        """How the standard deviation of a target is made, or why there is none."""
+        note, rescaling = self._source(target), self._rescaling(target)
+        if rescaling is None:
+            return note
+        return f"{note}; times {rescaling.factor:.4g}, fitted on {rescaling.n} {rescaling.data}"
+
+    def _mixture(self, target: str, outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Moments of an even mixture of what the members predict."""
         each = [in_units(m, target, o) for m, o in zip(self.members, outputs, strict=True)]
         means, stds = (np.stack(rows) for rows in zip(*each, strict=True))
-        mean = means.mean(0)
-        if self.uncertainty == "none" or not self._has_std(target):
+        mean, learns = means.mean(0), self._learns(target)
+        if self.uncertainty == "none" or not (self.uncertainty == "ensemble" or learns):
             return mean, np.full(len(mean), np.nan)
-        variance = np.square(stds).mean(0) if self._learns(target) else np.zeros(len(mean))
+        variance = np.square(stds).mean(0) if learns else np.zeros(len(mean))
         if self.uncertainty == "ensemble":
             variance = variance + means.var(0)
         return mean, np.sqrt(variance)
 
-    def std_note(self, target: str) -> str:
-        """How the standard deviation of a target is made, or why there is none."""
-        n, learned = len(self.members), "aleatoric, learned by a robust loss"
+    def _source(self, target: str) -> str:
+        n, learns = len(self.members), self._learns(target)
+        if self.uncertainty == "gp":
+            gp = self.processes[target]
+            size = len(gp.process.mean)
+            return f"Gaussian process on embeddings, {size} inducing points for {gp.n} crystals"
         if self.uncertainty == "ensemble":
-            also = f" and {learned}" if self._learns(target) else ""
-            return f"ensemble of {n}: spread between the members{also}"
-        if self.uncertainty == "aleatoric" and self._learns(target):
-            return learned if n == 1 else f"{learned}, mean of {n} members"
-        if self._learns(target):
+            return f"ensemble of {n}: spread between the members{f' and {_LEARNED}' * learns}"
+        if self.uncertainty == "aleatoric" and learns:
+            return _LEARNED if n == 1 else f"{_LEARNED}, mean of {n} members"
+        if learns:
             return "none: not asked for"
         return "none: the model was not trained with a robust loss (--loss robust_l1 or robust_l2)"
 
+    def _rescaling(self, target: str) -> Rescaling | None:
+        return self.rescalings.get(self.uncertainty, {}).get(target)
+
     def _learns(self, target: str) -> bool:
         return all(target in m.learns_std for m in self.members)
-
-    def _has_std(self, target: str) -> bool:
-        return self.uncertainty == "ensemble" or self._learns(target)
-
-
-def available(members: Sequence[Model]) -> tuple[Uncertainty, ...]:
-    """The kinds of uncertainty that models have, the most telling one first."""
-    kinds: list[Uncertainty] = ["ensemble"] if len(members) > 1 else []
-    learned = [set(m.targets) & set(m.learns_std) for m in members]
-    return (*kinds, "aleatoric") if members and set.intersection(*learned) else tuple(kinds)
 
 
 def in_units(model: Model, target: str, output: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -152,11 +207,9 @@ def _check_equal(first: Model, other: Model, number: int) -> None:
         "network": (first.config.to_dict(), other.config.to_dict()),
         "graph options": (first.graph_config.to_dict(), other.graph_config.to_dict()),
         "units": (dict(first.units), dict(other.units)),
-        "element table": (first.element_table.name, other.element_table.name),
+        "element table": (first.element_table, other.element_table),
     }
     different = [name for name, (a, b) in parts.items() if a != b]
-    if not different and first.element_table != other.element_table:
-        different = ["element table"]
     if different:
         raise MismatchError(
             f"member {number} differs from member 0 in its {', '.join(different)}; "

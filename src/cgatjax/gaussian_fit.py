@@ -1,0 +1,150 @@
+"""Fitting a sparse Gaussian process: inducing points by k-means, its bound raised by Adam.
+
+The length scales, amplitude, noise, constant and inducing points follow batches of crystals; at the
+end the posterior over the inducing values is set to its best in one pass over all of them.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+import optax
+from scipy.cluster.vq import vq
+
+from cgatjax.errors import TargetError
+from cgatjax.gaussian_process import Kernel, Process, SparseGP, best_posterior, bound
+from cgatjax.options import Options
+
+_ROUNDS = 20
+"""Of k-means; the inducing points move further while the process is fitted."""
+_SAMPLE = 50
+"""Points of the data for each inducing point that k-means looks at."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GPConfig(Options):
+    """How a sparse Gaussian process is fitted.
+
+    Attributes:
+      inducing: inducing points, at most as many as crystals.
+      kernel: "matern52" or "rbf" (the reference's).
+      one_scale: one length scale for all directions of the embedding (the reference's), not one
+        for each.
+      steps: of Adam.
+      batch_size: crystals per step.
+      learning_rate: of Adam; it falls to zero along a cosine.
+      seed: of k-means and of the batches.
+    """
+
+    inducing: int = 300
+    kernel: Kernel = "matern52"
+    one_scale: bool = False
+    steps: int = 1000
+    batch_size: int = 256
+    learning_rate: float = 0.02
+    seed: int = 0
+
+    def _check(self) -> None:
+        for name in ("inducing", "batch_size"):
+            self._require(getattr(self, name) >= 1, name, "at least 1")
+        self._require(self.steps >= 0, "steps", "at least 0")
+        self._require(self.learning_rate > 0, "learning_rate", "a positive number")
+        self._require(0 <= self.seed < 2**31, "seed", "0 <= seed < 2**31")
+
+
+def fit_gp(
+    embeddings: np.ndarray,
+    values: np.ndarray,
+    config: GPConfig = GPConfig(),
+) -> SparseGP:
+    """Fits a sparse Gaussian process.
+
+    Args:
+      embeddings: (crystals, d).
+      values: (crystals,) of the property; crystals with NaN are left out.
+      config: how to fit.
+
+    Raises:
+      TargetError: fewer than two known values, or all of them equal.
+    """
+    known = np.isfinite(values)
+    x, y = np.asarray(embeddings[known], np.float64), np.asarray(values[known], np.float64)
+    if len(y) < 2 or np.ptp(y) == 0:
+        raise TargetError(
+            f"a Gaussian process needs at least two different values, got {len(y)} known ones"
+        )
+    x_mean, x_std = x.mean(0), x.std(0)
+    x_std = np.where(x_std > 0, x_std, 1.0)
+    y_mean, y_std = float(y.mean()), float(y.std())
+    x, y = (x - x_mean) / x_std, (y - y_mean) / y_std
+    process = _start(x, config)
+    process = best_posterior(config.kernel, process, x, y)
+    process = _raised(process, x, y, config)
+    process = best_posterior(config.kernel, process, x, y)
+    return SparseGP(
+        kernel=config.kernel,
+        process=process,
+        x_mean=x_mean,
+        x_std=x_std,
+        y_mean=y_mean,
+        y_std=y_std,
+        n=len(y),
+    )
+
+
+def k_means(points: np.ndarray, k: int, seed: int) -> np.ndarray:
+    """(k, d) centres of clusters of points (n, d), k <= n; a centre without points stays."""
+    rng = np.random.default_rng(seed)
+    chosen = rng.permutation(len(points))[: _SAMPLE * k]
+    sample = points[chosen]
+    centers = sample[:k].copy()
+    for _ in range(_ROUNDS):
+        nearest = vq(sample, centers)[0]
+        counts = np.bincount(nearest, minlength=k)
+        sums = np.zeros_like(centers)
+        np.add.at(sums, nearest, sample)
+        filled = counts > 0
+        centers[filled] = sums[filled] / counts[filled, None]
+    return centers
+
+
+def _start(x: np.ndarray, config: GPConfig) -> Process:
+    """Inducing points, length scales of the data's extent, a tenth of the variance as noise."""
+    size = min(config.inducing, len(x))
+    inducing = x.copy() if size == len(x) else k_means(x, size, config.seed)
+    scale = np.log(np.sqrt(x.shape[1]))
+    return Process(
+        inducing=inducing,
+        log_scales=np.array(scale) if config.one_scale else np.full(x.shape[1], scale),
+        log_amplitude=np.zeros(()),
+        log_noise=np.array(0.5 * np.log(0.1)),
+        constant=np.zeros(()),
+        mean=np.zeros(size),
+        factor=np.eye(size),
+    )
+
+
+def _raised(process: Process, x: np.ndarray, y: np.ndarray, config: GPConfig) -> Process:
+    """The process after `steps` of Adam on the bound, batch after batch."""
+    if config.steps == 0:
+        return process
+    rng, size = np.random.default_rng(config.seed), min(config.batch_size, len(x))
+    optimizer = optax.adam(optax.cosine_decay_schedule(config.learning_rate, config.steps))
+
+    def loss(process: Process, points: Any, values: Any) -> jax.Array:
+        return -bound(config.kernel, process, points, values, len(x)) / len(x)
+
+    @jax.jit
+    def step(process: Process, state: Any, points: Any, values: Any) -> tuple[Process, Any]:
+        gradient = jax.grad(loss)(process, points, values)
+        updates, state = optimizer.update(gradient, state)
+        return optax.apply_updates(process, updates), state
+
+    with jax.enable_x64(True):
+        process = Process(*(jax.numpy.asarray(leaf) for leaf in process))
+        state = optimizer.init(process)
+        for _ in range(config.steps):
+            rows = rng.choice(len(x), size, replace=False)
+            process, state = step(process, state, x[rows], y[rows])
+        return Process(*(np.asarray(leaf) for leaf in process))
