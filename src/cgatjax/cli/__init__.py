@@ -15,6 +15,7 @@ import click
 from cgatjax import __version__
 from cgatjax.allocator import keep_freed_memory
 from cgatjax.cli.data import featurize, info
+from cgatjax.cli.matbench import matbench
 from cgatjax.cli.prepare import download, hull, overlap
 from cgatjax.cli.train import train, transfer
 from cgatjax.cli.use import demo, evaluate, import_reference, predict
@@ -94,6 +95,6 @@ def main(debug: bool, quiet: bool) -> None:
 
 
 _DATA = (download, featurize, info, hull, overlap)
-_MODELS = (train, transfer, evaluate, predict, import_reference, demo)
+_MODELS = (train, transfer, evaluate, predict, import_reference, matbench, demo)
 for _command in (*_DATA, *_MODELS):
     main.add_command(_command)
