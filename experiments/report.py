@@ -1,4 +1,4 @@
-"""All sections of a folder as one HTML page that needs no other file."""
+"""All sections of a folder as one HTML page that needs no other file, and as Markdown."""
 
 import base64
 import html
@@ -8,6 +8,7 @@ from cgatjax.errors import InputError
 from cgatjax.storage import write_durably
 from experiments.sections import FILE, Section, Table
 
+TITLE = "Transfer learning for crystals: tables and figures"
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem;
        color: #222; }
@@ -23,7 +24,7 @@ code { background: #f2f2f2; padding: 0.1rem 0.3rem; }
 
 
 def write_report(out: Path, order: list[str]) -> Path:
-    """Assembles OUT/report.html.
+    """Assembles OUT/report.html, and OUT/report.md, which shows the figures beside it.
 
     Args:
       out: folder with the results of experiments.
@@ -42,14 +43,26 @@ def write_report(out: Path, order: list[str]) -> Path:
     body = "\n".join(_section(found[name], out / name) for name in names)
     page = (
         "<!doctype html>\n<html lang='en'><head><meta charset='utf-8'>"
-        f"<title>Transfer learning: tables and figures</title><style>{STYLE}</style></head><body>\n"
-        "<h1>Transfer learning for crystals: tables and figures</h1>\n"
+        f"<title>{TITLE}</title><style>{STYLE}</style></head><body>\n<h1>{TITLE}</h1>\n"
         "<p>Our numbers beside those of Hoffmann, Schmidt, Botti and Marques, Digital Discovery 2 "
         f"(2023) 1368.</p>\n{_contents(names, found)}\n{body}\n</body></html>\n"
     )
     file = out / "report.html"
     write_durably(file, page.encode())
+    text = "\n\n".join([f"# {TITLE}", *(_as_markdown(found[n]) for n in names)])
+    write_durably(out / "report.md", f"{text}\n".encode())
     return file
+
+
+def _as_markdown(section: Section) -> str:
+    parts = [f"## {section.title}", f"What differs from the paper: {section.differs}"]
+    parts += section.paragraphs
+    for table in section.tables:
+        lines = [table.header, ("---",) * len(table.header), *table.rows]
+        cells = (" | ".join(cell.replace("|", "\\|") for cell in line) for line in lines)
+        parts.append("\n".join([f"**{table.caption}**", "", *(f"| {line} |" for line in cells)]))
+    parts += [f"![{text}]({section.name}/{stem}.png)\n\n{text}" for stem, text in section.figures]
+    return "\n\n".join([*parts, f"Made by `{section.command}`."])
 
 
 def _contents(names: list[str], found: dict[str, Section]) -> str:

@@ -1,8 +1,11 @@
 """What an experiment shows: paragraphs, tables and figures, kept as files, read by the report.
 
 OUT/NAME/section.json   texts and tables        OUT/NAME/FIGURE.png and .pdf
+OUT/NAME/table_0.csv    each table, as it is shown
 """
 
+import csv
+import io
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -31,6 +34,12 @@ class Table:
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
 
+    def csv(self) -> str:
+        """The table as CSV, with its header."""
+        text = io.StringIO(newline="")
+        csv.writer(text).writerows([self.header, *self.rows])
+        return text.getvalue()
+
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
@@ -55,11 +64,13 @@ class Section:
     figures: tuple[tuple[str, str], ...] = field(default=())
 
     def save(self, folder: Path, drawn: Sequence["Figure"] = ()) -> None:
-        """Writes the section, and its figures as PNG and PDF."""
+        """Writes the section, its tables as CSV, and its figures as PNG and PDF."""
         folder.mkdir(parents=True, exist_ok=True)
         for (stem, _), figure in zip(self.figures, drawn, strict=True):
             figure.savefig(folder / f"{stem}.png")
             figure.savefig(folder / f"{stem}.pdf")
+        for number, table in enumerate(self.tables):
+            write_durably(folder / f"table_{number}.csv", table.csv().encode())
         write_durably(folder / FILE, json.dumps(asdict(self), indent=1).encode())
 
     @classmethod

@@ -98,9 +98,9 @@ def loaders(
             kept_embeddings(model, valid, folder), valid, names, 4 * size
         )
         return cached, cached_valid
-    budgets = choose_budgets(train.sizes, size)
-    fits = (valid.sizes.max(0) < np.array(max(budgets)[1:]) - 1).all()
-    valid_budgets = budgets if fits else choose_budgets(valid.sizes, size)
+    budgets = choose_budgets(train.sizes, size, train.in_degree)
+    fits = max(budgets).holds(valid.sizes.max(0)) and valid.in_degree == train.in_degree
+    valid_budgets = budgets if fits else choose_budgets(valid.sizes, size, valid.in_degree)
     # One shape for the steps, whose compilation is dear; two for validation, where it is cheap.
     # Devices that work side by side need the same.
     both = valid_budgets if config.devices == 1 else (max(valid_budgets),)

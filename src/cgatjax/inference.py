@@ -171,8 +171,10 @@ class BatchRunner:
         """Runs over all crystals; (members, crystals, …) arrays in the order of the data."""
         function = make(self.model.config, self.model.element_table)
         sizes = data.sizes
-        if not self.budgets or (sizes.max(0) > np.array(max(self.budgets)[1:]) - 1).any():
-            self.budgets = choose_budgets(sizes, self.batch_size)
+        largest = max(self.budgets, default=None)
+        degree = data.in_degree
+        if largest is None or not largest.holds(sizes.max(0)) or largest.in_degree != degree:
+            self.budgets = choose_budgets(sizes, self.batch_size, degree)
         loader = BatchLoader(data, (), self.batch_size, self.budgets)
         order = np.argsort(sizes[:, 1], kind="stable")[::-1]
         collected: dict[str, np.ndarray] = {}

@@ -99,6 +99,11 @@ def test_figures_and_the_report_are_there(out):
     assert not re.search(r"src='(?!data:)", page)
     for text in ("Table 1", "Hoffmann et al. 2023", "24", "16 (-33%)", "slope", "What differs"):
         assert text in page
+    text = (out / "report.md").read_text()
+    assert "| property | functional | pre-training | none |" in text
+    for figure in re.findall(r"!\[.*\]\((.*)\)", text):
+        assert (out / figure).is_file()
+    assert (out / "table1" / "table_0.csv").read_text().startswith("property,functional,")
 
 
 def test_a_folder_without_results_makes_no_report(tmp_path):

@@ -63,7 +63,8 @@ def by_hand(graph=LONE, direction="center_to_neighbor"):
     head["out"]["bias"][:] = [0.25, 0.5]
     with jax.enable_x64(True):
         out, sown = net.apply({"params": p}, batch, mutable=["intermediates"])
-    sown = {key: np.asarray(value[0]) for key, value in sown["intermediates"]["encoder"].items()}
+    encoder = sown["intermediates"]["encoder"]
+    sown = {k: np.asarray(v[0]) for k, v in encoder.items() if isinstance(v, tuple)}
     return np.asarray(out), sown
 
 

@@ -5,7 +5,7 @@ Everything here is vectorised NumPy; nothing loops over crystals.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 
 import jax
@@ -26,6 +26,8 @@ class BatchBudget(NamedTuple):
       graphs: crystals, at least one of them padding.
       nodes, edges: of the crystal graphs.
       composition_nodes, composition_edges: of the composition graphs.
+      in_degree: edges of every node where all have as many; `edges` is then `nodes` times it. 0
+        where they have not.
     """
 
     graphs: int
@@ -33,6 +35,16 @@ class BatchBudget(NamedTuple):
     edges: int
     composition_nodes: int
     composition_edges: int
+    in_degree: int = 0
+
+    @property
+    def sizes(self) -> tuple[int, int, int, int]:
+        """Nodes and edges of the crystal graphs, then of the composition graphs."""
+        return self[1:5]
+
+    def holds(self, largest: np.ndarray) -> bool:
+        """Whether any single crystal of sizes up to (4,) `largest` fits."""
+        return bool((largest < np.array(self.sizes) - 1).all())
 
 
 @jax.tree_util.register_dataclass
@@ -49,6 +61,8 @@ class CrystalBatch:
       targets: name -> (G,) float, 0 where unknown; per atom, in the target's unit.
       target_mask: name -> (G,) bool, True where the target is known.
       graph_mask: (G,) bool, True for crystals, False for padding.
+      in_degree: of the budget, static under jit: where it is not 0, edge k belongs to the centre
+        k // in_degree, so that sums and softmax over edges are those of a dense array.
     """
 
     crystal: jraph.GraphsTuple
@@ -56,6 +70,7 @@ class CrystalBatch:
     targets: dict[str, Any]
     target_mask: dict[str, Any]
     graph_mask: Any
+    in_degree: int = field(default=0, metadata={"static": True})
 
 
 def collate(
@@ -81,12 +96,15 @@ def collate(
 def snug_budget(arrays: GraphArrays) -> BatchBudget:
     """The smallest rounded budget that holds the graphs."""
     composition = _Composition.of(arrays)
+    degree = arrays.in_degree
+    nodes = _round_up(int(arrays.n_node.sum()) + 2, 16)
     return BatchBudget(
         graphs=len(arrays.n_node) + 1,
-        nodes=_round_up(int(arrays.n_node.sum()) + 2, 16),
-        edges=_round_up(int(arrays.n_edge.sum()) + 1, 128),
+        nodes=nodes,
+        edges=nodes * degree if degree else _round_up(int(arrays.n_edge.sum()) + 1, 128),
         composition_nodes=_round_up(len(composition.element) + 2, 8),
         composition_edges=_round_up(len(composition.receivers) + 1, 16),
+        in_degree=degree,
     )
 
 
@@ -97,7 +115,7 @@ def assemble(arrays: GraphArrays, budget: BatchBudget) -> CrystalBatch:
     are spread over the padding nodes, so that no node collects them all.
 
     Raises:
-      InputError: the graphs do not fit.
+      InputError: the graphs do not fit, or the budget has an `in_degree` that they have not.
     """
     composition = _Composition.of(arrays)
     used = BatchBudget(
@@ -110,9 +128,14 @@ def assemble(arrays: GraphArrays, budget: BatchBudget) -> CrystalBatch:
     needed = used._replace(
         graphs=used.graphs + 1, nodes=used.nodes + 1, composition_nodes=used.composition_nodes + 1
     )
-    if any(n > b for n, b in zip(needed, budget, strict=True)):
+    if any(n > b for n, b in zip(needed[:5], budget[:5], strict=True)):
         raise InputError(
             f"expected a batch of at most {budget}, got {used} (and one padding graph)"
+        )
+    if budget.in_degree not in (0, arrays.in_degree):
+        raise InputError(
+            f"expected {budget.in_degree} edges at every site, as the budget says, got "
+            f"{arrays.in_degree or 'various numbers'}; choose budgets with in_degree 0"
         )
     graph_of_edge_start = np.repeat(np.cumsum(arrays.n_node) - arrays.n_node, arrays.n_edge)
     real = jax.dtypes.canonicalize_dtype(float)
@@ -149,6 +172,7 @@ def assemble(arrays: GraphArrays, budget: BatchBudget) -> CrystalBatch:
         targets=values,
         target_mask=masks,
         graph_mask=np.arange(budget.graphs) < used.graphs,
+        in_degree=budget.in_degree,
     )
 
 

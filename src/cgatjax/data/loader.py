@@ -52,7 +52,9 @@ class Waste:
         return float(nodes), float(edges)
 
 
-def choose_budgets(sizes: np.ndarray, batch_size: int) -> tuple[BatchBudget, ...]:
+def choose_budgets(
+    sizes: np.ndarray, batch_size: int, in_degree: int = 0
+) -> tuple[BatchBudget, ...]:
     """The padded sizes for a data set: a full one, and a quarter for the rests.
 
     A full budget holds `batch_size` crystals of average size plus two standard deviations of
@@ -62,19 +64,22 @@ def choose_budgets(sizes: np.ndarray, batch_size: int) -> tuple[BatchBudget, ...
     Args:
       sizes: (crystals, 4) nodes, edges, composition nodes, composition edges.
       batch_size: crystals per batch.
+      in_degree: edges of every site of the data set, where all have as many.
     """
     full = min(batch_size, len(sizes))
     counts = [full] if full < 16 else [-(-full // 4), full]
-    return tuple(_budget(sizes, n) for n in counts)
+    return tuple(_budget(sizes, n, in_degree) for n in counts)
 
 
-def _budget(sizes: np.ndarray, n: int) -> BatchBudget:
+def _budget(sizes: np.ndarray, n: int, in_degree: int) -> BatchBudget:
     expected = n * sizes.mean(0) + _SPREAD * n**0.5 * sizes.std(0)
     largest = np.sort(sizes, axis=0)[-n:].sum(0)
     needed = np.maximum(np.minimum(expected, largest), sizes.max(0)).astype(int)
     steps = np.array([16, 64, 8, 16])
     rounded = -(-(needed + 2) // steps) * steps
-    return BatchBudget(n + 1, *(int(v) for v in rounded))
+    nodes, edges, *composition = (int(v) for v in rounded)
+    edges = nodes * in_degree or edges
+    return BatchBudget(n + 1, nodes, edges, composition[0], composition[1], in_degree)
 
 
 def plan(sizes: np.ndarray, order: np.ndarray, budgets: Sequence[BatchBudget]) -> list[Planned]:
@@ -86,7 +91,7 @@ def plan(sizes: np.ndarray, order: np.ndarray, budgets: Sequence[BatchBudget]) -
       InputError: a crystal alone is larger than the largest budget.
     """
     largest = max(budgets)
-    limits = np.array(largest[1:]) - (1, 0, 1, 0)
+    limits = np.array(largest.sizes) - (1, 0, 1, 0)
     sums = np.concatenate([np.zeros((1, 4), np.int64), np.cumsum(sizes[order], axis=0)])
     batches, start = [], 0
     while start < len(order):
@@ -101,7 +106,7 @@ def plan(sizes: np.ndarray, order: np.ndarray, budgets: Sequence[BatchBudget]) -
                 f"{sizes[order[start]].tolist()}; choose larger budgets"
             )
         need = (end - start + 1, *(sums[end] - sums[start] + (1, 0, 1, 0)))
-        fitting = [b for b in budgets if all(n <= size for n, size in zip(need, b, strict=True))]
+        fitting = [b for b in budgets if (np.array(need) <= b[:5]).all()]
         batches.append(Planned(order[start:end], min(fitting)))
         start = end
     return batches
@@ -184,7 +189,9 @@ class BatchLoader:
         self.data = data
         self.targets = tuple(targets)
         self._sizes = data.sizes
-        self.budgets = tuple(budgets) if budgets else choose_budgets(self._sizes, batch_size)
+        self.budgets = (
+            tuple(budgets) if budgets else choose_budgets(self._sizes, batch_size, data.in_degree)
+        )
         self.waste = Waste()
 
     def plan(self, order: np.ndarray) -> list[Planned]:

@@ -71,6 +71,12 @@ class Store:
         return f"Store({str(self.path)!r}, {len(self)} crystals, targets {sorted(self.units)})"
 
     @property
+    def in_degree(self) -> int:
+        """Edges of every site, where all have as many; 0 where not (merged, or shells shared)."""
+        is_fixed = not self.reduced and self.graph_config.split_shell == "cut"
+        return self.graph_config.max_neighbors if is_fixed else 0
+
+    @property
     def ids(self) -> list[str]:
         """Ids of all crystals, in store order; made anew each time (70 MB for a million)."""
         return self.strings("id")

@@ -29,6 +29,10 @@ class Crystals(Protocol):
         """(crystals, 4): nodes, edges, composition nodes, composition edges."""
 
     @property
+    def in_degree(self) -> int:
+        """Edges of every site, where all sites of all crystals have as many; 0 where not."""
+
+    @property
     def graph_config(self) -> GraphConfig:
         """The options that the graphs were made with."""
 
@@ -85,6 +89,11 @@ class Dataset:
     def sizes(self) -> np.ndarray:
         """(crystals, 4) int64: nodes, edges, composition nodes, composition edges."""
         return self.store.sizes[self.rows]
+
+    @property
+    def in_degree(self) -> int:
+        """Edges of every site, where all have as many; 0 where not."""
+        return self.store.in_degree
 
     @property
     def graph_config(self) -> GraphConfig:
@@ -159,6 +168,12 @@ class Mixture:
         return np.concatenate([part.sizes for part in self.parts])
 
     @property
+    def in_degree(self) -> int:
+        """Edges of every site, where all have as many; 0 where not."""
+        found = {part.in_degree for part in self.parts}
+        return found.pop() if len(found) == 1 else 0
+
+    @property
     def graph_config(self) -> GraphConfig:
         """The options that the graphs were made with."""
         return self.parts[0].graph_config
@@ -229,6 +244,11 @@ class GraphList:
             for g, d in zip(self.graphs, distinct, strict=True)
         ]
         return np.array(rows, np.int64).reshape(-1, 4)
+
+    @property
+    def in_degree(self) -> int:
+        """Edges of every site, where all have as many; 0 where not."""
+        return GraphArrays.from_graphs(self.graphs).in_degree
 
     @property
     def digest(self) -> str:

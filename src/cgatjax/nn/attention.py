@@ -7,7 +7,7 @@ from jax import Array
 
 from cgatjax.nn.initializers import uniform_fan_in
 from cgatjax.nn.mlp import Part, leaky_relu, matmul, projections, sum_of
-from cgatjax.nn.segment import softmax_sum
+from cgatjax.nn.segment import Index, softmax_sum
 
 
 @jax.checkpoint
@@ -63,7 +63,7 @@ class MultiHeadNetwork(nn.Module):
 def attend(
     scores: Array,
     messages: Array,
-    index: Array,
+    index: Index,
     size: int,
     weights: Array,
     ascending: bool = False,

@@ -19,19 +19,20 @@ from cgatjax.nn.composition import CompositionNetwork
 from cgatjax.nn.hypernetwork import DampedHypernetwork
 from cgatjax.nn.initializers import normal
 from cgatjax.nn.mlp import Dense, Part, ResidualHead, leaky_relu, rows_of, seen
-from cgatjax.nn.segment import graph_index
+from cgatjax.nn.segment import Each, Index, graph_index, read
 
 
 class _Edges(NamedTuple):
     """What a message-passing step needs to know of the edges.
 
-    `weights` are the multiplicities that one receiver sees.
+    `weights` are the multiplicities that one receiver sees. Where all sites have as many edges,
+    centres need no array of indices.
     """
 
-    centers: Array
-    neighbors: Array
-    senders: Array
-    receivers: Array
+    centers: Index
+    neighbors: Index
+    senders: Index
+    receivers: Index
     weights: Array
 
 
@@ -243,10 +244,11 @@ def _edges_of(batch: CrystalBatch, config: ModelConfig) -> _Edges:
     The batch counts neighbours of one centre site. Seen from one site of the neighbour's class
     the same edges number weight * n_center / n_neighbor (docs/network.md, saving 4).
     """
-    centers, neighbors = batch.crystal.receivers, batch.crystal.senders
+    centers: Index = Each(batch.in_degree) if batch.in_degree else batch.crystal.receivers
+    neighbors = batch.crystal.senders
     weight = batch.crystal.edges["weight"]
     if config.message_direction == "neighbor_to_center":
         return _Edges(centers, neighbors, neighbors, centers, weight)
     sites = batch.crystal.nodes["weight"]
-    weight = weight * sites[centers] / sites[neighbors]
+    weight = weight * read(sites, centers) / sites[neighbors]
     return _Edges(centers, neighbors, centers, neighbors, weight)

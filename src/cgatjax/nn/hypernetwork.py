@@ -9,6 +9,7 @@ from jax import Array
 
 from cgatjax.nn.initializers import normal, uniform, uniform_fan_in
 from cgatjax.nn.mlp import Part, matmul
+from cgatjax.nn.segment import Index, read
 
 LAYERS = 4
 """Layers of the produced network (reference: `H_Net`, three hidden ones and the last)."""
@@ -76,7 +77,7 @@ class _ProducedLayer(nn.Module):
     low_precision: bool
 
     @nn.compact
-    def __call__(self, x: Array, z: Array, row: Array | None) -> Array:
+    def __call__(self, x: Array, z: Array, row: Index | None) -> Array:
         """Args: (n, D), (rows, D), the row of z that belongs to each row of x (None: its own)."""
         width, low = self.width, self.low_precision
         for i in range(PRODUCER_LAYERS):
@@ -89,7 +90,7 @@ class _ProducedLayer(nn.Module):
         if row is None:
             return bilinear(z, x, kernel, low) + x @ bias
         weights = matmul(z, kernel.reshape(width, -1), low).reshape(-1, *bias.shape) + bias
-        return jnp.einsum("ni,nio->no", x, weights[row])
+        return jnp.einsum("ni,nio->no", x, read(weights, row))
 
 
 class Hypernetwork(nn.Module):

@@ -8,22 +8,26 @@ import jax.numpy as jnp
 from jax import Array
 
 from cgatjax.nn.initializers import uniform_fan_in
+from cgatjax.nn.segment import Each, Index, read
 
 LEAKY_SLOPE = 0.01
-Part = tuple[Array, Array | None]
+
+Part = tuple[Array, Index | None]
 """Rows of features, and the row that each of its users reads (None: each its own)."""
 
 
 def rows_of(part: Part) -> Array:
     """The features that each user of a part reads, one row a user."""
     rows, row = part
-    return rows if row is None else rows[row]
+    return rows if row is None else read(rows, row)
 
 
-def seen(part: Part, index: Array) -> Part:
+def seen(part: Part, index: Index) -> Part:
     """The part as seen by users of its users: edges, say, that read the states of their nodes."""
     rows, row = part
-    return rows, index if row is None else row[index]
+    if isinstance(row, Each):
+        return rows_of(part), index
+    return rows, index if row is None else read(row, index)
 
 
 def leaky_relu(x: Array) -> Array:
