@@ -11,7 +11,7 @@ export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/jax
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-lowest lint bench docs clean
+.PHONY: help demo test test-lowest lint bench docs figures clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -53,8 +53,11 @@ lint: $(VENV)/.installed-dev  ## style, formatting and types
 bench: $(VENV)/.installed-test  ## every benchmark, one after another, into bench/ (BENCH_ARGS="--reference CGAT ...")
 	$(BIN)/python benchmarks/suite.py --out bench $(BENCH_ARGS)
 
-docs: $(VENV)/.installed-docs  ## the documentation as a site, into site/
-	$(BIN)/mkdocs build --strict
+docs: $(VENV)/.installed-docs  ## the documentation as a site with executed notebooks, into site/
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/mkdocs build --strict
+
+figures: $(VENV)/.installed  ## the drawings of the documentation
+	$(BIN)/python docs/figures/draw.py
 
 clean:  ## everything that these targets made, the environment included
 	rm -rf $(VENV) .venv-lowest .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks \

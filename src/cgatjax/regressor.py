@@ -110,7 +110,7 @@ class CGATRegressor:
         graphs = _graphs(structures, graph_config)
         values = _values(y, len(graphs))
         target = self.target or (start.targets[0] if start else "target")
-        unit = self.unit or (start.units.get(target, "") if start else "")
+        unit = self.unit or _unit_of(target, start)
         data = GraphList(graphs, graph_config, {target: values}, {target: unit})
         train, valid = self._parts(data)
         self.model_, self.history_ = self._trained(start, target, train, valid)
@@ -154,7 +154,7 @@ class CGATRegressor:
           sample_weight: (n,) weights; None for equal ones.
 
         Raises:
-          As `predict`; InputError for values of another shape.
+          InputError: values of another shape; further, all errors of `predict`.
         """
         found = self.predict(structures)
         values = _values(y, len(found))
@@ -250,6 +250,13 @@ class CGATRegressor:
         network = make_network().replace(**(self.network or {}))
         model = init_model(network, train, target=target, seed=self.random_state)
         return fit(model, train, valid, config, show_progress=self.verbose)
+
+
+def _unit_of(target: str, start: Model | None) -> str:
+    """The unit of a property in a model that predicts it, perhaps at another level of theory."""
+    units = {} if start is None else start.units
+    same = (unit for t, unit in units.items() if t.split("@")[0] == target.split("@")[0])
+    return units.get(target) or next(same, "")
 
 
 def _arguments(cls: type) -> list[str]:

@@ -139,7 +139,7 @@ def transfer_model(
       show_progress: a progress bar on standard error.
 
     Raises:
-      As `prepare_transfer` and `fit`; InputError if "joint" has no cheap data.
+      InputError: "joint" has no cheap data; further, all errors of `prepare_transfer` and `fit`.
     """
     target = config.target or model.targets[0]
     if isinstance(data, Store):

@@ -1,9 +1,11 @@
 """What all figures share: an empty figure, colours, labels with units, readable ticks.
 
 matplotlib is loaded when a figure is made. Figures are made without pyplot, so that nothing needs a
-display and nobody else's figures are touched.
+display and nobody else's figures are touched; a notebook shows them all the same.
 """
 
+import functools
+import io
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,14 +20,27 @@ COLORS = ("#4C72B0", "#DD8452", "#55A868", "#C44E52", "#8172B3", "#937860")
 def new_figure(width: float, height: float, panels: int = 1) -> tuple["Figure", list["Axes"]]:
     """A figure in inches with panels side by side, without their upper and right frames."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
+    figure = _figure_class()(figsize=(width, height), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
     axes = [figure.add_subplot(1, panels, i + 1) for i in range(panels)]
     for panel in axes:
         panel.spines[["top", "right"]].set_visible(False)
     return figure, axes
+
+
+@functools.cache
+def _figure_class() -> type["Figure"]:
+    """A figure that notebooks show; for plain ones they have to have seen pyplot."""
+    from matplotlib.figure import Figure
+
+    class NotebookFigure(Figure):
+        def _repr_png_(self) -> bytes:
+            image = io.BytesIO()
+            self.savefig(image, format="png")
+            return image.getvalue()
+
+    return NotebookFigure
 
 
 def colors(n: int) -> list[str]:

@@ -1,0 +1,73 @@
+# %% [markdown]
+# # Fine-tuning on few accurate values
+#
+# Cheap formation energies are known for many crystals, accurate ones for few. Is it worth it to
+# start from a network that has learnt the cheap ones? Three ways are compared on the same crystals,
+# with the same number of steps: from scratch (`none`), training the regression head alone (`head`),
+# training everything on (`full`).
+
+# %%
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+import cgatjax as cg
+from cgatjax.analysis.plots import learning_curves, transfer_bars
+
+folder = Path(tempfile.mkdtemp())
+CHEAP, DEAR = "e-form@cheap", "e-form@dear"
+
+# %% [markdown]
+# ## Data, and what must stay unseen
+#
+# All polymorphs of a composition go into one part of the split. What the transfer is judged by may
+# not be seen in pre-training either, not even with its cheap energy: the crystals for validation
+# and test are taken out of it.
+
+# %%
+store = cg.build_store(
+    cg.ionic_crystals(1500), folder / "ionic.store", cg.GraphConfig.recommended()
+)
+pretraining, valid, test = store.split((0.7, 0.1, 0.2), by="formula")
+few = pretraining.select(np.arange(100))
+print(
+    f"{len(pretraining)} cheap energies; {len(few)} dear ones to train on, {len(test)} to judge by"
+)
+
+# %% [markdown]
+# ## Pre-training
+
+# %%
+network = cg.ModelConfig.small(
+    node_dim=16, edge_dim=8, heads=2, steps=2, composition_steps=1, head_widths=(64, 32)
+)
+recipe = cg.TrainConfig(epochs=20, learning_rate=4e-3, validate_every=5)
+cheap_model = cg.init_model(network, store, target=CHEAP, seed=0)
+cheap_model, _ = cg.fit(cheap_model, pretraining, valid, recipe)
+
+# %% [markdown]
+# ## Three ways to learn the dear energies
+#
+# Mean and standard deviation of the target are refitted to the new data, and the last layer is
+# rescaled with them, so that training begins with the predictions of the cheap model.
+
+# %%
+recipe = cg.TrainConfig(epochs=40, batch_size=32, learning_rate=2e-3, validate_every=4)
+errors, histories = {}, {}
+for mode in ("none", "head", "full"):
+    options = cg.TransferConfig(mode=mode, target=DEAR, train=recipe)
+    model, history = cg.transfer_model(cheap_model, (few, valid), options)
+    errors[mode], histories[mode] = 1000 * cg.evaluate(model, test)["mae"], history.rows
+transfer_bars(errors, unit="meV/atom", title=f"{len(few)} dear energies")
+
+# %%
+learning_curves(histories, unit="eV/atom")
+
+# %% [markdown]
+# The report says what was carried over, and how good the cheap model was before it had seen a
+# single dear energy.
+
+# %%
+print(f"{len(history.report.loaded)} arrays loaded, {len(history.report.reinitialized)} new")
+print(history.report.step_zero["valid"])

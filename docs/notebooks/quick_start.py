@@ -1,0 +1,101 @@
+# %% [markdown]
+# # Quick start
+#
+# From crystals to predictions: build a store, train a small network, judge it on crystals that it
+# has not seen, predict new ones. Everything is generated on the spot; nothing is downloaded.
+
+# %%
+import tempfile
+from pathlib import Path
+
+import cgatjax as cg
+from cgatjax.analysis.plots import learning_curves, parity
+
+folder = Path(tempfile.mkdtemp())
+
+# %% [markdown]
+# ## Crystals
+#
+# `ionic_crystals` makes ionic crystals with formation energies of a simple physical model
+# ([how](../embedded_data.md)). Your own come from CIF files, POSCARs, CSV tables, ASE or pymatgen
+# objects: see [Your own data](../guides/own_data.md).
+
+# %%
+crystals = cg.ionic_crystals(1500)
+for crystal in crystals[:3]:
+    print(crystal.id, crystal.n_sites, "sites", dict(crystal.targets))
+
+# %% [markdown]
+# ## A graph
+#
+# Every site sees its 24 nearest neighbours, in shells numbered by distance. The numbers of the
+# shells are all that the network learns of the geometry. Sites that no network could tell apart
+# are merged, which is exact.
+
+# %%
+options = cg.GraphConfig.recommended()
+graph = cg.featurize(crystals[0], options)
+small = cg.reduce_graph(graph)
+print(f"{graph.n_nodes} sites, {graph.n_edges} edges; merged: {small.n_nodes}, {small.n_edges}")
+
+# %% [markdown]
+# ## A store
+#
+# All graphs go into one folder of memory-mapped files, once. Training reads from there, however
+# large it is.
+
+# %%
+store = cg.build_store(crystals, folder / "ionic.store", options)
+train, valid, test = store.split(by="formula")
+print(store)
+print(len(train), "to train,", len(valid), "to validate,", len(test), "to test")
+
+# %% [markdown]
+# ## Training
+#
+# A network this small learns in seconds; `ModelConfig.small()` is the size for a laptop, and
+# `released()` and `paper()` are the published ones. `fit` returns the model at its best validation
+# error.
+
+# %%
+network = cg.ModelConfig.small(
+    node_dim=16, edge_dim=8, heads=2, steps=2, composition_steps=1, head_widths=(64, 32)
+)
+recipe = cg.TrainConfig(epochs=20, learning_rate=4e-3, validate_every=2, loss="robust_l1")
+model = cg.init_model(network, store, target="e-form@cheap", seed=0)
+model, history = cg.fit(model, train, valid, recipe)
+learning_curves({"quick start": history.rows}, unit="eV/atom")
+
+# %% [markdown]
+# ## How good is it?
+#
+# The test set was not touched so far.
+
+# %%
+print(cg.evaluate(model, test))
+found = cg.predict(model, test)
+parity(test.target("e-form@cheap"), found.mean, unit="eV/atom", title="formation energy, test set")
+
+# %% [markdown]
+# ## Predictions for any structure
+#
+# A structure need not be relaxed: blown up by a tenth, it has the same graph and the same
+# prediction. The standard deviation is there because of the robust loss.
+
+# %%
+from pymatgen.core import Lattice, Structure
+
+salt = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.6), ["K", "Br"], [[0] * 3, [0.5] * 3])
+larger = salt.copy().apply_strain(0.1, inplace=False)
+prediction = cg.predict(model, [salt, larger])
+for mean, std in zip(prediction.mean, prediction.std, strict=True):
+    print(f"{mean:.3f} +- {std:.3f} {prediction.units['e-form@cheap']}")
+
+# %% [markdown]
+# A model is a folder of two files, without pickles, that keeps its graph options, its elements and
+# the mean and standard deviation of its target.
+
+# %%
+cg.save_model(folder / "ionic.model", model)
+again = cg.load_model(folder / "ionic.model")
+print((cg.predict(again, [salt]).mean == prediction.mean[:1]).all())
