@@ -26,7 +26,7 @@ data.oxidation data.composition_filter data.templates data.parquet
 data.splits data.exclusion data.subsets data.mapped data.store data.overlap
 data.pipeline data.shards data.intake data.hull data.hull_files data.archives data.download
 data.unpacking data.journal data.storing data.build data.matbench
-data.batching data.loader data.normalizer
+data.embedding_table data.batching data.loader data.normalizer
 nn.initializers nn.segment nn.mlp nn.attention nn.hypernetwork nn.composition nn.cgat
 model run provenance
 losses metrics schedules optim transfer
@@ -35,7 +35,8 @@ gaussian_process uncertainty_files predictor ensembles gaussian_fit calibration
 inference coverage selection explanation embeddings feeds compiled monitor history trainer training ensemble_training
 regressor matbench screening
 analysis.regression analysis.scaling analysis.joint_scaling analysis.budget
-analysis.canvas analysis.plots analysis.scaling_plots analysis.periodic_table analysis.histograms
+analysis.canvas analysis.plots analysis.calibration_plots analysis.scaling_plots analysis.periodic_table analysis.histograms
+analysis.residuals analysis.embedding_map analysis.inside
 demo cli
 """.split()
 
@@ -49,15 +50,21 @@ WALLS = {
     "orbax": ["states"],
     "pyarrow": ["data"],
     "pymatgen": ["data"],
-    "sklearn": ["regressor"],
+    "sklearn": ["analysis.embedding_map", "regressor"],
     "tensorboardX": ["loggers"],
     "torch": ["reference"],
+    "umap": ["analysis.embedding_map"],
     "wandb": ["loggers"],
 }
 DEVICE_MAPPING = {"pmap", "shard_map", "xmap"}
 
 # Where an import name is not the name to install.
-DISTRIBUTIONS = {"orbax": "orbax-checkpoint", "sklearn": "scikit-learn", "tomli_w": "tomli-w"}
+DISTRIBUTIONS = {
+    "orbax": "orbax-checkpoint",
+    "sklearn": "scikit-learn",
+    "tomli_w": "tomli-w",
+    "umap": "umap-learn",
+}
 
 
 def module_name(path: Path) -> str:
@@ -183,7 +190,7 @@ def test_users_mistakes_are_raised_not_asserted() -> None:
 def test_every_imported_library_is_declared_with_a_floor() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    optional = ("ase", "sklearn", "tensorboard", "torch", "wandb")
+    optional = ("ase", "sklearn", "tensorboard", "torch", "umap", "wandb")
     declared = [*project["dependencies"], *(line for name in optional for line in extras[name])]
     floors = {re.match(r"[\w-]+", line)[0]: ">=" in line for line in declared}
     assert all(floors.values()), floors

@@ -44,8 +44,12 @@ if TYPE_CHECKING:
     from cgatjax.data.structures import Crystal as Crystal
     from cgatjax.data.subsets import Dataset as Dataset
     from cgatjax.data.unpacking import unpack as unpack
+    from cgatjax.ensemble_training import fit_ensemble as fit_ensemble
+    from cgatjax.ensemble_training import transfer_ensemble as transfer_ensemble
     from cgatjax.ensembles import load_predictor as load_predictor
     from cgatjax.errors import CgatjaxError as CgatjaxError
+    from cgatjax.gaussian_fit import GPConfig as GPConfig
+    from cgatjax.gaussian_fit import fit_gp as fit_gp
     from cgatjax.history import History as History
     from cgatjax.inference import Predictions as Predictions
     from cgatjax.inference import embed as embed
@@ -94,8 +98,10 @@ _HOMES = {
     "data.structures": ("Crystal",),
     "data.subsets": ("Dataset",),
     "data.unpacking": ("unpack",),
+    "ensemble_training": ("fit_ensemble", "transfer_ensemble"),
     "ensembles": ("load_predictor",),
     "errors": ("CgatjaxError",),
+    "gaussian_fit": ("GPConfig", "fit_gp"),
     "inference": ("Predictions", "embed", "evaluate", "predict"),
     "loggers": ("Logger", "TensorBoardLogger", "WandbLogger"),
     "matbench": ("run_matbench",),

@@ -70,6 +70,11 @@ class SparseGP:
     y_std: float
     n: int
 
+    @property
+    def noise(self) -> float:
+        """Standard deviation of an observation around the function, in the property's unit."""
+        return float(np.exp(self.process.log_noise)) * self.y_std
+
     def predict(self, embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation of an observation, (crystals,) float64, in the unit.
 

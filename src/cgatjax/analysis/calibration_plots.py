@@ -1,0 +1,108 @@
+"""Figures of calibration: coverage against its expectation, errors against standard deviations."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cgatjax.analysis.canvas import colors, new_figure, plain_ticks, with_unit
+from cgatjax.calibration import (
+    binned,
+    coverage,
+    interval_levels,
+    known_errors,
+    miscalibration_area,
+)
+from cgatjax.errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Trust = Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]]
+"""Name -> (target, mean, std) of the crystals, one line each: "before" and "after", for example."""
+_GRID = np.linspace(0, 1, 201)
+
+
+def calibration(predictions: Trust, unit: str = "", title: str = "", bins: int = 10) -> "Figure":
+    """Both panels side by side: the reliability diagram, and errors against standard deviations.
+
+    Args:
+      predictions: name -> (target, mean, std), (crystals,) each in `unit`; rows without a known
+        value or a standard deviation are left out.
+      unit: for the axes.
+      title: of the figure.
+      bins: groups of crystals in the right panel.
+
+    Raises:
+      InputError: nothing to draw, or a standard deviation that is not positive.
+    """
+    figure, (left, right) = new_figure(9.0, 4.4, panels=2)
+    _draw_reliability(left, predictions)
+    _draw_errors(right, predictions, unit, bins)
+    figure.suptitle(title)
+    return figure
+
+
+def reliability(predictions: Trust, title: str = "") -> "Figure":
+    """Fraction of values inside central intervals against the fraction that is expected there.
+
+    Below the diagonal the standard deviations are too small. Arguments and errors as of
+    `calibration`.
+    """
+    figure, (axes,) = new_figure(4.6, 4.4)
+    _draw_reliability(axes, predictions)
+    axes.set_title(title)
+    return figure
+
+
+def error_against_std(
+    predictions: Trust, unit: str = "", title: str = "", bins: int = 10
+) -> "Figure":
+    """Root mean square error against the predicted one, in groups of equal size.
+
+    Below the diagonal the standard deviations are too large. Arguments and errors as of
+    `calibration`.
+    """
+    figure, (axes,) = new_figure(4.6, 4.4)
+    _draw_errors(axes, predictions, unit, bins)
+    axes.set_title(title)
+    return figure
+
+
+def _draw_reliability(axes: "Axes", predictions: Trust) -> None:
+    if not predictions:
+        raise InputError("expected at least one set of predictions to draw, got none")
+    axes.plot([0, 1], [0, 1], color="0.6", linewidth=1, zorder=1)
+    for color, (name, arrays) in zip(colors(len(predictions)), predictions.items(), strict=True):
+        levels = interval_levels(*known_errors(*arrays))
+        observed = coverage(levels, _GRID)
+        label = f"{name}: area {miscalibration_area(levels):.3f}"
+        axes.plot(_GRID, observed, color=color, label=label)
+        axes.fill_between(_GRID, _GRID, observed, color=color, alpha=0.12, linewidth=0)
+    axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
+    axes.set_xlabel("expected fraction inside the interval")
+    axes.set_ylabel("observed fraction")
+    axes.legend(frameon=False, loc="upper left")
+
+
+def _draw_errors(axes: "Axes", predictions: Trust, unit: str, bins: int) -> None:
+    if not predictions:
+        raise InputError("expected at least one set of predictions to draw, got none")
+    seen = []
+    for color, (name, arrays) in zip(colors(len(predictions)), predictions.items(), strict=True):
+        groups = binned(*known_errors(*arrays), bins)
+        shown = groups.rmse > 0
+        axes.plot(groups.std[shown], groups.rmse[shown], "o-", color=color, label=name)
+        seen += [groups.std[shown], groups.rmse[shown]]
+    values = np.concatenate(seen)
+    if len(values) == 0:
+        raise InputError("all errors are zero: there is nothing to draw them against")
+    span = (values.min() / 1.2, values.max() * 1.2)
+    axes.plot(span, span, color="0.6", linewidth=1, zorder=1)
+    axes.set(xscale="log", yscale="log", xlim=span, ylim=span, aspect="equal")
+    plain_ticks(axes.xaxis)
+    plain_ticks(axes.yaxis)
+    axes.set_xlabel(with_unit("predicted standard deviation", unit))
+    axes.set_ylabel(with_unit("root mean square error", unit))
+    axes.legend(frameon=False, loc="upper left")

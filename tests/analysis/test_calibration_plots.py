@@ -1,0 +1,56 @@
+"""Figures of calibration hold the right numbers, units and labels."""
+
+import numpy as np
+import pytest
+from scipy.special import ndtri
+
+from cgatjax.analysis.calibration_plots import calibration, error_against_std, reliability
+from cgatjax.errors import InputError
+
+N = 1000
+ERRORS = ndtri((np.arange(N) + 0.5) / N)
+SETS = {
+    "before": (np.zeros(N), ERRORS, np.full(N, 0.5)),
+    "after": (np.zeros(N), ERRORS, np.ones(N)),
+}
+
+
+def test_the_reliability_diagram_shows_coverage_and_its_area():
+    axes = reliability(SETS, "gaps").axes[0]
+    diagonal, before, after = axes.get_lines()
+    np.testing.assert_array_equal(diagonal.get_xydata(), [[0, 0], [1, 1]])
+    at_half = before.get_ydata()[np.searchsorted(before.get_xdata(), 0.5)]
+    assert at_half == pytest.approx(0.264, abs=2e-3)  # 2 Phi(0.6745 / 2) - 1
+    assert np.abs(after.get_ydata() - after.get_xdata()).max() < 2e-3
+    labels = [t.get_text() for t in axes.get_legend().get_texts()]
+    assert labels == ["before: area 0.205", "after: area 0.000"]
+    assert axes.get_title() == "gaps"
+
+
+def test_errors_stand_against_standard_deviations_in_the_unit():
+    std = np.linspace(1, 3, N)
+    target = np.where(np.arange(N) == 0, np.nan, 0)
+    axes = error_against_std({"run": (target, std, std)}, "eV", bins=4).axes[0]
+    points, diagonal = axes.get_lines()
+    assert len(points.get_xdata()) == 4
+    np.testing.assert_allclose(points.get_xdata(), points.get_ydata())
+    assert diagonal.get_xydata()[0][0] < 1 < 3 < diagonal.get_xydata()[1][0]
+    assert axes.get_xlabel() == "predicted standard deviation (eV)"
+    assert axes.get_ylabel() == "root mean square error (eV)"
+    assert axes.get_xscale() == axes.get_yscale() == "log"
+
+
+def test_both_panels_in_one_figure(tmp_path):
+    figure = calibration(SETS, "eV/atom", "e-form")
+    assert len(figure.axes) == 2
+    figure.savefig(tmp_path / "calibration.png")
+    assert (tmp_path / "calibration.png").stat().st_size > 1000
+
+
+def test_nothing_to_draw_is_an_error():
+    for draw in (calibration, reliability, error_against_std):
+        with pytest.raises(InputError, match="at least one set of predictions"):
+            draw({})
+    exact = (np.zeros(3), np.zeros(3), np.ones(3))
+    with pytest.raises(InputError, match="all errors are zero"):
+        error_against_std({"exact": exact})
