@@ -147,7 +147,7 @@ def _crystals(data: Store | Crystals) -> Crystals:
 def _one_target(names: Sequence[str], target: str | None) -> str:
     if target is None and len(names) == 1:
         return names[0]
-    if target not in names:
+    if target is None or target not in names:
         raise InputError(f"expected one of the model's targets {list(names)}, got {target!r}")
     return target
 

@@ -15,9 +15,12 @@ import click
 from cgatjax import __version__
 from cgatjax.allocator import keep_freed_memory
 from cgatjax.cli.data import featurize, info
+from cgatjax.cli.explore import embed, explain, select
 from cgatjax.cli.matbench import matbench
 from cgatjax.cli.prepare import download, hull, overlap
+from cgatjax.cli.screen import screen
 from cgatjax.cli.train import train, transfer
+from cgatjax.cli.trust import calibrate, fit_gp
 from cgatjax.cli.use import demo, evaluate, import_reference, predict
 from cgatjax.errors import CgatjaxError, Interrupted
 
@@ -95,6 +98,7 @@ def main(debug: bool, quiet: bool) -> None:
 
 
 _DATA = (download, featurize, info, hull, overlap)
-_MODELS = (train, transfer, evaluate, predict, import_reference, matbench, demo)
-for _command in (*_DATA, *_MODELS):
+_MODELS = (train, transfer, fit_gp, calibrate, evaluate, predict, screen, select, embed, explain)
+_REST = (import_reference, matbench, demo)
+for _command in (*_DATA, *_MODELS, *_REST):
     main.add_command(_command)

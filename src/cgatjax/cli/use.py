@@ -1,6 +1,5 @@
 """`evaluate`, `predict`, `import-reference` and `demo`."""
 
-import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,12 +8,11 @@ import click
 import numpy as np
 
 from cgatjax.cli.display import table
-from cgatjax.data.splits import PARTS, Split
-from cgatjax.data.store import MANIFEST, Store, open_store
+from cgatjax.cli.files import chosen_part, or_empty, require_new, write_csv
+from cgatjax.data.splits import PARTS
+from cgatjax.data.store import MANIFEST, open_store
 from cgatjax.data.structures import Rejected
-from cgatjax.data.subsets import Dataset
-from cgatjax.errors import InputError, RunExistsError
-from cgatjax.run import SPLIT, RunFolder
+from cgatjax.run import RunFolder
 
 if TYPE_CHECKING:
     from cgatjax.inference import Predictions
@@ -26,8 +24,9 @@ SHOWN_REASONS = 3
 
 uncertainty_option = click.option(
     "--uncertainty",
-    type=click.Choice(["ensemble", "aleatoric"]),
-    help="What the standard deviation is made of.  [default: the first of these that the run has]",
+    type=click.Choice(["ensemble", "aleatoric", "gp"]),
+    help="What the standard deviation is made of; with gp the prediction, too.  "
+    "[default: the first of these that the run has]",
 )
 """Of all commands that predict."""
 
@@ -60,11 +59,10 @@ def evaluate(
     from cgatjax.inference import predict as predict_crystals
     from cgatjax.metrics import errors_of
 
-    for file in (out, plot):
-        _require_new(file)
+    require_new(out, plot)
     predictor, data = load_predictor(run, uncertainty), open_store(store)
     model = predictor.model
-    crystals, name = _chosen(Path(run), data, part)
+    crystals, name = chosen_part(Path(run), data, part)
     model.check_units(crystals, store)
     values = {t: crystals.target(t) for t in model.targets}
     found = predict_crystals(predictor, crystals, show_progress=True)
@@ -74,7 +72,7 @@ def evaluate(
     click.echo(table(("target", "unit", "MAE", "RMSE", "n"), rows))
     if out:
         header = ("id", "property", "target", "prediction", "std", "unit")
-        _write_csv(Path(out), header, _evaluated(found, values), _notes(run, found))
+        write_csv(Path(out), header, _evaluated(found, values), _notes(run, found))
         click.echo(f"values and predictions: {out}")
     if plot:
         _plot(Path(plot), found, values, model)
@@ -113,9 +111,9 @@ def predict(
     from cgatjax.inference import predict as predict_crystals
 
     path = Path(out)
-    _require_new(path)
+    require_new(path)
     skipped_path = path.with_suffix(".skipped.csv")
-    _require_new(skipped_path)
+    require_new(skipped_path)
     is_store = len(inputs) == 1 and (Path(inputs[0]) / MANIFEST).is_file()
     structures: Any = open_store(inputs[0]) if is_store else list(inputs)
     found = predict_crystals(
@@ -124,7 +122,7 @@ def predict(
         on_error=on_error,  # type: ignore[arg-type]
         show_progress=True,
     )
-    _write_csv(path, COLUMNS, _predicted(found), _notes(run, found))
+    write_csv(path, COLUMNS, _predicted(found), _notes(run, found))
     click.echo(f"{path}: {len(found.ids)} crystals, {len(found.skipped)} skipped")
     if found.skipped:
         _write_skipped(skipped_path, found.skipped)
@@ -149,7 +147,7 @@ def import_reference(file: str, out: str, target: str | None, unit: str | None) 
     from cgatjax import reference
     from cgatjax.checkpoint import save_model
 
-    _require_new(out)
+    require_new(out)
     if file.endswith((".pickle", ".pickle.gz")):
         store = reference.store_features(file, out)
         click.echo(f"{out}: {len(store)} crystals, targets {', '.join(sorted(store.units))}")
@@ -186,24 +184,6 @@ def demo(out: str, quick: bool) -> None:
     click.echo(f"{sum(result.seconds.values()):.0f} s; figures and results.json: {out}")
 
 
-def _require_new(path: str | Path | None) -> None:
-    if path is not None and Path(path).exists():
-        raise RunExistsError(f"{path} exists; choose another name or remove it")
-
-
-def _chosen(run: Path, data: Store, part: str | None) -> tuple[Dataset, str]:
-    """The crystals to evaluate on, and what they are."""
-    has_split = (run / SPLIT).is_file()
-    if part is None:
-        known = has_split and set(Split.load(run / SPLIT).test) <= set(data.ids)
-        part = "test" if known and Split.load(run / SPLIT).test else "all"
-    if part == "all":
-        return data.all(), "all crystals"
-    if not has_split:
-        raise InputError(f"{run}: has no {SPLIT}, so no part {part!r}; use --part all")
-    return data.apply(Split.load(run / SPLIT))[PARTS.index(part)], f"{part} part of the run's split"
-
-
 def _notes(run: str, found: "Predictions") -> list[str]:
     """Comment lines of a CSV file."""
     stds = [
@@ -216,34 +196,19 @@ def _notes(run: str, found: "Predictions") -> list[str]:
 def _predicted(found: "Predictions") -> Iterable[tuple[Any, ...]]:
     for row, name in enumerate(found.ids):
         for target, means in found.means.items():
-            std = _or_empty(found.stds[target][row])
+            std = or_empty(found.stds[target][row])
             yield name, target, repr(float(means[row])), std, found.units[target]
 
 
 def _evaluated(found: "Predictions", values: dict[str, np.ndarray]) -> Iterable[tuple[Any, ...]]:
     for row, name in enumerate(found.ids):
         for target, means in found.means.items():
-            value, std = _or_empty(values[target][row]), _or_empty(found.stds[target][row])
+            value, std = or_empty(values[target][row]), or_empty(found.stds[target][row])
             yield name, target, value, repr(float(means[row])), std, found.units[target]
 
 
-def _or_empty(value: float) -> str:
-    return repr(float(value)) if np.isfinite(value) else ""
-
-
-def _write_csv(
-    path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]], notes: Sequence[str]
-) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "x", newline="") as file:
-        file.writelines(f"# {note}\n" for note in notes)
-        writer = csv.writer(file)
-        writer.writerow(header)
-        writer.writerows(rows)
-
-
 def _write_skipped(path: Path, skipped: Sequence[Rejected]) -> None:
-    _write_csv(path, ("id", "source", "reason"), [(r.id, r.source, r.reason) for r in skipped], [])
+    write_csv(path, ("id", "source", "reason"), [(r.id, r.source, r.reason) for r in skipped], [])
     for item in skipped[:SHOWN_REASONS]:
         click.echo(f"  skipped {item.id or item.source}: {item.reason}")
     click.echo(f"  all of them: {path}")

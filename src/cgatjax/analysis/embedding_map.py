@@ -1,0 +1,152 @@
+"""A map of the data: embeddings in two dimensions, coloured by an error or a property."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from cgatjax.analysis.canvas import new_figure, with_unit
+from cgatjax.errors import InputError, MissingExtraError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+NEIGHBORS = 15
+"""Of UMAP; its default."""
+_BRIGHTEST = 0.99
+"""Share of the crystals below the end of the colour scale: a few outliers do not grey the rest."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Projection:
+    """Points in a plane.
+
+    Attributes:
+      points: (n, 2).
+      axes: their labels.
+      text: how they were made, in a few words.
+    """
+
+    points: np.ndarray
+    axes: tuple[str, str]
+    text: str
+
+
+def project(
+    embeddings: np.ndarray, method: Literal["pca", "tsne", "umap"] | str = "pca", *, seed: int = 0
+) -> Projection:
+    """Brings embeddings into a plane.
+
+    "pca" keeps the two directions of largest variance: distances in the plane are at most those of
+    the embeddings, and the labels say which share of the variance is seen. "tsne" and "umap" keep
+    neighbours together, and nothing else: distances between clusters mean little.
+
+    Args:
+      embeddings: (n, d).
+      method: "pca"; "tsne" (extra "sklearn") or "umap" (extra "umap").
+      seed: of the last two.
+
+    Raises:
+      InputError: no points, or numbers that are not finite, or another method.
+      MissingExtraError: the library for the method is not installed.
+    """
+    points = np.asarray(embeddings, np.float64)
+    if points.ndim != 2 or len(points) == 0 or not np.isfinite(points).all():
+        raise InputError(f"expected finite embeddings (n, d), got an array {points.shape}")
+    if method == "pca":
+        return principal_components(points)
+    if method not in ("tsne", "umap"):
+        raise InputError(f"expected the method 'pca', 'tsne' or 'umap', got {method!r}")
+    if len(points) < 4:
+        raise InputError(f"{method} needs at least 4 crystals, got {len(points)}; take pca")
+    plane = _tsne(points, seed) if method == "tsne" else _umap(points, seed)
+    name = {"tsne": "t-SNE", "umap": "UMAP"}[method]
+    return Projection(points=plane, axes=(f"{name} 1", f"{name} 2"), text=f"{name}, seed {seed}")
+
+
+def principal_components(points: np.ndarray) -> Projection:
+    """The two directions of largest variance; the largest entry of each is positive."""
+    centred = points - points.mean(0)
+    _, sizes, directions = np.linalg.svd(centred, full_matrices=False)
+    directions = directions[:2]
+    largest = np.abs(directions).argmax(1)
+    directions = directions * np.sign(directions[np.arange(len(directions)), largest])[:, None]
+    plane = np.zeros((len(points), 2))
+    plane[:, : len(directions)] = centred @ directions.T
+    variance = np.zeros(2)
+    variance[: len(directions)] = sizes[:2] ** 2 / max(float((sizes**2).sum()), 1e-300)
+    first, second = (f"principal component {k + 1} ({v:.0%})" for k, v in enumerate(variance))
+    seen = f"two principal components, {variance.sum():.0%} of the variance"
+    return Projection(points=plane, axes=(first, second), text=seen)
+
+
+def embedding_map(
+    place: Projection,
+    values: np.ndarray,
+    *,
+    label: str = "value",
+    unit: str = "",
+    title: str = "",
+    log: bool = False,
+) -> "Figure":
+    """The plane as points, coloured by a number; the largest numbers lie on top.
+
+    Args:
+      place: of `project`.
+      values: (n,); crystals without a finite one are small and grey.
+      label: of the colours.
+      unit: of the values.
+      title: of the figure.
+      log: colours by the logarithm; values that are not positive are taken as unknown.
+
+    Raises:
+      InputError: lengths that differ.
+    """
+    from matplotlib.colors import LogNorm, Normalize
+
+    values = np.asarray(values, np.float64)
+    if values.shape != (len(place.points),):
+        raise InputError(f"expected {len(place.points)} values, got shape {values.shape}")
+    known = np.isfinite(values) & ((values > 0) | (not log))
+    figure, (axes,) = new_figure(6.4, 5.0)
+    size = float(np.clip(10000 / len(values), 3, 30))
+    x, y = place.points.T
+    axes.scatter(x[~known], y[~known], s=size / 2, color="0.8", linewidths=0, zorder=1)
+    if known.any():
+        order = np.flatnonzero(known)[np.argsort(values[known], kind="stable")]
+        low, high = np.quantile(values[known], [0.01 if log else 0, _BRIGHTEST])
+        if not low < high:
+            low, high = (low / 2, low * 2) if log else (low - 0.5, low + 0.5)
+        norm = LogNorm(low, high) if log else Normalize(low, high)
+        drawn = axes.scatter(
+            x[order], y[order], c=values[order], s=size, norm=norm, linewidths=0, zorder=2
+        )
+        ends = "both" if log else "max"
+        figure.colorbar(drawn, ax=axes, label=with_unit(label, unit), extend=ends)
+    axes.set_xlabel(place.axes[0])
+    axes.set_ylabel(place.axes[1])
+    axes.set_title(title)
+    return figure
+
+
+def _tsne(points: np.ndarray, seed: int) -> np.ndarray:
+    try:
+        from sklearn.manifold import TSNE
+    except ImportError as error:
+        raise MissingExtraError(
+            "t-SNE needs scikit-learn: pip install 'cgatjax[sklearn]', or take pca"
+        ) from error
+    perplexity = min(30.0, (len(points) - 1) / 3)
+    model = TSNE(perplexity=perplexity, random_state=seed, init="pca")
+    return np.asarray(model.fit_transform(points), np.float64)
+
+
+def _umap(points: np.ndarray, seed: int) -> np.ndarray:
+    try:
+        from umap import UMAP
+    except ImportError as error:
+        raise MissingExtraError(
+            "UMAP needs umap-learn: pip install 'cgatjax[umap]', or take pca"
+        ) from error
+    model = UMAP(n_neighbors=min(NEIGHBORS, len(points) - 1), random_state=seed, n_jobs=1)
+    return np.asarray(model.fit_transform(points), np.float64)

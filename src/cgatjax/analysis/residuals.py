@@ -1,0 +1,106 @@
+"""Where a model errs: residuals by element, as a periodic table, and by the size of the cell."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cgatjax.analysis.canvas import COLORS, new_figure, with_unit
+from cgatjax.analysis.periodic_table import element_means, periodic_table
+from cgatjax.errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MAX_GROUPS = 12
+"""Boxes side by side whose labels do not overlap."""
+_WIDE = 5.0
+"""From this ratio of the largest to the smallest error on, colours are logarithmic."""
+
+
+def residuals_by_element(
+    residuals: np.ndarray, elements: Sequence[Sequence[str]], unit: str = "", title: str = ""
+) -> "Figure":
+    """A periodic table with the mean absolute error of the crystals that contain an element.
+
+    Args:
+      residuals: (crystals,) prediction minus target in `unit`; NaN is left out.
+      elements: the distinct symbols of each crystal.
+      unit: for the colour bar.
+      title: of the figure.
+
+    Raises:
+      InputError: no residual is known, or lengths differ.
+    """
+    errors = np.abs(np.asarray(residuals, np.float64))
+    means = element_means(errors, elements)
+    if not means:
+        raise InputError("expected at least one crystal with target and prediction, got none")
+    low, high = min(means.values()), max(means.values())
+    label = with_unit("mean absolute error", unit)
+    return periodic_table(means, label=label, title=title, log=0 < low < high / _WIDE)
+
+
+def residuals_by_sites(
+    residuals: np.ndarray, n_sites: np.ndarray, unit: str = "", title: str = ""
+) -> "Figure":
+    """Residuals against the number of sites in the cell: quartiles, 5 % and 95 %, mean |error|.
+
+    Sizes that stand alone share a box where there are too many of them, about as many crystals in
+    each.
+
+    Args:
+      residuals: (crystals,) prediction minus target in `unit`; NaN is left out.
+      n_sites: (crystals,) positive integers.
+      unit: for the axis.
+      title: of the figure.
+
+    Raises:
+      InputError: no residual is known, or lengths differ.
+    """
+    residuals, n_sites = np.asarray(residuals, np.float64), np.asarray(n_sites)
+    if residuals.shape != n_sites.shape:
+        raise InputError(f"expected sites of {len(residuals)} crystals, got {len(n_sites)}")
+    known = np.isfinite(residuals)
+    if not known.any():
+        raise InputError("expected at least one crystal with target and prediction, got none")
+    residuals, n_sites = residuals[known], n_sites[known]
+    bounds = size_groups(n_sites)
+    groups = [residuals[(n_sites >= low) & (n_sites <= high)] for low, high in bounds]
+    labels = [
+        f"{low if low == high else f'{low}-{high}'}\n({len(group):,})"
+        for (low, high), group in zip(bounds, groups, strict=True)
+    ]
+    figure, (axes,) = new_figure(max(4.0, 1.2 + 0.62 * len(groups)), 4.0)
+    axes.axhline(0, color="0.6", linewidth=1, zorder=0)
+    boxes = axes.boxplot(
+        groups, whis=(5, 95), showfliers=False, widths=0.6, patch_artist=True, tick_labels=labels
+    )
+    for box, median in zip(boxes["boxes"], boxes["medians"], strict=True):
+        box.set(facecolor=COLORS[0], alpha=0.35)
+        median.set(color=COLORS[0], linewidth=2)
+    errors = [np.abs(group).mean() for group in groups]
+    places = np.arange(1, len(groups) + 1)
+    axes.plot(places, errors, "D", color=COLORS[1], markersize=5, label="mean |error|")
+    axes.tick_params(axis="x", labelsize="small")
+    axes.set_xlabel("sites in the cell (crystals)")
+    axes.set_ylabel(with_unit("prediction - target", unit))
+    axes.set_title(title)
+    axes.legend(frameon=False, loc="best")
+    return figure
+
+
+def size_groups(n_sites: np.ndarray, most: int = MAX_GROUPS) -> list[tuple[int, int]]:
+    """(lowest, highest) number of sites of each group, ascending; at most `most` groups.
+
+    >>> size_groups(np.array([2, 2, 5, 8]))
+    [(2, 2), (5, 5), (8, 8)]
+    >>> size_groups(np.array([1, 2, 3, 4, 5, 6]), most=3)
+    [(1, 2), (3, 4), (5, 6)]
+    """
+    sizes, counts = np.unique(n_sites, return_counts=True)
+    if len(sizes) <= most:
+        return [(int(n), int(n)) for n in sizes]
+    middle = np.cumsum(counts) - counts / 2
+    group = np.minimum((middle * most / counts.sum()).astype(int), most - 1)
+    return [(int(sizes[group == g].min()), int(sizes[group == g].max())) for g in np.unique(group)]
