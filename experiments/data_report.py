@@ -17,6 +17,7 @@ from experiments.bench import Bench
 from experiments.experiment import Experiment, Rows
 from experiments.scale import Scale
 from experiments.sections import Section, Table
+from experiments.sources import Source
 from experiments.specification import Cell
 
 NOBLE_GASES = frozenset(("He", "Ne", "Ar", "Kr", "Xe", "Rn"))
@@ -39,7 +40,7 @@ def show(scale: Scale, bench: Bench, rows: Rows) -> tuple[Section, list[Any]]:
         unit, label = bench.sources.store(name).unit(target), target.split("@")[0]
         drawn.append(histograms(values, name=label, unit=unit))
         figures.append((f"values_{number}", f"{label}: counts, and cumulative shares."))
-    for name, source in scale.sources.items():
+    for name, source in reported(scale).items():
         counts = element_counts(bench.sources.store(name).formulas)
         title = f"{name} ({source.label})"
         drawn.append(
@@ -52,6 +53,12 @@ def show(scale: Scale, bench: Bench, rows: Rows) -> tuple[Section, list[Any]]:
         figures=tuple(figures),
     )
     return section, drawn
+
+
+def reported(scale: Scale) -> dict[str, Source]:
+    """The data sets of the target sets; the same crystals as other graphs are none of their own."""
+    names = dict.fromkeys(n for t in scale.target_sets for n in (t.cheap, t.accurate))
+    return {name: scale.sources[name] for name in names}
 
 
 def element_counts(formulas: list[str]) -> dict[str, float]:
@@ -78,7 +85,7 @@ def properties(scale: Scale) -> dict[str, dict[str, str]]:
 def _counts(scale: Scale, bench: Bench) -> Table:
     """What was read, left out, and comes several times."""
     lines = []
-    for name, source in scale.sources.items():
+    for name, source in reported(scale).items():
         store = bench.sources.store(name)
         formulas = store.formulas
         with open(store.path / SKIPPED, newline="") as file:
