@@ -46,6 +46,8 @@ CHOICES: tuple[By, ...] = ("uncertainty", "diversity", "both")
 WAYS = ("random", *CHOICES)
 LEARNERS = {"process": "process on pre-trained embeddings", "network": "fresh network"}
 """Name in the results -> in words; the quick one comes first."""
+MEASURES = ("mae", "rmse")
+"""Of the error: what is typical, and what is rare and large."""
 Errors = dict[str, dict[int, dict[int, float]]]
 """Way -> known crystals -> seed -> test error in the unit that is shown."""
 
@@ -236,36 +238,37 @@ def show(scale: Scale, bench: Bench, rows: Rows) -> tuple[Section, list[Any]]:
     words, tables, figures, drawn = [], [], [], []
     for learner, name in LEARNERS.items():
         of = [row for row in kept if row["learner"] == learner]
-        errors = _errors(of, targets.factor)
         if not of:
             continue
-        tables.append(_table(f"{name}: test MAE in {targets.unit}", errors))
-        words += [
-            f"{name}, {text}" for way in CHOICES if (text := verdict(way, errors, targets.unit))
-        ]
-        ranks = [float(row["rank"]) for row in of]
+        for measure in MEASURES:
+            errors, label = _errors(of, measure, targets.factor), measure.upper()
+            tables.append(_table(f"{name}: test {label} in {targets.unit}", errors))
+            found = (verdict(way, errors, targets.unit) for way in CHOICES)
+            words += [f"{name}, {label}: {text}" for text in found if text]
+            curves = {
+                way: {n: list(by_seed.values()) for n, by_seed in points.items()}
+                for way, points in errors.items()
+                if points
+            }
+            title = f"{targets.name}: {name}"
+            drawn.append(error_against_size(curves, targets.unit, title, measure=label))
+            figures.append((f"{measure}_{learner}", f"{name}: mean and range over seeds."))
+        rank = np.mean([float(row["rank"]) for row in of])
         words.append(
             f"{name}: the rank correlation of standard deviation and error on the test set is "
-            f"{np.mean(ranks):.2f} (mean of all rounds)."
+            f"{rank:.2f} (mean of all rounds)."
         )
-        curves = {
-            way: {n: list(by_seed.values()) for n, by_seed in found.items()}
-            for way, found in errors.items()
-            if found
-        }
-        drawn.append(error_against_size(curves, targets.unit, f"{targets.name}: {name}"))
-        figures.append((f"errors_{learner}", f"{name}: mean and range over seeds."))
     section = ACTIVE_LEARNING.section(
         scale, paragraphs=tuple(words), tables=tuple(tables), figures=tuple(figures)
     )
     return section, drawn
 
 
-def _errors(rows: Rows, factor: float) -> Errors:
+def _errors(rows: Rows, measure: str, factor: float) -> Errors:
     found: Errors = {way: {} for way in WAYS}
     for row in rows:
         by_seed = found[row["way"]].setdefault(int(row["n_train"]), {})
-        by_seed[int(row["seed"])] = factor * float(row["mae"])
+        by_seed[int(row["seed"])] = factor * float(row[measure])
     return found
 
 

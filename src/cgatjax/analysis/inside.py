@@ -95,8 +95,8 @@ def _draw_cell(
     )
     sites = np.array([color_of[e] for e in found.elements])
     others = ends @ plane
-    axes.scatter(others[:, 0], others[:, 1], s=28, c=sites[found.graph.edge_neighbor[strong]], alpha=0.35,
-                 linewidths=0, zorder=3)  # fmt: skip
+    shades = sites[found.graph.edge_neighbor[strong]]
+    axes.scatter(others[:, 0], others[:, 1], s=28, c=shades, alpha=0.35, linewidths=0, zorder=3)
     flat = inside @ plane
     for symbol, color in color_of.items():
         mine = flat[np.array(found.elements) == symbol]

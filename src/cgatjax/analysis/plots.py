@@ -33,7 +33,8 @@ def learning_curves(
     for color, (name, rows) in zip(colors(len(histories)), histories.items(), strict=True):
         column = _column(name, rows, quantity)
         points = [(row["epoch"], row[column]) for row in rows if row.get(column) is not None]
-        axes.plot(*zip(*points, strict=True), label=name, color=color)
+        marker = "o" if len(points) == 1 else None  # a line of one point cannot be seen
+        axes.plot(*zip(*points, strict=True), label=name, color=color, marker=marker)
     axes.set_yscale("log")
     plain_ticks(axes.yaxis)
     axes.set_xlabel("epoch")
@@ -98,15 +99,20 @@ def transfer_bars(errors: Mapping[str, float], unit: str = "", title: str = "") 
 
 
 def error_against_size(
-    curves: Mapping[str, Mapping[int, Sequence[float]]], unit: str = "", title: str = ""
+    curves: Mapping[str, Mapping[int, Sequence[float]]],
+    unit: str = "",
+    title: str = "",
+    *,
+    measure: str = "MAE",
 ) -> "Figure":
     """Test error against the number of training crystals, one line a way, seeds as a band.
 
     Args:
-      curves: name of the way -> {training crystals: mean absolute errors of the seeds, in `unit`};
-        the line is their mean, the band reaches from the lowest to the highest.
+      curves: name of the way -> {training crystals: errors of the seeds, in `unit`}; the line is
+        their mean, the band reaches from the lowest to the highest.
       unit: for the axis.
       title: of the figure.
+      measure: of the error.
 
     Raises:
       InputError: nothing to draw.
@@ -124,7 +130,7 @@ def error_against_size(
     axes.set_yscale("log")
     plain_ticks(axes.yaxis)
     axes.set_xlabel("training crystals")
-    axes.set_ylabel(with_unit("test MAE", unit))
+    axes.set_ylabel(with_unit(f"test {measure}", unit))
     axes.set_title(title)
     axes.legend(frameon=False)
     return figure
