@@ -9,7 +9,8 @@ share a compilation.
 import dataclasses
 import functools
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -31,7 +32,9 @@ FEWEST, MOST = 64, 65536
 """Candidates in a batch."""
 
 
-class TemplateArrays(NamedTuple):
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, kw_only=True)
+class TemplateArrays:
     """A template's reduced graph as arrays of the device.
 
     Attributes:
@@ -41,6 +44,7 @@ class TemplateArrays(NamedTuple):
       edge_weight: (edges,) neighbours of that kind seen from one centre.
       fraction: (classes,) share of each class in the sites.
       sizes: (2,) int32, nodes and edges once more: as constants XLA would count them out at length.
+      in_degree: edges of every node where all have as many, static; 0 where they have not.
     """
 
     node_class: Any
@@ -51,6 +55,7 @@ class TemplateArrays(NamedTuple):
     edge_weight: Any
     fraction: Any
     sizes: Any
+    in_degree: int = field(default=0, metadata={"static": True})
 
     @classmethod
     def of(cls, template: Template) -> "TemplateArrays":
@@ -65,7 +70,14 @@ class TemplateArrays(NamedTuple):
             edge_weight=graph.edge_weight.astype(real),
             fraction=(template.counts / template.counts.sum()).astype(real),
             sizes=np.array([graph.n_nodes, graph.n_edges], np.int32),
+            in_degree=_common_degree(graph),
         )
+
+
+def _common_degree(graph: CrystalGraph) -> int:
+    """Edges of every node, merged ones counted once; 0 where nodes have various numbers."""
+    degrees = set(np.bincount(graph.edge_center, minlength=graph.n_nodes).tolist())
+    return degrees.pop() if len(degrees) == 1 else 0
 
 
 class DecoratedPredictor:
@@ -179,6 +191,7 @@ def decorated_batch(template: TemplateArrays, numbers: Array) -> CrystalBatch:
         crystal=crystal,
         composition=_composition(template.fraction, numbers),
         graph_mask=is_real,
+        in_degree=template.in_degree,
     )
 
 

@@ -1,0 +1,140 @@
+"""One graph for all decorations gives what predicting them one by one gives."""
+
+import jax
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.conftest import SMALLEST
+from tests.screening.conftest import BATCH, PEROVSKITE, ROCK_SALT
+
+import cgatjax as cg
+from cgatjax.data.subsets import GraphList
+from cgatjax.data.templates import Template
+from cgatjax.errors import MismatchError
+from cgatjax.predictor import Predictor
+from cgatjax.screening.decorated import (
+    FEWEST,
+    DecoratedPredictor,
+    TemplateArrays,
+    decorated_batch,
+    suitable_batch,
+)
+
+SHARE, CUT = cg.GraphConfig.recommended(), cg.GraphConfig()
+VARIANTS = {
+    "shell": {},
+    "attention": {"edge_update": "attention", "message_direction": "neighbor_to_center"},
+    "hyper": {"edge_update": "hyper"},
+    "none": {"edge_update": "none", "pooling": "mean", "composition_steps": 0},
+}
+
+
+def some(template: Template, n: int = 21) -> np.ndarray:
+    """Assignments, equal elements on several classes among them."""
+    random = np.random.default_rng(0)
+    return random.choice([8, 9, 22, 38, 103], (n, len(template.classes))).astype(np.uint8)
+
+
+def one_by_one(predictor, template, numbers):
+    """Mean and std from separate structures, featurised and reduced with their elements."""
+    crystals = [template.decorated(row) for row in numbers]
+    found = cg.predict(predictor, crystals, batch_size=BATCH)
+    return found.mean, found.std
+
+
+@pytest.mark.parametrize("prototype", [PEROVSKITE, ROCK_SALT], ids=["abx3", "ax"])
+def test_predictions_are_those_of_separate_structures(model, prototype) -> None:
+    template, predictor = Template.of(prototype, SHARE), Predictor.of(model)
+    numbers = some(template)
+    mean, std = DecoratedPredictor(predictor, template, "e-form@cheap", BATCH)(numbers)
+    expected_mean, expected_std = one_by_one(predictor, template, numbers)
+    assert np.abs(mean - expected_mean).max() < 1e-6 * max(np.abs(expected_mean).max(), 1)
+    assert np.abs(std - expected_std).max() < 1e-6
+    assert (std > 0).all()
+
+
+def test_an_ensemble_spreads(ensemble) -> None:
+    template = Template.of(PEROVSKITE, SHARE)
+    numbers = some(template)
+    predict = DecoratedPredictor(ensemble, template, "e-form@cheap", BATCH)
+    mean, std = predict(numbers)
+    expected_mean, expected_std = one_by_one(ensemble, template, numbers)
+    np.testing.assert_allclose(mean, expected_mean, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(std, expected_std, rtol=1e-4, atol=1e-6)
+    assert predict(numbers[:0])[0].shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("variant", "options", "by"),
+    [("shell", SHARE, "element"), ("attention", CUT, "orbit"), ("none", CUT, "element")],
+)
+def test_in_float64_to_the_last_digits(variant, options, by) -> None:
+    with jax.enable_x64(True):
+        exact(variant, options, by)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("options", [SHARE, CUT], ids=["share", "cut"])
+@pytest.mark.parametrize("by", ["element", "orbit"])
+def test_all_variants_in_float64(variant, options, by) -> None:
+    with jax.enable_x64(True):
+        exact(variant, options, by)
+
+
+def exact(variant, options, by) -> None:
+    template = Template.of(PEROVSKITE, options, by)
+    config = cg.ModelConfig.small(**{**SMALLEST, **VARIANTS[variant]})
+    graphs = GraphList([template.graph], options)
+    model = cg.init_model(config, graphs, target="x")
+    model = model.replace(
+        params=jax.tree.map(lambda x: np.asarray(x, np.float64), model.params),
+        normalizers={"x": cg.Normalizer(mean=0.0, std=1.0)},
+    )
+    numbers, predictor = some(template), Predictor.of(model)
+    mean, _ = DecoratedPredictor(predictor, template, "x", BATCH)(numbers)
+    crystals = [cg.featurize(template.decorated(row), options) for row in numbers]
+    batch = cg.collate([cg.reduce_graph(graph) for graph in crystals])  # here, not in a thread:
+    expected = model.forward(model.params, batch)["x"][: len(numbers), 0]  # float64 is this one's
+    assert np.ptp(expected) > 1e-3
+    assert np.abs(mean - expected).max() < 1e-12
+
+
+@given(st.lists(st.lists(st.integers(1, 5), min_size=3, max_size=3), min_size=6, max_size=6))
+def test_the_composition_graphs_are_those_of_the_crystals(rows) -> None:
+    """Compared as sets of (crystal, element, fraction) and of (crystal, element, element)."""
+    template = Template.of(PEROVSKITE, SHARE)
+    numbers = np.array(rows, np.uint8)
+    made = jax.device_get(decorated_batch(TemplateArrays.of(template), numbers).composition)
+    n_real = made.n_node[:-1].sum()
+    owner = np.repeat(np.arange(len(rows)), made.n_node[:-1])
+    element = made.nodes["element"]
+    nodes = set(zip(owner, element[:n_real], made.nodes["fraction"][:n_real].round(5), strict=True))
+    expected_nodes, expected_edges = set(), []
+    for k, row in enumerate(rows):
+        for z in set(row):
+            share = sum(c for c, other in zip((1, 1, 3), row, strict=True) if other == z) / 5
+            expected_nodes.add((k, z, np.float32(share).round(5)))
+            expected_edges += [(k, z, other) for other in set(row) - {z}]
+    assert nodes == expected_nodes
+    assert made.n_node.sum() == len(element)
+    n_edges = made.n_edge[:-1].sum()
+    receivers, senders = made.receivers[:n_edges], made.senders[:n_edges]
+    edges = zip(owner[receivers], element[receivers], element[senders], strict=True)
+    assert sorted(edges) == sorted(expected_edges)
+    assert (owner[receivers] == owner[senders]).all()
+    assert (np.diff(made.receivers) >= 0).all()
+    assert (made.receivers[n_edges:] >= n_real).all()
+
+
+def test_a_table_of_too_few_shells(model) -> None:
+    template = Template.of(PEROVSKITE, SHARE.replace(max_neighbors=30))
+    with pytest.raises(MismatchError, match="30 neighbours a site, the model's table has 24"):
+        DecoratedPredictor(Predictor.of(model), template, "e-form@cheap")
+
+
+def test_batches_shrink_with_the_network() -> None:
+    template = Template.of(PEROVSKITE, SHARE)
+    small, released = cg.ModelConfig.small(), cg.ModelConfig.released()
+    assert suitable_batch(small, template) > suitable_batch(released, template) >= FEWEST

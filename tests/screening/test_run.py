@@ -1,0 +1,304 @@
+"""Whole screenings: results, reports, kills at any moment, and refusals."""
+
+import json
+import os
+import shutil
+from contextlib import nullcontext
+
+import numpy as np
+import pytest
+from tests.screening.conftest import BATCH, ELEMENTS, PEROVSKITE, ROCK_SALT, files
+
+import cgatjax as cg
+from cgatjax.data.assignments import Assignments
+from cgatjax.data.composition_filter import REASONS, CompositionFilter
+from cgatjax.data.elements import atomic_number
+from cgatjax.data.parquet import read_rows
+from cgatjax.data.templates import Template
+from cgatjax.errors import (
+    ConfigError,
+    InputError,
+    Interrupted,
+    MismatchError,
+    RunExistsError,
+    StructureError,
+    TargetError,
+)
+from cgatjax.interrupts import StopRequest
+from cgatjax.screening import run as run_module
+from cgatjax.screening import sources
+
+SHARE = cg.GraphConfig.recommended()
+PROTOTYPES = [PEROVSKITE, ROCK_SALT]
+LISTS = {**ELEMENTS, "*": ("Na", "Cl")}
+SIZES = {"part_rows": 8, "batch_size": BATCH}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_blocks():
+    """So that a part is a few assignments, not thousands."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sources, "BLOCK", 4)
+        yield
+
+
+@pytest.fixture(scope="module")
+def everything(model) -> dict[str, float]:
+    """Every decoration predicted by itself: id -> mean."""
+    crystals = []
+    for prototype in PROTOTYPES:
+        template = Template.of(prototype, SHARE)
+        pools = [LISTS.get(name, LISTS["*"]) for name in template.classes]
+        numbers = tuple(tuple(atomic_number(s) for s in pool) for pool in pools)
+        assignments = Assignments(numbers)
+        crystals += [template.decorated(row) for row in assignments.at(0, assignments.n)]
+    found = cg.predict(model, crystals, batch_size=BATCH)
+    return dict(zip(found.ids, found.mean.tolist(), strict=True))
+
+
+@pytest.fixture(scope="module")
+def screened(model, tmp_path_factory):
+    """All decorations kept, in an unbroken run."""
+    out = tmp_path_factory.mktemp("screened") / "out"
+    return cg.screen(model, PROTOTYPES, out, elements=LISTS, **SIZES)
+
+
+def test_all_decorations_come_once_sorted_with_their_predictions(screened, everything) -> None:
+    rows = read_rows(screened.results).to_pylist()
+    everything = {k: v for k, v in everything.items() if k != "ax:Cl-Na"}  # is ax:Na-Cl
+    assert len(rows) == len({row["id"] for row in rows}) == 4 * 4 * 3 + 3
+    assert {row["id"] for row in rows} == set(everything)
+    means = [row["mean"] for row in rows]
+    assert means == sorted(means)
+    expected = [everything[row["id"]] for row in rows]
+    np.testing.assert_allclose(means, expected, rtol=1e-5, atol=1e-6)
+    assert all(row["std"] > 0 for row in rows)
+    row = next(row for row in rows if row["id"] == "abx3:Ba-Ti-O")
+    assert row["elements"] == [("Sr", "Ba"), ("Ti", "Ti"), ("O", "O")]
+    assert (row["prototype"], row["formula"], row["unit"]) == ("abx3", "BaO3Ti", "eV/atom")
+    assert row["std_note"] == "aleatoric, learned by a robust loss"
+
+
+def test_the_report_counts(screened) -> None:
+    report = json.loads((screened.path / "report.json").read_text())
+    assert report == screened.report
+    assert (report["seen"], report["predicted"], report["rows"]) == (52, 51, 51)
+    assert report["left_out"] == {"same crystal as another assignment": 1}
+    assert report["prototypes"][0]["classes"] == {"Sr": 1, "Ti": 1, "O": 3}
+    assert [p["assignments"] for p in report["prototypes"]] == [48, 4]
+    assert report["target"] == "e-form@cheap"
+    assert sorted(f.name for f in screened.path.iterdir()) == [
+        "report.json",
+        "results",
+        "screening.jsonl",
+    ]
+
+
+@pytest.mark.parametrize("highest", [False, True])
+def test_the_best_are_the_first_of_all(model, screened, tmp_path, highest) -> None:
+    keep = cg.Keep(best=5, highest=highest)
+    found = cg.screen(model, PROTOTYPES, tmp_path / "o", elements=LISTS, keep=keep, **SIZES)
+    all_rows = read_rows(screened.results).to_pylist()
+    expected = all_rows[::-1][:5] if highest else all_rows[:5]
+    assert read_rows(found.results).to_pylist() == expected
+
+
+def test_thresholds(model, screened, tmp_path) -> None:
+    means = read_rows(screened.results)["mean"].to_numpy()
+    keep = cg.Keep(below=means[20], above=means[3])
+    found = cg.screen(model, PROTOTYPES, tmp_path / "o", elements=LISTS, keep=keep, **SIZES)
+    assert read_rows(found.results)["mean"].to_pylist() == means[4:20].tolist()
+    assert found.report["left_out"]["outside the thresholds"] == 51 - 16
+
+
+def test_filters_are_counted_by_reason(model, tmp_path) -> None:
+    filters = CompositionFilter(charge="ordered", distinct=True)
+    found = cg.screen(
+        model, PEROVSKITE, tmp_path / "o", elements=ELEMENTS, filters=filters, **SIZES
+    )
+    rows = read_rows(found.results).to_pylist()
+    template = Template.of(PEROVSKITE, SHARE)
+    pools = tuple(tuple(atomic_number(s) for s in ELEMENTS[c]) for c in template.classes)
+    numbers = Assignments(pools).at(0, 48)
+    codes = filters.codes(numbers, template.counts)
+    assert {row["id"] for row in rows} == {template.name_of(r) for r in numbers[codes == 0]}
+    expected = {REASONS[c]: int((codes == c).sum()) for c in set(codes.tolist()) - {0}}
+    assert found.report["left_out"] == expected
+    assert len(expected) == 2
+
+
+def test_nothing_passes(model, tmp_path) -> None:
+    filters = CompositionFilter(allowed=("Xe",))
+    found = cg.screen(
+        model, ROCK_SALT, tmp_path / "o", elements={"*": "all"}, filters=filters, **SIZES
+    )
+    assert read_rows(found.results).num_rows == found.report["predicted"] == 0
+
+
+def test_a_kill_at_any_moment_of_writing_loses_and_repeats_nothing(
+    model, tmp_path, monkeypatch, screened
+) -> None:
+    """The folder is copied before every call that makes something durable."""
+    out, snapshots = tmp_path / "out", tmp_path / "snapshots"
+
+    def spied(call):
+        def spy(*args):
+            if out.exists():
+                shutil.copytree(out, snapshots / f"{len(list(snapshots.iterdir())):03d}")
+            return call(*args)
+
+        return spy
+
+    snapshots.mkdir()
+    with monkeypatch.context() as patch:
+        for name in ("fsync", "replace"):
+            patch.setattr(os, name, spied(getattr(os, name)))
+        cg.screen(model, PROTOTYPES, out, elements=LISTS, **SIZES)
+    states = sorted(snapshots.iterdir())
+    assert len(states) > 30
+    whole = files(screened.results)
+    for state in states[:: 1 if len(states) < 60 else 2]:
+        resumed = cg.screen(model, PROTOTYPES, state, elements=LISTS, resume=True, **SIZES)
+        assert files(resumed.results) == whole
+        assert {**resumed.report, "seconds": 0, "candidates_per_second": 0} == {
+            **screened.report,
+            "seconds": 0,
+            "candidates_per_second": 0,
+        }
+        assert set(files(state)) == set(files(screened.path))
+
+
+def test_the_best_are_the_same_after_a_kill(model, tmp_path, monkeypatch) -> None:
+    options = {"elements": LISTS, "keep": cg.Keep(best=6), **SIZES}
+    whole = cg.screen(model, PROTOTYPES, tmp_path / "whole", **options)
+    stop, n_parts = StopRequest(), 0
+    keep_part = run_module._keep_part
+
+    def stopping(*args):
+        nonlocal n_parts
+        keep_part(*args)
+        n_parts += 1
+        stop.signum = 15 if n_parts == 3 else None
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run_module, "_keep_part", stopping)
+        patch.setattr(run_module, "stop_requests", lambda: nullcontext(stop))
+        with pytest.raises(Interrupted, match="after 24 candidates; the state is saved"):
+            cg.screen(model, PROTOTYPES, tmp_path / "broken", **options)
+    lines = (tmp_path / "broken" / "screening.jsonl").read_text().splitlines()
+    assert len(lines) == 1 + 3
+    resumed = cg.screen(model, PROTOTYPES, tmp_path / "broken", resume=True, **options)
+    assert files(resumed.results) == files(whole.results)
+    again = cg.screen(model, PROTOTYPES, tmp_path / "broken", resume=True, **options)
+    assert again.report == resumed.report
+
+
+def test_a_stream_of_structures(model, tmp_path, screened) -> None:
+    rows = {row["id"]: row for row in read_rows(screened.results).to_pylist()}
+    template = Template.of(PEROVSKITE, SHARE)
+    crystals = [
+        template.decorated([atomic_number(s) for _, s in row["elements"]])
+        for row in rows.values()
+        if row["prototype"] == "abx3"
+    ]
+    options = {"filters": CompositionFilter(forbidden=("La",)), **SIZES}
+    found = cg.screen(model, crystals, tmp_path / "o", **options)
+    expected = [
+        row for row in rows.values() if row["prototype"] == "abx3" and "La" not in row["id"]
+    ]
+    streamed = read_rows(found.results).to_pylist()
+    assert {row["id"] for row in streamed} == {row["id"] for row in expected}
+    for row in streamed:
+        assert row["mean"] == pytest.approx(rows[row["id"]]["mean"], rel=1e-5, abs=1e-6)
+        assert row["formula"] == rows[row["id"]]["formula"]
+        assert (row["prototype"], row["elements"]) == (None, None)
+    assert found.report["left_out"] == {"element not allowed": 12}
+    # Cut off in the middle of the second line: the same bytes in the end.
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    lines = (found.path / "screening.jsonl").read_text().splitlines(keepends=True)
+    (broken / "screening.jsonl").write_text(lines[0] + lines[1][:20])
+    resumed = cg.screen(model, crystals, broken, resume=True, **options)
+    assert files(resumed.results) == files(found.results)
+
+
+def test_a_stream_that_changed_is_refused(model, tmp_path) -> None:
+    template = Template.of(ROCK_SALT, SHARE)
+    crystals = [template.decorated(row) for row in Assignments(((11, 19, 37),) * 2).at(0, 9)]
+    options = {"keep": cg.Keep(below=-1e9), **SIZES}
+    found = cg.screen(model, crystals, tmp_path / "o", **options)
+    (found.path / "report.json").unlink()
+    with pytest.raises(MismatchError, match="structures 0 to 8 are not the same"):
+        cg.screen(model, crystals[::-1], found.path, resume=True, **options)
+    cg.screen(model, crystals, found.path, resume=True, **options)
+
+
+def test_bad_structures_are_listed_or_raised(model, tmp_path) -> None:
+    good = Template.of(ROCK_SALT, SHARE).decorated([11, 17])
+    flat = cg.Crystal(
+        id="flat",
+        lattice=np.ones((3, 3)),
+        frac_coords=good.frac_coords,
+        atomic_numbers=good.atomic_numbers,
+    )
+    with pytest.raises(StructureError, match="'flat'"):
+        cg.screen(model, [good, flat], tmp_path / "o", **SIZES)
+    found = cg.screen(model, [good, flat], tmp_path / "p", on_error="skip", **SIZES)
+    assert (found.report["skipped"], found.report["rows"]) == (1, 1)
+    assert "flat" in (found.path / "skipped.csv").read_text()
+    with pytest.raises(StructureError, match=r"prototype 'flat': .*prototypes must be ordered"):
+        cg.screen(model, [flat], tmp_path / "q", elements={"*": "all"}, on_error="skip", **SIZES)
+
+
+def test_the_crystals_of_a_store(model, ionic_store, tmp_path) -> None:
+    data = ionic_store.all().select(np.arange(20))
+    found = cg.screen(model, data, tmp_path / "o", batch_size=BATCH, part_rows=12)
+    rows = read_rows(found.results).to_pylist()
+    separate = cg.predict(model, data, batch_size=BATCH)
+    expected = dict(zip(separate.ids, separate.mean.tolist(), strict=True))
+    assert {row["id"]: pytest.approx(row["mean"], rel=1e-5, abs=1e-6) for row in rows} == expected
+    filters = CompositionFilter(charge="neutral")  # the generated crystals are ionic
+    again = cg.screen(model, data, tmp_path / "p", filters=filters, batch_size=BATCH)
+    assert again.report["predicted"] > 15
+
+
+def test_mistakes_are_named(model, tmp_path, screened) -> None:
+    def refused(error, match, inputs=PEROVSKITE, out=tmp_path / "o", **options):
+        with pytest.raises(error, match=match):
+            cg.screen(model, inputs, out, **{"elements": ELEMENTS, **SIZES, **options})
+
+    refused(StructureError, "unknown element 'Xx'", elements={"O": ["Xx"]})
+    refused(InputError, "'O' twice", elements={"O": ["O", "O"]})
+    refused(InputError, "at least one element symbol", elements={"O": []})
+    refused(InputError, r"class of sites 'Fe'; expected one of \['O', 'Sr', 'Ti'\]",
+            elements={"Fe": ["O"]})  # fmt: skip
+    refused(InputError, "two prototypes have the id 'abx3'", inputs=[PEROVSKITE, PEROVSKITE])
+    refused(TargetError, "one of .'e-form@cheap'.*, got 'gap'", target="gap")
+    refused(ConfigError, "sizes of at least 1", part_rows=0)
+    table = model.element_table
+    known = table.known.copy()
+    known[56] = False
+    vectors = np.where(known[:, None], table.vectors, 0)
+    without = cg.ElementTable(name="poor", vectors=vectors, known=known)
+    poor = model.replace(element_table=without)
+    with pytest.raises(MismatchError, match=r"'poor' has no vector for \['Ba'\]; leave"):
+        cg.screen(poor, PEROVSKITE, tmp_path / "o", elements=ELEMENTS, **SIZES)
+    refused(RunExistsError, "holds a screening; go on with it by --resume", out=screened.path)
+    refused(ConfigError, "folder of another screening", out=screened.path, resume=True)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "precious.txt").write_text("x")
+    refused(RunExistsError, "other files than a screening", out=tmp_path / "mine", resume=True)
+    refused(RunExistsError, "is a file", out=tmp_path / "mine" / "precious.txt")
+    refused(InputError, "at least one candidate", inputs=[], elements=None)
+
+
+def test_damage_is_found(model, tmp_path, screened) -> None:
+    out = tmp_path / "o"
+    shutil.copytree(screened.path, out)
+    file = out / "results" / "00000.parquet"
+    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    with pytest.raises(InputError, match="expected SHA-256"):
+        cg.screen(model, PROTOTYPES, out, elements=LISTS, resume=True, **SIZES)
+    (out / "screening.jsonl").write_text("{}\n")
+    with pytest.raises(InputError, match="damaged"):
+        cg.screen(model, PROTOTYPES, out, elements=LISTS, resume=True, **SIZES)
