@@ -34,7 +34,9 @@ def test_errors_stand_against_standard_deviations_in_the_unit():
     points, diagonal = axes.get_lines()
     assert len(points.get_xdata()) == 4
     np.testing.assert_allclose(points.get_xdata(), points.get_ydata())
-    assert diagonal.get_xydata()[0][0] < 1 < 3 < diagonal.get_xydata()[1][0]
+    low, high = diagonal.get_xdata()
+    assert low < points.get_xdata().min() < points.get_xdata().max() < high
+    assert axes.get_xlim() == axes.get_ylim() == (low, high)
     assert axes.get_xlabel() == "predicted standard deviation (eV)"
     assert axes.get_ylabel() == "root mean square error (eV)"
     assert axes.get_xscale() == axes.get_yscale() == "log"

@@ -83,7 +83,7 @@ def _draw_reliability(axes: "Axes", predictions: Trust) -> None:
     axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
     axes.set_xlabel("expected fraction inside the interval")
     axes.set_ylabel("observed fraction")
-    axes.legend(frameon=False, loc="upper left")
+    axes.legend(frameon=False, loc="best")
 
 
 def _draw_errors(axes: "Axes", predictions: Trust, unit: str, bins: int) -> None:
@@ -105,4 +105,4 @@ def _draw_errors(axes: "Axes", predictions: Trust, unit: str, bins: int) -> None
     plain_ticks(axes.yaxis)
     axes.set_xlabel(with_unit("predicted standard deviation", unit))
     axes.set_ylabel(with_unit("root mean square error", unit))
-    axes.legend(frameon=False, loc="upper left")
+    axes.legend(frameon=False, loc="best")
