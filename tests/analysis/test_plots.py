@@ -5,7 +5,12 @@ import sys
 import numpy as np
 import pytest
 
-from cgatjax.analysis.plots import learning_curves, parity, transfer_bars
+from cgatjax.analysis.plots import (
+    error_against_size,
+    learning_curves,
+    parity,
+    transfer_bars,
+)
 from cgatjax.errors import InputError
 
 ROWS = [
@@ -70,6 +75,26 @@ def test_bars_carry_their_numbers():
 def test_bars_need_something_to_draw():
     with pytest.raises(InputError, match="got none"):
         transfer_bars({})
+
+
+def test_errors_against_sizes_show_means_and_the_range_of_the_seeds():
+    curves = {"random": {200: [9.0, 11.0], 100: [20.0, 22.0]}, "both": {}}
+    axes = error_against_size(curves, "meV/atom", "gaps", measure="RMSE").axes[0]
+    line = axes.get_lines()[0]
+    np.testing.assert_array_equal(line.get_xydata(), [[100, 21], [200, 10]])
+    band = axes.collections[0].get_paths()[0].vertices
+    assert (band[:, 1].min(), band[:, 1].max()) == (9, 22)
+    assert axes.get_ylabel() == "test RMSE (meV/atom)"
+    with pytest.raises(InputError, match="got none"):
+        error_against_size({"both": {}})
+
+
+def test_long_titles_are_broken_and_a_single_epoch_is_seen():
+    title = "a title that is much longer than the figure is wide, as titles of targets may be"
+    figure = learning_curves({"run": ROWS[:1]}, title=title)
+    assert figure.axes[0].get_title().replace("\n", " ") == title
+    assert max(map(len, figure.axes[0].get_title().split("\n"))) < 60
+    assert figure.axes[0].get_lines()[0].get_marker() == "o"
 
 
 def test_figures_need_no_display_and_leave_pyplot_alone(tmp_path):

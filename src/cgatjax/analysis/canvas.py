@@ -6,6 +6,7 @@ display and nobody else's figures are touched; a notebook shows them all the sam
 
 import functools
 import io
+import textwrap
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 COLORS = ("#4C72B0", "#DD8452", "#55A868", "#C44E52", "#8172B3", "#937860")
 """One for each line or bar, told apart by colour-blind people, too."""
+_LETTERS_PER_INCH = 9.5
+"""Of a title in its usual size."""
 
 
 def new_figure(width: float, height: float, panels: int = 1) -> tuple["Figure", list["Axes"]]:
@@ -46,6 +49,11 @@ def _figure_class() -> type["Figure"]:
 def colors(n: int) -> list[str]:
     """The first n colours, from the first again where they run out."""
     return [COLORS[i % len(COLORS)] for i in range(n)]
+
+
+def wrapped(title: str, inches: float) -> str:
+    """A title broken into lines that fit a figure of this width."""
+    return "\n".join(textwrap.wrap(title, max(int(_LETTERS_PER_INCH * inches), 1)))
 
 
 def with_unit(name: str, unit: str) -> str:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from cgatjax.analysis.canvas import new_figure, with_unit
+from cgatjax.analysis.canvas import new_figure, with_unit, wrapped
 from cgatjax.errors import InputError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def embedding_map(
         figure.colorbar(drawn, ax=axes, label=with_unit(label, unit), extend=ends)
     axes.set_xlabel(place.axes[0])
     axes.set_ylabel(place.axes[1])
-    axes.set_title(title)
+    axes.set_title(wrapped(title, 6.4))
     return figure
 
 

@@ -67,7 +67,8 @@ def periodic_table(
         raise InputError(f"expected {expected} numbers of elements, got {wrong[:3] or 'none'}")
     low, high = min(numbers.values()), max(numbers.values())
     if low == high:
-        low, high = (low / 2, high * 2) if log else (low - 0.5, high + 0.5)
+        spread = abs(low) / 2 or 0.5
+        low, high = (low / 2, high * 2) if log else (low - spread, high + spread)
     norm = LogNorm(low, high) if log else Normalize(low, high)
     figure, (axes,) = new_figure(11.0, 5.6)
     colors = ScalarMappable(norm, "viridis_r")

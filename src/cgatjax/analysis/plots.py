@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cgatjax.analysis.canvas import COLORS, colors, new_figure, plain_ticks, with_unit
+from cgatjax.analysis.canvas import COLORS, colors, new_figure, plain_ticks, with_unit, wrapped
 from cgatjax.errors import InputError
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def learning_curves(
     plain_ticks(axes.yaxis)
     axes.set_xlabel("epoch")
     axes.set_ylabel(with_unit(_words(quantity), unit))
-    axes.set_title(title)
+    axes.set_title(wrapped(title, 6.0))
     axes.legend(frameon=False)
     return figure
 
@@ -55,6 +55,11 @@ def parity(target: np.ndarray, prediction: np.ndarray, unit: str = "", title: st
 
     Raises:
       InputError: no row has both values.
+
+    Examples:
+      >>> figure = parity(np.array([0.0, 1.0]), np.array([0.1, 0.9]), unit="eV")
+      >>> figure.axes[0].get_ylabel()
+      'prediction (eV)'
     """
     target, prediction = np.asarray(target, np.float64), np.asarray(prediction, np.float64)
     known = np.isfinite(target) & np.isfinite(prediction)
@@ -68,10 +73,10 @@ def parity(target: np.ndarray, prediction: np.ndarray, unit: str = "", title: st
     axes.plot(span, span, color="0.6", linewidth=1, zorder=1)
     size = float(np.clip(2000 / len(x), 3, 30))
     axes.scatter(x, y, s=size, alpha=0.5, linewidths=0, color=COLORS[0], zorder=2)
-    axes.set(xlim=span, ylim=span, aspect="equal", title=title)
+    axes.set(xlim=span, ylim=span, aspect="equal", title=wrapped(title, 4.5))
     axes.set_xlabel(with_unit("target", unit))
     axes.set_ylabel(with_unit("prediction", unit))
-    note = f"MAE {np.abs(y - x).mean():.3g} {unit}\n{len(x)} crystals"
+    note = f"MAE {np.abs(y - x).mean():.3g} {unit}\n{len(x)} crystal{'s' if len(x) > 1 else ''}"
     axes.text(0.04, 0.96, note, transform=axes.transAxes, va="top")
     return figure
 
@@ -94,7 +99,7 @@ def transfer_bars(errors: Mapping[str, float], unit: str = "", title: str = "") 
     axes.bar_label(bars, fmt="%.3g", padding=2)
     axes.margins(y=0.12)
     axes.set_ylabel(with_unit("test MAE", unit))
-    axes.set_title(title)
+    axes.set_title(wrapped(title, 1.5 + 1.2 * len(errors)))
     return figure
 
 
@@ -131,7 +136,7 @@ def error_against_size(
     plain_ticks(axes.yaxis)
     axes.set_xlabel("training crystals")
     axes.set_ylabel(with_unit(f"test {measure}", unit))
-    axes.set_title(title)
+    axes.set_title(wrapped(title, 6.0))
     axes.legend(frameon=False)
     return figure
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cgatjax.analysis.canvas import COLORS, new_figure, with_unit
+from cgatjax.analysis.canvas import COLORS, new_figure, with_unit, wrapped
 from cgatjax.analysis.periodic_table import element_means, periodic_table
 from cgatjax.errors import InputError
 
@@ -71,7 +71,8 @@ def residuals_by_sites(
         f"{low if low == high else f'{low}-{high}'}\n({len(group):,})"
         for (low, high), group in zip(bounds, groups, strict=True)
     ]
-    figure, (axes,) = new_figure(max(4.0, 1.2 + 0.62 * len(groups)), 4.0)
+    width = max(4.5, 1.2 + 0.62 * len(groups))
+    figure, (axes,) = new_figure(width, 4.0)
     axes.axhline(0, color="0.6", linewidth=1, zorder=0)
     boxes = axes.boxplot(
         groups, whis=(5, 95), showfliers=False, widths=0.6, patch_artist=True, tick_labels=labels
@@ -85,7 +86,7 @@ def residuals_by_sites(
     axes.tick_params(axis="x", labelsize="small")
     axes.set_xlabel("sites in the cell (crystals)")
     axes.set_ylabel(with_unit("prediction - target", unit))
-    axes.set_title(title)
+    axes.set_title(wrapped(title, width))
     axes.legend(frameon=False, loc="best")
     return figure
 
