@@ -166,6 +166,10 @@ def best_factor(error: np.ndarray, std: np.ndarray, by: FitBy = "likelihood") ->
 
     Raises:
       InputError: all errors are zero.
+
+    Examples:
+      >>> float(best_factor(np.array([2.0, -2.0]), np.array([1.0, 1.0])))
+      2.0
     """
     scaled = np.abs(error) / std
     start = float(np.sqrt(np.square(scaled).mean()))

@@ -25,6 +25,10 @@ class GraphConfig(Options):
         documented order; "share" keeps the whole shell, each member with weight
         (slots left) / (shell size).
       max_radius: search limit in angstrom; a site with fewer than K neighbours inside is an error.
+
+    Examples:
+      >>> GraphConfig.recommended(max_neighbors=12).split_shell
+      'share'
     """
 
     max_neighbors: int = 24
@@ -75,6 +79,10 @@ class ModelConfig(Options):
         softmax and normalisation; matrix products in bfloat16).
       rematerialize: compute the inside of each step again for the gradient instead of keeping it,
         for about a third more arithmetic; meant for accelerators short of memory.
+
+    Examples:
+      >>> ModelConfig.small(heads=4).embedding_dim
+      128
     """
 
     targets: tuple[str, ...] = ("target",)
@@ -168,6 +176,10 @@ class TrainConfig(Options):
       max_bad_steps: more steps in a row than this with a loss or gradient that is not finite end
         the run; such a step changes nothing.
       seed: of initialisation, shuffling and splits.
+
+    Examples:
+      >>> TrainConfig.paper(epochs=10).batch_size
+      512
     """
 
     epochs: int = 60
@@ -235,6 +247,11 @@ class TransferConfig(Options):
       lr_groups: (pattern, factor) pairs; the learning rate of matching parameters is multiplied.
       unfreeze: (epoch, pattern) pairs; matching parameters stand still before that epoch.
       train: the training options.
+
+    Examples:
+      >>> options = TransferConfig(mode="head", target="e-form", train=TrainConfig(epochs=20))
+      >>> options.replace(mode="full").train.epochs
+      20
     """
 
     mode: Literal["full", "head", "none", "joint"] = "full"

@@ -161,6 +161,11 @@ def fit_power_law(
     Raises:
       InputError: fewer than three distinct sizes, lengths that differ, a size or error that is not
         a positive number, or a level outside (0, 1).
+
+    Examples:
+      >>> law = fit_power_law([100, 1000, 10_000], [0.4, 0.2, 0.1], unit="eV/atom")
+      >>> round(law.slope, 3)
+      -0.301
     """
     sizes, errors = np.asarray(sizes, np.float64), np.asarray(errors, np.float64)
     if sizes.shape != errors.shape or sizes.ndim != 1:

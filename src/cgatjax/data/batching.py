@@ -88,6 +88,13 @@ def collate(
 
     Raises:
       InputError: no graphs, or graphs larger than the budget.
+
+    Examples:
+      >>> from cgatjax.data.graphs import CrystalGraph
+      >>> chain = CrystalGraph.from_neighbors([11, 17], [[1, 1], [0, 0]], [[1, 1], [1, 1]])
+      >>> batch = collate([chain, chain])
+      >>> int(batch.graph_mask.sum())
+      2
     """
     arrays = GraphArrays.from_graphs(graphs, targets)
     return assemble(arrays, budget or snug_budget(arrays))

@@ -84,6 +84,17 @@ def build_store(
       InputError: nothing to read, or nothing left.
       StorageError: the store cannot be written. After this and any other interruption, what is
         finished stays on disk for `resume`.
+
+    Examples:
+      >>> import tempfile
+      >>> from pymatgen.core import Lattice, Structure
+      >>> cell = Lattice.cubic(5.6)
+      >>> salt = Structure.from_spacegroup("Fm-3m", cell, ["Na", "Cl"], [[0] * 3, [0.5] * 3])
+      >>> salt.properties["e-form"] = -2.1
+      >>> folder = Path(tempfile.mkdtemp())
+      >>> store = build_store([salt], folder / "salt.store", GraphConfig.recommended())
+      >>> len(store), store.units, store.target("e-form").tolist()
+      (1, {'e-form': 'eV/atom'}, [-2.1])
     """
     if on_error not in ("raise", "skip"):
         raise ConfigError(f"on_error: expected 'raise' or 'skip', got {on_error!r}")

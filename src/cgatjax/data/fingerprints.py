@@ -36,6 +36,12 @@ def graph_hash(graph: CrystalGraph) -> int:
 
     Raises:
       StructureError: the graph cannot be reduced (see `reduce_graph`).
+
+    Examples:
+      >>> chain = CrystalGraph.from_neighbors([11, 17], [[1, 1], [0, 0]], [[1, 1], [1, 1]])
+      >>> turned = CrystalGraph.from_neighbors([17, 11], [[1, 1], [0, 0]], [[1, 1], [1, 1]])
+      >>> graph_hash(chain) == graph_hash(turned)
+      True
     """
     return _hash(reduce_graph(graph), with_elements=True)
 
@@ -48,6 +54,12 @@ def prototype_hash(graph: CrystalGraph) -> int:
 
     Raises:
       StructureError: the graph cannot be reduced (see `reduce_graph`).
+
+    Examples:
+      >>> salt = CrystalGraph.from_neighbors([11, 17], [[1, 1], [0, 0]], [[1, 1], [1, 1]])
+      >>> other = CrystalGraph.from_neighbors([19, 35], [[1, 1], [0, 0]], [[1, 1], [1, 1]])
+      >>> prototype_hash(salt) == prototype_hash(other)
+      True
     """
     return _hash(reduce_graph(graph), with_elements=False)
 

@@ -88,6 +88,11 @@ class CrystalGraph:
         Raises:
           InputError: shapes that do not fit, more than 65535 sites, or values that are not
             integers or out of range.
+
+        Examples:
+          >>> chain = CrystalGraph.from_neighbors([11, 17], [[1, 1], [0, 0]], [[1, 1], [1, 1]])
+          >>> chain.n_nodes, chain.n_edges
+          (2, 4)
         """
         numbers, neighbors, shells = map(np.asarray, (atomic_numbers, neighbors, shells))
         if (
@@ -230,6 +235,14 @@ def featurize(structure: Any, config: GraphConfig | None = None, *, id: str = ""
     Raises:
       StructureError: the crystal cannot be used; the message names it and says why.
       InputError: `structure` is none of the three.
+
+    Examples:
+      >>> from pymatgen.core import Lattice, Structure
+      >>> cell = Lattice.cubic(5.6)
+      >>> salt = Structure.from_spacegroup("Fm-3m", cell, ["Na", "Cl"], [[0] * 3, [0.5] * 3])
+      >>> graph = featurize(salt, GraphConfig.recommended())
+      >>> graph.n_sites, graph.n_edges, graph.edge_shell[:6].tolist()
+      (8, 208, [1, 1, 1, 1, 1, 1])
     """
     config = GraphConfig() if config is None else config
     crystal = to_crystal(structure, id=id)

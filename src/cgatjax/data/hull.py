@@ -98,6 +98,12 @@ def hull_energies(
     Raises:
       ConfigError: another value of `polymorphs`.
       InputError: lengths that differ, or a linear program without a solution.
+
+    Examples:
+      >>> sodium, chlorine, salt = ((11, 1),), ((17, 1),), ((11, 1), (17, 1))
+      >>> found = hull_energies([sodium, chlorine, salt], [-1.3, -1.8, -3.65])
+      >>> found.formation.round(3).tolist(), float(found.distance[2].round(3))
+      ([0.0, 0.0, -2.1], -2.1)
     """
     if polymorphs not in ("compete", "ignore"):
         raise ConfigError(f"polymorphs: expected 'compete' or 'ignore', got {polymorphs!r}")

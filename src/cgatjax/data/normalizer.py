@@ -34,6 +34,10 @@ class Normalizer:
 
         Raises:
           TargetError: fewer than two known values, or all the same.
+
+        Examples:
+          >>> Normalizer.fit([1.0, 3.0, np.nan])
+          Normalizer(mean=2.0, std=1.4142135623730951)
         """
         known = np.asarray(values, np.float64)
         known = known[np.isfinite(known)]

@@ -76,6 +76,13 @@ def read_crystals(
         unknown format or an object of another type (for an iterator: when it is reached), and for
         a table of properties that is missing or damaged.
       MissingExtraError: an extended XYZ file or ASE database, and ASE is not installed.
+
+    Examples:
+      >>> from pymatgen.core import Lattice, Structure
+      >>> iron = Structure(Lattice.cubic(2.8), ["Fe"], [[0, 0, 0]], properties={"id": "iron"})
+      >>> [crystal] = read_crystals(iron)
+      >>> crystal.id, crystal.n_sites
+      ('iron', 1)
     """
     names = check_target_names(targets)
     table = None if properties is None else NamedTable.read(properties)

@@ -38,6 +38,12 @@ def reduce_graph(graph: CrystalGraph) -> CrystalGraph:
 
     Raises:
       StructureError: a weight of the reduced graph does not fit a fraction of two uint16.
+
+    Examples:
+      >>> chain = CrystalGraph.from_neighbors([11, 11], [[1, 1], [0, 0]], [[1, 1], [1, 1]])
+      >>> small = reduce_graph(chain)
+      >>> small.n_nodes, small.node_multiplicity.tolist(), small.edge_weight.tolist()
+      (1, [2], [2.0])
     """
     node_class, first = _numbered_by_first(_stable_colors(graph))
     multiplicity = np.bincount(node_class, weights=graph.node_multiplicity)

@@ -77,6 +77,12 @@ def make_split(
 
     Raises:
       InputError: repeated ids, or fractions that are negative or sum to more than 1.
+
+    Examples:
+      >>> ids, formulas = ["a", "b", "c", "d"], ["NaCl", "NaCl", "KBr", "CsI"]
+      >>> split = make_split(ids, formulas, fractions=(0.5, 0.25, 0.25), seed=1)
+      >>> split.train, split.valid, split.test
+      (('a', 'b'), ('c',), ('d',))
     """
     positions = split_positions(ids, groups, fractions=fractions, seed=seed)
     return Split(
@@ -119,6 +125,10 @@ def nested_subset(ids: Sequence[str], size: int, *, seed: int = 0) -> tuple[str,
 
     Raises:
       InputError: fewer ids than asked for.
+
+    Examples:
+      >>> set(nested_subset("abcdef", 2)) < set(nested_subset("abcdef", 4))
+      True
     """
     if not 0 < size <= len(ids):
         raise InputError(f"expected a subset size of 1..{len(ids)}, got {size}")

@@ -149,6 +149,12 @@ def to_crystal(
       StructureError: disordered sites, elements unknown, not periodic in three directions, or
         anything else that `check_crystal` finds.
       InputError: `structure` is none of the three.
+
+    Examples:
+      >>> from pymatgen.core import Lattice, Structure
+      >>> iron = Structure(Lattice.cubic(2.8), ["Fe"], [[0, 0, 0]])
+      >>> to_crystal(iron, id="iron").atomic_numbers.tolist()
+      [26]
     """
     if isinstance(structure, Crystal):
         crystal = structure
