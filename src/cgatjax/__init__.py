@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from cgatjax.ensemble_training import transfer_ensemble as transfer_ensemble
     from cgatjax.ensembles import load_predictor as load_predictor
     from cgatjax.errors import CgatjaxError as CgatjaxError
+    from cgatjax.explanation import Explanation as Explanation
+    from cgatjax.explanation import explain as explain
     from cgatjax.gaussian_fit import GPConfig as GPConfig
     from cgatjax.gaussian_fit import fit_gp as fit_gp
     from cgatjax.history import History as History
@@ -68,6 +70,8 @@ if TYPE_CHECKING:
     from cgatjax.screening.keep import Keep as Keep
     from cgatjax.screening.run import Screened as Screened
     from cgatjax.screening.run import screen as screen
+    from cgatjax.selection import Selection as Selection
+    from cgatjax.selection import select as select
     from cgatjax.training import fit as fit
     from cgatjax.training import transfer_model as transfer_model
 
@@ -110,7 +114,9 @@ _HOMES = {
     "predictor": ("Predictor",),
     "regressor": ("CGATRegressor",),
     "run": ("RunFolder",),
+    "explanation": ("Explanation", "explain"),
     "history": ("History",),
+    "selection": ("Selection", "select"),
     "screening.keep": ("Keep",),
     "screening.run": ("Screened", "screen"),
     "training": ("fit", "transfer_model"),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cgatjax.cli.display import table
+from cgatjax.cli.pictures import draw_learning
 from cgatjax.data.subsets import Dataset
 from cgatjax.ensembles import is_ensemble
 from cgatjax.errors import ConfigError
@@ -31,7 +32,12 @@ def checked_size(out: str, flags: Mapping[str, Any]) -> int | None:
 
 
 def report_ensemble(
-    run: RunFolder | None, found: "Predictor", histories: "Sequence[History]", valid: Dataset
+    run: RunFolder | None,
+    found: "Predictor",
+    histories: "Sequence[History]",
+    valid: Dataset,
+    *,
+    plots: bool,
 ) -> None:
     """Validation errors of the members and of their mean. One process speaks for all."""
     if run is None:
@@ -48,3 +54,5 @@ def report_ensemble(
     click.echo(table(("target", "unit", "member", "valid MAE", "valid RMSE"), rows))
     seconds = sum(sum(history.seconds.values()) for history in histories)
     click.echo(f"{len(alone)} members, {seconds:.0f} s; {run.path}: members/0, members/1, ...")
+    if plots:
+        draw_learning(run.path, found.model, [history.rows for history in histories])

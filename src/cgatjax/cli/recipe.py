@@ -88,6 +88,7 @@ _OPTIONS = (
         help="On a GPU: sum in a fixed order, more slowly, so that runs repeat bit for bit.",
     ),
     click.option("--resume", is_flag=True, help="Go on with the run in --out."),
+    click.option("--plots", is_flag=True, help="Draw the learning curves into the run folder."),
     click.option(
         "--log",
         "loggers",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cgatjax.cli.ensemble import checked_size, report_ensemble
+from cgatjax.cli.pictures import draw_learning
 from cgatjax.cli.recipe import compute_of, joined, open_run, recipe_options, train_config
 from cgatjax.config import PRESETS, GraphConfig, ModelConfig, TrainConfig, TransferConfig
 from cgatjax.data.splits import Split
@@ -89,9 +90,10 @@ def train(
     common: dict[str, Any] = {"run": run, "show_progress": True}
     if size:
         members = fit_ensemble(model, *sets, options, size=size, loggers=loggers, **common)
-        report_ensemble(run, *members, sets[1])
+        report_ensemble(run, *members, sets[1], plots=flags["plots"])
         return
-    _report(run, *fit(model, *sets, options, loggers=loggers(run), **common))
+    found = fit(model, *sets, options, loggers=loggers(run), **common)
+    _report(run, *found, plots=flags["plots"])
 
 
 @click.command()
@@ -191,9 +193,10 @@ def transfer(
         members = transfer_ensemble(
             Predictor.of(models), sets, options, size=size, loggers=loggers, **common
         )
-        report_ensemble(run, *members, sets[1])
+        report_ensemble(run, *members, sets[1], plots=flags["plots"])
         return
-    _report(run, *transfer_model(models[0], sets, options, loggers=loggers(run), **common))
+    found = transfer_model(models[0], sets, options, loggers=loggers(run), **common)
+    _report(run, *found, plots=flags["plots"])
 
 
 def _loggers(names: Sequence[str], out: str) -> Callable[[RunFolder | None], list[Logger]]:
@@ -263,7 +266,7 @@ def _parts(data: Store, split: Split, targets: Sequence[str]) -> tuple[Dataset, 
     return known
 
 
-def _report(run: RunFolder | None, model: "Model", history: "History") -> None:
+def _report(run: RunFolder | None, model: "Model", history: "History", *, plots: bool) -> None:
     """What came out, by validation; the test part is for `evaluate`. One process speaks for all."""
     if run is None:
         return
@@ -278,3 +281,5 @@ def _report(run: RunFolder | None, model: "Model", history: "History") -> None:
     click.echo(summary(model, history.rows))
     click.echo(f"{spent}; padding {nodes:.0%} of nodes, {edges:.0%} of edges")
     click.echo(f"{run.path}: model, history.csv, config.toml, split.json")
+    if plots:
+        draw_learning(run.path, model, [history.rows])

@@ -9,6 +9,7 @@ import numpy as np
 
 from cgatjax.cli.display import table
 from cgatjax.cli.files import chosen_part, or_empty, require_new, write_csv
+from cgatjax.cli.pictures import draw_evaluation
 from cgatjax.data.splits import PARTS
 from cgatjax.data.store import MANIFEST, open_store
 from cgatjax.data.structures import Rejected
@@ -41,6 +42,11 @@ uncertainty_option = click.option(
 )
 @click.option("--out", type=click.Path(), help="CSV file with every value and prediction.")
 @click.option("--plot", type=click.Path(), help="Parity plot, PNG, PDF or SVG.")
+@click.option(
+    "--plots",
+    type=click.Path(),
+    help="Folder for all pictures: parity, errors by element and by number of sites, calibration.",
+)
 @uncertainty_option
 def evaluate(
     run: str,
@@ -48,18 +54,19 @@ def evaluate(
     part: str | None,
     out: str | None,
     plot: str | None,
+    plots: str | None,
     uncertainty: "Uncertainty | None",
 ) -> None:
     """Errors of a model on a store, in the target's unit.
 
     \b
-    cgatjax evaluate runs/scan scan.store --out errors.csv --plot parity.png
+    cgatjax evaluate runs/scan scan.store --out errors.csv --plots pictures
     """
     from cgatjax.ensembles import load_predictor
     from cgatjax.inference import predict as predict_crystals
     from cgatjax.metrics import errors_of
 
-    require_new(out, plot)
+    require_new(out, plot, plots)
     predictor, data = load_predictor(run, uncertainty), open_store(store)
     model = predictor.model
     crystals, name = chosen_part(Path(run), data, part)
@@ -76,6 +83,8 @@ def evaluate(
         click.echo(f"values and predictions: {out}")
     if plot:
         _plot(Path(plot), found, values, model)
+    if plots:
+        draw_evaluation(Path(plots), found, values, crystals)
 
 
 @click.command()
