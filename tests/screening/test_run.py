@@ -128,7 +128,7 @@ def test_filters_are_counted_by_reason(model, tmp_path) -> None:
 
 
 def test_nothing_passes(model, tmp_path) -> None:
-    filters = CompositionFilter(allowed=("Xe",))
+    filters = CompositionFilter(allowed=("Xe",), distinct=True)
     found = cg.screen(
         model, ROCK_SALT, tmp_path / "o", elements={"*": "all"}, filters=filters, **SIZES
     )

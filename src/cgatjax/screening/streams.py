@@ -14,7 +14,6 @@ import numpy as np
 
 from cgatjax.data.batching import BatchBudget
 from cgatjax.data.composition_filter import KEPT, REASONS, CompositionFilter
-from cgatjax.data.elements import reduced_formula
 from cgatjax.data.journal import crystal_digest
 from cgatjax.data.parquet import Ranked
 from cgatjax.data.structures import Crystal, Rejected
@@ -46,13 +45,13 @@ class _Network:
     def found(
         self,
         data: Dataset,
-        formulas: list[str],
         covers: dict[str, Any],
         left_out: Counter[str],
         skipped: list[Rejected],
     ) -> Found:
-        """Predicts one part; `formulas` are those of the data."""
-        ids, mean, std = data.ids, np.empty(0), np.empty(0)
+        """Predicts one part."""
+        ids, formulas = data.ids, data.formulas
+        mean, std = np.empty(0), np.empty(0)
         if len(data):
             outputs = self._runner(data, self._function)[self._output]
             mean, std = self.predictor.moments(self.target, outputs)
@@ -118,7 +117,7 @@ class Stored:
             left_out = Counter(REASONS[code] for code in codes[codes != KEPT].tolist())
             chosen = part.select(codes == KEPT)
             covers = {"from": start, "to": start + len(part)}
-            yield self._network.found(chosen, chosen.formulas, covers, left_out, [])
+            yield self._network.found(chosen, covers, left_out, [])
             advance(len(part))
 
     def _codes(self, part: Dataset) -> np.ndarray:
@@ -183,25 +182,23 @@ class Structures:
             advance(len(items))
 
     def _predicted(self, items: list[Crystal | Rejected], start: int) -> Found:
-        left_out, chosen, formulas = Counter[str](), list[Crystal | Rejected](), dict[str, str]()
+        left_out, skipped = Counter[str](), list[Rejected]()
+        chosen = list[Crystal]()
         for item in items:
-            reason = self._reason(item, formulas)
-            if reason is None:
+            if isinstance(item, Rejected):
+                if self.on_error == "raise":
+                    raise item.error()
+                skipped.append(item)
+                continue
+            code = _code(self.keep, item.atomic_numbers, np.ones(item.n_sites))
+            if code == KEPT:
                 chosen.append(item)
             else:
-                left_out[reason] += 1
-        data, skipped = graphs_of(self._network.predictor, iter(chosen), on_error=self.on_error)
+                left_out[REASONS[code]] += 1
+        predictor = self._network.predictor
+        data, unusable = graphs_of(predictor, chosen, on_error=self.on_error)
         covers = {"from": start, "to": start + len(items), "digest": _digest(items)}
-        names = [formulas[name] for name in data.ids]
-        return self._network.found(data, names, covers, left_out, skipped)
-
-    def _reason(self, item: Crystal | Rejected, formulas: dict[str, str]) -> str | None:
-        """Why a structure is left out; notes the formula of those that are not."""
-        if isinstance(item, Rejected):
-            return None
-        formulas[item.id] = reduced_formula(item.atomic_numbers)
-        code = _code(self.keep, item.atomic_numbers, np.ones(item.n_sites))
-        return None if code == KEPT else REASONS[code]
+        return self._network.found(data, covers, left_out, [*skipped, *unusable])
 
 
 def _code(keep: CompositionFilter, numbers: np.ndarray, amounts: np.ndarray) -> int:
