@@ -221,7 +221,7 @@ def explain(run: str, inputs: tuple[str, ...], out: str, step: int | None) -> No
         raise InputError(f"expected crystals in {list(inputs)}, found none")
 
 
-_SELECTED = ("rank", "id", "formula", "target", "prediction", "std", "unit", "distance")
+_SELECTED = ("rank", "id", "formula", "property", "prediction", "std", "unit", "distance")
 
 
 def _selected(found: "Selection", formulas: Sequence[str]) -> Iterable[tuple[Any, ...]]:
