@@ -135,6 +135,9 @@ def test_it_transfers_from_a_pre_trained_model(trained, tmp_path):
     from_folder = CGATRegressor(start_from=str(tmp_path / "model"), epochs=0, mode="head")
     from_folder.fit(CRYSTALS, VALUES)
     assert from_folder.model_.units == {CHEAP: "eV/atom"}
+    dear = CGATRegressor(start_from=model, epochs=0, target="e-form@dear").fit(CRYSTALS, VALUES)
+    assert dear.model_.units == {"e-form@dear": "eV/atom"}
+    assert dear.history_.report.rescaled
     assert from_folder.history_.report.source == CHEAP
     assert from_folder.history_.report.frozen
     volume = CGATRegressor(start_from=model, epochs=0, target="volume", unit="A^3/atom")

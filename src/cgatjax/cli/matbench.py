@@ -13,6 +13,8 @@ from cgatjax.config import PRESETS
 @click.argument("dataset", type=click.Path())
 @click.option("--out", required=True, type=click.Path(), help="Folder; an old one is gone on with.")
 @click.option("--task", "name", help="Name of the task.  [default: that of the file]")
+@click.option("--target", help="Name of the property.  [default: that of the column]")
+@click.option("--unit", default="", help="Its unit.  [default: that of --from]")
 @click.option("--folds", type=click.Path(), help="Validation file of the package matbench.")
 @click.option("--from", "start_from", type=click.Path(), help="Run or model to transfer from.")
 @click.option(
@@ -29,17 +31,25 @@ from cgatjax.config import PRESETS
 @click.option("--loss", type=click.Choice(["l1", "l2", "robust_l1", "robust_l2"]))
 @click.option("--seed", type=int, default=0, show_default=True, help="Of weights and batches.")
 def matbench(
-    dataset: str, out: str, name: str | None, folds: str | None, seed: int, **options: Any
+    dataset: str,
+    out: str,
+    name: str | None,
+    target: str | None,
+    folds: str | None,
+    seed: int,
+    **options: Any,
 ) -> None:
     """Train and predict the five folds of a Matbench task.
 
     \b
-    cgatjax matbench matbench_jdft2d.json.gz --out jdft2d --from runs/pbe --epochs 100
+    cgatjax matbench matbench_jdft2d.json.gz --out jdft2d --epochs 100
+    cgatjax matbench matbench_perovskites.json.gz --out perovskites --from runs/pbe --target e-form
 
     DATASET is a regression task on structures, as matminer distributes it. A tenth of each fold's
     training crystals decides which epoch is the best; its test crystals are only predicted. OUT
     holds the predictions of each fold, so that the same command goes on where it stopped, and in
-    the end results.json for the leaderboard.
+    the end results.json for the leaderboard. With --from, name the property as the pre-trained
+    model does (NAME, or NAME@LABEL) if it is the same one: its head is taken over, too.
     """
     from cgatjax.data.matbench import RESULTS, MatbenchTask
     from cgatjax.matbench import run_matbench
@@ -47,9 +57,8 @@ def matbench(
 
     task = MatbenchTask.load(dataset, name=name, folds=folds)
     click.echo(f"{task.dataset_name}: {len(task.crystals)} crystals, {task.target}", err=True)
-    regressor = CGATRegressor(
-        random_state=seed, verbose=True, target=_plain(task.target), **options
-    )
+    target = target or task.target.replace("/", " per ")
+    regressor = CGATRegressor(random_state=seed, verbose=True, target=target, **options)
     run_matbench(task, regressor, out)
     path = Path(out) / RESULTS
     task.save(path, {"algorithm": "cgatjax", "options": str(regressor)})
@@ -58,8 +67,3 @@ def matbench(
     means = {n: s["mean"] for n, s in task.scores().items()}
     click.echo(table(("fold", *names), [*rows, ("mean", *(means[n] for n in names))]))
     click.echo(f"{path}: written")
-
-
-def _plain(target: str) -> str:
-    """A column's name as that of a head, which has no "/"."""
-    return target.replace("/", " per ")

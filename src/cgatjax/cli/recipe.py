@@ -81,6 +81,11 @@ _OPTIONS = (
         metavar="N",
         help="Train N members, with seeds from --seed upwards, on the same split.",
     ),
+    click.option(
+        "--side-by-side",
+        is_flag=True,
+        help="All members of the ensemble in one step; for accelerators that one leaves idle.",
+    ),
     click.option("--seed", type=int, help="Of initialisation, shuffling and split.  [default: 0]"),
     click.option(
         "--deterministic",
@@ -120,8 +125,8 @@ _OPTIONS = (
         type=_choice(*KEYS),
         default="id",
         show_default=True,
-        help="Leave out these ids, or every crystal of their formulas, with the same graph under "
-        "another id, or of their structure types.",
+        help="Leave out these ids alone, or with them every crystal of their formulas, with the "
+        "same graph, or of their structure types.",
     ),
     click.option("--train-size", type=int, help="Crystals of a nested subset of the training set."),
 )
@@ -188,7 +193,7 @@ def make_split_of(store: Store, targets: Sequence[str], flags: Mapping[str, Any]
     for source in flags["exclude"]:
         ids, home = _held_out_by(Path(source), store, targets, flags)
         if flags["exclude_by"] != "id":
-            ids = alike(ids, home, store, flags["exclude_by"])
+            ids = (*ids, *alike(ids, home, store, flags["exclude_by"]))
         before = _size(split)
         split = without(split, ids)
         click.echo(f"excluded by {source}: {before - _size(split)} of {before} crystals", err=True)
