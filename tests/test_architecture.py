@@ -32,7 +32,7 @@ model run provenance
 losses metrics schedules optim transfer
 parallel train_step checkpoint states reference
 gaussian_process uncertainty_files predictor ensembles gaussian_fit calibration
-inference coverage selection explanation embeddings feeds compiled monitor history trainer training ensemble_training
+inference coverage selection explanation embeddings feeds compiled monitor history trainer side_by_side training ensemble_training
 regressor matbench screening
 analysis.regression analysis.scaling analysis.joint_scaling analysis.budget
 analysis.canvas analysis.plots analysis.calibration_plots analysis.scaling_plots analysis.periodic_table analysis.histograms

@@ -2,6 +2,8 @@
 
 import csv
 import dataclasses
+import os
+import signal
 
 import jax
 import numpy as np
@@ -14,9 +16,11 @@ from cgatjax.ensemble_training import fit_ensemble, transfer_ensemble
 from cgatjax.errors import ConfigError, Interrupted
 from cgatjax.inference import evaluate
 from cgatjax.model import fresh_params
+from cgatjax.monitor import StepMonitor
 from cgatjax.predictor import Predictor
 from cgatjax.run import RunFolder
-from cgatjax.training import fit
+from cgatjax.side_by_side import train_side_by_side
+from cgatjax.training import fit, fit_trainer
 from cgatjax.transfer import TRAINED, label_parameters
 
 CHEAP, DEAR = "e-form@cheap", "e-form@dear"
@@ -58,6 +62,48 @@ def test_members_share_their_compiled_steps(fresh_model, trained):
     assert compiled_for(model, FAST.replace(loss="l1"), labels) is not first
     other = {CHEAP: cg.Normalizer(mean=0.0, std=1.0)}
     assert compiled_for(model.replace(normalizers=other), FAST, labels) is not first
+
+
+def close(a, b):
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-3, atol=1e-4), a, b)
+
+
+@pytest.mark.long
+def test_side_by_side_members_are_those_that_were_trained_alone(
+    two, fresh_model, sets, tmp_path, monkeypatch
+):
+    """Stopped in the second epoch, and gone on with; SGD, which does not scale rounding up."""
+    path, config = tmp_path / "run", FAST.replace(optimizer="sgd", learning_rate=0.01)
+    arguments = (fresh_model, *sets[:2], config)
+    alone, histories = fit_ensemble(*arguments, size=2)
+    watch = StepMonitor.watch
+
+    def watching(self, *report):
+        if report[:2] == (2, 1):
+            os.kill(os.getpid(), signal.SIGTERM)
+        watch(self, *report)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(StepMonitor, "watch", watching)
+        with pytest.raises(Interrupted, match="after epoch 1 and 1 steps"):
+            fit_ensemble(*arguments, size=2, run=RunFolder(path), side_by_side=True)
+    run = RunFolder(path, resume=True)
+    found, together = fit_ensemble(*arguments, size=2, run=run, side_by_side=True)
+    for number in range(2):
+        close(found.members[number].params, alone.members[number].params)
+        for name in ("train_loss", f"valid_mae:{CHEAP}", "step"):
+            expected = histories[number].column(name)
+            assert together[number].column(name) == pytest.approx(expected, rel=1e-3)
+    assert not same(found.members[0].params, found.members[1].params)
+
+
+def test_side_by_side_needs_one_device_and_equal_runs(fresh_model, sets):
+    config = FAST.replace(devices=2)
+    with pytest.raises(ConfigError, match="share one device"):
+        fit_ensemble(fresh_model, *sets[:2], config, size=2, side_by_side=True)
+    trainers = [fit_trainer(fresh_model, *sets[:2], FAST.replace(loss=o)) for o in ("l1", "l2")]
+    with pytest.raises(ConfigError, match="run 1 differs from run 0"):
+        train_side_by_side(trainers)
 
 
 def test_an_ensemble_stopped_in_its_second_member_goes_on(two, fresh_model, sets, tmp_path):
@@ -122,6 +168,7 @@ def test_commands_take_ensembles(ionic_store, tmp_path):
     assert "resume it with --ensemble" in refused(*command, *again)
     assert "together" in ok(*command, *again, "--ensemble", 2)
     assert "at least 2 members" in refused(*command, "--ensemble", 1)
+    assert "belongs to --ensemble N" in refused(*command, "--side-by-side")
     out = tmp_path / "p.csv"
     ok("predict", run, ionic_store.path, "--out", out)
     text = out.read_text().splitlines()

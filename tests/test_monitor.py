@@ -31,7 +31,7 @@ class Steps:
                 jnp.float32(0.5 * n), jnp.float32(n), {"a": ErrorSums(jnp.float32(n), n, n)}
             )
             state = SimpleNamespace(skipped=jnp.int32(self.skipped))
-            self.monitor.watch(1, self.count, np.array([self.count]), state, metrics)
+            self.monitor.watch(1, self.count, np.array([self.count]), state.skipped, metrics)
 
 
 def test_skipped_steps_are_found_late_and_named_rightly():

@@ -38,12 +38,14 @@ class Compiled(NamedTuple):
     Attributes:
       start: the state before the first step, of parameters.
       step: a training step, as of `make_train_step`.
+      step_together: the same for several runs side by side (`members` of `make_train_step`).
       evaluate: sums of loss and errors, as of `make_eval_step`.
       devices: that both run on.
     """
 
     start: Callable[[Params], TrainState]
     step: Step
+    step_together: Step
     evaluate: Callable[[Params, Any], StepMetrics]
     devices: Devices
 
@@ -76,6 +78,7 @@ def _compiled(
     return Compiled(
         start=lambda params: init_state(params, optimizer),
         step=make_train_step(loss, optimizer, tree, devices),
+        step_together=make_train_step(loss, optimizer, tree, devices, members=True),
         evaluate=make_eval_step(loss, devices),
         devices=devices,
     )

@@ -1,7 +1,7 @@
-"""Training of ensembles: members that differ in their seed, one after another.
+"""Training of ensembles: members that differ in their seed, one after another or side by side.
 
-Each member is an ordinary run of its own below `RUN/members`, so an interrupted ensemble goes on
-with the member that was under way. The step is compiled once for all of them.
+Each member is an ordinary run of its own below `RUN/members`, so that an interrupted ensemble goes
+on where its members were. The step is compiled once for all of them.
 """
 
 import logging
@@ -16,13 +16,15 @@ from cgatjax.history import History
 from cgatjax.loggers import Logger
 from cgatjax.model import Model, fresh_params
 from cgatjax.options import Options
+from cgatjax.parallel import several_processes
 from cgatjax.predictor import Predictor
 from cgatjax.run import DATA, ENSEMBLE, MEMBERS, SPLIT, RunFolder
+from cgatjax.side_by_side import train_side_by_side
 from cgatjax.storage import write_durably
-from cgatjax.training import fit, transfer_model
+from cgatjax.trainer import Trainer
+from cgatjax.training import fit_trainer, run_trainer, transfer_trainer
 
 logger = logging.getLogger("cgatjax")
-Trained = tuple[Model, History]
 LoggersOf = Callable[[RunFolder], Sequence[Logger]]
 """What a member's epochs are given to."""
 
@@ -36,6 +38,7 @@ def fit_ensemble(
     size: int,
     run: RunFolder | None = None,
     loggers: LoggersOf = lambda run: (),
+    side_by_side: bool = False,
     show_progress: bool = False,
 ) -> tuple[Predictor, list[History]]:
     """Trains an ensemble from fresh weights.
@@ -50,20 +53,22 @@ def fit_ensemble(
       size: number of members.
       run: folder that receives the members' runs; resumed, it may get more members.
       loggers: makes those of a member, with a run folder only.
+      side_by_side: all members in one `vmap`ped step, in the memory of so many runs: quicker where
+        one network leaves the device idle, slower on CPUs.
       show_progress: a progress bar for each member on standard error.
 
     Raises:
-      As `fit`; ConfigError for no member, or fewer than a resumed ensemble has.
+      ConfigError: no member, or fewer than a resumed ensemble has; further, all errors of `fit`.
     """
 
-    def member(number: int, folder: RunFolder | None) -> Trained:
+    def member(number: int, folder: RunFolder | None) -> Trainer:
         own = config.replace(seed=config.seed + number)
         fresh = model.replace(params=fresh_params(model, train, own.seed))
         shown = loggers(folder) if folder is not None else ()
-        return fit(fresh, train, valid, own, run=folder, loggers=shown, show_progress=show_progress)
+        return fit_trainer(fresh, train, valid, own, run=folder, loggers=shown)
 
     options = {"graph": model.graph_config, "model": model.config, "train": config}
-    return _each(member, config.seed, size, run, options)
+    return _each(member, config.seed, size, run, options, side_by_side, show_progress)
 
 
 def transfer_ensemble(
@@ -75,6 +80,7 @@ def transfer_ensemble(
     keep_training: Dataset | None = None,
     run: RunFolder | None = None,
     loggers: LoggersOf = lambda run: (),
+    side_by_side: bool = False,
     show_progress: bool = False,
 ) -> tuple[Predictor, list[History]]:
     """Carries one model, or the members of an ensemble, over to an ensemble on new data.
@@ -91,10 +97,13 @@ def transfer_ensemble(
       keep_training: for mode "joint", the cheap data that the old heads go on learning.
       run: folder that receives the members' runs; resumed, it may get more members.
       loggers: makes those of a member, with a run folder only.
+      side_by_side: all members in one `vmap`ped step, in the memory of so many runs: quicker where
+        one network leaves the device idle, slower on CPUs.
       show_progress: a progress bar for each member on standard error.
 
     Raises:
-      As `transfer_model`; ConfigError for no member, or fewer than a resumed ensemble has.
+      ConfigError: no member, or fewer than a resumed ensemble has; further, all errors of
+        `transfer_model`.
     """
     old = Predictor.of(models)
     target, seed = config.target or old.targets[0], config.train.seed
@@ -103,39 +112,46 @@ def transfer_ensemble(
         data = train, valid
     parts = data
 
-    def member(number: int, folder: RunFolder | None) -> Trained:
-        return transfer_model(
+    def member(number: int, folder: RunFolder | None) -> Trainer:
+        return transfer_trainer(
             old.members[number % len(old.members)],
             parts,
             config.replace(train=config.train.replace(seed=seed + number)),
             keep_training=keep_training,
             run=folder,
             loggers=loggers(folder) if folder is not None else (),
-            show_progress=show_progress,
         )
 
     options = {"graph": old.graph_config, "transfer": config}
-    return _each(member, seed, size, run, options)
+    return _each(member, seed, size, run, options, side_by_side, show_progress)
 
 
 def _each(
-    member: Callable[[int, RunFolder | None], Trained],
+    member: Callable[[int, RunFolder | None], Trainer],
     seed: int,
     size: int,
     run: RunFolder | None,
     options: dict[str, Options],
+    side_by_side: bool,
+    show_progress: bool,
 ) -> tuple[Predictor, list[History]]:
-    """Trains the members in turn, each in its folder."""
+    """Trains the members, each in its folder."""
     if size < 1:
         raise ConfigError(f"ensemble: expected at least 1 member, got {size}")
+    if side_by_side and several_processes():
+        raise ConfigError("members side by side share one device; several processes train in turn")
     if run is not None:
         run.save_config(options)
         _record(run, [seed + number for number in range(size)])
-    trained: list[Trained] = []
-    for number in range(size):
-        logger.info("member %d of %d, seed %d", number + 1, size, seed + number)
-        folder = None if run is None else _member_folder(run, number)
-        trained.append(member(number, folder))
+    folders = (None if run is None else _member_folder(run, number) for number in range(size))
+    members = (member(number, folder) for number, folder in enumerate(folders))
+    if side_by_side:
+        trained = train_side_by_side(list(members), show_progress=show_progress)
+    else:
+        trained = []
+        for number, trainer in enumerate(members):
+            logger.info("member %d of %d, seed %d", number + 1, size, seed + number)
+            trained.append(run_trainer(trainer, show_progress=show_progress))
     return Predictor.of([model for model, _ in trained]), [history for _, history in trained]
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from cgatjax.config import TrainConfig
 from cgatjax.errors import TrainingError
 from cgatjax.metrics import Totals
-from cgatjax.train_step import StepMetrics, TrainState
+from cgatjax.train_step import StepMetrics
 
 LAG = 4
 """Steps that may be under way before the report of the oldest is read."""
@@ -58,7 +58,12 @@ class StepMonitor:
         self.totals, self.skipped = Totals(), 0
 
     def watch(
-        self, epoch: int, step: int, positions: np.ndarray, state: TrainState, metrics: StepMetrics
+        self,
+        epoch: int,
+        step: int,
+        positions: np.ndarray,
+        skipped: jax.Array,
+        metrics: StepMetrics,
     ) -> None:
         """Takes the report of a step that was just dispatched, and reads that of an earlier one.
 
@@ -66,13 +71,13 @@ class StepMonitor:
           epoch: from 1.
           step: in the epoch, from 1.
           positions: of the crystals of the step.
-          state: after the step; its memory may be used again.
+          skipped: the state's count of skipped steps after it.
           metrics: of the step.
 
         Raises:
           TrainingError: more steps in a row than `max_bad_steps` were not finite.
         """
-        numbers = _in_one_array(metrics, state.skipped)
+        numbers = _in_one_array(metrics, skipped)
         structure = jax.tree.structure(metrics)
         self._pending.append(_Report(epoch, step, positions, numbers, structure))
         while len(self._pending) > LAG:

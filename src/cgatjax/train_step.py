@@ -113,6 +113,8 @@ def make_train_step(
     optimizer: optax.GradientTransformationExtraArgs,
     labels: Labels,
     devices: Devices = Devices(),  # noqa: B008 - frozen
+    *,
+    members: bool = False,
 ) -> Step:
     """Builds the compiled step: state, stacked micro-batches, rates -> new state, metrics.
 
@@ -122,6 +124,9 @@ def make_train_step(
     division of a batch gives the same step. The frozen leaves are not differentiated. A non-finite
     loss or gradient, on whichever device, leaves the state as it was and is counted. The state's
     memory is reused: do not touch the argument afterwards.
+
+    With `members`, the step of one device moves several runs at a time, each as it would move
+    alone: the leaves of state, batch, rates and metrics have another leading axis, of the runs.
     """
 
     def gradient(params: Params, batch: Batch, scales: Any) -> tuple[StepMetrics, Params]:
@@ -162,7 +167,8 @@ def make_train_step(
         )
         return new, jax.tree.map(lambda m: jnp.where(finite, m, jnp.zeros_like(m)), metrics)
 
-    compiled = devices.compile(step, donate=True)
+    function = jax.vmap(step, in_axes=(0, 0, (0, None))) if members else step
+    compiled = devices.compile(function, donate=True)
     return lambda state, stack, rates: compiled(state, stack, (rates, sums.scales))
 
 

@@ -9,7 +9,7 @@ next batch and ends with the weights and the history of one that was never inter
 import logging
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -21,7 +21,7 @@ from cgatjax.compiled import compiled_for
 from cgatjax.config import TrainConfig
 from cgatjax.data.loader import BatchLoader, shuffled
 from cgatjax.data.subsets import Crystals
-from cgatjax.feeds import feed, loaders
+from cgatjax.feeds import Fed, feed, loaders
 from cgatjax.history import PARTS, History, Stopwatch, epoch_columns, note
 from cgatjax.interrupts import StopRequest
 from cgatjax.loggers import Logger, curves
@@ -70,7 +70,7 @@ class Trainer:
         folder = run.path / "embeddings" if run is not None else None
         self.train_loader, self.valid_loader = loaders(model, train, valid, config, labels, folder)
         compiled = compiled_for(model, config, labels)
-        self.step, self.sums, self.devices = compiled.step, compiled.evaluate, compiled.devices
+        self.compiled, self.devices = compiled, compiled.devices
         self.rates = rates or (lambda epoch, factor: dict.fromkeys(groups(labels), factor))
         state = compiled.start(jax.tree.map(jnp.array, model.params))
         self.state = self.devices.replicate(state)
@@ -94,8 +94,17 @@ class Trainer:
           TrainingError: too many steps were not finite.
           StorageError: a state cannot be written.
         """
+        return self.finish_epoch(self.epoch_rates())
+
+    def epoch_rates(self) -> dict[str, np.float32]:
+        """Learning-rate factor of each group in this epoch."""
         factor = factor_at(self.config, self.epoch, self.plateau)
-        self._train_steps({k: np.float32(v) for k, v in self.rates(self.epoch, factor).items()})
+        return {k: np.float32(v) for k, v in self.rates(self.epoch, factor).items()}
+
+    def finish_epoch(self, rates: Mapping[str, Any]) -> str:
+        """`run_epoch` with the rates that `epoch_rates` gave at its beginning."""
+        factor = factor_at(self.config, self.epoch, self.plateau)
+        self._train_steps(rates)
         row = {"epoch": self.epoch + 1, "step": int(self.state.step), "rate": factor}
         row |= epoch_columns("train", self.monitor.totals) | {"skipped": self.monitor.skipped}
         self.clock.book("valid")
@@ -107,8 +116,8 @@ class Trainer:
         self.clock.book(None)
         self.history.rows.append(row | self.clock.take())
         self._log(self.history.rows[-1])
-        if is_last or self._is_due():
-            self._save()
+        if is_last or self.is_due():
+            self.save()
         return note(row)
 
     def finish(self) -> tuple[Model, History]:
@@ -129,32 +138,39 @@ class Trainer:
         if self.states is not None:
             self.states.close()
 
-    def _train_steps(self, rates: Mapping[str, Any]) -> None:
+    def feed(self) -> Iterator[Fed]:
         """The steps of the epoch from `position` on."""
-        self.clock.book("wait")
         order = shuffled(len(self.train), self.config.seed, self.epoch)
         accumulate, start = self.config.accumulate, self.position
-        for fed in feed(self.train_loader, order, accumulate, start, self.devices):
+        return feed(self.train_loader, order, accumulate, start, self.devices)
+
+    def note_step(self, fed: Fed, skipped: jax.Array, metrics: StepMetrics) -> None:
+        """Counts a step that was just dispatched; `skipped` as of its `TrainState`."""
+        self.position += 1
+        self.monitor.watch(self.epoch + 1, self.position, fed.positions, skipped, metrics)
+
+    def _train_steps(self, rates: Mapping[str, Any]) -> None:
+        self.clock.book("wait")
+        for fed in self.feed():
             self.clock.book("step")
-            self.state, metrics = self.step(self.state, fed.batch, rates)
-            self.position += 1
-            self.monitor.watch(self.epoch + 1, self.position, fed.positions, self.state, metrics)
-            if self._is_due():
-                self._save()
-            self._stop_if_asked()
+            self.state, metrics = self.compiled.step(self.state, fed.batch, rates)
+            self.note_step(fed, self.state.skipped, metrics)
+            if self.is_due():
+                self.save()
+            self.stop_if_asked()
             self.clock.book("wait")
         self.clock.book("step")
         self.monitor.drain()
         self.monitor.check_epoch(self.epoch + 1, self.position)
-        self._stop_if_asked()
+        self.stop_if_asked()
 
     def _validate(self) -> dict[str, Any]:
         totals, under_way = Totals(), list[StepMetrics]()
         for fed in feed(self.valid_loader, self.valid_order, 1, devices=self.devices):
-            under_way.append(self.sums(self.state.params, fed.batch))
+            under_way.append(self.compiled.evaluate(self.state.params, fed.batch))
             if len(under_way) > 1:
                 totals.add(*jax.device_get(under_way.pop(0)))
-            self._stop_if_asked()
+            self.stop_if_asked()
         for metrics in under_way:
             totals.add(*jax.device_get(metrics))
         errors = {t: summarize(e) for t, e in totals.errors.items()}
@@ -196,22 +212,23 @@ class Trainer:
             100 * edges,
         )
 
-    def _is_due(self) -> bool:
+    def is_due(self) -> bool:
+        """Whether it is time to save."""
         return time.monotonic() - self.saved_at >= self.config.checkpoint_seconds
 
-    def _stop_if_asked(self) -> None:
+    def stop_if_asked(self) -> None:
         """Saves the state and raises Interrupted if a signal has come."""
         self.boundaries += 1
         if stop_is_agreed(self.boundaries):
             self.stop.signum = signal.SIGTERM
         if self.stop.signum is None:
             return
-        self._save()
+        self.save()
         if self.states is not None:
             self.states.wait()
         raise self.stop.interrupted(f"after epoch {self.epoch} and {self.position} steps")
 
-    def _save(self) -> None:
+    def save(self) -> None:
         """Writes history, best model and state; the state goes on being written meanwhile."""
         if self.run is None or self.states is None:
             return

@@ -74,13 +74,28 @@ def fit(
       Interrupted: a signal asked to stop; the run folder can be resumed.
       StorageError: a file of the run cannot be written.
     """
+    trainer = fit_trainer(model, train, valid, config, labels, rates, run, loggers)
+    return run_trainer(trainer, show_progress=show_progress)
+
+
+def fit_trainer(
+    model: Model,
+    train: Crystals,
+    valid: Crystals,
+    config: TrainConfig,
+    labels: Labels | None = None,
+    rates: RatesAt | None = None,
+    run: RunFolder | None = None,
+    loggers: Sequence[Logger] = (),
+) -> Trainer:
+    """What `fit` runs, before its first step; arguments and errors as there."""
     if run is not None:
         options = {"graph": model.graph_config, "model": model.config, "train": config}
         run.save_config(options)
-    return _train(model, train, valid, config, labels, rates, run, loggers, show_progress)
+    return _trainer(model, train, valid, config, labels, rates, run, loggers)
 
 
-def _train(
+def _trainer(
     model: Model,
     train: Crystals,
     valid: Crystals,
@@ -89,9 +104,8 @@ def _train(
     rates: RatesAt | None,
     run: RunFolder | None,
     loggers: Sequence[Logger],
-    show_progress: bool,
-) -> tuple[Model, History]:
-    """`fit`, once the options are written down."""
+) -> Trainer:
+    """`fit_trainer`, once the options are written down."""
     if run is not None and not is_first_process():
         raise ConfigError("of several processes only the first has a run folder; give None here")
     model = _ready(model, train, valid, config)
@@ -99,18 +113,22 @@ def _train(
         run.save_inputs(inputs_of(model, train, valid))
     labels = label_parameters(model.params, [("*", TRAINED)]) if labels is None else labels
     loggers = loggers if is_first_process() else ()
-    trainer = Trainer(model, train, valid, config, labels, rates, run, loggers)
+    return Trainer(model, train, valid, config, labels, rates, run, loggers)
+
+
+def run_trainer(trainer: Trainer, *, show_progress: bool = False) -> tuple[Model, History]:
+    """All epochs that are left, as of `fit`; closes the trainer."""
     # Several processes hear of SIGTERM through `stop_is_agreed`.
-    listening = run is not None and not several_processes()
+    listening = trainer.run is not None and not several_processes()
     shown = show_progress and is_first_process()
     try:
         with (
             naming_lost_processes(),
             stop_requests(listening) as trainer.stop,
-            progress("train", config.epochs, shown=shown) as advance,
+            progress("train", trainer.config.epochs, shown=shown) as advance,
         ):
             advance(trainer.epoch, "")
-            while trainer.epoch < config.epochs:
+            while trainer.epoch < trainer.config.epochs:
                 advance(1, trainer.run_epoch())
         return trainer.finish()
     finally:
@@ -141,6 +159,19 @@ def transfer_model(
     Raises:
       InputError: "joint" has no cheap data; further, all errors of `prepare_transfer` and `fit`.
     """
+    trainer = transfer_trainer(model, data, config, keep_training, run, loggers)
+    return run_trainer(trainer, show_progress=show_progress)
+
+
+def transfer_trainer(
+    model: Model,
+    data: Store | tuple[Dataset, Dataset],
+    config: TransferConfig,
+    keep_training: Dataset | None = None,
+    run: RunFolder | None = None,
+    loggers: Sequence[Logger] = (),
+) -> Trainer:
+    """What `transfer_model` runs, before its first step; arguments and errors as there."""
     target = config.target or model.targets[0]
     if isinstance(data, Store):
         train, valid, _ = data.split(seed=config.train.seed, targets=(target,))
@@ -162,19 +193,11 @@ def transfer_model(
         run.save_config({"graph": model.graph_config, "model": new_config, "transfer": config})
         run.save_json(REPORT, report.__dict__)
     rates = functools.partial(rates_at, config)
-    new, history = _train(
-        prepared.model,
-        together,
-        valid,
-        config.train,
-        prepared.labels,
-        rates,
-        run,
-        loggers,
-        show_progress,
+    trainer = _trainer(
+        prepared.model, together, valid, config.train, prepared.labels, rates, run, loggers
     )
-    history.report = report
-    return new, history
+    trainer.history.report = report
+    return trainer
 
 
 def log_report(report: TransferReport) -> None:

@@ -21,11 +21,14 @@ def checked_size(out: str, flags: Mapping[str, Any]) -> int | None:
     """Members that --ensemble asks for, None for an ordinary run.
 
     Raises:
-      ConfigError: fewer than two, or an ensemble is resumed as if it were an ordinary run.
+      ConfigError: fewer than two, --side-by-side without them, or an ensemble is resumed as if it
+        were an ordinary run.
     """
     size: int | None = flags["ensemble"]
     if size is None and flags["resume"] and is_ensemble(out):
         raise ConfigError(f"{out} is an ensemble; resume it with --ensemble N, too")
+    if size is None and flags["side_by_side"]:
+        raise ConfigError("--side-by-side belongs to --ensemble N")
     if size is not None and size < 2:
         raise ConfigError(f"--ensemble: expected at least 2 members, got {size}")
     return size

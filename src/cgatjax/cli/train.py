@@ -89,7 +89,8 @@ def train(
     sets = _parts(data, split, targets)
     common: dict[str, Any] = {"run": run, "show_progress": True}
     if size:
-        members = fit_ensemble(model, *sets, options, size=size, loggers=loggers, **common)
+        common |= {"size": size, "loggers": loggers, "side_by_side": flags["side_by_side"]}
+        members = fit_ensemble(model, *sets, options, **common)
         report_ensemble(run, *members, sets[1], plots=flags["plots"])
         return
     found = fit(model, *sets, options, loggers=loggers(run), **common)
@@ -190,9 +191,8 @@ def transfer(
     sets = _parts(data, split, (target,))
     common: dict[str, Any] = {"keep_training": kept, "run": run, "show_progress": True}
     if size:
-        members = transfer_ensemble(
-            Predictor.of(models), sets, options, size=size, loggers=loggers, **common
-        )
+        common |= {"size": size, "loggers": loggers, "side_by_side": flags["side_by_side"]}
+        members = transfer_ensemble(Predictor.of(models), sets, options, **common)
         report_ensemble(run, *members, sets[1], plots=flags["plots"])
         return
     found = transfer_model(models[0], sets, options, loggers=loggers(run), **common)

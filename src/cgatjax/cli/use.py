@@ -77,6 +77,7 @@ def evaluate(
     click.echo(f"{run} on {store}, {name}: {len(crystals)} crystals")
     rows = [(t, found.units[t] or "?", e["mae"], e["rmse"], e["n"]) for t, e in errors.items()]
     click.echo(table(("target", "unit", "MAE", "RMSE", "n"), rows))
+    _echo_trust(found, values)
     if out:
         header = ("id", "property", "target", "prediction", "std", "unit")
         write_csv(Path(out), header, _evaluated(found, values), _notes(run, found))
@@ -191,6 +192,21 @@ def demo(out: str, quick: bool) -> None:
     click.echo(table(("way", "meV/atom", "against none"), result.table()))
     click.echo(f"\n{result.verdict()}")
     click.echo(f"{sum(result.seconds.values()):.0f} s; figures and results.json: {out}")
+
+
+def _echo_trust(found: "Predictions", values: dict[str, np.ndarray]) -> None:
+    """How far the standard deviations of the targets that have one can be trusted."""
+    from cgatjax.calibration import judge
+
+    rows = []
+    for target, std in found.stds.items():
+        known = np.isfinite(std) & np.isfinite(values[target])
+        if known.any() and (std[known] > 0).all():
+            report = judge(values[target], found.means[target], std)
+            rows.append((target, report.nll, report.area, report.sharpness, report.spearman))
+            click.echo(f"std of {target}: {found.std_notes[target]}")
+    if rows:
+        click.echo(table(("target", "NLL", "area", "sharpness", "rank corr."), rows))
 
 
 def _notes(run: str, found: "Predictions") -> list[str]:
