@@ -55,6 +55,7 @@ bench: $(VENV)/.installed-test  ## every benchmark, one after another, into benc
 
 docs: $(VENV)/.installed-docs  ## the documentation as a site with executed notebooks, into site/
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/mkdocs build --strict
+	$(BIN)/python docs/links.py site
 
 figures: $(VENV)/.installed  ## the drawings of the documentation
 	$(BIN)/python docs/figures/draw.py

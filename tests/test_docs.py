@@ -1,7 +1,7 @@
 """The pages name what there is: every public name, every page in the menu, every figure."""
 
-import importlib.util
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -44,14 +44,25 @@ def test_every_page_is_in_the_menu() -> None:
 
 
 def test_figures_are_drawn_again(tmp_path: Path) -> None:
-    spec = importlib.util.spec_from_file_location("draw", DOCS / "figures" / "draw.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    drawn = {path.name: path.read_text() for path in module.draw(tmp_path)}
+    draw = runpy.run_path(str(DOCS / "figures" / "draw.py"))["draw"]
+    drawn = {path.name: path.read_text() for path in draw(tmp_path)}
     assert drawn.keys() == {path.name for path in (DOCS / "figures").glob("*.svg")}
     assert "8 x 0.75" in drawn["shells.svg"]
     assert "3 nodes, 12 edges" in drawn["reduction.svg"]
     used = "".join(path.read_text() for path in DOCS.rglob("*.md"))
     assert all(f"figures/{name}" in used for name in drawn)
+
+
+def test_broken_links_of_a_site_are_found(tmp_path: Path) -> None:
+    broken = runpy.run_path(str(DOCS / "links.py"))["broken"]
+    (tmp_path / "guide").mkdir()
+    (tmp_path / "guide" / "index.html").write_text('<h1 id="top">Guide</h1><a href="../x.md">x</a>')
+    (tmp_path / "index.html").write_text(
+        '<a href="guide/#top">1</a> <a href="guide/#end">2</a> <img src="figure.svg"> '
+        '<a href="https://example.org/">3</a> <a href="#">4</a>'
+    )
+    assert broken(tmp_path) == [
+        "guide/index.html: ../x.md",
+        "index.html: guide/#end",
+        "index.html: figure.svg",
+    ]

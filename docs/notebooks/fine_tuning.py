@@ -40,9 +40,9 @@ print(
 
 # %%
 network = cg.ModelConfig.small(
-    node_dim=16, edge_dim=8, heads=2, steps=2, composition_steps=1, head_widths=(64, 32)
+    node_dim=16, edge_dim=8, heads=2, steps=1, composition_steps=1, head_widths=(64, 32)
 )
-recipe = cg.TrainConfig(epochs=20, learning_rate=4e-3, validate_every=5)
+recipe = cg.TrainConfig(epochs=20, learning_rate=4e-3, validate_every=3)
 cheap_model = cg.init_model(network, store, target=CHEAP, seed=0)
 cheap_model, _ = cg.fit(cheap_model, pretraining, valid, recipe)
 
@@ -53,7 +53,7 @@ cheap_model, _ = cg.fit(cheap_model, pretraining, valid, recipe)
 # rescaled with them, so that training begins with the predictions of the cheap model.
 
 # %%
-recipe = cg.TrainConfig(epochs=40, batch_size=32, learning_rate=2e-3, validate_every=4)
+recipe = cg.TrainConfig(epochs=30, batch_size=32, learning_rate=2e-3, validate_every=5)
 errors, histories = {}, {}
 for mode in ("none", "head", "full"):
     options = cg.TransferConfig(mode=mode, target=DEAR, train=recipe)
