@@ -35,6 +35,11 @@ def test_every_public_name_is_in_the_reference(name: str) -> None:
     )
 
 
+def test_nothing_is_in_the_reference_twice() -> None:
+    lines = [line for line in (DOCS / "api.md").read_text().splitlines() if line.startswith(":::")]
+    assert len(set(lines)) == len(lines)
+
+
 def test_every_page_is_in_the_menu() -> None:
     menu = (ROOT / "mkdocs.yml").read_text()
     pages = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")}
