@@ -11,15 +11,18 @@ the number of sites of a node (docs/network.md, savings 3 and 4). With vector at
 has weights of its own; theirs is the mean, which sums to one, too.
 """
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import jax
 import numpy as np
 
-from cgatjax.data.batching import assemble, snug_budget
+from cgatjax.config import ModelConfig
+from cgatjax.data.batching import CrystalBatch, assemble, snug_budget
 from cgatjax.data.bonds import bond_vectors
-from cgatjax.data.elements import SYMBOLS, reduced_formula
+from cgatjax.data.elements import SYMBOLS, ElementTable, reduced_formula
 from cgatjax.data.graph_arrays import GraphArrays
 from cgatjax.data.graphs import CrystalGraph, featurize
 from cgatjax.data.reduction import reduce_graph
@@ -27,6 +30,7 @@ from cgatjax.data.structures import Crystal, to_crystal
 from cgatjax.data.subsets import GraphList
 from cgatjax.inference import Predictions, predict
 from cgatjax.model import Model
+from cgatjax.nn.cgat import CGAT
 from cgatjax.predictor import Predictor
 
 
@@ -176,15 +180,22 @@ def shares(scores: np.ndarray, index: np.ndarray, weights: np.ndarray) -> np.nda
     return (gates / total[index]).swapaxes(0, 1)
 
 
+@functools.lru_cache(maxsize=8)
+def _looking(config: ModelConfig, table: ElementTable) -> Callable[[Any, CrystalBatch], Any]:
+    """The compiled encoder: parameters and batch -> embedding, and the scores that it sows."""
+    net = CGAT(config, table)
+
+    def run(params: Any, batch: CrystalBatch) -> Any:
+        return net.apply({"params": params}, batch, method="embed", mutable=["intermediates"])
+
+    return jax.jit(run)
+
+
 def _inside(model: Model, graph: CrystalGraph) -> dict[str, np.ndarray]:
     """Attention, atom weights and embedding of one graph."""
     arrays = GraphArrays.from_graphs([graph])
     batch = assemble(arrays, snug_budget(arrays))
-    embedding, state = jax.jit(
-        lambda params: model.net.apply(
-            {"params": params}, batch, method="embed", mutable=["intermediates"]
-        )
-    )(model.params)
+    embedding, state = _looking(model.config, model.element_table)(model.params, batch)
     kept = state["intermediates"]["encoder"]
     centers, neighbors = graph.edge_center.astype(np.int64), graph.edge_neighbor.astype(np.int64)
     sites, weights = graph.node_multiplicity.astype(np.float64), graph.edge_weight
