@@ -75,7 +75,7 @@ class Loop:
 
 
 LOOPS = {
-    "smoke": Loop(start=16, batch=8, rounds=2, judges=16, seeds=(0, 1), inducing=16, steps=5),
+    "smoke": Loop(start=16, batch=8, rounds=1, judges=16, seeds=(0, 1), inducing=16, steps=5),
     "local": Loop(
         start=200, batch=100, rounds=5, judges=100, seeds=(0, 1, 2), inducing=200, steps=200
     ),
