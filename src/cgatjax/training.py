@@ -127,7 +127,7 @@ def run_trainer(trainer: Trainer, *, show_progress: bool = False) -> tuple[Model
             stop_requests(listening) as trainer.stop,
             progress("train", trainer.config.epochs, shown=shown) as advance,
         ):
-            advance(trainer.epoch, "")
+            advance(trainer.epoch, "compiling before the first step")
             while trainer.epoch < trainer.config.epochs:
                 advance(1, trainer.run_epoch())
         return trainer.finish()

@@ -271,15 +271,10 @@ def _report(run: RunFolder | None, model: "Model", history: "History", *, plots:
     if run is None:
         return
     from cgatjax.cli.run_info import report_text, summary
-    from cgatjax.history import PARTS
 
     if history.report is not None and (run.path / REPORT).is_file():
         click.echo(report_text(history.report.__dict__))
-    nodes, edges = history.waste
-    seconds = history.seconds
-    spent = ", ".join(f"{part} {seconds[part]:.1f} s" for part in PARTS)
     click.echo(summary(model, history.rows))
-    click.echo(f"{spent}; padding {nodes:.0%} of nodes, {edges:.0%} of edges")
     click.echo(f"{run.path}: model, history.csv, config.toml, split.json")
     if plots:
         draw_learning(run.path, model, [history.rows])
