@@ -12,8 +12,6 @@ from cgatjax.data.subsets import Dataset
 from cgatjax.storage import writing
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from cgatjax.inference import Predictions
     from cgatjax.model import Model
 
@@ -96,7 +94,7 @@ def _curve(rows: Sequence[Mapping[str, Any]], column: str) -> list[dict[str, Any
     return [{"epoch": row["epoch"], "MAE": row[column]} for row in measured]
 
 
-def _save(folder: Path, figures: Mapping[str, "Figure"], target: str) -> None:
+def _save(folder: Path, figures: Mapping[str, Any], target: str) -> None:
     """Writes KIND.png, or KIND-TARGET.png where there are several targets."""
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
