@@ -109,6 +109,7 @@ def test_calibrate_keeps_a_factor_that_predictions_use(copy, ionic_store, sets):
     np.testing.assert_array_equal(after.mean, before.mean)
     expected = f"; times {factor:.4g}, fitted on 12 validation crystals by likelihood"
     assert after.std_notes[CHEAP].endswith(expected)
+    assert expected in ok("info", copy)
     plain = predict(load_predictor(copy).without_rescaling(), sets[1])
     np.testing.assert_array_equal(plain.std, before.std)
     # Once more: the factor is fitted to the standard deviations as they were.

@@ -10,7 +10,8 @@ import click
 
 from cgatjax.checkpoint import load_model
 from cgatjax.cli.display import fields, table
-from cgatjax.ensembles import is_ensemble, member_folders, member_seeds
+from cgatjax.ensembles import is_ensemble, load_predictor, member_folders, member_seeds
+from cgatjax.errors import CgatjaxError
 from cgatjax.metrics import mean_over_targets
 from cgatjax.model import Model
 from cgatjax.run import DATA, HISTORY, REPORT
@@ -34,6 +35,7 @@ def show_run(path: Path) -> None:
     )
     click.echo("\ntargets")
     click.echo(table(("name", "unit", "mean", "std", "predicted std"), _targets(model)))
+    click.echo(f"\nstandard deviations\n{_trust(path)}")
     click.echo("\nnetwork")
     options = model.config.to_dict()
     click.echo(
@@ -49,6 +51,16 @@ def show_run(path: Path) -> None:
             click.echo(f"\n{_label(path, folder)}{summary(model, read_history(folder))}")
     if (path / REPORT).is_file():
         click.echo(f"\n{report_text(json.loads((path / REPORT).read_text()))}")
+
+
+def _trust(path: Path) -> str:
+    """The kinds of standard deviation that there are, and how the default one is made."""
+    try:
+        predictor = load_predictor(path)
+    except CgatjaxError as error:
+        return f"  {error}"
+    notes = {t: predictor.std_note(t) for t in predictor.targets}
+    return fields({"kinds": ", ".join(predictor.available) or "none", **notes})
 
 
 def _label(run: Path, folder: Path) -> str:
