@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import jax
 import numpy as np
 import pytest
 
@@ -98,3 +99,17 @@ def test_what_cannot_be_chosen_is_refused(model, pool, sets):
         select(model, foreign, 1)
     with pytest.raises(MismatchError, match="other options"):
         select(model, pool, 1, known=[foreign])
+
+
+def test_an_ensemble_chooses_by_the_spread_of_its_members(model, pool):
+    noise = np.random.default_rng(0)
+    shaken = jax.tree.map(lambda p: p + 0.05 * noise.normal(size=p.shape), model.params)
+    other = model.replace(params=jax.tree.map(np.float32, shaken))
+    ensemble = cg.Predictor.of([model, other])
+    found = select(ensemble, pool, 3, by="uncertainty")
+    stds = predict(ensemble, pool).std
+    np.testing.assert_allclose(found.stds, stds[found.positions], rtol=1e-6)
+    assert found.std_note.startswith("ensemble of 2")
+    assert (np.diff(found.stds) <= 0).all()
+    alone = select(model, pool, 3, by="diversity")
+    assert select(ensemble, pool, 3, by="diversity").ids == alone.ids  # its first member's space
