@@ -52,7 +52,7 @@ def run_matbench(task: Task, regressor: CGATRegressor, folder: str | Path | None
     Raises:
       MismatchError: the folder has predictions of another task or of other options.
       InputError: predictions in the folder cannot be read.
-      As `CGATRegressor.fit`.
+      ConfigError, TargetError: further, all errors of `CGATRegressor.fit`.
     """
     params = _plain(regressor)
     for fold in task.folds:

@@ -132,11 +132,11 @@ class Trainer:
         return best, self.history
 
     def close(self) -> None:
-        """Closes the loggers, and waits for a state that is being written; after errors too."""
-        for logger in self.loggers:
-            logger.close()
+        """Waits for a state that is being written, and closes the loggers; after errors too."""
         if self.states is not None:
             self.states.close()
+        for logger in self.loggers:
+            logger.close()
 
     def feed(self) -> Iterator[Fed]:
         """The steps of the epoch from `position` on."""

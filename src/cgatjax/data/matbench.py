@@ -139,9 +139,13 @@ class MatbenchTask:
         """{"mae": {"mean", "max", "min", "std"}, ...} over the folds, and so on for each score."""
         names = next(iter(self._complete().values()))["scores"]
         columns = {n: [fold["scores"][n] for fold in self.results.values()] for n in names}
-        functions = {"mean": np.mean, "max": np.max, "min": np.min, "std": np.std}
         return {
-            name: {f: float(function(column)) for f, function in functions.items()}
+            name: {
+                "mean": float(np.mean(column)),
+                "max": float(np.max(column)),
+                "min": float(np.min(column)),
+                "std": float(np.std(column)),
+            }
             for name, column in columns.items()
         }
 
