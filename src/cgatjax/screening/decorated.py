@@ -26,7 +26,7 @@ from cgatjax.errors import MismatchError
 from cgatjax.inference import embed_of, forward_of
 from cgatjax.predictor import Predictor
 
-CPU_BYTES, DEVICE_BYTES = 2**25, 2**31
+CPU_BYTES, DEVICE_BYTES = 2**22, 2**31
 """Memory that the largest array of a batch may take, on a CPU (its cache) and on other devices."""
 FEWEST, MOST = 64, 65536
 """Candidates in a batch."""
