@@ -69,6 +69,11 @@ def other_rows(results: dict[str, Any]) -> list[Row]:
             f"{predicted['crystals_per_second']:,.0f}",
             "",
         ),
+        *(
+            (f"screen a prototype, small, {way}, candidates/s", f"{found['per_second']:,.0f}", "")
+            for way, found in results["screening"]["small"].items()
+            if isinstance(found, dict)
+        ),
         (
             "padding of training batches, nodes and edges",
             f"{assembled['padding']['nodes']:.1%}, {assembled['padding']['edges']:.1%}",
@@ -115,6 +120,8 @@ def main() -> None:
         "assemble": run("assemble.py", store, out / "assemble.json"),
     }
     results["inference"] = run("inference.py", store, out / "inference.json")
+    screening = ["--sizes", "small", "--candidates", "4096"]
+    results["screening"] = run("screening.py", screening, out / "screening.json")
     networks = {}
     for size in args.sizes:
         for precision in args.precisions:
