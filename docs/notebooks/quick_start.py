@@ -46,7 +46,7 @@ print(f"{graph.n_nodes} sites, {graph.n_edges} edges; merged: {small.n_nodes}, {
 
 # %%
 store = cg.build_store(crystals, folder / "ionic.store", options)
-train, valid, test = store.split(by="formula")
+train, valid, test = store.split((0.7, 0.15, 0.15), by="formula")
 print(store)
 print(len(train), "to train,", len(valid), "to validate,", len(test), "to test")
 
