@@ -17,8 +17,8 @@ SOURCE = ROOT / "src" / "cgatjax"
 # all of its modules. A new module gets the lowest place that its imports allow.
 ORDER = """
 errors allocator storage folders interrupts progress options config loggers
-data.elements data.assignments data.properties data.structures data.files data.poscar data.cif data.dcgat
-data.dcgat_writer data.tables data.ase_input data.sources data.readers
+data.elements data.assignments data.properties data.structures data.files
+data.poscar data.cif data.dcgat data.dcgat_writer data.tables data.ase_input data.sources data.readers
 data.ions data.lattice_sums data.born_lande data.prototype_table data.prototypes
 data.formation data.decorations data.datasets
 data.neighbors data.bonds data.graphs data.graph_arrays data.reduction data.fingerprints
@@ -32,11 +32,12 @@ model run provenance
 losses metrics schedules optim transfer
 parallel train_step checkpoint states reference
 gaussian_process uncertainty_files predictor ensembles gaussian_fit calibration
-inference coverage selection explanation embeddings feeds compiled monitor history trainer side_by_side training ensemble_training
+inference coverage selection explanation embeddings feeds compiled
+monitor history trainer side_by_side training ensemble_training
 regressor matbench screening
 analysis.regression analysis.scaling analysis.joint_scaling analysis.budget
-analysis.canvas analysis.plots analysis.calibration_plots analysis.scaling_plots analysis.periodic_table analysis.histograms
-analysis.residuals analysis.embedding_map analysis.inside
+analysis.canvas analysis.plots analysis.calibration_plots analysis.scaling_plots
+analysis.periodic_table analysis.histograms analysis.residuals analysis.embedding_map analysis.inside
 demo cli
 """.split()
 
