@@ -12,6 +12,7 @@ import cgatjax as cg
 from cgatjax.data.subsets import GraphList
 from cgatjax.data.templates import Template
 from cgatjax.errors import MismatchError
+from cgatjax.gaussian_fit import GPConfig, fit_gp
 from cgatjax.predictor import Predictor
 from cgatjax.screening.decorated import (
     FEWEST,
@@ -63,6 +64,22 @@ def test_an_ensemble_spreads(ensemble) -> None:
     np.testing.assert_allclose(mean, expected_mean, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(std, expected_std, rtol=1e-4, atol=1e-6)
     assert predict(numbers[:0])[0].shape == (0,)
+
+
+def test_a_gaussian_process_reads_the_embeddings(model, sets) -> None:
+    target, train = "e-form@cheap", sets[0]
+    process = fit_gp(
+        cg.embed(model, train, batch_size=BATCH),
+        train.target(target),
+        GPConfig(inducing=8, steps=0),
+    )
+    predictor = Predictor.of(model, "gp", {target: process})
+    template = Template.of(PEROVSKITE, SHARE)
+    numbers = some(template)
+    mean, std = DecoratedPredictor(predictor, template, target, BATCH)(numbers)
+    expected_mean, expected_std = one_by_one(predictor, template, numbers)
+    np.testing.assert_allclose(mean, expected_mean, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(std, expected_std, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -230,6 +230,7 @@ def _identity(
         "weights": [weights_digest(member.params) for member in predictor.members],
         "normalizers": [[scale.mean, scale.std] for scale in scales],
         "std": predictor.std_note(target),
+        "process": _process_digest(predictor, target),
         "network": model.config.digest(),
         "graph": model.graph_config.to_dict(),
         "element_table": model.element_table.digest(),
@@ -238,6 +239,14 @@ def _identity(
         "precision": str(jax.dtypes.canonicalize_dtype(float)),
         "versions": versions(),
     }
+
+
+def _process_digest(predictor: Predictor, target: str) -> str:
+    """Hash of the Gaussian process and of the factor on the standard deviation, if any."""
+    found = predictor.processes.get(target) if predictor.reads_embeddings else None
+    factors = predictor.rescalings.get(predictor.uncertainty, {})
+    numbers = [found.process, found.x_mean, found.x_std, found.y_mean, found.y_std] if found else []
+    return f"{weights_digest(numbers)} {factors.get(target)}"
 
 
 def _reader(inputs: Any) -> Callable[[], Iterator[Crystal | Rejected]]:
