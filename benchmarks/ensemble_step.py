@@ -38,14 +38,11 @@ class Vmapped:
         return jax.jit(mapped, donate_argnums=(0,) if donate else ())
 
 
-def timed(move: Callable[[int], Any]) -> tuple[float, float]:
-    """Seconds of the first call and of the quickest later one."""
-    seconds = []
-    for number in range(STEPS):
-        begin = time.perf_counter()
-        jax.block_until_ready(move(number))
-        seconds.append(time.perf_counter() - begin)
-    return seconds[0], min(seconds[1:])
+def timed(move: Callable[[int], Any], number: int) -> float:
+    """Seconds of a step."""
+    begin = time.perf_counter()
+    jax.block_until_ready(move(number))
+    return time.perf_counter() - begin
 
 
 def main() -> None:
@@ -94,9 +91,16 @@ def main() -> None:
         together[0] = vmapped(together[0], batch, rates)[0]
         return together
 
-    for name, move in (("one after another", one_after_another), ("vmap", side_by_side)):
-        first, best = timed(move)
-        print(f"{name}: {best:.3f} s a step of {options.members} members, first {first:.1f} s")
+    ways = {"one after another": one_after_another, "vmap": side_by_side}
+    # In turn, so that both meet whatever else the machine does.
+    seconds = [
+        {name: timed(move, number) for name, move in ways.items()} for number in range(STEPS)
+    ]
+    for name in ways:
+        first, *later = (step[name] for step in seconds)
+        print(
+            f"{name}: {min(later):.3f} s a step of {options.members} members, first {first:.1f} s"
+        )
     pairs = zip(
         jax.tree.leaves(stacked(alone).params), jax.tree.leaves(together[0].params), strict=True
     )
