@@ -140,8 +140,6 @@ def test_it_transfers_from_a_pre_trained_model(trained, tmp_path):
     assert dear.history_.report.rescaled
     assert from_folder.history_.report.source == CHEAP
     assert from_folder.history_.report.frozen
-    volume = CGATRegressor(start_from=model, epochs=0, target="volume", unit="A^3/atom")
-    assert volume.fit(CRYSTALS, VALUES).model_.units == {"volume": "A^3/atom"}
     for name, value in (("network", SMALLEST), ("graph", GraphConfig.released())):
         with pytest.raises(ConfigError, match=f"{name}: start_from brings its own"):
             CGATRegressor(start_from=model, **{name: value}).fit(CRYSTALS, VALUES)
