@@ -54,7 +54,7 @@ def fit_ensemble(
       run: folder that receives the members' runs; resumed, it may get more members.
       loggers: makes those of a member, with a run folder only.
       side_by_side: all members in one `vmap`ped step, in the memory of so many runs: quicker where
-        one network leaves the device idle, slower on CPUs.
+        one network leaves the device idle, not on CPUs, and long to compile.
       show_progress: a progress bar for each member on standard error.
 
     Raises:
@@ -98,7 +98,7 @@ def transfer_ensemble(
       run: folder that receives the members' runs; resumed, it may get more members.
       loggers: makes those of a member, with a run folder only.
       side_by_side: all members in one `vmap`ped step, in the memory of so many runs: quicker where
-        one network leaves the device idle, slower on CPUs.
+        one network leaves the device idle, not on CPUs, and long to compile.
       show_progress: a progress bar for each member on standard error.
 
     Raises:
