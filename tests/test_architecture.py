@@ -18,7 +18,8 @@ SOURCE = ROOT / "src" / "cgatjax"
 ORDER = """
 errors allocator storage folders interrupts progress options config loggers
 data.elements data.assignments data.properties data.structures data.files
-data.poscar data.cif data.dcgat data.dcgat_writer data.tables data.ase_input data.sources data.readers
+data.poscar data.cif data.dcgat data.dcgat_writer
+data.tables data.ase_input data.sources data.readers
 data.ions data.lattice_sums data.born_lande data.prototype_table data.prototypes
 data.formation data.decorations data.datasets
 data.neighbors data.bonds data.graphs data.graph_arrays data.reduction data.fingerprints
@@ -37,7 +38,8 @@ monitor history trainer side_by_side training ensemble_training
 regressor matbench screening
 analysis.regression analysis.scaling analysis.joint_scaling analysis.budget
 analysis.canvas analysis.plots analysis.calibration_plots analysis.scaling_plots
-analysis.periodic_table analysis.histograms analysis.residuals analysis.embedding_map analysis.inside
+analysis.periodic_table analysis.histograms
+analysis.residuals analysis.embedding_map analysis.inside
 demo cli
 """.split()
 
