@@ -22,7 +22,7 @@ def run(*arguments):
 @pytest.fixture(scope="module")
 def out(tmp_path_factory):
     folder = tmp_path_factory.mktemp("experiments")
-    for name in ("table1", "training_size"):
+    for name in ("table1", "learning_curves"):
         run("run", name, "--out", folder)
     run("report", "--out", folder)
     return folder / "smoke"
@@ -44,8 +44,9 @@ def test_table_1_has_every_way_on_the_same_crystals(out):
 
 
 def test_experiments_share_their_trainings(out):
-    """Five of Table 1 and ten of the curve, of which four are the same."""
-    assert len(list((out / "trainings").glob("*/record.json"))) == 11
+    """Five of Table 1; the curves are those of the same trainings."""
+    assert len(list((out / "trainings").glob("*/record.json"))) == 5
+    assert len(read(out / "learning_curves" / "results.csv")) == 3
 
 
 def test_pre_training_sees_no_formula_that_transfer_is_judged_by(out):
@@ -80,7 +81,7 @@ def test_a_second_run_trains_nothing_and_a_lost_record_is_taken_up_again(out, ca
     record.unlink()
     scale = SCALES["smoke"]()
     bench = Bench(Sources(scale.sources, None, out), out)
-    cells = EXPERIMENTS["table1"].cells(scale) + EXPERIMENTS["training_size"].cells(scale)
+    cells = EXPERIMENTS["table1"].cells(scale)
     lost = [t for cell in cells for t in cell.candidates if bench.record(t) is None]
     assert bench.perform(lost[0])
     again = bench.record(lost[0])
@@ -91,13 +92,13 @@ def test_a_second_run_trains_nothing_and_a_lost_record_is_taken_up_again(out, ca
 
 
 def test_figures_and_the_report_are_there(out):
-    for name in ("table1/errors_0", "training_size/curve"):
+    for name in ("table1/errors_0", "learning_curves/curves_0"):
         assert (out / f"{name}.png").read_bytes().startswith(b"\x89PNG")
         assert (out / f"{name}.pdf").read_bytes().startswith(b"%PDF")
     page = (out / "report.html").read_text()
     assert page.count("data:image/png;base64,") == 2
     assert not re.search(r"src='(?!data:)", page)
-    for text in ("Table 1", "Hoffmann et al. 2023", "24", "16 (-33%)", "slope", "What differs"):
+    for text in ("Table 1", "et al. 2023", "24", "16 (-33%)", "first validation", "What differs"):
         assert text in page
     text = (out / "report.md").read_text()
     assert "| property | functional | pre-training | none |" in text

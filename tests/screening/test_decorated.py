@@ -82,13 +82,9 @@ def test_a_gaussian_process_reads_the_embeddings(model, sets) -> None:
     np.testing.assert_allclose(std, expected_std, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("variant", "options", "by"),
-    [("shell", SHARE, "element"), ("attention", CUT, "orbit"), ("none", CUT, "element")],
-)
-def test_in_float64_to_the_last_digits(variant, options, by) -> None:
+def test_in_float64_to_the_last_digits() -> None:
     with jax.enable_x64(True):
-        exact(variant, options, by)
+        exact("attention", CUT, "orbit")
 
 
 @pytest.mark.long
