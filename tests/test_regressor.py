@@ -10,6 +10,7 @@ import warnings
 
 import numpy as np
 import pytest
+from tests.conftest import SMALLEST
 
 from cgatjax.checkpoint import save_model
 from cgatjax.config import GraphConfig
@@ -18,15 +19,6 @@ from cgatjax.errors import ConfigError, InputError, NotFittedError, StructureErr
 from cgatjax.regressor import CGATRegressor
 
 CHEAP = "e-form@cheap"
-SMALLEST = {
-    "node_dim": 8,
-    "edge_dim": 6,
-    "heads": 2,
-    "steps": 2,
-    "composition_steps": 1,
-    "composition_hidden": 8,
-    "head_widths": (16, 8),
-}
 CRYSTALS = ionic_crystals(40, seed=0)
 VALUES = np.array([crystal.targets[CHEAP] for crystal in CRYSTALS])
 DO_NOT_APPLY = {

@@ -10,6 +10,7 @@ import click
 import numpy as np
 
 from cgatjax.cli.display import fields, table
+from cgatjax.cli.flags import on_error_option, workers_option
 from cgatjax.config import GraphConfig
 from cgatjax.data.build import build_store
 from cgatjax.data.intake import Filter
@@ -87,14 +88,8 @@ def cores() -> int:
     help="Start from relative tolerance 3e-4 and shared shells, not the released ones.",
 )
 @click.option("--config", type=click.Path(), help="TOML file with a table [graph].")
-@click.option("--workers", type=int, help="Processes; the result is the same.  [default: cores]")
-@click.option(
-    "--on-error",
-    type=click.Choice(["raise", "skip"]),
-    default="raise",
-    show_default=True,
-    help="Stop at a bad crystal, or record it and go on.",
-)
+@workers_option
+@on_error_option()
 @click.option(
     "--resume", is_flag=True, help="Go on after a kill, or begin if there is nothing yet."
 )

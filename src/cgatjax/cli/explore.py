@@ -10,8 +10,7 @@ import click
 import numpy as np
 
 from cgatjax.cli.files import chosen_part, or_empty, require_new, write_csv
-from cgatjax.cli.use import uncertainty_option
-from cgatjax.data.splits import PARTS
+from cgatjax.cli.flags import on_error_option, part_option, uncertainty_option
 from cgatjax.data.store import MANIFEST, open_store
 from cgatjax.data.structures import Rejected
 from cgatjax.data.subsets import Dataset
@@ -47,13 +46,7 @@ SHOWN = 5
 )
 @click.option("--target", metavar="NAME", help="Property, where the run predicts several.")
 @click.option("--out", required=True, type=click.Path(), help="CSV file to write.")
-@click.option(
-    "--on-error",
-    type=click.Choice(["raise", "skip"]),
-    default="raise",
-    show_default=True,
-    help="Stop at a bad crystal, or list it and go on.",
-)
+@on_error_option()
 @uncertainty_option
 def select(
     run: str,
@@ -108,13 +101,7 @@ def select(
 @click.argument("run", type=click.Path())
 @click.argument("store", type=click.Path())
 @click.option("--out", required=True, type=click.Path(), help="Parquet file to write.")
-@click.option(
-    "--part",
-    type=click.Choice([*PARTS, "all"]),
-    default="all",
-    show_default=True,
-    help="Of the run's split.",
-)
+@part_option("all")
 @click.option("--map", "picture", type=click.Path(), help="2-D map of the data, PNG, PDF or SVG.")
 @click.option(
     "--method",

@@ -9,6 +9,7 @@ import click
 
 from cgatjax.cli.data import SHOWN_REASONS, cores
 from cgatjax.cli.display import table
+from cgatjax.cli.flags import on_error_option, workers_option
 from cgatjax.data.archives import find_record
 from cgatjax.data.download import download as fetch
 from cgatjax.data.hull_files import DISTANCE, FORMATION, add_hull
@@ -84,14 +85,8 @@ def _megabytes(n_bytes: int | None) -> str:
     show_default=True,
     help="Whether entries of the same composition count as competitors.",
 )
-@click.option("--workers", type=int, help="Processes; the result is the same.  [default: cores]")
-@click.option(
-    "--on-error",
-    type=click.Choice(["raise", "skip"]),
-    default="raise",
-    show_default=True,
-    help="Stop at a crystal without a hull, or list it and go on.",
-)
+@workers_option
+@on_error_option("Stop at a crystal without a hull, or list it and go on.")
 def hull(inputs: tuple[str, ...], out: str, workers: int | None, **options: Any) -> None:
     """Compute formation energies and signed hull distances from energies.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cgatjax.cli.display import fields, table
-from cgatjax.cli.use import uncertainty_option
+from cgatjax.cli.flags import on_error_option, uncertainty_option
 from cgatjax.data.store import MANIFEST, open_store
 from cgatjax.errors import ConfigError, InputError
 
@@ -71,13 +71,7 @@ DEFAULT_BEST = 1000
 @click.option("--resume", is_flag=True, help="Go on after a kill, or begin.")
 @click.option("--batch-size", type=int, help="Candidates in a batch.  [default: by sizes, device]")
 @click.option("--part-rows", type=int, help="Candidates between two shards.  [default: 16384]")
-@click.option(
-    "--on-error",
-    type=click.Choice(["raise", "skip"]),
-    default="raise",
-    show_default=True,
-    help="Stop at a bad structure, or list it and go on; prototypes must be good.",
-)
+@on_error_option("Stop at a bad structure, or list it and go on; prototypes must be good.")
 @uncertainty_option
 def screen(
     run: str,

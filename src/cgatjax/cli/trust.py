@@ -11,8 +11,7 @@ import numpy as np
 
 from cgatjax.cli.display import table
 from cgatjax.cli.files import chosen_part, require_new
-from cgatjax.cli.use import uncertainty_option
-from cgatjax.data.splits import PARTS
+from cgatjax.cli.flags import part_option, uncertainty_option
 from cgatjax.data.store import open_store
 from cgatjax.errors import ConfigError
 
@@ -26,13 +25,7 @@ if TYPE_CHECKING:
 @click.command("fit-gp")
 @click.argument("run", type=click.Path())
 @click.argument("store", type=click.Path())
-@click.option(
-    "--part",
-    type=click.Choice([*PARTS, "all"]),
-    default="train",
-    show_default=True,
-    help="Of the run's split, to fit to.",
-)
+@part_option("train", ", to fit to")
 @click.option("--inducing", type=int, help="Inducing points.  [default: 300]")
 @click.option(
     "--kernel",
@@ -83,13 +76,7 @@ def fit_gp(run: str, store: str, part: str, one_scale: bool, **flags: Any) -> No
 @click.command()
 @click.argument("run", type=click.Path())
 @click.argument("store", type=click.Path())
-@click.option(
-    "--part",
-    type=click.Choice([*PARTS, "all"]),
-    default="valid",
-    show_default=True,
-    help="Of the run's split, to fit the factor on.",
-)
+@part_option("valid", ", to fit the factor on")
 @click.option(
     "--by",
     type=click.Choice(["likelihood", "area"]),

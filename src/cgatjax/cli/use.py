@@ -9,6 +9,7 @@ import numpy as np
 
 from cgatjax.cli.display import table
 from cgatjax.cli.files import chosen_part, or_empty, require_new, write_csv
+from cgatjax.cli.flags import on_error_option, uncertainty_option
 from cgatjax.cli.pictures import draw_evaluation
 from cgatjax.data.splits import PARTS
 from cgatjax.data.store import MANIFEST, open_store
@@ -22,14 +23,6 @@ if TYPE_CHECKING:
 
 COLUMNS = ("id", "property", "prediction", "std", "unit")
 SHOWN_REASONS = 3
-
-uncertainty_option = click.option(
-    "--uncertainty",
-    type=click.Choice(["ensemble", "aleatoric", "gp"]),
-    help="What the standard deviation is made of; with gp the prediction, too.  "
-    "[default: the first of these that the run has]",
-)
-"""Of all commands that predict."""
 
 
 @click.command()
@@ -92,13 +85,7 @@ def evaluate(
 @click.argument("run", type=click.Path())
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 @click.option("--out", required=True, type=click.Path(), help="CSV file to write.")
-@click.option(
-    "--on-error",
-    type=click.Choice(["raise", "skip"]),
-    default="raise",
-    show_default=True,
-    help="Stop at a bad crystal, or list it and go on.",
-)
+@on_error_option()
 @uncertainty_option
 def predict(
     run: str,
