@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from cgatjax.allocator import keep_freed_memory
 from cgatjax.errors import CgatjaxError
 from experiments.bench import Bench
 from experiments.registry import EXPERIMENTS
@@ -22,6 +23,7 @@ LOG = logging.getLogger("cgatjax")
 @click.group()
 def main() -> None:
     """Tables and figures of the transfer-learning study, one command each."""
+    keep_freed_memory()
     logging.basicConfig(format="%(asctime)s %(message)s")
     LOG.setLevel(logging.INFO)
 

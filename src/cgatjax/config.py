@@ -157,7 +157,7 @@ class TrainConfig(Options):
 
     Attributes:
       epochs: passes over the training set.
-      batch_size: crystals per optimiser step and micro-batch.
+      batch_size: crystals per optimiser step and micro-batch, on average (`choose_budgets`).
       accumulate: micro-batches summed into one optimiser step.
       devices: that share each micro-batch, of all processes together (docs/scaling.md).
       device_mapping: how several run one program, "shard_map" or "pmap".

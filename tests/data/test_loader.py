@@ -8,6 +8,7 @@ from cgatjax.data.batching import BatchBudget
 from cgatjax.data.loader import (
     BatchLoader,
     Planned,
+    Waste,
     choose_budgets,
     made_ahead,
     plan,
@@ -30,18 +31,30 @@ def test_every_crystal_once_in_batches_that_fit(seed, n, batch_size):
     sizes = random_sizes(seed, n)
     budgets = choose_budgets(sizes, batch_size)
     assert len(budgets) <= 2
+    more = 0 if batch_size < 16 else 2 * batch_size**0.5
     order = shuffled(n, seed, 0)
     planned = plan(sizes, order, budgets)
     assert np.concatenate([p.positions for p in planned]).tolist() == order.tolist()
     for part in planned:
         assert part.budget in budgets
-        assert 1 <= len(part.positions) <= batch_size
+        assert 1 <= len(part.positions) <= batch_size + more
         assert len(part.positions) + 1 <= part.budget.graphs
         nodes, edges, elements, pairs = sizes[part.positions].sum(0)
         assert nodes + 1 <= part.budget.nodes
         assert edges <= part.budget.edges
         assert elements + 1 <= part.budget.composition_nodes
         assert pairs <= part.budget.composition_edges
+
+
+@pytest.mark.parametrize("batch_size", [32, 64, 512])
+def test_batches_of_the_size_asked_for_with_little_padding(batch_size):
+    sizes = random_sizes(0, 8000)
+    waste, counts = Waste(), []
+    for planned in plan(sizes, shuffled(8000, 0, 0), choose_budgets(sizes, batch_size)):
+        waste.add(planned, sizes)
+        counts.append(len(planned.positions))
+    assert np.mean(counts[:-1]) == pytest.approx(batch_size, rel=0.05)
+    assert max(waste.fraction) < 0.1
 
 
 def test_equal_crystals_fill_their_batches():

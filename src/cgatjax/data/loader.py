@@ -20,8 +20,13 @@ J = TypeVar("J")
 R = TypeVar("R")
 AHEAD = 3
 """Batches assembled before they are asked for."""
-_SPREAD = 2.0
-"""A budget holds this many standard deviations more than an average batch."""
+_SPREAD = np.array([0.5, 0.5, 2.0, 2.0])
+"""Standard deviations by which a full budget exceeds an average batch: nodes and edges, which cost
+most of the time, then those of the composition graphs, which cost little."""
+_MORE_CRYSTALS = 2.0
+"""Places for crystals in a full budget beyond the average, in square roots of their number."""
+_FEW = 16
+"""Crystals in a batch from which on these statistics hold."""
 
 
 class Planned(NamedTuple):
@@ -57,29 +62,32 @@ def choose_budgets(
 ) -> tuple[BatchBudget, ...]:
     """The padded sizes for a data set: a full one, and a quarter for the rests.
 
-    A full budget holds `batch_size` crystals of average size plus two standard deviations of
-    their sum, and any single crystal. A batch that would not fit ends early, so two shapes (and
-    with validation four compilations) serve a whole run.
+    A full budget holds the sites and edges of `batch_size` average crystals and half a standard
+    deviation of their sum more, and any single crystal. Batches are filled until the next crystal
+    would not fit: of small crystals they hold more, of large ones fewer, `batch_size` on average,
+    and little is padding. Batches of fewer than 16 never hold more. Two shapes (and with validation
+    four compilations) serve a whole run.
 
     Args:
       sizes: (crystals, 4) nodes, edges, composition nodes, composition edges.
-      batch_size: crystals per batch.
+      batch_size: crystals per batch, on average.
       in_degree: edges of every site of the data set, where all have as many.
     """
     full = min(batch_size, len(sizes))
-    counts = [full] if full < 16 else [-(-full // 4), full]
+    counts = [full] if full < _FEW else [-(-full // 4), full]
     return tuple(_budget(sizes, n, in_degree) for n in counts)
 
 
 def _budget(sizes: np.ndarray, n: int, in_degree: int) -> BatchBudget:
+    more = int(_MORE_CRYSTALS * n**0.5) if n >= _FEW else 0
     expected = n * sizes.mean(0) + _SPREAD * n**0.5 * sizes.std(0)
-    largest = np.sort(sizes, axis=0)[-n:].sum(0)
+    largest = np.sort(sizes, axis=0)[-n - more :].sum(0)
     needed = np.maximum(np.minimum(expected, largest), sizes.max(0)).astype(int)
     steps = np.array([16, 64, 8, 16])
     rounded = -(-(needed + 2) // steps) * steps
     nodes, edges, *composition = (int(v) for v in rounded)
     edges = nodes * in_degree or edges
-    return BatchBudget(n + 1, nodes, edges, composition[0], composition[1], in_degree)
+    return BatchBudget(n + more + 1, nodes, edges, composition[0], composition[1], in_degree)
 
 
 def plan(sizes: np.ndarray, order: np.ndarray, budgets: Sequence[BatchBudget]) -> list[Planned]:
