@@ -45,6 +45,7 @@ def list_experiments(scale: str) -> None:
 @click.option("--data", type=click.Path(path_type=Path), help="Folder of the data sets' folders.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of results.")
 @click.option("--minutes", type=float, help="Stop between trainings after this time.")
+@click.option("--seeds", type=int, help="Only the first so many seeds of the scale.")
 @click.option("--dry-run", is_flag=True, help="Print every training and its projected time.")
 @click.option(
     "--crystals-per-second",
@@ -59,6 +60,7 @@ def run(
     data: Path | None,
     out: Path,
     minutes: float | None,
+    seeds: int | None,
     dry_run: bool,
     crystals_per_second: float,
 ) -> None:
@@ -67,7 +69,7 @@ def run(
     Finished trainings are never repeated, not even by another experiment; a stopped run goes on
     when the same command is given again. Use one --out folder for each scale.
     """
-    made = SCALES[scale]()
+    made = SCALES[scale]().with_seeds(seeds)
     bench = Bench(Sources(made.sources, data, out / scale), out / scale)
     pace = Pace(crystals_per_second=crystals_per_second)
     for chosen in EXPERIMENTS if name == "all" else (name,):

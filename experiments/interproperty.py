@@ -37,10 +37,10 @@ PAPER = (
 
 
 def cells(scale: Scale) -> list[Cell]:
-    """Pairs x seeds x (from scratch, normaliser x recipe)."""
+    """Seeds x pairs x (from scratch, normaliser x recipe)."""
     found = []
-    for targets in scale.crossings:
-        for seed in scale.seeds:
+    for seed in scale.seeds:
+        for targets in scale.crossings:
             start = scale.pretraining(targets, seed)
             labels = {"targets": targets.name, "seed": seed}
             scratch = scale.transferred(targets, "none", seed, targets.size, start)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import cgatjax as cg
+from cgatjax.errors import ConfigError
 from experiments.sources import Source
 from experiments.specification import Training
 
@@ -103,6 +104,20 @@ class Scale:
     ablations: tuple[str, ...]
     ablation_seeds: tuple[int, ...]
     costs: tuple[float, float] = (1.0, 5.0)
+
+    def with_seeds(self, count: int | None) -> "Scale":
+        """The scale with the first seeds alone; None for all of them.
+
+        Raises:
+          ConfigError: fewer than one.
+        """
+        if count is None:
+            return self
+        if count < 1:
+            raise ConfigError(f"seeds: expected at least 1, got {count}")
+        return dataclasses.replace(
+            self, seeds=self.seeds[:count], ablation_seeds=self.ablation_seeds[:count]
+        )
 
     def pretraining(self, targets: TargetSet, seed: int, size: int | None = None) -> Training:
         """The training on the cheap data of a target set."""

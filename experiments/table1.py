@@ -24,10 +24,10 @@ HEADER = ("property", "functional", "pre-training", "none", "head", "full", "joi
 
 
 def cells(scale: Scale) -> list[Cell]:
-    """Target sets x seeds x ways."""
+    """Seeds x target sets x ways."""
     found = []
-    for targets in scale.target_sets:
-        for seed in scale.seeds:
+    for seed in scale.seeds:
+        for targets in scale.target_sets:
             start = scale.pretraining(targets, seed)
             labels = {"targets": targets.name, "seed": seed, "size": targets.size}
             found.append(Cell(labels={**labels, "way": "pre-training"}, candidates=(start,)))

@@ -254,6 +254,16 @@ def test_all_ways_of_table_1_get_the_same_crystals_steps_and_rates(scale):
         assert all(o == options[0] for o in options)
 
 
+def test_the_first_seed_alone_is_a_part_of_every_grid():
+    local = SCALES["local"]()
+    for name, experiment in EXPERIMENTS.items():
+        everything = [cell.labels for cell in experiment.cells(local)]
+        first = [cell.labels for cell in experiment.cells(local.with_seeds(1))]
+        assert first == [labels for labels in everything if labels["seed"] == 0], name
+    with pytest.raises(ConfigError, match="got 0"):
+        local.with_seeds(0)
+
+
 def test_the_command_of_every_docstring_names_an_experiment():
     folder = Path(__file__).resolve().parents[2] / "experiments"
     text = "".join(p.read_text() for p in folder.glob("*.py"))
