@@ -35,7 +35,9 @@ def list_experiments(scale: str) -> None:
     made = SCALES[scale]()
     for name, experiment in EXPERIMENTS.items():
         cells = experiment.cells(made)
-        counts = f"{len(cells)} rows, {len(needed(cells))} trainings"
+        counts = f"{len(cells)} rows, {len(needed(cells))} trainings" if cells else "no trainings"
+        if experiment.perform is not None:
+            counts = "rounds, each of which follows from the last"
         click.echo(f"{name:18s} {experiment.title} ({counts})")
 
 
