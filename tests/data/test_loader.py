@@ -1,3 +1,4 @@
+import jax
 import numpy as np
 import pytest
 from hypothesis import given
@@ -97,6 +98,14 @@ def test_an_epoch_holds_every_crystal_once_with_its_value(ionic_store):
     assert len(shapes) <= len(batches.budgets) <= 2
 
 
+def test_batches_made_in_a_thread_have_the_precision_of_the_caller(ionic_store):
+    with jax.enable_x64(True):
+        loader = BatchLoader(ionic_store.all(), ["e-form@dear"], 32)
+        batches = [batch for _, batch in loader.batches(np.arange(len(ionic_store)))]
+    assert {batch.targets["e-form@dear"].dtype for batch in batches} == {np.dtype(np.float64)}
+    assert {batch.crystal.edges["weight"].dtype for batch in batches} == {np.dtype(np.float64)}
+
+
 def test_padding_is_counted(ionic_store):
     data = ionic_store.all()
     batches = BatchLoader(data, (), 32)
@@ -116,7 +125,7 @@ def test_no_waste_before_the_first_batch(ionic_store):
 def test_an_error_in_the_thread_comes_up(ionic_store, monkeypatch):
     calls = []
 
-    def failing(arrays, budget):
+    def failing(arrays, budget, real):
         calls.append(budget)
         if len(calls) == 2:
             raise InputError("the second batch")

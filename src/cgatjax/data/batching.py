@@ -115,11 +115,23 @@ def snug_budget(arrays: GraphArrays) -> BatchBudget:
     )
 
 
-def assemble(arrays: GraphArrays, budget: BatchBudget) -> CrystalBatch:
+def default_float() -> np.dtype:
+    """JAX's float type in this thread: float32, or float64 under `jax.enable_x64`."""
+    return np.dtype(jax.dtypes.canonicalize_dtype(float))
+
+
+def assemble(
+    arrays: GraphArrays, budget: BatchBudget, real: np.dtype | None = None
+) -> CrystalBatch:
     """Pads flat graphs to a budget.
 
     jraph's convention: the first padding graph holds all padding nodes and edges. Padding edges
     are spread over the padding nodes, so that no node collects them all.
+
+    Args:
+      arrays: the graphs.
+      budget: the padded size.
+      real: type of weights, fractions and targets; `default_float` if None.
 
     Raises:
       InputError: the graphs do not fit, or the budget has an `in_degree` that they have not.
@@ -145,7 +157,7 @@ def assemble(arrays: GraphArrays, budget: BatchBudget) -> CrystalBatch:
             f"{arrays.in_degree or 'various numbers'}; choose budgets with in_degree 0"
         )
     graph_of_edge_start = np.repeat(np.cumsum(arrays.n_node) - arrays.n_node, arrays.n_edge)
-    real = jax.dtypes.canonicalize_dtype(float)
+    real = default_float() if real is None else real
     crystal = jraph.GraphsTuple(
         nodes={
             "element": _padded(arrays.atomic_numbers, budget.nodes, 0, np.int32),

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from cgatjax.data.batching import BatchBudget, CrystalBatch, assemble
+from cgatjax.data.batching import BatchBudget, CrystalBatch, assemble, default_float
 from cgatjax.data.subsets import Crystals
 from cgatjax.errors import InputError
 
@@ -201,6 +201,7 @@ class BatchLoader:
             tuple(budgets) if budgets else choose_budgets(self._sizes, batch_size, data.in_degree)
         )
         self.waste = Waste()
+        self._real = default_float()  # batches are made in another thread, which may not know
 
     def plan(self, order: np.ndarray) -> list[Planned]:
         """The batches of an order of positions."""
@@ -212,7 +213,7 @@ class BatchLoader:
         is_blank = len(planned.positions) == 0
         positions = np.zeros(1, np.int64) if is_blank else planned.positions
         budget = planned.budget or max(self.budgets)
-        batch = assemble(self.data.take(positions, self.targets), budget)
+        batch = assemble(self.data.take(positions, self.targets), budget, self._real)
         return blank(batch) if is_blank else batch
 
     def batches(self, order: np.ndarray) -> Iterator[tuple[Planned, CrystalBatch]]:
