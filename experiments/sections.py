@@ -7,6 +7,7 @@ OUT/NAME/table_0.csv    each table, as it is shown
 import csv
 import io
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -91,9 +92,26 @@ class Section:
 
 
 def mean_and_spread(values: Sequence[float], digits: int = 3) -> str:
-    """The mean over seeds, with the sample standard deviation where there are several."""
+    """The mean over seeds, with the sample standard deviation where there are several.
+
+    Both have the same decimals: those of the mean to so many digits, or more where the spread would
+    vanish.
+
+    >>> mean_and_spread([68.45, 67.7, 67.9])
+    '68.0 ± 0.4'
+    >>> mean_and_spread([0.7650, 0.7654]), mean_and_spread([184.0])
+    ('0.7652 ± 0.0003', '184')
+    """
     mean = sum(values) / len(values)
     if len(values) == 1:
         return f"{mean:.{digits}g}"
     spread = (sum((v - mean) ** 2 for v in values) / (len(values) - 1)) ** 0.5
-    return f"{mean:.{digits}g} ± {spread:.2g}"
+    places = max(_decimals(mean, digits), _decimals(spread, 1))
+    return f"{mean:.{places}f} ± {spread:.{places}f}"
+
+
+def _decimals(value: float, digits: int) -> int:
+    """Decimals that show a number to so many digits; 0 where none are needed, or it is 0."""
+    if value == 0 or not math.isfinite(value):
+        return 0
+    return max(0, digits - 1 - math.floor(math.log10(abs(value))))

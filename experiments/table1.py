@@ -12,7 +12,7 @@ full transfer 24 to 35 %; for gaps the head alone loses 19 %, full transfer gain
 
 from typing import Any
 
-from cgatjax.analysis.plots import transfer_bars
+from cgatjax.analysis.plots import Bars, transfer_panels
 from experiments.bench import Bench
 from experiments.experiment import Experiment, Rows
 from experiments.published import change, published_rows
@@ -40,20 +40,19 @@ def cells(scale: Scale) -> list[Cell]:
 
 
 def show(scale: Scale, bench: Bench, rows: Rows) -> tuple[Section, list[Any]]:
-    """Our table beside the paper's, and bars for each target set."""
+    """Our table beside the paper's, and bars, a panel for each target set."""
     ours = [_row(scale, targets, rows) for targets in scale.target_sets]
     sizes = [
         f"{t.name}: {int(of[0]['n_train']):,} training and {int(of[0]['n_test']):,} test crystals"
         for t in scale.target_sets
         if (of := [r for r in rows if r["targets"] == t.name and r["way"] != "pre-training"])
     ]
-    figures, drawn = [], []
-    for number, targets in enumerate(scale.target_sets):
+    panels = []
+    for targets in scale.target_sets:
         errors = _errors(targets, rows)
         if all(errors.get(way) for way in WAYS):
-            means = {way: sum(errors[way]) / len(errors[way]) for way in WAYS}
-            drawn.append(transfer_bars(means, targets.unit, targets.name))
-            figures.append((f"errors_{number}", f"{targets.name}: mean test error over the seeds."))
+            shown = {way: errors[way] for way in WAYS}
+            panels.append(Bars(shown, targets.unit, targets.name))
     section = TABLE1.section(
         scale,
         paragraphs=(
@@ -66,9 +65,9 @@ def show(scale: Scale, bench: Bench, rows: Rows) -> tuple[Section, list[Any]]:
             Table(caption="Ours", header=HEADER, rows=tuple(ours)),
             Table(caption="Hoffmann et al. 2023", header=HEADER, rows=tuple(published_rows())),
         ),
-        figures=tuple(figures),
+        figures=(("errors", "Mean test error; points are seeds."),) if panels else (),
     )
-    return section, drawn
+    return section, [transfer_panels(panels)] if panels else []
 
 
 def _errors(targets: TargetSet, rows: Rows) -> dict[str, list[float]]:

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from cgatjax.analysis.plots import (
+    Bars,
     error_against_size,
     learning_curves,
     parity,
     transfer_bars,
+    transfer_panels,
 )
 from cgatjax.errors import InputError
 
@@ -72,9 +74,21 @@ def test_bars_carry_their_numbers():
     assert axes.get_ylabel() == "test MAE (meV/atom)"
 
 
+def test_bars_of_several_properties_show_means_and_seeds():
+    panels = [Bars({"none": [24.0, 26.0], "full": [16.0]}, "meV/atom", "a"), Bars({"none": 1.0})]
+    first, second = transfer_panels(panels).axes
+    assert [bar.get_height() for bar in first.patches] == [25, 16]
+    assert [line.get_ydata().tolist() for line in first.get_lines()] == [[24, 26]]
+    assert first.get_title() == "a"
+    assert first.get_ylabel() == "test MAE (meV/atom)"
+    assert [bar.get_height() for bar in second.patches] == [1]
+    assert not second.get_lines()
+
+
 def test_bars_need_something_to_draw():
-    with pytest.raises(InputError, match="got none"):
-        transfer_bars({})
+    for panels in ([], [Bars({})]):
+        with pytest.raises(InputError, match="got none"):
+            transfer_panels(panels)
 
 
 def test_errors_against_sizes_show_means_and_the_range_of_the_seeds():

@@ -92,7 +92,7 @@ def test_a_second_run_trains_nothing_and_a_lost_record_is_taken_up_again(out, ca
 
 
 def test_figures_and_the_report_are_there(out):
-    for name in ("table1/errors_0", "learning_curves/curves_0"):
+    for name in ("table1/errors", "learning_curves/curves_0"):
         assert (out / f"{name}.png").read_bytes().startswith(b"\x89PNG")
         assert (out / f"{name}.pdf").read_bytes().startswith(b"%PDF")
     page = (out / "report.html").read_text()

@@ -1,7 +1,7 @@
 """Figures: learning curves, parity, the ways of transfer side by side, errors against sizes."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -9,6 +9,7 @@ from cgatjax.analysis.canvas import COLORS, colors, new_figure, plain_ticks, wit
 from cgatjax.errors import InputError
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
@@ -81,26 +82,70 @@ def parity(target: np.ndarray, prediction: np.ndarray, unit: str = "", title: st
     return figure
 
 
-def transfer_bars(errors: Mapping[str, float], unit: str = "", title: str = "") -> "Figure":
+class Bars(NamedTuple):
+    """Test errors of several ways to train for one property.
+
+    Attributes:
+      errors: name of the way -> mean absolute error in `unit`, or one of each seed.
+      unit: for the axis.
+      title: of the panel.
+    """
+
+    errors: Mapping[str, float | Sequence[float]]
+    unit: str = ""
+    title: str = ""
+
+
+def transfer_bars(
+    errors: Mapping[str, float | Sequence[float]], unit: str = "", title: str = ""
+) -> "Figure":
     """Test errors of several ways to train as bars, each with its number.
 
     Args:
-      errors: name of the way -> mean absolute error in `unit`.
+      errors: name of the way -> mean absolute error in `unit`, or one of each seed: the bar is
+        their mean, and each is a point.
       unit: for the axis.
       title: of the figure.
 
     Raises:
       InputError: nothing to draw.
+
+    Examples:
+      >>> figure = transfer_bars({"none": [24.0, 26.0], "full": [16.0, 17.0]}, unit="meV/atom")
+      >>> [float(bar.get_height()) for bar in figure.axes[0].patches]
+      [25.0, 16.5]
     """
-    if not errors:
+    return transfer_panels([Bars(errors, unit, title)])
+
+
+def transfer_panels(panels: Sequence[Bars]) -> "Figure":
+    """`transfer_bars` of several properties side by side.
+
+    Raises:
+      InputError: nothing to draw.
+    """
+    if not panels or not all(panel.errors for panel in panels):
         raise InputError("expected at least one error to draw, got none")
-    figure, (axes,) = new_figure(1.5 + 1.2 * len(errors), 4.0)
-    bars = axes.bar(list(errors), list(errors.values()), width=0.65, color=colors(len(errors)))
-    axes.bar_label(bars, fmt="%.3g", padding=2)
-    axes.margins(y=0.12)
-    axes.set_ylabel(with_unit("test MAE", unit))
-    axes.set_title(wrapped(title, 1.5 + 1.2 * len(errors)))
+    each = 1.2 if len(panels) == 1 else 0.4
+    widths = [1.5 + each * len(panel.errors) for panel in panels]
+    figure, every = new_figure(sum(widths), 4.0, len(panels))
+    for axes, panel, width in zip(every, panels, widths, strict=True):
+        _draw_bars(axes, panel)
+        axes.set_title(wrapped(panel.title, width))
     return figure
+
+
+def _draw_bars(axes: "Axes", panel: Bars) -> None:
+    seeds = {way: np.atleast_1d(values) for way, values in panel.errors.items()}
+    means = [float(values.mean()) for values in seeds.values()]
+    axes.bar(list(seeds), means, width=0.65, color=colors(len(seeds)))
+    for place, (mean, values) in enumerate(zip(means, seeds.values(), strict=True)):
+        top, above = (place, max(mean, values.max())), (0, 4)
+        axes.annotate(f"{mean:.3g}", top, above, textcoords="offset points", ha="center")
+        if len(values) > 1:
+            axes.plot(np.full(len(values), place), values, "o", color="black", markersize=3)
+    axes.margins(y=0.12)
+    axes.set_ylabel(with_unit("test MAE", panel.unit))
 
 
 def error_against_size(
