@@ -1,4 +1,4 @@
-"""The experiments' command line: `python -m experiments run | list | report`."""
+"""The experiments' command line: `python -m experiments list | run | show | report`."""
 
 import logging
 import sys
@@ -11,13 +11,18 @@ from cgatjax.errors import CgatjaxError
 from experiments.bench import Bench
 from experiments.registry import EXPERIMENTS
 from experiments.report import write_report
-from experiments.runner import CRYSTALS_PER_SECOND, Pace, dry_run, rows_of, run_grid
+from experiments.runner import CRYSTALS_PER_SECOND, Pace, Results, dry_run, rows_of, run_grid
 from experiments.scale import Scale
 from experiments.scales import SCALES
 from experiments.sources import Sources
 from experiments.specification import needed
 
 LOG = logging.getLogger("cgatjax")
+SCALE = click.option("--scale", type=click.Choice(list(SCALES)), default="smoke", show_default=True)
+DATA = click.option("--data", type=click.Path(path_type=Path), help="Folder of the data sets.")
+OUT = click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="Folder of results."
+)
 
 
 @click.group()
@@ -29,7 +34,7 @@ def main() -> None:
 
 
 @main.command("list")
-@click.option("--scale", type=click.Choice(list(SCALES)), default="smoke", show_default=True)
+@SCALE
 def list_experiments(scale: str) -> None:
     """Name every experiment, with its rows and trainings at a scale."""
     made = SCALES[scale]()
@@ -43,9 +48,9 @@ def list_experiments(scale: str) -> None:
 
 @main.command()
 @click.argument("name", type=click.Choice([*EXPERIMENTS, "all"]))
-@click.option("--scale", type=click.Choice(list(SCALES)), default="smoke", show_default=True)
-@click.option("--data", type=click.Path(path_type=Path), help="Folder of the data sets' folders.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of results.")
+@SCALE
+@DATA
+@OUT
 @click.option("--minutes", type=float, help="Stop between trainings after this time.")
 @click.option("--seeds", type=int, help="Only the first so many seeds of the scale.")
 @click.option("--dry-run", is_flag=True, help="Print every training and its projected time.")
@@ -89,18 +94,37 @@ def _project(name: str, scale: Scale, bench: Bench, pace: Pace) -> None:
 def _perform(name: str, scale: Scale, bench: Bench, minutes: float | None, pace: Pace) -> None:
     experiment = EXPERIMENTS[name]
     cells = experiment.cells(scale)
-    results = run_grid(name, cells, bench, minutes=minutes, pace=pace, show_progress=True)
+    run_grid(name, cells, bench, minutes=minutes, pace=pace, show_progress=True)
     if experiment.perform is not None:
         experiment.perform(scale, bench, minutes)
-    rows = rows_of(cells, results, bench)
+    _show(name, scale, bench)
+
+
+def _show(name: str, scale: Scale, bench: Bench) -> None:
+    experiment = EXPERIMENTS[name]
+    cells = experiment.cells(scale)
+    rows = rows_of(cells, Results(bench.out / name / "results.csv"), bench)
     section, figures = experiment.show(scale, bench, rows)
     section.save(bench.out / name, figures)
     click.echo(f"{bench.out / name}: {len(rows)} of {len(cells)} rows")
 
 
 @main.command()
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of results.")
-@click.option("--scale", type=click.Choice(list(SCALES)), default="smoke", show_default=True)
+@click.argument("name", type=click.Choice([*EXPERIMENTS, "all"]))
+@SCALE
+@DATA
+@OUT
+def show(name: str, scale: str, data: Path | None, out: Path) -> None:
+    """Make tables and figures anew from the rows that are finished; nothing is trained."""
+    made = SCALES[scale]()
+    bench = Bench(Sources(made.sources, data, out / scale), out / scale)
+    for chosen in EXPERIMENTS if name == "all" else (name,):
+        _show(chosen, made, bench)
+
+
+@main.command()
+@OUT
+@SCALE
 def report(out: Path, scale: str) -> None:
     """Assemble the results of a scale into one HTML page, OUT/SCALE/report.html."""
     click.echo(write_report(out / scale, list(EXPERIMENTS)))

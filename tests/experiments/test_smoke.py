@@ -107,6 +107,15 @@ def test_figures_and_the_report_are_there(out):
     assert (out / "table1" / "table_0.csv").read_text().startswith("property,functional,")
 
 
+def test_figures_are_made_anew_without_training(out):
+    figure = out / "table1" / "errors.png"
+    figure.unlink()
+    folders = sorted((out / "trainings").iterdir())
+    assert "5 of 5 rows" in run("show", "table1", "--out", out.parent)
+    assert figure.is_file()
+    assert sorted((out / "trainings").iterdir()) == folders
+
+
 def test_a_folder_without_results_makes_no_report(tmp_path):
     result = CliRunner().invoke(main, ["report", "--out", str(tmp_path)])
     assert "found none; run one first" in str(result.exception)
