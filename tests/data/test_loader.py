@@ -32,7 +32,7 @@ def test_every_crystal_once_in_batches_that_fit(seed, n, batch_size):
     sizes = random_sizes(seed, n)
     budgets = choose_budgets(sizes, batch_size)
     assert len(budgets) <= 2
-    more = 0 if batch_size < 16 else 2 * batch_size**0.5
+    more = 0 if batch_size < 8 else 2 * batch_size**0.5
     order = shuffled(n, seed, 0)
     planned = plan(sizes, order, budgets)
     assert np.concatenate([p.positions for p in planned]).tolist() == order.tolist()
@@ -47,15 +47,17 @@ def test_every_crystal_once_in_batches_that_fit(seed, n, batch_size):
         assert pairs <= part.budget.composition_edges
 
 
-@pytest.mark.parametrize("batch_size", [32, 64, 512])
-def test_batches_of_the_size_asked_for_with_little_padding(batch_size):
+@pytest.mark.parametrize(
+    ("batch_size", "padding"), [(7, 0.45), (8, 0.2), (16, 0.15), (32, 0.1), (64, 0.1), (512, 0.05)]
+)
+def test_batches_of_the_size_asked_for_with_little_padding(batch_size, padding):
     sizes = random_sizes(0, 8000)
     waste, counts = Waste(), []
     for planned in plan(sizes, shuffled(8000, 0, 0), choose_budgets(sizes, batch_size)):
         waste.add(planned, sizes)
         counts.append(len(planned.positions))
     assert np.mean(counts[:-1]) == pytest.approx(batch_size, rel=0.05)
-    assert max(waste.fraction) < 0.1
+    assert max(waste.fraction) < padding
 
 
 def test_equal_crystals_fill_their_batches():
@@ -166,7 +168,7 @@ def test_every_batch_goes_to_one_process_once(n, width, processes, start):
 
 
 def test_two_processes_see_every_crystal_once_per_epoch(ionic_store):
-    data = ionic_store.all().select(np.arange(110))
+    data = ionic_store.all().select(np.arange(95))
     loader = BatchLoader(data, ["e-form@dear"], 8, choose_budgets(data.sizes, 8)[-1:])
     for epoch in range(2):
         plan_ = loader.plan(shuffled(len(data), 0, epoch))

@@ -21,12 +21,12 @@ R = TypeVar("R")
 AHEAD = 3
 """Batches assembled before they are asked for."""
 _SPREAD = np.array([0.5, 0.5, 2.0, 2.0])
-"""Standard deviations by which a full budget exceeds an average batch: nodes and edges, which cost
-most of the time, then those of the composition graphs, which cost little."""
+"""Standard deviations by which a budget exceeds an average batch: nodes and edges, which cost most
+of the time, then those of the composition graphs, which cost little."""
 _MORE_CRYSTALS = 2.0
-"""Places for crystals in a full budget beyond the average, in square roots of their number."""
-_FEW = 16
-"""Crystals in a batch from which on these statistics hold."""
+"""Places for crystals in a budget beyond the average, in square roots of their number."""
+_FEW, _SPREAD_OF_FEW = 8, 2.0
+"""Batches of fewer crystals hold no more than asked for, and have room for large ones instead."""
 
 
 class Planned(NamedTuple):
@@ -65,7 +65,7 @@ def choose_budgets(
     A full budget holds the sites and edges of `batch_size` average crystals and half a standard
     deviation of their sum more, and any single crystal. Batches are filled until the next crystal
     would not fit: of small crystals they hold more, of large ones fewer, `batch_size` on average,
-    and little is padding. Batches of fewer than 16 never hold more. Two shapes (and with validation
+    and little is padding. Batches of fewer than 8 never hold more. Two shapes (and with validation
     four compilations) serve a whole run.
 
     Args:
@@ -74,13 +74,13 @@ def choose_budgets(
       in_degree: edges of every site of the data set, where all have as many.
     """
     full = min(batch_size, len(sizes))
-    counts = [full] if full < _FEW else [-(-full // 4), full]
+    counts = [full] if full < 16 else [-(-full // 4), full]
     return tuple(_budget(sizes, n, in_degree) for n in counts)
 
 
 def _budget(sizes: np.ndarray, n: int, in_degree: int) -> BatchBudget:
-    more = int(_MORE_CRYSTALS * n**0.5) if n >= _FEW else 0
-    expected = n * sizes.mean(0) + _SPREAD * n**0.5 * sizes.std(0)
+    more, spread = (int(_MORE_CRYSTALS * n**0.5), _SPREAD) if n >= _FEW else (0, _SPREAD_OF_FEW)
+    expected = n * sizes.mean(0) + spread * n**0.5 * sizes.std(0)
     largest = np.sort(sizes, axis=0)[-n - more :].sum(0)
     needed = np.maximum(np.minimum(expected, largest), sizes.max(0)).astype(int)
     steps = np.array([16, 64, 8, 16])
