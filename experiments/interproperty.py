@@ -115,7 +115,7 @@ def verdict(targets: TargetSet, normalizer: str, rows: Rows) -> str:
     return (
         f"{targets.name}, normaliser {normalizer}: {targets.factor * new:.3g} against "
         f"{targets.factor * base:.3g} {targets.unit} from scratch ({change(new, base)}, "
-        f"{n} seeds): {words}."
+        f"{n} seed{'s' * (n > 1)}): {words}."
     )
 
 
