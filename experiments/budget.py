@@ -72,7 +72,7 @@ def show(scale: Scale, bench: Bench, rows: Rows) -> tuple[Section, list[Any]]:
     words = (
         f"{plan.answer(CALCULATIONS)[0].upper()}{plan.answer(CALCULATIONS)[1:]}.",
         f"{law.text()}.",
-        f"At hand: {have.cheap:,.0f} {names[0]} and {have.accurate:,.0f} {names[1]} crystals; a "
+        f"At hand: {have.cheap:,.0f} {names[0]} and {have.accurate:,.0f} {names[1]} crystals; one "
         f"{names[1]} calculation counts as {costs.accurate / costs.cheap:g} {names[0]} ones.",
         BUDGET,
     )
