@@ -18,7 +18,7 @@ import numpy as np
 from jax import Array
 
 from cgatjax.config import ModelConfig
-from cgatjax.data.batching import CrystalBatch, collate
+from cgatjax.data.batching import CrystalBatch, collate, default_float
 from cgatjax.data.elements import ElementTable
 from cgatjax.data.graphs import CrystalGraph
 from cgatjax.data.templates import Template
@@ -60,7 +60,7 @@ class TemplateArrays:
     @classmethod
     def of(cls, template: Template) -> "TemplateArrays":
         """The arrays in the precision that JAX is set to."""
-        graph, real = template.graph, jax.dtypes.canonicalize_dtype(float)
+        graph, real = template.graph, default_float()
         return cls(
             node_class=template.node_class.astype(np.int32),
             node_weight=graph.node_multiplicity.astype(real),

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import jax
-
+from cgatjax.data.batching import default_float
 from cgatjax.data.composition_filter import CompositionFilter
 from cgatjax.data.readers import read_crystals
 from cgatjax.data.store import Store
@@ -236,7 +235,7 @@ def _identity(
         "element_table": model.element_table.digest(),
         "filters": filters.to_dict(),
         "keep": keep.to_dict(),
-        "precision": str(jax.dtypes.canonicalize_dtype(float)),
+        "precision": str(default_float()),
         "versions": versions(),
     }
 
