@@ -210,25 +210,38 @@ _NUMBERS = ("n_train", "learning_rate", "valid_mae", "test_mae", "test_rmse", "n
 
 
 def dry_run(cells: list[Cell], bench: Bench, pace: Pace) -> list[str]:
-    """Every training of a grid with its size and projected time, without touching any data."""
-    lines, total = [], 0.0
-    for number, training in enumerate(needed(cells), 1):
-        seconds = pace.expected(training)
-        total += seconds
-        size = bench.sources.expected_size(training)
-        start = ""
-        if training.start is not None:
-            start = f" from {training.start.target} (normaliser {training.normalizer})"
-        chosen = f"rate {training.train.learning_rate:g}, seed {training.seed}"
-        lines.append(
-            f"{number:4d}  {training.data}: {training.target}, {training.mode}{start}, about "
-            f"{size:,} crystals, {training.steps:,} steps of {training.train.batch_size}, "
-            f"{chosen}: {_duration(seconds)}"
-        )
-    count = len(needed(cells))
+    """Every training of a grid with its size and projected time, without touching any data.
+
+    Each is listed once, below the first row of the results table that needs it.
+    """
+    lines: list[str] = []
+    seen: set[Training] = set()
+    total = 0.0
+    for cell in cells:
+        new = [training for training in needed([cell]) if training not in seen]
+        if new:
+            lines.append(", ".join(f"{name} {value}" for name, value in cell.labels.items()))
+        for training in new:
+            seen.add(training)
+            seconds = pace.expected(training)
+            total += seconds
+            size = bench.sources.expected_size(training)
+            lines.append(f"{len(seen):6d}  {_described(training, size)}: {_duration(seconds)}")
     rate = f"{pace.crystals_per_second:g} crystals/s, {OVERHEAD:g} s a training besides"
-    lines.append(f"{len(cells)} rows, {count} trainings, {_duration(total)} at {rate}")
+    lines.append(f"{len(cells)} rows, {len(seen)} trainings, {_duration(total)} at {rate}")
     return lines
+
+
+def _described(training: Training, size: int) -> str:
+    start = ""
+    if training.start is not None:
+        start = f" from {training.start.target} (normaliser {training.normalizer})"
+    return (
+        f"{training.data}: {training.target}, {training.mode}{start}, about {size:,} crystals, "
+        f"{training.steps:,} steps of {training.train.batch_size}, "
+        f"rate {training.train.learning_rate:g}, decay {training.train.weight_decay:g}, "
+        f"seed {training.seed}"
+    )
 
 
 def _duration(seconds: float) -> str:

@@ -220,9 +220,12 @@ def test_the_pace_is_assumed_at_first_and_measured_then():
 
 def test_a_dry_run_names_every_training_its_size_and_the_time(tmp_path):
     lines = dry_run(CELLS, FakeBench(tmp_path), Pace(crystals_per_second=100))
-    assert len(lines) == 5
-    assert "cheap: e-form@cheap, none, about 1,234 crystals, 100 steps of 10" in lines[0]
-    assert "full from e-form@cheap (normaliser refit)" in lines[1]
+    rows = [line for line in lines[:-1] if not line.startswith(" ")]
+    assert rows == [", ".join(f"{k} {v}" for k, v in cell.labels.items()) for cell in CELLS]
+    trainings = [line for line in lines[:-1] if line.startswith(" ")]
+    assert len(trainings) == 4
+    assert "1  cheap: e-form@cheap, none, about 1,234 crystals, 100 steps of 10" in trainings[0]
+    assert "full from e-form@cheap (normaliser refit)" in trainings[1]
     assert lines[-1].startswith("3 rows, 4 trainings, 1.3 min at 100 crystals/s")
 
 
