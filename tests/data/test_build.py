@@ -133,6 +133,24 @@ def test_a_target_that_nobody_has_is_an_error_that_lists_those_that_are_there(tm
     assert not list(tmp_path.iterdir())
 
 
+def test_a_target_that_the_first_crystals_lack_is_warned_of_once(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(build, "EARLY", 2)
+    late = [rocksalt(f"{k}", edge=5.5 + k / 10) for k in range(4)]
+    late[3] = dataclasses.replace(late[3], targets={"heat": 1.0, "gap": 2.0})
+    build_store(late, tmp_path / "s", SHARE, targets=["heat", "gap"])
+    (warning,) = (r.getMessage() for r in caplog.records if r.levelname == "WARNING")
+    assert "first 2 crystals has a value of target(s) ['gap']" in warning
+    assert "the input has ['heat']" in warning
+
+
+def test_an_iterator_is_not_read_again_to_name_its_properties(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(build, "EARLY", 2)
+    crystals = (rocksalt(f"{k}", edge=5.5 + k / 10) for k in range(4))
+    with pytest.raises(TargetError, match="check the names of the properties"):
+        build_store(crystals, tmp_path / "s", SHARE, targets=["gap"])
+    assert caplog.text.count("check the names of the properties") == 1
+
+
 def test_a_target_cannot_have_the_name_of_a_column(tmp_path):
     with pytest.raises(TargetError, match="cannot be named 'formula'"):
         build_store([rocksalt(targets={"formula": 1.0})], tmp_path / "s", SHARE)

@@ -13,6 +13,7 @@ from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import islice
+from math import isfinite
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,6 +38,8 @@ from cgatjax.storage import writing
 logger = logging.getLogger("cgatjax")
 CHUNK = 256
 """Crystals sent to a worker at a time."""
+EARLY = 1000
+"""Crystals after which a target without any value is warned of."""
 
 
 def build_store(
@@ -108,7 +111,8 @@ def build_store(
         closing(Intake(out, keep, on_error)) as intake,
     ):
         writer = ShardWriter(out, journal.shards)
-        crystals = journal.rest(intake.accepted(found))
+        accepted = _watched(intake.accepted(found), targets, inputs, properties)
+        crystals = journal.rest(accepted)
         run = _map_in_order(crystals, _Featurizer(config, reduce), workers, executor)
         with progress("featurize", shown=show_progress) as advance:
             for rejected in journal.failures():
@@ -267,24 +271,44 @@ def _as_options(
     }
 
 
+def _watched(
+    crystals: Iterator[Crystal],
+    targets: Sequence[str] | None,
+    inputs: Any,
+    properties: str | Path | None,
+) -> Iterator[Crystal]:
+    """The same crystals; warns once if the first of them have no value of a named target."""
+    missing = set(targets or ())
+    for number, crystal in enumerate(crystals, 1):
+        missing -= {name for name, value in crystal.targets.items() if isfinite(value)}
+        yield crystal
+        if number == EARLY and missing:
+            logger.warning(
+                "none of the first %s crystals has a value of target(s) %s; %s; the rest is read "
+                "all the same",
+                f"{EARLY:,}", sorted(missing), _what_is_there(inputs, properties)
+            )  # fmt: skip
+
+
 def _check_targets(
     targets: Sequence[str] | None, known: set[str], inputs: Any, properties: str | Path | None
 ) -> None:
     missing = [t for t in targets or () if t not in known]
     if missing:
-        sample = islice(read_crystals(inputs, properties=properties), 1000)
-        there = sorted(
-            {name for item in sample if isinstance(item, Crystal) for name in item.targets}
-        )
-        advice = (
-            ""
-            if there
-            else (
-                "; values of CIF and POSCAR files stand in properties.csv beside them, or in a CSV "
-                "file given as properties (--properties)"
-            )
-        )
         raise TargetError(
-            f"no crystal has a value for target(s) {missing}; the input has {there or 'none'}"
-            f"{advice}"
+            f"no crystal has a value for target(s) {missing}; {_what_is_there(inputs, properties)}"
         )
+
+
+def _what_is_there(inputs: Any, properties: str | Path | None) -> str:
+    """Names the properties that the first crystals of an input have."""
+    if isinstance(inputs, Iterator):
+        return "check the names of the properties"
+    sample = islice(read_crystals(inputs, properties=properties), EARLY)
+    there = sorted({name for item in sample if isinstance(item, Crystal) for name in item.targets})
+    if there:
+        return f"the input has {there}"
+    return (
+        "the input has none; values of CIF and POSCAR files stand in properties.csv beside them, "
+        "or in a CSV file given as properties (--properties)"
+    )
