@@ -21,9 +21,10 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+from scipy.stats import spearmanr
 
 import cgatjax as cg
 from cgatjax.analysis.plots import error_against_size
@@ -42,8 +43,9 @@ from experiments.specification import Training
 
 LOG = logging.getLogger("cgatjax")
 NAME = "active_learning"
+Way = By | Literal["random"]
 CHOICES: tuple[By, ...] = ("uncertainty", "diversity", "both")
-WAYS = ("random", *CHOICES)
+WAYS: tuple[Way, ...] = ("random", *CHOICES)
 LEARNERS = {"process": "process on pre-trained embeddings", "network": "fresh network"}
 """Name in the results -> in words; the quick one comes first."""
 MEASURES = ("mae", "rmse")
@@ -191,7 +193,7 @@ def rounds(study: Study, loop: Loop, folder: Path) -> Iterator[dict[str, Any]]:
 
 
 def _round(
-    study: Study, loop: Loop, folder: Path, known: tuple[str, ...], ways: Sequence[str]
+    study: Study, loop: Loop, folder: Path, known: tuple[str, ...], ways: Sequence[Way]
 ) -> dict[str, Any]:
     """Learns, is judged and chooses, or reads what was found before.
 
@@ -215,9 +217,8 @@ def _round(
         for way in ways
     }
     residuals = np.abs(learnt.means - study.values)
-    ranks = [np.argsort(np.argsort(column)) for column in (learnt.stds, residuals)]
     errors = errors_of(learnt.means, study.values)
-    errors["rank"] = float(np.corrcoef(*ranks)[0, 1])
+    errors["rank"] = float(spearmanr(learnt.stds, residuals).statistic)
     found = {"key": key, "errors": errors, "chosen": chosen}
     folder.mkdir(parents=True, exist_ok=True)
     write_durably(file, json.dumps(found).encode())

@@ -99,7 +99,7 @@ class Bench:
         crystals = len(train) + (len(kept) if kept is not None else 0)
         schedule = training.schedule(crystals)
         frozen = round(training.frozen_share * schedule.epochs)
-        config = cg.TransferConfig(
+        options = cg.TransferConfig(
             mode=training.mode,
             target=training.target,
             normalizer=training.normalizer,
@@ -109,7 +109,7 @@ class Bench:
         )
         start = cg.load_model(self.folder(training.start))
         return cg.transfer_model(
-            start, (train, valid), config, keep_training=kept, run=run, show_progress=show_progress
+            start, (train, valid), options, keep_training=kept, run=run, show_progress=show_progress
         )
 
     def test(self, training: Training) -> dict[str, Any]:

@@ -69,8 +69,9 @@ def show(scale: Scale, bench: Bench, rows: Rows) -> tuple[Section, list[Any]]:
             for (p, n), e in zip(law.points, law.errors, strict=True)
         ),
     )
-    words = (
-        f"{plan.answer(CALCULATIONS)[0].upper()}{plan.answer(CALCULATIONS)[1:]}.",
+    answer = plan.answer(CALCULATIONS)
+    paragraphs = (
+        f"{answer[0].upper()}{answer[1:]}.",
         f"{law.text()}.",
         f"At hand: {have.cheap:,.0f} {names[0]} and {have.accurate:,.0f} {names[1]} crystals; one "
         f"{names[1]} calculation counts as {costs.accurate / costs.cheap:g} {names[0]} ones.",
@@ -78,7 +79,7 @@ def show(scale: Scale, bench: Bench, rows: Rows) -> tuple[Section, list[Any]]:
     )
     caption = "Bands: 95 % of the bootstrap. Beyond the sizes measured this is extrapolation."
     section = BUDGET_PLAN.section(
-        scale, paragraphs=words, tables=(points,), figures=(("budget", caption),)
+        scale, paragraphs=paragraphs, tables=(points,), figures=(("budget", caption),)
     )
     return section, [budget_figure(plan, time_unit=f"{names[0]} calculations")]
 

@@ -5,6 +5,8 @@ local   public data and a small network: hours on two cores
 paper   the recipe of Hoffmann et al. 2023 for their data; days on many GPUs
 """
 
+import dataclasses
+
 import cgatjax as cg
 from experiments.scale import Scale, TargetSet, with_graphs
 from experiments.sources import Source
@@ -93,18 +95,27 @@ def _smoke() -> Scale:
 
 
 def _local() -> Scale:
-    energies = ("optb88vdw", "r2scan_eform")
-    small = {"size": 1000}
-    gap = {
-        "cheap": "pbe",
-        "cheap_target": "band_gap_ind@PBE",
-        "accurate": "hse",
-        "factor": 1.0,
-        "target": "band_gap_ind@HSE06",
-        "unit": "eV",
-        "held_out": ("hse",),
-    }
-    energy = {"cheap": "pbe", "cheap_target": "e-form@PBE", "held_out": energies}
+    energy = TargetSet(
+        name="formation energy, OptB88vdW",
+        cheap="pbe",
+        cheap_target="e-form@PBE",
+        accurate="optb88vdw",
+        target="e-form@OptB88vdW",
+        difference="e-form_difference@OptB88vdW",
+        size=1000,
+        held_out=("optb88vdw", "r2scan_eform"),
+    )
+    gap = TargetSet(
+        name="band gap, HSE06",
+        cheap="pbe",
+        cheap_target="band_gap_ind@PBE",
+        factor=1.0,
+        accurate="hse",
+        target="band_gap_ind@HSE06",
+        unit="eV",
+        size=1000,
+        held_out=("hse",),
+    )
     return Scale(
         name="local",
         about=(
@@ -133,19 +144,14 @@ def _local() -> Scale:
             }
         ),
         target_sets=(
-            TargetSet(
-                name="formation energy, OptB88vdW",
-                accurate="optb88vdw",
-                target="e-form@OptB88vdW",
-                difference="e-form_difference@OptB88vdW",
-                **energy,
-                **small,
-            ),
-            TargetSet(
+            energy,
+            dataclasses.replace(
+                energy,
                 name="formation energy, r2SCAN",
                 accurate="r2scan_eform",
                 target="e-form@r2SCAN",
-                **energy,
+                difference="",
+                size=None,
             ),
             TargetSet(
                 name="volume, r2SCAN",
@@ -155,11 +161,11 @@ def _local() -> Scale:
                 accurate="r2scan_volume",
                 target="volume@r2SCAN",
                 unit="A^3/atom",
+                size=1000,
                 held_out=("r2scan_volume",),
-                **small,
             ),
-            TargetSet(name="band gap, HSE06", **gap, **small),
-            TargetSet(name="band gap > 0.1 eV, HSE06", minimum=0.1, **gap, **small),
+            gap,
+            dataclasses.replace(gap, name="band gap > 0.1 eV, HSE06", minimum=0.1),
         ),
         crossings=_crossings(
             ("formation energy -> volume", "pbe", "e-form@PBE", "r2scan_volume", "volume@r2SCAN"),
