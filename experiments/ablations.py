@@ -17,12 +17,14 @@ from typing import Any
 
 from experiments.bench import Bench
 from experiments.experiment import Experiment, Rows
-from experiments.published import change
 from experiments.scale import Scale
 from experiments.sections import Section, Table, mean_and_spread
+from experiments.seeds import SeedSpread
 from experiments.specification import Cell
 
 STANDARD = "standard"
+WAYS = ("pre-training", "full")
+"""Trainings of a variant."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +49,11 @@ class Variant:
     difference: bool = False
     way: str = "full"
 
+    @property
+    def is_pretrained_anew(self) -> bool:
+        """Whether the pre-training differs from the standard's."""
+        return bool(self.way != "none" and (self.graph or self.model or self.train))
+
 
 VARIANTS: dict[str, Variant] = {
     STANDARD: Variant(),
@@ -68,57 +75,72 @@ VARIANTS: dict[str, Variant] = {
 
 
 def cells(scale: Scale) -> list[Cell]:
-    """Variants of the scale x seeds: the pre-training and the transfer."""
-    found = []
-    for name in scale.ablations:
-        variant = VARIANTS[name]
-        changed = dataclasses.replace(
-            scale,
-            model=scale.model.replace(**variant.model),
-            pretrain=scale.pretrain.replace(**variant.train),
-            transfer=scale.transfer.replace(**variant.train, learning_rate=scale.rates[0]),
-        )
-        targets = scale.target_sets[0].with_graphs(variant.graph)
-        for seed in scale.ablation_seeds:
-            start = changed.pretraining(targets, seed)
-            learned = changed.transferred(targets, variant.way, seed, targets.size, start)
-            learned = learned.replace(**variant.transfer)
-            if variant.difference:
-                learned = learned.replace(target=targets.difference)
-            trainings = {"pre-training": start, "full": learned}
-            if variant.way == "none":
-                del trainings["pre-training"]
-            for way, training in trainings.items():
-                labels = {"variant": name, "way": way, "seed": seed}
-                found.append(Cell(labels=labels, candidates=(training,)))
-    return found
+    """Seeds x variants of the scale: the pre-training and the transfer.
+
+    The standard has all seeds of the scale: its trainings are those of Table 1, and its spread says
+    what a difference must exceed.
+    """
+    return [
+        cell
+        for seed in scale.seeds
+        for name in scale.ablations
+        if name == STANDARD or seed in scale.ablation_seeds
+        for cell in _cells_of(scale, name, seed)
+    ]
+
+
+def _cells_of(scale: Scale, name: str, seed: int) -> list[Cell]:
+    variant = VARIANTS[name]
+    changed = dataclasses.replace(
+        scale,
+        model=scale.model.replace(**variant.model),
+        pretrain=scale.pretrain.replace(**variant.train),
+        transfer=scale.transfer.replace(**variant.train, learning_rate=scale.rates[0]),
+    )
+    targets = scale.target_sets[0].with_graphs(variant.graph)
+    start = changed.pretraining(targets, seed)
+    learned = changed.transferred(targets, variant.way, seed, targets.size, start)
+    learned = learned.replace(**variant.transfer)
+    if variant.difference:
+        learned = learned.replace(target=targets.difference)
+    trainings = [learned] if variant.way == "none" else [start, learned]
+    return [
+        Cell(labels={"variant": name, "way": way, "seed": seed}, candidates=(training,))
+        for way, training in zip(WAYS[-len(trainings) :], trainings, strict=True)
+    ]
 
 
 def show(scale: Scale, bench: Bench, rows: Rows) -> tuple[Section, list[Any]]:
     """Errors of every variant, with the change against the standard set-up."""
     targets = scale.target_sets[0]
-    errors: dict[tuple[str, str], list[float]] = {}
+    errors: dict[str, dict[str, list[float]]] = {way: {} for way in WAYS}
     for row in rows:
-        place = (row["variant"], row["way"])
-        errors.setdefault(place, []).append(targets.factor * row["test_mae"])
-    lines = []
-    for name in scale.ablations:
-        shown = []
-        for way in ("pre-training", "full"):
-            values, base = errors.get((name, way)), errors.get((STANDARD, way))
-            text = mean_and_spread(values) if values else "…"
-            if way == "pre-training" and VARIANTS[name].way == "none":
-                text = "-"
-            if values and base and name != STANDARD:
-                text += f" ({change(sum(values) / len(values), sum(base) / len(base))})"
-            shown.append(text)
-        lines.append((name, *shown))
+        of = errors[row["way"]].setdefault(row["variant"], [])
+        of.append(targets.factor * row["test_mae"])
+    # Variants of the transfer alone have the pre-training of the standard: it counts once.
+    spread = SeedSpread.of({tuple(values) for of in errors.values() for values in of.values()})
+    lines = [
+        (name, *(_shown(name, way, errors[way], spread) for way in WAYS))
+        for name in scale.ablations
+    ]
     table = Table(
         caption=f"{targets.name}: test MAE ({targets.unit}), mean and spread over seeds",
         header=("changed choice", "pre-training", "full transfer"),
         rows=tuple(lines),
     )
-    return ABLATIONS.section(scale, tables=(table,)), []
+    return ABLATIONS.section(scale, paragraphs=(spread.text(),), tables=(table,)), []
+
+
+def _shown(name: str, way: str, errors: Mapping[str, list[float]], spread: SeedSpread) -> str:
+    """Error of a variant, and what that is against the standard."""
+    if way == "pre-training" and name != STANDARD and not VARIANTS[name].is_pretrained_anew:
+        return "-"
+    if name not in errors:
+        return "…"
+    text = mean_and_spread(errors[name])
+    if name == STANDARD or STANDARD not in errors:
+        return text
+    return f"{text} ({spread.compare(errors[name], errors[STANDARD]).text()})"
 
 
 ABLATIONS = Experiment(

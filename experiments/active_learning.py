@@ -25,6 +25,7 @@ from typing import Any, Literal
 
 import numpy as np
 from scipy.stats import spearmanr
+from scipy.stats import t as student
 
 import cgatjax as cg
 from cgatjax.analysis.plots import error_against_size
@@ -39,6 +40,7 @@ from experiments.learners import FreshNetwork, PretrainedProcess
 from experiments.runner import Results
 from experiments.scale import Scale
 from experiments.sections import Section, Table, mean_and_spread
+from experiments.seeds import LEVEL
 from experiments.specification import Training
 
 LOG = logging.getLogger("cgatjax")
@@ -287,7 +289,7 @@ def _table(caption: str, errors: Errors) -> Table:
 def verdict(way: str, errors: Errors, unit: str) -> str:
     """Whether a way beats random choice, seed by seed, over all rounds after the first.
 
-    A mean difference within two standard errors of the seeds decides nothing.
+    A mean difference whose 95 % interval (Student's t over the seeds) holds 0 decides nothing.
     """
     base, ours = errors["random"], errors[way]
     sizes = sorted(set(base) & set(ours))[1:]
@@ -304,9 +306,10 @@ def verdict(way: str, errors: Errors, unit: str) -> str:
     words = "one seed decides nothing"
     if len(seeds) > 1:
         error = float(np.std(differences, ddof=1)) / len(seeds) ** 0.5
+        width = float(student.ppf((1 + LEVEL) / 2, len(seeds) - 1)) * error
         sign = "better" if mean < 0 else "worse"
-        words = sign if abs(mean) > 2 * error else "no difference beyond the seeds"
-        words = f"{mean:+.3g} ± {error:.2g} {unit}: {words}"
+        words = sign if abs(mean) > width else "no difference beyond the seeds"
+        words = f"{mean:+.3g} ± {width:.2g} {unit}: {words}"
     return (
         f"{way} against random choice: {100 * mean / level:+.1f} %, mean of {len(sizes)} rounds, "
         f"{len(seeds)} seeds ({words})."

@@ -12,13 +12,14 @@ Expected (Hoffmann et al. 2023): no gain between different properties. With the 
 unknown.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from experiments.bench import Bench
 from experiments.experiment import Experiment, Rows
-from experiments.published import change
 from experiments.scale import Scale, TargetSet
 from experiments.sections import Section, Table, mean_and_spread
+from experiments.seeds import SeedSpread
 from experiments.specification import Cell, Training
 
 RECIPES = {
@@ -68,55 +69,64 @@ def with_recipe(training: Training, name: str) -> Training:
 def show(scale: Scale, bench: Bench, rows: Rows) -> tuple[Section, list[Any]]:
     """Errors of all ways, and for each pair and normaliser whether it helped."""
     ways = ("none", *(f"{n} {recipe}" for n in NORMALIZERS for recipe in RECIPES))
-    lines, words = [], []
+    lines = []
     for targets in scale.crossings:
-        of = [row for row in rows if row["targets"] == targets.name]
+        of = _of(targets, rows)
         shown = []
         for way in ways:
             errors = [targets.factor * row["test_mae"] for row in of if row["way"] == way]
             shown.append(mean_and_spread(errors) if errors else "…")
         lines.append((f"{targets.name} ({targets.unit})", *shown))
-        words += [verdict(targets, normalizer, of) for normalizer in NORMALIZERS]
     table = Table(
         caption="Test MAE, mean and standard deviation over seeds",
         header=("from -> to", *ways),
         rows=tuple(lines),
     )
     section = INTERPROPERTY.section(
-        scale, paragraphs=(*(w for w in words if w), PAPER), tables=(table,)
+        scale, paragraphs=(*verdicts(scale.crossings, rows), PAPER), tables=(table,)
     )
     return section, []
 
 
-def verdict(targets: TargetSet, normalizer: str, rows: Rows) -> str:
-    """Whether transfer beats training from scratch, each at its best recipe by validation.
+def verdicts(crossings: Sequence[TargetSet], rows: Rows) -> list[str]:
+    """Whether each transfer beats training from scratch, each at its best recipe by validation."""
+    errors = {
+        (targets, way): [
+            targets.factor * row["test_mae"] for row in chosen(_of(targets, rows), way)
+        ]
+        for targets in crossings
+        for way in ("none", *NORMALIZERS)
+    }
+    # Pairs with the same second property share their trainings from scratch.
+    spread = SeedSpread.of({tuple(values) for values in errors.values()})
+    words = [spread.text()]
+    for (targets, way), ours in errors.items():
+        base = errors[targets, "none"]
+        if way == "none" or not ours or not base:
+            continue
+        means = f"{sum(ours) / len(ours):.3g} against {sum(base) / len(base):.3g} {targets.unit}"
+        words.append(
+            f"{targets.name}, normaliser {way}: {means} from scratch "
+            f"({spread.compare(ours, base).text()})."
+        )
+    return words if len(words) > 1 else []
 
-    Seeds are compared pair by pair; a mean difference within two standard errors decides nothing.
+
+def chosen(rows: Rows, way: str) -> Rows:
+    """For each seed whose recipes are all done, the row that validation chooses.
+
+    Training from scratch has one row a seed, chosen before.
     """
-    pairs = []
+    found = []
     for seed in dict.fromkeys(row["seed"] for row in rows):
-        of = [row for row in rows if row["seed"] == seed]
-        scratch = [row for row in of if row["way"] == "none"]
-        moved = [row for row in of if row["way"].startswith(normalizer)]
-        if scratch and len(moved) == len(RECIPES):
-            best = min(moved, key=lambda row: row["valid_mae"])
-            pairs.append((scratch[0]["test_mae"], best["test_mae"]))
-    if not pairs:
-        return ""
-    n = len(pairs)
-    base, new = (sum(column) / n for column in zip(*pairs, strict=True))
-    differences = [b - a for a, b in pairs]
-    mean = sum(differences) / n
-    words = "one seed decides nothing"
-    if n > 1:
-        error = (sum((d - mean) ** 2 for d in differences) / (n - 1) / n) ** 0.5
-        sign = "helps" if mean < 0 else "harms"
-        words = sign if abs(mean) > 2 * error else "makes no difference beyond the seeds"
-    return (
-        f"{targets.name}, normaliser {normalizer}: {targets.factor * new:.3g} against "
-        f"{targets.factor * base:.3g} {targets.unit} from scratch ({change(new, base)}, "
-        f"{n} seed{'s' * (n > 1)}): {words}."
-    )
+        of = [row for row in rows if row["seed"] == seed and row["way"].split()[0] == way]
+        if len(of) == (1 if way == "none" else len(RECIPES)):
+            found.append(min(of, key=lambda row: row["valid_mae"]))
+    return found
+
+
+def _of(targets: TargetSet, rows: Rows) -> Rows:
+    return [row for row in rows if row["targets"] == targets.name]
 
 
 INTERPROPERTY = Experiment(

@@ -83,7 +83,7 @@ class Scale:
       rates: candidates for the peak learning rate of the transfer.
       seeds: of subsets, initialisation and shuffling.
       train_sizes, pretrain_sizes: of the curves; None for all crystals.
-      ablations, ablation_seeds: names of `ablations.VARIANTS`, and their seeds.
+      ablations, ablation_seeds: names of `ablations.VARIANTS`, and the seeds of all but the first.
       costs: computing time of a cheap and of an accurate calculation.
     """
 

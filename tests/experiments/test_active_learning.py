@@ -69,11 +69,12 @@ def errors(**differences):
     return found
 
 
-def test_a_verdict_needs_more_than_two_standard_errors():
+def test_a_verdict_needs_more_than_the_seeds_leave_open():
+    """Three seeds: 4.303 standard errors of the mean are the 95 % interval."""
     found = errors(uncertainty=[-9, -10, -11], diversity=[5, -6, 7], both=[3, 4, 5])
     words = [verdict(way, found, "meV/atom") for way in CHOICES]
     assert "-10.0 %" in words[0]
-    assert words[0].endswith("(-10 ± 0.58 meV/atom: better).")
+    assert words[0].endswith("(-10 ± 2.5 meV/atom: better).")
     assert "no difference beyond the seeds" in words[1]
     assert words[2].endswith("worse).")
     found["both"] = {200: {0: 120.0}, 300: {0: 90.0}}

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from experiments.claims import claimed
-from experiments.interproperty import verdict
 from experiments.registry import EXPERIMENTS
 from experiments.runner import OVERHEAD, Pace, Results, dry_run, rows_of, run_grid, work_of
 from experiments.scales import SCALES
@@ -272,30 +271,3 @@ def test_the_command_of_every_docstring_names_an_experiment():
     text = "".join(p.read_text() for p in folder.glob("*.py"))
     for name in EXPERIMENTS:
         assert f"run {name} " in text
-
-
-def crossed(seed, way, valid, test):
-    return {"seed": seed, "way": way, "valid_mae": valid, "test_mae": test}
-
-
-def test_the_verdict_compares_seed_by_seed_at_the_rate_chosen_by_validation():
-    """Differences -0.2 and -0.3: mean -0.25, standard error 0.05, five of them."""
-    pair = SCALES["smoke"]().crossings[0]
-    rows = []
-    for seed, (scratch, moved) in enumerate([(1.0, 0.8), (1.2, 0.9)]):
-        rows += [
-            crossed(seed, "none", 0.5, scratch),
-            crossed(seed, "refit x1", 0.4, moved),
-            crossed(seed, "refit x0.1", 0.6, 0.1),
-            crossed(seed, "refit x0.01", 0.7, 0.1),
-            crossed(seed, "refit x1, decay 1e-4", 0.5, 0.2),
-            crossed(seed, "refit x1, decay 1e-2", 0.5, 0.2),
-        ]
-    text = verdict(pair, "refit", rows)
-    assert "0.85 against 1.1 A^3/atom from scratch (-23%, 2 seeds): helps." in text
-    assert verdict(pair, "keep", rows) == ""
-    assert "one seed decides nothing" in verdict(pair, "refit", rows[:6])
-    worse = [{**r, "test_mae": 2 - r["test_mae"]} for r in rows]
-    assert "harms" in verdict(pair, "refit", worse)
-    unsure = [{**r, "test_mae": 1.1 if r["seed"] and r["way"] == "none" else 1.0} for r in rows]
-    assert "no difference beyond the seeds" in verdict(pair, "refit", unsure)

@@ -1,0 +1,46 @@
+"""What is said of transfer between properties."""
+
+from experiments.interproperty import verdicts
+from experiments.scales import SCALES
+
+
+def crossed(targets, seed, way, valid, test):
+    """A row of `interproperty`; errors are in units in which the tests' numbers are round."""
+    plain = {"targets": targets.name, "seed": seed, "way": way}
+    return {**plain, "valid_mae": valid, "test_mae": test / targets.factor}
+
+
+def crossings_of(scratch, moved):
+    """The rows of one pair: test errors by seed, from scratch and at the recipe to be chosen."""
+    pair = SCALES["smoke"]().crossings[0]
+    rows = []
+    for seed, (one, other) in enumerate(zip(scratch, moved, strict=True)):
+        rows += [
+            crossed(pair, seed, "none", 0.5, one),
+            crossed(pair, seed, "refit x1", 0.4, other),
+            crossed(pair, seed, "refit x0.1", 0.6, 0.1),
+            crossed(pair, seed, "refit x0.01", 0.7, 0.1),
+            crossed(pair, seed, "refit x1, decay 1e-4", 0.5, 0.2),
+            crossed(pair, seed, "refit x1, decay 1e-2", 0.5, 0.2),
+        ]
+    return [pair], rows
+
+
+def test_verdicts_are_at_the_recipe_that_validation_chooses():
+    spread, *words = verdicts(*crossings_of([1.0, 1.01, 1.02], [0.8, 0.81, 0.8]))
+    assert "4 degrees of freedom" in spread
+    (text,) = words  # none for the normaliser whose recipes are not done
+    assert "normaliser refit: 0.803 against 1.01 A^3/atom from scratch (-20%, " in text
+    assert text.endswith(": better).")
+    _, text = verdicts(*crossings_of([0.8, 0.81], [1.0, 1.01]))
+    assert text.endswith(": worse).")
+    _, text = verdicts(*crossings_of([0.8, 1.2], [0.9, 1.0]))
+    assert text.endswith(": undecided).")
+
+
+def test_one_seed_decides_nothing_and_unfinished_recipes_say_nothing():
+    (pair,), rows = crossings_of([1.0], [0.5])
+    spread, text = verdicts([pair], rows)
+    assert "nothing is known" in spread
+    assert "(-50%, one seed decides nothing)" in text
+    assert verdicts([pair], rows[:-1]) == []
