@@ -11,7 +11,7 @@ from cgatjax.errors import CgatjaxError
 from experiments.bench import Bench
 from experiments.registry import EXPERIMENTS
 from experiments.report import write_report
-from experiments.runner import CRYSTALS_PER_SECOND, Pace, Results, dry_run, rows_of, run_grid
+from experiments.runner import CRYSTALS_PER_SECOND, Pace, collected, dry_run, rows_of, run_grid
 from experiments.scale import Scale
 from experiments.scales import SCALES
 from experiments.sources import Sources
@@ -103,7 +103,7 @@ def _perform(name: str, scale: Scale, bench: Bench, minutes: float | None, pace:
 def _show(name: str, scale: Scale, bench: Bench) -> None:
     experiment = EXPERIMENTS[name]
     cells = experiment.cells(scale)
-    rows = rows_of(cells, Results(bench.out / name / "results.csv"), bench)
+    rows = rows_of(cells, collected(name, cells, bench), bench)
     section, figures = experiment.show(scale, bench, rows)
     section.save(bench.out / name, figures)
     click.echo(f"{bench.out / name}: {len(rows)} of {len(cells)} rows")
@@ -115,7 +115,7 @@ def _show(name: str, scale: Scale, bench: Bench) -> None:
 @DATA
 @OUT
 def show(name: str, scale: str, data: Path | None, out: Path) -> None:
-    """Make tables and figures anew from the rows that are finished; nothing is trained."""
+    """Make tables and figures anew from the trainings that are finished; nothing is trained."""
     made = SCALES[scale]()
     bench = Bench(Sources(made.sources, data, out / scale), out / scale)
     for chosen in EXPERIMENTS if name == "all" else (name,):

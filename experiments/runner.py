@@ -196,6 +196,20 @@ class _Grid:
         return True
 
 
+def collected(name: str, cells: list[Cell], bench: Bench) -> Results:
+    """The results table with a row for every cell whose trainings are finished; trains nothing.
+
+    Another experiment, or a grid with fewer seeds, may have done them.
+    """
+    results = Results(bench.out / name / "results.csv")
+    for cell in cells:
+        if cell.key(bench.sources.fingerprints) not in results.rows:
+            row = bench.row(cell)
+            if row is not None:
+                results.add(row)
+    return results
+
+
 def rows_of(cells: list[Cell], results: Results, bench: Bench) -> list[dict[str, Any]]:
     """The finished rows of a grid with numbers as numbers; rows of older grids are left out."""
     found = []

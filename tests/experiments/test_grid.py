@@ -8,7 +8,16 @@ from pathlib import Path
 import pytest
 from experiments.claims import claimed
 from experiments.registry import EXPERIMENTS
-from experiments.runner import OVERHEAD, Pace, Results, dry_run, rows_of, run_grid, work_of
+from experiments.runner import (
+    OVERHEAD,
+    Pace,
+    Results,
+    collected,
+    dry_run,
+    rows_of,
+    run_grid,
+    work_of,
+)
 from experiments.scales import SCALES
 from experiments.sources import with_differences
 from experiments.specification import Cell, Training, at_rates, distinct, needed
@@ -131,6 +140,15 @@ def test_a_grid_is_done_once_and_its_table_grows_row_by_row(tmp_path):
     rows = rows_of(CELLS, again, bench)
     assert [row["seed"] for row in rows] == [0, 1, 2]
     assert rows[0]["test_mae"] == 0.5
+
+
+def test_what_another_experiment_has_trained_is_collected(tmp_path):
+    bench = FakeBench(tmp_path)
+    run_grid("x", CELLS[:2], bench)
+    found = collected("y", CELLS, bench)
+    assert [row["seed"] for row in rows_of(CELLS, found, bench)] == [0, 1]
+    assert (tmp_path / "y" / "results.csv").is_file()
+    assert len(bench.done) == 3
 
 
 class SharedBench(FakeBench):
