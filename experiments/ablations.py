@@ -15,16 +15,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from cgatjax.analysis.comparison_plots import CAPTION, comparison_figure
+from cgatjax.analysis.seeds import Comparison, SeedSpread
 from experiments.bench import Bench
 from experiments.experiment import Experiment, Rows
 from experiments.scale import Scale
 from experiments.sections import Section, Table, mean_and_spread
-from experiments.seeds import SeedSpread
 from experiments.specification import Cell
 
 STANDARD = "standard"
 WAYS = ("pre-training", "full")
-"""Trainings of a variant."""
+LEFT_OUT = (
+    "Differences to the cheap value are left out: their changes are too large to be drawn here."
+)
+HEADERS = ("pre-training", "full transfer")
+"""Trainings of a variant, in results and in words."""
+LEFT_OUT = "Differences to the cheap value are left out: their changes are too large to draw."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,30 +123,58 @@ def show(scale: Scale, bench: Bench, rows: Rows) -> tuple[Section, list[Any]]:
     for row in rows:
         of = errors[row["way"]].setdefault(row["variant"], [])
         of.append(targets.factor * row["test_mae"])
-    # Variants of the transfer alone have the pre-training of the standard: it counts once.
-    spread = SeedSpread.of({tuple(values) for of in errors.values() for values in of.values()})
+    spreads = {
+        way: SeedSpread.of(v for name, v in of.items() if _is_own(name, way))
+        for way, of in errors.items()
+    }
+    found = {way: _comparisons(way, errors[way], spreads[way]) for way in WAYS}
     lines = [
-        (name, *(_shown(name, way, errors[way], spread) for way in WAYS))
+        (name, *(_shown(name, way, errors[way], found[way]) for way in WAYS))
         for name in scale.ablations
     ]
     table = Table(
         caption=f"{targets.name}: test MAE ({targets.unit}), mean and spread over seeds",
-        header=("changed choice", "pre-training", "full transfer"),
+        header=("changed choice", *HEADERS),
         rows=tuple(lines),
     )
-    return ABLATIONS.section(scale, paragraphs=(spread.text(),), tables=(table,)), []
+    words = [f"{head}: {spreads[way].text()}" for way, head in zip(WAYS, HEADERS, strict=True)]
+    panels = {
+        head: {n: c for n, c in found[way].items() if not VARIANTS[n].difference}
+        for way, head in zip(WAYS, HEADERS, strict=True)
+    }
+    drawn = [comparison_figure(panels)] if all(panels.values()) else []
+    figures = (("changes", f"Against the standard. {CAPTION} {LEFT_OUT}"),) if drawn else ()
+    section = ABLATIONS.section(scale, paragraphs=tuple(words), tables=(table,), figures=figures)
+    return section, drawn
 
 
-def _shown(name: str, way: str, errors: Mapping[str, list[float]], spread: SeedSpread) -> str:
+def _is_own(name: str, way: str) -> bool:
+    """Whether a variant has this training for itself; its pre-training may be the standard's."""
+    return way == "full" or name == STANDARD or VARIANTS[name].is_pretrained_anew
+
+
+def _comparisons(
+    way: str, errors: Mapping[str, list[float]], spread: SeedSpread
+) -> dict[str, Comparison]:
+    """Changed choice -> its error against the standard's, where both are known."""
+    base = errors.get(STANDARD, [])
+    return {
+        name: spread.compare(ours, base)
+        for name, ours in errors.items()
+        if base and name != STANDARD and _is_own(name, way)
+    }
+
+
+def _shown(
+    name: str, way: str, errors: Mapping[str, list[float]], found: Mapping[str, Comparison]
+) -> str:
     """Error of a variant, and what that is against the standard."""
-    if way == "pre-training" and name != STANDARD and not VARIANTS[name].is_pretrained_anew:
+    if not _is_own(name, way):
         return "-"
     if name not in errors:
         return "…"
     text = mean_and_spread(errors[name])
-    if name == STANDARD or STANDARD not in errors:
-        return text
-    return f"{text} ({spread.compare(errors[name], errors[STANDARD]).text()})"
+    return f"{text} ({found[name].text()})" if name in found else text
 
 
 ABLATIONS = Experiment(

@@ -25,10 +25,10 @@ from typing import Any, Literal
 
 import numpy as np
 from scipy.stats import spearmanr
-from scipy.stats import t as student
 
 import cgatjax as cg
 from cgatjax.analysis.plots import error_against_size
+from cgatjax.analysis.seeds import student_quantile
 from cgatjax.data.splits import nested_subset
 from cgatjax.gaussian_fit import GPConfig
 from cgatjax.metrics import errors_of
@@ -40,7 +40,6 @@ from experiments.learners import FreshNetwork, PretrainedProcess
 from experiments.runner import Results
 from experiments.scale import Scale
 from experiments.sections import Section, Table, mean_and_spread
-from experiments.seeds import LEVEL
 from experiments.specification import Training
 
 LOG = logging.getLogger("cgatjax")
@@ -306,7 +305,7 @@ def verdict(way: str, errors: Errors, unit: str) -> str:
     words = "one seed decides nothing"
     if len(seeds) > 1:
         error = float(np.std(differences, ddof=1)) / len(seeds) ** 0.5
-        width = float(student.ppf((1 + LEVEL) / 2, len(seeds) - 1)) * error
+        width = student_quantile(len(seeds) - 1) * error
         sign = "better" if mean < 0 else "worse"
         words = sign if abs(mean) > width else "no difference beyond the seeds"
         words = f"{mean:+.3g} ± {width:.2g} {unit}: {words}"

@@ -13,13 +13,15 @@ unknown.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from cgatjax.analysis.comparison_plots import CAPTION, comparison_figure
+from cgatjax.analysis.seeds import Comparison, SeedSpread
 from experiments.bench import Bench
 from experiments.experiment import Experiment, Rows
 from experiments.scale import Scale, TargetSet
 from experiments.sections import Section, Table, mean_and_spread
-from experiments.seeds import SeedSpread
 from experiments.specification import Cell, Training
 
 RECIPES = {
@@ -82,34 +84,60 @@ def show(scale: Scale, bench: Bench, rows: Rows) -> tuple[Section, list[Any]]:
         header=("from -> to", *ways),
         rows=tuple(lines),
     )
+    spread, found = comparisons(scale.crossings, rows)
+    words = [spread.text(), *(one.text() for one in found), PAPER] if found else [PAPER]
+    figures = (("changes", f"Against training from scratch. {CAPTION}"),) if found else ()
     section = INTERPROPERTY.section(
-        scale, paragraphs=(*verdicts(scale.crossings, rows), PAPER), tables=(table,)
+        scale, paragraphs=tuple(words), tables=(table,), figures=figures
     )
-    return section, []
+    drawn = {f"{c.targets.name}, {c.normalizer}": c.change for c in found}
+    return section, [comparison_figure({"": drawn})] if found else []
 
 
-def verdicts(crossings: Sequence[TargetSet], rows: Rows) -> list[str]:
-    """Whether each transfer beats training from scratch, each at its best recipe by validation."""
-    errors = {
-        (targets, way): [
-            targets.factor * row["test_mae"] for row in chosen(_of(targets, rows), way)
-        ]
-        for targets in crossings
-        for way in ("none", *NORMALIZERS)
-    }
+@dataclass(frozen=True, kw_only=True)
+class Crossing:
+    """One pair of properties, carried over in one way and from scratch, at the best recipes.
+
+    Attributes:
+      targets: the pair.
+      normalizer: of the transfer.
+      ours, base: test errors of the seeds with transfer and from scratch, as they are shown.
+      change: from one to the other.
+    """
+
+    targets: TargetSet
+    normalizer: str
+    ours: list[float]
+    base: list[float]
+    change: Comparison
+
+    def text(self) -> str:
+        """The answer for this pair in one sentence."""
+        ours, base = (sum(errors) / len(errors) for errors in (self.ours, self.base))
+        return (
+            f"{self.targets.name}, normaliser {self.normalizer}: {ours:.3g} against {base:.3g} "
+            f"{self.targets.unit} from scratch ({self.change.text()})."
+        )
+
+
+def comparisons(crossings: Sequence[TargetSet], rows: Rows) -> tuple[SeedSpread, list[Crossing]]:
+    """Every transfer that is finished against training from scratch, and the spread of seeds."""
+    errors = {}
+    for targets in crossings:
+        of = _of(targets, rows)
+        for way in ("none", *NORMALIZERS):
+            errors[targets, way] = [targets.factor * r["test_mae"] for r in chosen(of, way)]
     # Pairs with the same second property share their trainings from scratch.
     spread = SeedSpread.of({tuple(values) for values in errors.values()})
-    words = [spread.text()]
+    found = []
     for (targets, way), ours in errors.items():
         base = errors[targets, "none"]
-        if way == "none" or not ours or not base:
-            continue
-        means = f"{sum(ours) / len(ours):.3g} against {sum(base) / len(base):.3g} {targets.unit}"
-        words.append(
-            f"{targets.name}, normaliser {way}: {means} from scratch "
-            f"({spread.compare(ours, base).text()})."
-        )
-    return words if len(words) > 1 else []
+        if way != "none" and ours and base:
+            change = spread.compare(ours, base)
+            found.append(
+                Crossing(targets=targets, normalizer=way, ours=ours, base=base, change=change)
+            )
+    return spread, found
 
 
 def chosen(rows: Rows, way: str) -> Rows:

@@ -36,8 +36,9 @@ gaussian_process uncertainty_files predictor ensembles gaussian_fit calibration
 inference coverage selection explanation embeddings feeds compiled
 monitor history trainer side_by_side training ensemble_training
 regressor matbench screening
-analysis.regression analysis.scaling analysis.joint_scaling analysis.budget
+analysis.regression analysis.scaling analysis.joint_scaling analysis.budget analysis.seeds
 analysis.canvas analysis.plots analysis.calibration_plots analysis.scaling_plots
+analysis.comparison_plots
 analysis.periodic_table analysis.histograms
 analysis.residuals analysis.embedding_map analysis.inside
 demo cli

@@ -1,6 +1,6 @@
 """What is said of transfer between properties."""
 
-from experiments.interproperty import verdicts
+from experiments.interproperty import comparisons
 from experiments.scales import SCALES
 
 
@@ -27,20 +27,21 @@ def crossings_of(scratch, moved):
 
 
 def test_verdicts_are_at_the_recipe_that_validation_chooses():
-    spread, *words = verdicts(*crossings_of([1.0, 1.01, 1.02], [0.8, 0.81, 0.8]))
-    assert "4 degrees of freedom" in spread
-    (text,) = words  # none for the normaliser whose recipes are not done
+    spread, found = comparisons(*crossings_of([1.0, 1.01, 1.02], [0.8, 0.81, 0.8]))
+    assert spread.freedom == 4
+    (one,) = found  # none for the normaliser whose recipes are not done
+    text = one.text()
     assert "normaliser refit: 0.803 against 1.01 A^3/atom from scratch (-20%, " in text
     assert text.endswith(": better).")
-    _, text = verdicts(*crossings_of([0.8, 0.81], [1.0, 1.01]))
-    assert text.endswith(": worse).")
-    _, text = verdicts(*crossings_of([0.8, 1.2], [0.9, 1.0]))
-    assert text.endswith(": undecided).")
+    _, (one,) = comparisons(*crossings_of([0.8, 0.81], [1.0, 1.01]))
+    assert one.change.verdict == "worse"
+    _, (one,) = comparisons(*crossings_of([0.8, 1.2], [0.9, 1.0]))
+    assert one.change.verdict == "undecided"
 
 
 def test_one_seed_decides_nothing_and_unfinished_recipes_say_nothing():
     (pair,), rows = crossings_of([1.0], [0.5])
-    spread, text = verdicts([pair], rows)
-    assert "nothing is known" in spread
-    assert "(-50%, one seed decides nothing)" in text
-    assert verdicts([pair], rows[:-1]) == []
+    spread, (one,) = comparisons([pair], rows)
+    assert "nothing is known" in spread.text()
+    assert "(-50%, one seed decides nothing)" in one.text()
+    assert comparisons([pair], rows[:-1])[1] == []

@@ -10,3 +10,5 @@ from cgatjax.analysis.scaling import Estimate as Estimate
 from cgatjax.analysis.scaling import PowerLaw as PowerLaw
 from cgatjax.analysis.scaling import equivalent_size as equivalent_size
 from cgatjax.analysis.scaling import fit_power_law as fit_power_law
+from cgatjax.analysis.seeds import Comparison as Comparison
+from cgatjax.analysis.seeds import SeedSpread as SeedSpread

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 import scipy.stats
-from experiments.seeds import SeedSpread
+
+from cgatjax.analysis.seeds import SeedSpread
+from cgatjax.errors import InputError
 
 
 def test_the_interval_of_a_comparison_is_that_of_student():
@@ -27,3 +29,8 @@ def test_a_verdict_is_wrong_as_rarely_as_it_says():
             found = SeedSpread.of(ways).compare(ways[0], ways[1])
             decided += found.verdict != "undecided"
         assert 0.035 < decided / 2000 < 0.065
+
+
+def test_errors_must_be_positive():
+    with pytest.raises(InputError, match=r"positive errors, got \[1.0, 0.0\]"):
+        SeedSpread.of([[1.0, 0.0]])

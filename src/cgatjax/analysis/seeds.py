@@ -4,10 +4,21 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from scipy.stats import t as student
+from cgatjax.errors import InputError
 
 LEVEL = 0.95
 """Of the intervals."""
+
+
+def student_quantile(freedom: int) -> float:
+    """Standard errors in half an interval of `LEVEL`.
+
+    >>> round(student_quantile(2), 2), round(student_quantile(1000), 2)
+    (4.3, 1.96)
+    """
+    from scipy.stats import t as student
+
+    return float(student.ppf((1 + LEVEL) / 2, freedom))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,11 +67,19 @@ class SeedSpread:
     def of(cls, ways: Iterable[Sequence[float]]) -> "SeedSpread":
         """Pools the errors of several ways, each with its seeds.
 
+        Args:
+          ways: errors of the seeds of each way, in any unit.
+
+        Raises:
+          InputError: an error is not positive.
+
         >>> SeedSpread.of([[1.0, 1.1], [20.0, 21.0, 22.0], [3.0]])
         SeedSpread(std=0.0550..., freedom=3)
         """
         total, freedom = 0.0, 0
         for errors in ways:
+            if not all(error > 0 for error in errors):
+                raise InputError(f"expected positive errors, got {list(errors)}")
             logs = [math.log(error) for error in errors]
             mean = sum(logs) / max(len(logs), 1)
             total += sum((value - mean) ** 2 for value in logs)
@@ -70,6 +89,10 @@ class SeedSpread:
     def compare(self, ours: Sequence[float], base: Sequence[float]) -> Comparison:
         """The change from the mean error of one way to that of another, by Student's t.
 
+        Args:
+          ours: errors of the seeds of one way.
+          base: errors of the seeds of the other, in the same unit.
+
         >>> SeedSpread(std=0.05, freedom=6).compare([0.8, 0.9], [1.0, 1.1])
         Comparison(change=-0.19..., low=-0.28..., high=-0.08...)
         """
@@ -77,7 +100,7 @@ class SeedSpread:
         if not self.freedom:
             return Comparison(change=ratio - 1, low=-1.0, high=math.inf)
         error = self.std * math.sqrt(1 / len(ours) + 1 / len(base))
-        factor = math.exp(float(student.ppf((1 + LEVEL) / 2, self.freedom)) * error)
+        factor = math.exp(student_quantile(self.freedom) * error)
         return Comparison(change=ratio - 1, low=ratio / factor - 1, high=ratio * factor - 1)
 
     def text(self) -> str:

@@ -1,0 +1,61 @@
+"""Figures of comparisons: what a choice changes, beside what seeds leave open."""
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from cgatjax.analysis.canvas import new_figure, wrapped
+from cgatjax.analysis.seeds import LEVEL, Comparison
+from cgatjax.errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+VERDICT_COLORS = {"better": "#55A868", "worse": "#C44E52", "undecided": "0.45"}
+CAPTION = (
+    f"Lines are intervals of {LEVEL:.0%} that the spread of seeds leaves; green is better, red "
+    "worse, grey undecided."
+)
+"""What a reader must know of the figure."""
+_ROW = 0.3
+"""Inches."""
+
+
+def comparison_figure(
+    panels: Mapping[str, Mapping[str, Comparison]], quantity: str = "test MAE"
+) -> "Figure":
+    """Changes of an error with their intervals, a line each, in panels side by side.
+
+    Args:
+      panels: title -> {what is compared: its comparison}, from top to bottom. An interval that is
+        not known is not drawn.
+      quantity: what changes.
+
+    Raises:
+      InputError: nothing to draw.
+    """
+    if not panels or not all(panels.values()):
+        raise InputError("expected at least one comparison to draw, got none")
+    rows = max(len(found) for found in panels.values())
+    letters = max(len(name) for found in panels.values() for name in found)
+    width = 2.5 + 0.075 * letters
+    figure, every = new_figure(width * len(panels), 1.3 + _ROW * rows, len(panels))
+    for axes, (title, found) in zip(every, panels.items(), strict=True):
+        _draw(axes, found)
+        axes.set_title(wrapped(title, width))
+        axes.set_xlabel(f"change of the {quantity}, %")
+    return figure
+
+
+def _draw(axes: "Axes", found: Mapping[str, Comparison]) -> None:
+    axes.axvline(0, color="0.8", linewidth=1, zorder=0)
+    for place, one in enumerate(found.values()):
+        color = VERDICT_COLORS[one.verdict]
+        if math.isfinite(one.high):
+            axes.plot([100 * one.low, 100 * one.high], [place, place], color=color, zorder=1)
+        axes.plot([100 * one.change], [place], "o", color=color, markersize=5, zorder=2)
+    axes.set_yticks(range(len(found)), list(found))
+    axes.set_ylim(len(found) - 0.5, -0.5)
+    axes.spines["left"].set_visible(False)
+    axes.tick_params(axis="y", length=0)
