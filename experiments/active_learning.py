@@ -237,7 +237,8 @@ def show(scale: Scale, bench: Bench, rows: Rows) -> tuple[Section, list[Any]]:
     """Errors against the number of known crystals, and every way against random choice."""
     targets = scale.target_sets[0]
     kept = list(Results(bench.out / NAME / "results.csv").rows.values())
-    words, tables, figures, drawn = [], [], [], []
+    words = [] if kept else ["Nothing is finished yet."]
+    tables, figures, drawn = [], [], []
     for learner, name in LEARNERS.items():
         of = [row for row in kept if row["learner"] == learner]
         if not of:

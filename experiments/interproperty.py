@@ -70,18 +70,18 @@ def with_recipe(training: Training, name: str) -> Training:
 
 def show(scale: Scale, bench: Bench, rows: Rows) -> tuple[Section, list[Any]]:
     """Errors of all ways, and for each pair and normaliser whether it helped."""
-    ways = ("none", *(f"{n} {recipe}" for n in NORMALIZERS for recipe in RECIPES))
+    recipes = [f"{normalizer} {recipe}" for normalizer in NORMALIZERS for recipe in RECIPES]
     lines = []
-    for targets in scale.crossings:
-        of = _of(targets, rows)
+    for way in ("none", *recipes):
         shown = []
-        for way in ways:
-            errors = [targets.factor * row["test_mae"] for row in of if row["way"] == way]
+        for targets in scale.crossings:
+            of = [row for row in _of(targets, rows) if row["way"] == way]
+            errors = [targets.factor * row["test_mae"] for row in of]
             shown.append(mean_and_spread(errors) if errors else "…")
-        lines.append((f"{targets.name} ({targets.unit})", *shown))
+        lines.append(("from scratch, best recipe" if way == "none" else way, *shown))
     table = Table(
         caption="Test MAE, mean and standard deviation over seeds",
-        header=("from -> to", *ways),
+        header=("normaliser, rate", *(f"{t.name} ({t.unit})" for t in scale.crossings)),
         rows=tuple(lines),
     )
     spread, found = comparisons(scale.crossings, rows)
