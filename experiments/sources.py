@@ -1,11 +1,9 @@
 """The data sets of the experiments: stores that are built once, one fixed split each, subsets."""
 
-import dataclasses
 import hashlib
 import json
 import logging
-import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +15,6 @@ from cgatjax.data.exclusion import held_out, without
 from cgatjax.data.overlap import alike
 from cgatjax.data.splits import nested_subset
 from cgatjax.data.store import MANIFEST
-from cgatjax.data.structures import Rejected
 from cgatjax.errors import InputError
 from cgatjax.options import Options
 from experiments.claims import claimed
@@ -49,21 +46,6 @@ class Source(Options):
     max_atoms: int = 1000
     graph: cg.GraphConfig = RECOMMENDED
     differences: tuple[tuple[str, str, str], ...] = ()
-
-
-def with_differences(
-    found: Iterable[cg.Crystal | Rejected], differences: tuple[tuple[str, str, str], ...]
-) -> Iterator[cg.Crystal | Rejected]:
-    """The crystals with `Source.differences` among their properties."""
-    for item in found:
-        if isinstance(item, cg.Crystal) and differences:
-            known = item.targets
-            further = {
-                name: known.get(one, math.nan) - known.get(other, math.nan)
-                for name, one, other in differences
-            }
-            item = dataclasses.replace(item, targets={**known, **further})
-        yield item
 
 
 class Sources:
@@ -98,19 +80,19 @@ class Sources:
         keep = cg.Filter(max_atoms=source.max_atoms, min_elements=2)
         config = source.graph
         LOG.info("featurising %s into %s", name, path)
+        differences = {new: (one, other) for new, one, other in source.differences}
         if not source.folder:
-            crystals = with_differences(
-                cg.ionic_crystals(source.crystals, seed=0), source.differences
+            crystals = cg.ionic_crystals(source.crystals, seed=0)
+            return cg.build_store(
+                crystals, path, config, differences=differences, keep=keep, resume=True
             )
-            return cg.build_store(crystals, path, config, keep=keep, resume=True)
         if self._data is None or not (self._data / source.folder).exists():
             raise InputError(
                 f"{name}: expected the crystals in {source.folder!r} below the data folder, got "
                 f"{self._data}; give a folder that has them with --data"
             )
-        found = cg.read_crystals([self._data / source.folder])
         return cg.build_store(
-            with_differences(found, source.differences), path, config,
+            [self._data / source.folder], path, config, differences=differences,
             keep=keep, on_error="skip", resume=True, show_progress=True,
         )  # fmt: skip
 

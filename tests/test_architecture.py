@@ -19,7 +19,7 @@ ORDER = """
 errors allocator storage folders interrupts progress options config loggers
 data.elements data.assignments data.properties data.structures data.files
 data.poscar data.cif data.dcgat data.dcgat_writer
-data.tables data.ase_input data.sources data.readers
+data.tables data.ase_input data.sources data.readers data.differences
 data.ions data.lattice_sums data.born_lande data.prototype_table data.prototypes
 data.formation data.decorations data.datasets
 data.neighbors data.bonds data.graphs data.graph_arrays data.reduction data.fingerprints

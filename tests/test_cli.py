@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import click
+import numpy as np
 import pytest
 from tests.commands import ok, refused, run
 
@@ -120,6 +121,19 @@ def test_graph_options_come_from_flags_over_file_over_preset(place: Place, tmp_p
     assert config.tolerance_kind == "relative"
     assert store.units == {CHEAP: "eV"}
     assert not store.reduced
+
+
+def test_featurize_makes_differences(place: Place, tmp_path: Path) -> None:
+    gain = f"gain={DEAR},{CHEAP}"
+    ok("featurize", place.data, "--out", tmp_path / "s", "--workers", 1, "--target", CHEAP,
+       "--difference", gain)  # fmt: skip
+    store = open_store(tmp_path / "s")
+    both = open_store(place.store)
+    assert store.units == {CHEAP: "eV/atom", "gain": "eV/atom"}
+    np.testing.assert_array_equal(store.target("gain"), both.target(DEAR) - both.target(CHEAP))
+    new = ("--out", tmp_path / "new", "--workers", 1)
+    for wrong in ("gain", f"gain={DEAR}", f"gain={DEAR},{CHEAP},more"):
+        assert "NAME=ONE,OTHER" in refused("featurize", place.data, "--difference", wrong, *new)
 
 
 def test_featurize_refuses(place: Place, tmp_path: Path) -> None:

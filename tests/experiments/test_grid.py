@@ -1,8 +1,6 @@
 """Descriptions of trainings, their hashes, and a grid that is done once and within its time."""
 
 import csv
-import math
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,11 +17,9 @@ from experiments.runner import (
     work_of,
 )
 from experiments.scales import SCALES
-from experiments.sources import with_differences
 from experiments.specification import Cell, Training, at_rates, distinct, needed
 
 import cgatjax as cg
-from cgatjax.data.structures import Rejected
 from cgatjax.errors import ConfigError
 
 PRINTS = {"cheap": "a", "dear": "b", "other": "c"}
@@ -186,17 +182,6 @@ def test_a_claim_holds_for_its_block_alone(tmp_path):
         assert (first, second) == (True, False)
     with claimed(tmp_path / "x", wait=True) as again:
         assert again
-
-
-def test_differences_are_unknown_where_a_value_is():
-    made = list(cg.ionic_crystals(2, seed=0))
-    values = [{"a": 3.0, "b": 1.0}, {"a": 3.0}]
-    crystals = [replace(c, targets=v) for c, v in zip(made, values, strict=True)]
-    found = list(with_differences(crystals, (("d", "a", "b"),)))
-    assert found[0].targets == {"a": 3.0, "b": 1.0, "d": 2.0}
-    assert math.isnan(found[1].targets["d"])
-    bad = Rejected(id="x", source="", reason="")
-    assert list(with_differences([bad], (("d", "a", "b"),))) == [bad]
 
 
 def test_rows_of_another_grid_stay_in_the_file_but_are_not_shown(tmp_path):

@@ -33,6 +33,21 @@ def _units(pairs: Sequence[str]) -> dict[str, str]:
     return {name: unit for name, _, unit in split}
 
 
+def _differences(texts: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """NAME=ONE,OTHER options as a dictionary."""
+    found = {}
+    for text in texts:
+        name, _, pair = text.partition("=")
+        one, _, other = pair.partition(",")
+        if not (name and one and other) or "," in other:
+            raise ConfigError(
+                "--difference: expected NAME=ONE,OTHER, such as e-form_delta=e-form,e-form_pbe, "
+                f"got {text!r}"
+            )
+        found[name] = (one, other)
+    return found
+
+
 def _graph_config(recommended: bool, file: str | None, flags: dict[str, Any]) -> GraphConfig:
     """Options from flags, over those of the file, over the released or recommended ones."""
     start = GraphConfig.recommended() if recommended else GraphConfig()
@@ -51,6 +66,13 @@ def cores() -> int:
 @click.option("--out", required=True, type=click.Path(), help="Store folder to create.")
 @click.option("--target", "targets", multiple=True, help="Property to keep; repeat. Default: all.")
 @click.option("--unit", "units", multiple=True, metavar="NAME=UNIT", help="Unit of a property.")
+@click.option(
+    "--difference",
+    "differences",
+    multiple=True,
+    metavar="NAME=ONE,OTHER",
+    help="Keep ONE less OTHER as a property, too; repeat.",
+)
 @click.option(
     "--properties",
     type=click.Path(),
@@ -99,6 +121,7 @@ def featurize(
     out: str,
     targets: tuple[str, ...],
     units: tuple[str, ...],
+    differences: tuple[str, ...],
     properties: str | None,
     max_atoms: int | None,
     min_elements: int,
@@ -131,6 +154,7 @@ def featurize(
         _graph_config(recommended, config, flags),
         targets=targets or None,
         units=_units(units),
+        differences=_differences(differences),
         properties=properties,
         keep=Filter(max_atoms=max_atoms, min_elements=min_elements),
         reduce=not no_reduce,

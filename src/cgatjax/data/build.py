@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from cgatjax.config import GraphConfig
 from cgatjax.data import shards
+from cgatjax.data.differences import Differences, ingredients, units_with, with_differences
 from cgatjax.data.graphs import CrystalGraph, featurize
 from cgatjax.data.intake import UNREAD, Filter, Intake, OnError
 from cgatjax.data.journal import Journal, crystal_digest
@@ -49,6 +50,7 @@ def build_store(
     *,
     targets: Sequence[str] | None = None,
     units: Mapping[str, str] | None = None,
+    differences: Differences | None = None,
     properties: str | Path | None = None,
     keep: Filter = Filter(),  # noqa: B008 - immutable
     reduce: bool = True,
@@ -66,6 +68,7 @@ def build_store(
       config: graph options, stored with the data.
       targets: properties to keep; None keeps every numeric one.
       units: units of targets that are not known by name.
+      differences: further targets: name -> (one, other), the value of one less that of the other.
       properties: CSV file with a row for each CIF or POSCAR file; None looks beside the files.
       keep: crystals to leave out on purpose.
       reduce: merge sites and edges that no network can tell apart (exact, and smaller).
@@ -80,7 +83,8 @@ def build_store(
 
     Raises:
       RunExistsError: `out` exists and is not to be resumed, or another process is building it.
-      ConfigError: a resumed build was begun with other options.
+      ConfigError: a resumed build was begun with other options; a difference of two units, or
+        called like a property.
       MismatchError: a resumed build was begun with other crystals.
       StructureError: a crystal cannot be used, with on_error="raise".
       TargetError: no crystal has a named target.
@@ -104,14 +108,19 @@ def build_store(
     out = Path(out)
     if resume and (out / MANIFEST).is_file():
         return _finished_before(out, config, reduce)
-    found = read_crystals(inputs, targets=targets, properties=properties)
-    options = _as_options(config, reduce, targets, units, keep)
+    differences = differences or {}
+    units = units_with(units, differences)
+    named = ingredients(targets, differences)
+    found = read_crystals(inputs, targets=named, properties=properties)
+    found = with_differences(found, differences, targets)
+    wanted = [*(targets or ()), *differences]
+    options = _as_options(config, reduce, targets, units, differences, keep)
     with (
         _unfinished(out, options, resume) as journal,
         closing(Intake(out, keep, on_error)) as intake,
     ):
         writer = ShardWriter(out, journal.shards)
-        accepted = _watched(intake.accepted(found), targets, inputs, properties)
+        accepted = _watched(intake.accepted(found), wanted, inputs, properties)
         crystals = journal.rest(accepted)
         run = _map_in_order(crystals, _Featurizer(config, reduce), workers, executor)
         with progress("featurize", shown=show_progress) as advance:
@@ -128,8 +137,8 @@ def build_store(
                 f"no usable crystal among {intake.counts.total()} read; for instance: "
                 f"{intake.reasons}"
             )
-        _check_targets(targets, writer.known, inputs, properties)
-        names = sorted(writer.known) if targets is None else list(targets)
+        _check_targets(wanted, writer.known, inputs, properties)
+        names = sorted(writer.known) if targets is None else wanted
         intake.write_list(out / SKIPPED, journal.failures())
         intake.close()
         finish(writer, config, reduce, intake.counts, {n: unit_for(n, units) for n in names})
@@ -255,7 +264,8 @@ def _as_options(
     config: GraphConfig,
     reduce: bool,
     targets: Sequence[str] | None,
-    units: Mapping[str, str] | None,
+    units: Mapping[str, str],
+    differences: Differences,
     keep: Filter,
 ) -> dict[str, Any]:
     """All that the bytes of a store depend on besides its crystals."""
@@ -266,19 +276,20 @@ def _as_options(
         **graph,
         "reduce": reduce,
         "targets": None if targets is None else list(targets),
-        "units": dict(units or {}),
+        "units": dict(units),
+        "differences": {name: list(pair) for name, pair in differences.items()},
         **keep._asdict(),
     }
 
 
 def _watched(
     crystals: Iterator[Crystal],
-    targets: Sequence[str] | None,
+    wanted: Sequence[str],
     inputs: Any,
     properties: str | Path | None,
 ) -> Iterator[Crystal]:
     """The same crystals; warns once if the first of them have no value of a named target."""
-    missing = set(targets or ())
+    missing = set(wanted)
     for number, crystal in enumerate(crystals, 1):
         missing -= {name for name, value in crystal.targets.items() if isfinite(value)}
         yield crystal
@@ -291,9 +302,9 @@ def _watched(
 
 
 def _check_targets(
-    targets: Sequence[str] | None, known: set[str], inputs: Any, properties: str | Path | None
+    wanted: Sequence[str], known: set[str], inputs: Any, properties: str | Path | None
 ) -> None:
-    missing = [t for t in targets or () if t not in known]
+    missing = [t for t in wanted if t not in known]
     if missing:
         raise TargetError(
             f"no crystal has a value for target(s) {missing}; {_what_is_there(inputs, properties)}"
