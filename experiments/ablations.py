@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from cgatjax.analysis.comparison_plots import CAPTION, comparison_figure
 from cgatjax.analysis.seeds import Comparison, SeedSpread
 from experiments.bench import Bench
@@ -138,6 +140,8 @@ def show(scale: Scale, bench: Bench, rows: Rows) -> tuple[Section, list[Any]]:
         rows=tuple(lines),
     )
     words = [f"{head}: {spreads[way].text()}" for way, head in zip(WAYS, HEADERS, strict=True)]
+    if any(VARIANTS[name].difference for name in scale.ablations):
+        words.append(_cheap_as_it_is(scale, bench))
     panels = {
         head: {n: c for n, c in found[way].items() if not VARIANTS[n].difference}
         for way, head in zip(WAYS, HEADERS, strict=True)
@@ -146,6 +150,16 @@ def show(scale: Scale, bench: Bench, rows: Rows) -> tuple[Section, list[Any]]:
     figures = (("changes", f"Against the standard. {CAPTION} {LEFT_OUT}"),) if drawn else ()
     section = ABLATIONS.section(scale, paragraphs=tuple(words), tables=(table,), figures=figures)
     return section, drawn
+
+
+def _cheap_as_it_is(scale: Scale, bench: Bench) -> str:
+    """The error of the cheap value itself, which learning the difference has to beat."""
+    targets = scale.target_sets[0]
+    start = scale.pretraining(targets, 0)
+    judged = scale.transferred(targets, "none", 0, targets.size, start)
+    test = bench.sources.parts(judged.replace(target=targets.difference))[2]
+    error = targets.factor * float(np.abs(test.target(targets.difference)).mean())
+    return f"The cheap value as it is errs by {error:.3g} {targets.unit} on the same test crystals."
 
 
 def _is_own(name: str, way: str) -> bool:
