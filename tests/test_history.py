@@ -43,3 +43,4 @@ def test_a_row_in_a_few_words():
     assert note({"epoch": 3, "train_loss": 0.25}) == "epoch 3: loss 0.25"
     row = {"epoch": 3, "train_loss": 0.25, "valid_mae:a": 0.0123456}
     assert note(row) == "epoch 3: loss 0.25, valid MAE a 0.01235"
+    assert note({**row, "valid_mae:b": float("nan")}) == note(row)

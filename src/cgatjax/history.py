@@ -1,5 +1,6 @@
 """What happened in training: a row per epoch, and the time each kind of work took."""
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -70,7 +71,11 @@ def epoch_columns(part: str, totals: Totals) -> dict[str, Any]:
 
 
 def note(row: Mapping[str, Any]) -> str:
-    """A row in a few words, for people."""
-    errors = [f"{k.split(':', 1)[1]} {v:.4g}" for k, v in row.items() if k.startswith("valid_mae:")]
+    """A row in a few words, for people; targets without a known value are left out."""
+    errors = [
+        f"{name.split(':', 1)[1]} {value:.4g}"
+        for name, value in row.items()
+        if name.startswith("valid_mae:") and not math.isnan(value)
+    ]
     valid = f", valid MAE {', '.join(errors)}" if errors else ""
     return f"epoch {row['epoch']}: loss {row.get('train_loss', float('nan')):.4g}{valid}"
