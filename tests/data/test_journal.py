@@ -192,7 +192,7 @@ def test_a_line_that_was_being_written_is_forgotten(whole, stopped, faulty_cryst
 
 
 def test_two_builds_do_not_share_a_folder(stopped, faulty_crystals):
-    options = build._as_options(SHARE, True, None, None, SKIP["keep"])
+    options = build._as_options(SHARE, True, None, {}, {}, SKIP["keep"])
     journal = Journal(stopped, options)
     with pytest.raises(RunExistsError, match="another process is building"):
         build_store(faulty_crystals, stopped, SHARE, resume=True, **SKIP)
