@@ -27,9 +27,6 @@ from experiments.specification import Cell
 
 STANDARD = "standard"
 WAYS = ("pre-training", "full")
-LEFT_OUT = (
-    "Differences to the cheap value are left out: their changes are too large to be drawn here."
-)
 HEADERS = ("pre-training", "full transfer")
 """Trainings of a variant, in results and in words."""
 LEFT_OUT = "Differences to the cheap value are left out: their changes are too large to draw."

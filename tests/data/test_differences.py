@@ -11,7 +11,7 @@ from cgatjax.data.build import build_store
 from cgatjax.data.datasets import ionic_crystals
 from cgatjax.data.differences import ingredients, units_with, with_differences
 from cgatjax.data.structures import Rejected
-from cgatjax.errors import ConfigError, TargetError
+from cgatjax.errors import ConfigError, InputError, TargetError
 
 GAIN = {"gain": ("e-form@dear", "e-form@cheap")}
 GRAPHS = GraphConfig.recommended()
@@ -46,6 +46,23 @@ def test_what_differences_are_made_of_is_read_but_not_kept(tmp_path):
     np.testing.assert_array_equal(store.target("gain"), np.array(expected))
     everything = build_store(crystals, tmp_path / "all", GRAPHS, differences=GAIN)
     assert set(everything.units) == {*crystals[0].targets, "gain"}
+
+
+def test_a_difference_may_be_named_among_the_targets(tmp_path):
+    crystals = ionic_crystals(2, seed=0)
+    store = build_store(crystals, tmp_path / "s", GRAPHS, targets=["gain"], differences=GAIN)
+    assert store.units == {"gain": "eV/atom"}
+
+
+@pytest.mark.parametrize("targets", ["gain", ["volume@dear", "volume@dear"]])
+def test_targets_are_a_list_of_distinct_names(tmp_path, targets):
+    for differences in ({}, GAIN):
+        with pytest.raises(InputError, match="targets: expected"):
+            build_store(
+                ionic_crystals(2, seed=0), tmp_path / "s", GRAPHS,
+                targets=targets, differences=differences,
+            )  # fmt: skip
+    assert not (tmp_path / "s").exists()
 
 
 def test_a_difference_that_nobody_has_is_an_error(tmp_path):

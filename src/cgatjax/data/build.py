@@ -113,7 +113,7 @@ def build_store(
     named = ingredients(targets, differences)
     found = read_crystals(inputs, targets=named, properties=properties)
     found = with_differences(found, differences, targets)
-    wanted = [*(targets or ()), *differences]
+    wanted = list(dict.fromkeys([*(targets or ()), *differences]))
     options = _as_options(config, reduce, targets, units, differences, keep)
     with (
         _unfinished(out, options, resume) as journal,

@@ -8,7 +8,7 @@ import dataclasses
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from cgatjax.data.properties import unit_of
+from cgatjax.data.properties import check_target_names, unit_of
 from cgatjax.data.structures import Crystal, Rejected
 from cgatjax.errors import ConfigError
 
@@ -45,7 +45,9 @@ def with_differences(
                 raise ConfigError(
                     f"{item.id}: has properties {taken} already; give the differences other names"
                 )
-            kept = known if targets is None else {name: known[name] for name in targets}
+            kept = known
+            if targets is not None:
+                kept = {name: known[name] for name in targets if name not in differences}
             made = {
                 name: known.get(one, math.nan) - known.get(other, math.nan)
                 for name, (one, other) in differences.items()
@@ -55,11 +57,16 @@ def with_differences(
 
 
 def ingredients(targets: Sequence[str] | None, differences: Differences) -> list[str] | None:
-    """The properties to read; None for all of them."""
-    if targets is None:
+    """The properties to read for targets, of which differences may be some; None for all of them.
+
+    Raises:
+      InputError: the targets are no list of distinct names.
+    """
+    names = check_target_names(targets)
+    if names is None:
         return None
     pairs = [name for pair in differences.values() for name in pair]
-    return list(dict.fromkeys(name for name in (*targets, *pairs) if name not in differences))
+    return list(dict.fromkeys(name for name in (*names, *pairs) if name not in differences))
 
 
 def units_with(units: Mapping[str, str] | None, differences: Differences) -> dict[str, str]:
