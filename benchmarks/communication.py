@@ -25,7 +25,7 @@ import cgatjax as cg
 from cgatjax.data.normalizer import Normalizer
 from cgatjax.losses import LOSSES
 from cgatjax.optim import FROZEN, make_optimizer
-from cgatjax.parallel import Devices
+from cgatjax.runtime.devices import Devices
 from cgatjax.train_step import init_state, make_loss, make_train_step
 from cgatjax.transfer import TRAINED, label_parameters
 

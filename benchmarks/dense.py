@@ -17,7 +17,6 @@ import jax
 import machine
 import numpy as np
 
-from cgatjax.allocator import keep_freed_memory
 from cgatjax.config import GraphConfig, ModelConfig
 from cgatjax.data.batching import CrystalBatch, assemble, snug_budget
 from cgatjax.data.datasets import ionic_crystals
@@ -25,6 +24,7 @@ from cgatjax.data.graph_arrays import GraphArrays
 from cgatjax.data.graphs import featurize
 from cgatjax.data.reduction import reduce_graph
 from cgatjax.nn.cgat import CGAT
+from cgatjax.runtime.allocator import keep_freed_memory
 
 SIZES = {"small": ModelConfig.small, "released": ModelConfig.released}
 

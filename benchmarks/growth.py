@@ -17,11 +17,11 @@ import machine
 import matplotlib
 import numpy as np
 
-from cgatjax.allocator import keep_freed_memory
 from cgatjax.config import ModelConfig
 from cgatjax.data.batching import collate
 from cgatjax.data.graphs import CrystalGraph
 from cgatjax.nn.cgat import CGAT
+from cgatjax.runtime.allocator import keep_freed_memory
 
 BASE = {"crystals": 16, "sites": 8, "neighbors": 24, "width": 64}
 RANGES = {

@@ -15,7 +15,6 @@ from typing import Any
 
 import machine
 
-from cgatjax.allocator import keep_freed_memory
 from cgatjax.config import GraphConfig, ModelConfig
 from cgatjax.data.build import build_store
 from cgatjax.data.datasets import ionic_crystals
@@ -23,6 +22,7 @@ from cgatjax.data.normalizer import Normalizer
 from cgatjax.data.store import Store, open_store
 from cgatjax.inference import predict
 from cgatjax.model import init_model
+from cgatjax.runtime.allocator import keep_freed_memory
 
 SIZES = {"small": ModelConfig.small(), "released": ModelConfig.released()}
 

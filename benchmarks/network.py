@@ -20,7 +20,6 @@ import jax.numpy as jnp
 import machine
 import numpy as np
 
-from cgatjax.allocator import keep_freed_memory
 from cgatjax.config import GraphConfig, ModelConfig, TrainConfig
 from cgatjax.data.batching import CrystalBatch, assemble, snug_budget
 from cgatjax.data.datasets import ionic_crystals
@@ -35,6 +34,7 @@ from cgatjax.feeds import EmbeddingBatch
 from cgatjax.losses import LOSSES
 from cgatjax.nn.cgat import CGAT
 from cgatjax.optim import make_optimizer
+from cgatjax.runtime.allocator import keep_freed_memory
 from cgatjax.train_step import init_state, make_loss, make_train_step
 from cgatjax.transfer import label_parameters
 

@@ -29,7 +29,6 @@ from typing import Any
 import machine
 import numpy as np
 
-from cgatjax.allocator import keep_freed_memory
 from cgatjax.config import GraphConfig, ModelConfig
 from cgatjax.data.composition_filter import CompositionFilter
 from cgatjax.data.elements import SYMBOLS
@@ -41,6 +40,7 @@ from cgatjax.data.templates import Template
 from cgatjax.inference import graphs_of, predict
 from cgatjax.model import Model, init_model
 from cgatjax.predictor import Predictor
+from cgatjax.runtime.allocator import keep_freed_memory
 from cgatjax.screening.decorated import DecoratedPredictor
 from cgatjax.screening.keep import Keep
 from cgatjax.screening.run import screen

@@ -177,7 +177,6 @@ def run_ours(args: argparse.Namespace, folder: Path) -> Result:
     import jax.numpy as jnp
 
     from cgatjax import reference
-    from cgatjax.allocator import keep_freed_memory
     from cgatjax.config import GraphConfig, TrainConfig
     from cgatjax.data.batching import assemble, snug_budget
     from cgatjax.data.graph_arrays import GraphArrays
@@ -187,6 +186,7 @@ def run_ours(args: argparse.Namespace, folder: Path) -> Result:
     from cgatjax.losses import LOSSES
     from cgatjax.nn.cgat import CGAT
     from cgatjax.optim import make_optimizer
+    from cgatjax.runtime.allocator import keep_freed_memory
     from cgatjax.train_step import init_state, make_loss, make_train_step
     from cgatjax.transfer import label_parameters
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from cgatjax.allocator import keep_freed_memory
 from cgatjax.errors import CgatjaxError
+from cgatjax.runtime.allocator import keep_freed_memory
 from experiments.bench import Bench
 from experiments.registry import EXPERIMENTS
 from experiments.report import write_report

@@ -32,8 +32,8 @@ from cgatjax.analysis.seeds import student_quantile
 from cgatjax.data.splits import nested_subset
 from cgatjax.gaussian_fit import GPConfig
 from cgatjax.metrics import errors_of
+from cgatjax.runtime.atomic_files import write_durably
 from cgatjax.selection import By
-from cgatjax.storage import write_durably
 from experiments.bench import Bench
 from experiments.experiment import Experiment, Rows
 from experiments.learners import FreshNetwork, PretrainedProcess

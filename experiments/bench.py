@@ -13,7 +13,7 @@ from typing import Any
 
 import cgatjax as cg
 from cgatjax.run import CONFIG
-from cgatjax.storage import write_durably
+from cgatjax.runtime.atomic_files import write_durably
 from experiments.claims import claimed
 from experiments.sources import Sources, nested
 from experiments.specification import Cell, Training

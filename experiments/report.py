@@ -5,7 +5,7 @@ import html
 from pathlib import Path
 
 from cgatjax.errors import InputError
-from cgatjax.storage import write_durably
+from cgatjax.runtime.atomic_files import write_durably
 from experiments.sections import FILE, Section, Table
 
 TITLE = "Transfer learning for crystals: tables and figures"

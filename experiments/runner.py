@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cgatjax.storage import write_durably
+from cgatjax.runtime.atomic_files import write_durably
 from experiments.bench import Bench
 from experiments.claims import claimed
 from experiments.specification import Cell, Training, needed

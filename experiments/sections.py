@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cgatjax.storage import write_durably
+from cgatjax.runtime.atomic_files import write_durably
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

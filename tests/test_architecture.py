@@ -16,32 +16,25 @@ SOURCE = ROOT / "src" / "cgatjax"
 # From the ground up: a module imports only what stands before it. A package named here stands for
 # all of its modules. A new module gets the lowest place that its imports allow.
 ORDER = """
-errors allocator storage folders interrupts progress options config loggers
-data.elements data.assignments data.properties data.structures data.files
-data.poscar data.cif data.dcgat data.dcgat_writer
-data.tables data.ase_input data.sources data.readers data.differences
-data.ions data.lattice_sums data.born_lande data.prototype_table data.prototypes
-data.formation data.decorations data.datasets
+errors runtime.allocator runtime.atomic_files runtime.atomic_folders runtime.signals
+runtime.progress options config loggers data.elements data.assignments data.properties
+data.structures data.files data.poscar data.cif data.dcgat data.dcgat_writer data.tables
+data.ase_input data.sources data.readers data.differences data.ions data.lattice_sums
+data.born_lande data.prototype_table data.prototypes data.formation data.decorations data.datasets
 data.neighbors data.bonds data.graphs data.graph_arrays data.reduction data.fingerprints
-data.oxidation data.composition_filter data.templates data.parquet
-data.splits data.exclusion data.subsets data.mapped data.store data.overlap
-data.pipeline data.shards data.intake data.hull data.hull_files data.archives data.download
-data.unpacking data.journal data.storing data.build data.matbench
-data.embedding_table data.batching data.loader data.normalizer
-nn.initializers nn.segment nn.mlp nn.attention nn.hypernetwork nn.composition nn.cgat
-model run provenance
-losses metrics schedules optim transfer
-parallel train_step checkpoint states reference
-gaussian_process uncertainty_files predictor ensembles gaussian_fit calibration
-inference coverage selection explanation embeddings feeds compiled
-monitor history trainer side_by_side training ensemble_training
-regressor matbench screening
-analysis.regression analysis.scaling analysis.joint_scaling analysis.budget analysis.seeds
-analysis.canvas analysis.plots analysis.calibration_plots analysis.scaling_plots
-analysis.comparison_plots
-analysis.periodic_table analysis.histograms
-analysis.residuals analysis.embedding_map analysis.inside
-demo cli
+data.oxidation data.composition_filter data.templates data.parquet data.splits data.exclusion
+data.subsets data.mapped data.store data.overlap runtime.executors data.shards data.intake
+data.hull data.hull_files data.archives data.download data.unpacking data.journal data.storing
+data.build data.matbench data.embedding_table data.batching data.loader data.normalizer
+nn.initializers nn.segment nn.mlp nn.attention nn.hypernetwork nn.composition nn.cgat model run
+provenance losses metrics schedules optim transfer runtime.devices train_step checkpoint states
+reference gaussian_process uncertainty_files predictor ensembles gaussian_fit calibration
+inference coverage selection explanation embeddings feeds compiled monitor history trainer
+side_by_side training ensemble_training regressor matbench screening analysis.regression
+analysis.scaling analysis.joint_scaling analysis.budget analysis.seeds analysis.canvas
+analysis.plots analysis.calibration_plots analysis.scaling_plots analysis.comparison_plots
+analysis.periodic_table analysis.histograms analysis.residuals analysis.embedding_map
+analysis.inside demo cli
 """.split()
 
 # Third-party library -> the only modules (or packages) that may import it.
@@ -161,7 +154,7 @@ def test_devices_are_mapped_in_parallel_alone() -> None:
     outside = [
         f"{module}:{node.lineno}"
         for module, tree in TREES.items()
-        if module != "parallel"
+        if module != "runtime.devices"
         for node in ast.walk(tree)
         if (isinstance(node, ast.Attribute) and node.attr in DEVICE_MAPPING)
         or (isinstance(node, ast.Name) and node.id in DEVICE_MAPPING)

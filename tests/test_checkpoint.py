@@ -15,8 +15,8 @@ from cgatjax.checkpoint import check_params, load_model, save_model
 from cgatjax.data.elements import ElementTable
 from cgatjax.data.normalizer import Normalizer
 from cgatjax.errors import InputError, MismatchError, RunExistsError, StorageError
-from cgatjax.folders import MANIFEST, new_folder
 from cgatjax.inference import predict
+from cgatjax.runtime.atomic_folders import MANIFEST, new_folder
 
 
 @pytest.fixture

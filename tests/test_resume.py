@@ -16,8 +16,8 @@ from click.testing import CliRunner
 
 from cgatjax import training as training_module
 from cgatjax.cli import main
-from cgatjax.interrupts import StopRequest
 from cgatjax.run import RunFolder
+from cgatjax.runtime.signals import StopRequest
 
 ROOT = Path(__file__).resolve().parents[1]
 # A test that runs in the background would hand its deafness to Ctrl-C down.

@@ -21,10 +21,10 @@ from cgatjax.config import GraphConfig, ModelConfig
 from cgatjax.data.elements import ElementTable
 from cgatjax.data.normalizer import Normalizer
 from cgatjax.errors import InputError, MismatchError, RunExistsError
-from cgatjax.folders import MANIFEST, damage, new_folder, settled
 from cgatjax.model import Model
 from cgatjax.options import from_dict
 from cgatjax.run import ENSEMBLE, MEMBERS
+from cgatjax.runtime.atomic_folders import MANIFEST, damage, new_folder, settled
 
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "model.json"

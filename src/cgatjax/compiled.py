@@ -17,7 +17,7 @@ from cgatjax.feeds import forward_of
 from cgatjax.losses import LOSSES
 from cgatjax.model import Model
 from cgatjax.optim import Labels, Params, make_optimizer
-from cgatjax.parallel import Devices
+from cgatjax.runtime.devices import Devices
 from cgatjax.train_step import (
     Step,
     StepMetrics,

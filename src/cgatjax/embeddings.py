@@ -16,7 +16,7 @@ import numpy as np
 from cgatjax.data.subsets import Crystals
 from cgatjax.inference import embed
 from cgatjax.model import Model
-from cgatjax.storage import replacing
+from cgatjax.runtime.atomic_files import replacing
 
 logger = logging.getLogger("cgatjax")
 

@@ -16,11 +16,11 @@ from cgatjax.history import History
 from cgatjax.loggers import Logger
 from cgatjax.model import Model, fresh_params
 from cgatjax.options import Options
-from cgatjax.parallel import several_processes
 from cgatjax.predictor import Predictor
 from cgatjax.run import DATA, ENSEMBLE, MEMBERS, SPLIT, RunFolder
+from cgatjax.runtime.atomic_files import write_durably
+from cgatjax.runtime.devices import several_processes
 from cgatjax.side_by_side import train_side_by_side
-from cgatjax.storage import write_durably
 from cgatjax.trainer import Trainer
 from cgatjax.training import fit_trainer, run_trainer, transfer_trainer
 

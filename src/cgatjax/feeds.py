@@ -14,7 +14,7 @@ from cgatjax.data.subsets import Crystals
 from cgatjax.embeddings import kept_embeddings
 from cgatjax.model import Model
 from cgatjax.optim import FROZEN, Labels
-from cgatjax.parallel import Devices
+from cgatjax.runtime.devices import Devices
 from cgatjax.train_step import Forward
 
 

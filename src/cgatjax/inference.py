@@ -24,7 +24,7 @@ from cgatjax.metrics import errors_of
 from cgatjax.model import Model
 from cgatjax.nn.cgat import CGAT
 from cgatjax.predictor import Predictor
-from cgatjax.progress import progress
+from cgatjax.runtime.progress import progress
 
 BATCH = 128
 """Crystals per batch of inference."""

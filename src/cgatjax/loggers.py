@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from cgatjax.errors import ConfigError, InputError, MissingExtraError
-from cgatjax.storage import write_durably, writing
+from cgatjax.runtime.atomic_files import write_durably, writing
 
 LOGGERS = ("tensorboard", "wandb")
 """Names of the loggers that `make_logger` knows; also those of the extras that they need."""

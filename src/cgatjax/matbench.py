@@ -13,7 +13,7 @@ import numpy as np
 
 from cgatjax.errors import InputError, MismatchError
 from cgatjax.regressor import CGATRegressor
-from cgatjax.storage import write_durably, writing
+from cgatjax.runtime.atomic_files import write_durably, writing
 
 
 class Task(Protocol):

@@ -21,7 +21,7 @@ import tomli_w
 from cgatjax.config import TrainConfig
 from cgatjax.errors import ConfigError, InputError, MismatchError, RunExistsError
 from cgatjax.options import Options, load_toml
-from cgatjax.storage import PART, write_durably, writing
+from cgatjax.runtime.atomic_files import PART, write_durably, writing
 
 logger = logging.getLogger("cgatjax")
 CONFIG = "config.toml"

@@ -15,9 +15,9 @@ import numpy as np
 
 from cgatjax.errors import ConfigError, Interrupted
 from cgatjax.history import History
-from cgatjax.interrupts import stop_requests
 from cgatjax.model import Model
-from cgatjax.progress import progress
+from cgatjax.runtime.progress import progress
+from cgatjax.runtime.signals import stop_requests
 from cgatjax.trainer import Trainer
 
 

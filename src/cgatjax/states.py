@@ -17,8 +17,8 @@ import jax
 import numpy as np
 
 from cgatjax.errors import InputError
-from cgatjax.folders import damage, new_folder
-from cgatjax.storage import PART, writing
+from cgatjax.runtime.atomic_files import PART, writing
+from cgatjax.runtime.atomic_folders import damage, new_folder
 
 logger = logging.getLogger("cgatjax")
 KEPT = 2

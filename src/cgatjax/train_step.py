@@ -17,7 +17,7 @@ from cgatjax.data.normalizer import Normalizer
 from cgatjax.losses import Loss
 from cgatjax.metrics import ErrorSums, error_sums
 from cgatjax.optim import Labels, Params, Rates, combine, partition, project_damping
-from cgatjax.parallel import Devices
+from cgatjax.runtime.devices import Devices
 
 Batch = Any
 """Anything with `targets` and `target_mask`: a `CrystalBatch`, or cached embeddings."""

@@ -13,14 +13,14 @@ from cgatjax.data.subsets import Crystals, Dataset, Mixture
 from cgatjax.errors import ConfigError, InputError, TargetError
 from cgatjax.history import History
 from cgatjax.inference import evaluate
-from cgatjax.interrupts import stop_requests
 from cgatjax.loggers import Logger
 from cgatjax.model import Model
 from cgatjax.optim import Labels
-from cgatjax.parallel import is_first_process, naming_lost_processes, several_processes
-from cgatjax.progress import progress
 from cgatjax.provenance import inputs_of
 from cgatjax.run import REPORT, RunFolder
+from cgatjax.runtime.devices import is_first_process, naming_lost_processes, several_processes
+from cgatjax.runtime.progress import progress
+from cgatjax.runtime.signals import stop_requests
 from cgatjax.trainer import RatesAt, Trainer
 from cgatjax.transfer import TRAINED, TransferReport, label_parameters, prepare_transfer, rates_at
 

@@ -15,9 +15,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from cgatjax.errors import InputError, MismatchError
-from cgatjax.folders import damage, new_folder, settled
 from cgatjax.gaussian_process import Process, SparseGP
-from cgatjax.storage import write_durably
+from cgatjax.runtime.atomic_files import write_durably
+from cgatjax.runtime.atomic_folders import damage, new_folder, settled
 
 GAUSSIAN_PROCESS = "gaussian_process"
 CALIBRATION = "calibration.json"

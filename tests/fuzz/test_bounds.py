@@ -28,10 +28,10 @@ from cgatjax.data.readers import read_crystals
 from cgatjax.data.splits import Split
 from cgatjax.data.structures import Crystal, Rejected
 from cgatjax.errors import ConfigError, InputError, MismatchError, StructureError
-from cgatjax.folders import MANIFEST, damage
 from cgatjax.model import Model
 from cgatjax.options import load_toml
 from cgatjax.reference import read_features
+from cgatjax.runtime.atomic_folders import MANIFEST, damage
 
 CRYSTALS = ionic_crystals(3, seed=0)
 

@@ -20,9 +20,9 @@ from cgatjax.data.elements import SYMBOLS, reduced_formula
 from cgatjax.data.graphs import CrystalGraph
 from cgatjax.data.normalizer import Normalizer
 from cgatjax.errors import InputError
-from cgatjax.folders import MANIFEST
 from cgatjax.model import Model
 from cgatjax.reference import read_features
+from cgatjax.runtime.atomic_folders import MANIFEST
 
 TINY = ModelConfig(
     targets=("e-form",),

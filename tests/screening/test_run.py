@@ -24,7 +24,7 @@ from cgatjax.errors import (
     StructureError,
     TargetError,
 )
-from cgatjax.interrupts import StopRequest
+from cgatjax.runtime.signals import StopRequest
 from cgatjax.screening import run as run_module
 from cgatjax.screening import sources
 

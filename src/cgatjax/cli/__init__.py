@@ -13,7 +13,6 @@ from typing import Any
 import click
 
 from cgatjax import __version__
-from cgatjax.allocator import keep_freed_memory
 from cgatjax.cli.data import featurize, info
 from cgatjax.cli.explore import embed, explain, select
 from cgatjax.cli.matbench import matbench
@@ -23,6 +22,7 @@ from cgatjax.cli.train import train, transfer
 from cgatjax.cli.trust import calibrate, fit_gp
 from cgatjax.cli.use import demo, evaluate, import_reference, predict
 from cgatjax.errors import CgatjaxError, Interrupted
+from cgatjax.runtime.allocator import keep_freed_memory
 
 BAD_INPUT, SIGNALLED, INTERRUPTED = 2, 128, 130
 """Exit codes; a run that a signal stopped adds its number to the second: SIGTERM gives 143."""

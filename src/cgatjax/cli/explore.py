@@ -15,7 +15,7 @@ from cgatjax.data.store import MANIFEST, open_store
 from cgatjax.data.structures import Rejected
 from cgatjax.data.subsets import Dataset
 from cgatjax.errors import InputError, TargetError
-from cgatjax.storage import write_durably
+from cgatjax.runtime.atomic_files import write_durably
 
 if TYPE_CHECKING:
     from cgatjax.inference import Predictions

@@ -13,7 +13,7 @@ from cgatjax.data.store import Store
 from cgatjax.data.subsets import Dataset
 from cgatjax.errors import InputError, RunExistsError
 from cgatjax.run import SPLIT
-from cgatjax.storage import write_durably, writing
+from cgatjax.runtime.atomic_files import write_durably, writing
 
 
 def require_new(*paths: str | Path | None) -> None:

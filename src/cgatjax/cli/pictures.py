@@ -9,7 +9,7 @@ import click
 import numpy as np
 
 from cgatjax.data.subsets import Dataset
-from cgatjax.storage import writing
+from cgatjax.runtime.atomic_files import writing
 
 if TYPE_CHECKING:
     from cgatjax.inference import Predictions

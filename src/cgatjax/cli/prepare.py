@@ -17,7 +17,7 @@ from cgatjax.data.overlap import KEYS, compare
 from cgatjax.data.store import open_store
 from cgatjax.data.unpacking import is_packed, unpack
 from cgatjax.errors import ConfigError
-from cgatjax.progress import Advance, progress
+from cgatjax.runtime.progress import Advance, progress
 
 
 @click.command()

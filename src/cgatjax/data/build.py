@@ -25,7 +25,6 @@ from cgatjax.data.differences import Differences, ingredients, units_with, with_
 from cgatjax.data.graphs import CrystalGraph, featurize
 from cgatjax.data.intake import UNREAD, Filter, Intake, OnError
 from cgatjax.data.journal import Journal, crystal_digest
-from cgatjax.data.pipeline import map_in_order
 from cgatjax.data.readers import read_crystals
 from cgatjax.data.reduction import reduce_graph
 from cgatjax.data.shards import ShardWriter, rows_of
@@ -33,8 +32,9 @@ from cgatjax.data.store import FORMAT, JOURNAL, MANIFEST, SKIPPED, Store, open_s
 from cgatjax.data.storing import finish, unit_for
 from cgatjax.data.structures import Crystal, Rejected
 from cgatjax.errors import ConfigError, InputError, RunExistsError, StructureError, TargetError
-from cgatjax.progress import progress
-from cgatjax.storage import writing
+from cgatjax.runtime.atomic_files import writing
+from cgatjax.runtime.executors import map_in_order
+from cgatjax.runtime.progress import progress
 
 logger = logging.getLogger("cgatjax")
 CHUNK = 256

@@ -16,7 +16,7 @@ from urllib.error import HTTPError
 
 from cgatjax.data.archives import RemoteFile, open_address
 from cgatjax.errors import DownloadError, InputError, StorageError
-from cgatjax.storage import PART, writing
+from cgatjax.runtime.atomic_files import PART, writing
 
 logger = logging.getLogger("cgatjax")
 

@@ -31,8 +31,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from cgatjax.data.elements import SYMBOLS
-from cgatjax.data.pipeline import map_in_order
 from cgatjax.errors import ConfigError, InputError
+from cgatjax.runtime.executors import map_in_order
 
 Composition = tuple[tuple[int, int], ...]
 """(atomic number, count) by ascending number, the counts without a common divisor."""

@@ -19,7 +19,7 @@ from cgatjax.data.intake import OnError
 from cgatjax.data.readers import read_crystals
 from cgatjax.data.structures import Crystal, Rejected
 from cgatjax.errors import ConfigError, RunExistsError, TargetError
-from cgatjax.storage import PART, write_durably, writing
+from cgatjax.runtime.atomic_files import PART, write_durably, writing
 
 EnergyKind = Literal["cell", "atom", "formation"]
 """Total energy of the cell in eV, total energy in eV/atom, or formation energy in eV/atom."""

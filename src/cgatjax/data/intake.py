@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from cgatjax.data.structures import Crystal, Rejected
-from cgatjax.storage import PART, replacing, writing
+from cgatjax.runtime.atomic_files import PART, replacing, writing
 
 OnError = Literal["raise", "skip"]
 COLUMNS = ("kind", "id", "source", "reason")

@@ -19,7 +19,7 @@ from cgatjax.data.shards import SHARDS, FinishedShard
 from cgatjax.data.store import JOURNAL
 from cgatjax.data.structures import Crystal, Rejected
 from cgatjax.errors import ConfigError, InputError, MismatchError
-from cgatjax.storage import hold, writing
+from cgatjax.runtime.atomic_files import hold, writing
 
 _ANEW = "remove the folder and build anew"
 

@@ -22,7 +22,7 @@ from cgatjax.data.dcgat import cell_of_dict
 from cgatjax.data.files import read_bytes
 from cgatjax.data.structures import Crystal, check_crystal
 from cgatjax.errors import InputError, StructureError
-from cgatjax.storage import write_durably
+from cgatjax.runtime.atomic_files import write_durably
 
 BENCHMARK, VERSION = "matbench_v0.1", "0.6"
 """Name of the benchmark, and of the version of the package whose files are written."""

@@ -17,7 +17,7 @@ from cgatjax.data.fingerprints import hashes_of
 from cgatjax.data.store import Store
 from cgatjax.data.subsets import Dataset
 from cgatjax.errors import InputError, MismatchError
-from cgatjax.storage import write_durably
+from cgatjax.runtime.atomic_files import write_durably
 
 KEYS = ("id", "formula", "graph", "prototype")
 """What crystals can be compared by: id, reduced formula, hash of the graph, of its prototype."""

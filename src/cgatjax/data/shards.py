@@ -13,7 +13,7 @@ from cgatjax.data.elements import reduced_formula
 from cgatjax.data.graphs import CrystalGraph
 from cgatjax.data.mapped import GRAPH_FIELDS
 from cgatjax.errors import TargetError
-from cgatjax.storage import write_durably, writing
+from cgatjax.runtime.atomic_files import write_durably, writing
 
 SHARD = 16384
 """Crystals in a shard."""

@@ -19,7 +19,7 @@ from cgatjax.data.reduction import reduce_graph
 from cgatjax.data.shards import ShardWriter, rows_of
 from cgatjax.data.store import FORMAT, MANIFEST, SKIPPED, Store, digest_of, open_store
 from cgatjax.errors import InputError, RunExistsError
-from cgatjax.storage import write_durably, writing
+from cgatjax.runtime.atomic_files import write_durably, writing
 
 CHUNK = 256
 """Graphs that become rows at a time."""

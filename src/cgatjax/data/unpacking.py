@@ -17,7 +17,7 @@ from typing import IO
 
 from cgatjax.data.files import FREE_BYTES, MAX_RATIO
 from cgatjax.errors import InputError, StorageError
-from cgatjax.storage import PART, writing
+from cgatjax.runtime.atomic_files import PART, writing
 
 PIECE = 2**20
 """Bytes written at a time."""

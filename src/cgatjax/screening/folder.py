@@ -23,9 +23,9 @@ from typing import Any
 
 from cgatjax.data.parquet import SCHEMA, Ranked, means_of, merged, write_rows
 from cgatjax.errors import ConfigError, InputError, RunExistsError
-from cgatjax.folders import damage, new_folder
+from cgatjax.runtime.atomic_files import hold, write_durably, writing
+from cgatjax.runtime.atomic_folders import damage, new_folder
 from cgatjax.screening.keep import Keep, Selection
-from cgatjax.storage import hold, write_durably, writing
 
 JOURNAL, SHARDS, RESULTS = "screening.jsonl", "shards", "results"
 REPORT, SKIPPED = "report.json", "skipped.csv"

@@ -17,11 +17,11 @@ from cgatjax.data.subsets import Dataset
 from cgatjax.data.templates import Classes
 from cgatjax.errors import ConfigError, InputError, TargetError
 from cgatjax.inference import BATCH
-from cgatjax.interrupts import stop_requests
 from cgatjax.model import Model
 from cgatjax.predictor import Predictor
-from cgatjax.progress import progress
 from cgatjax.provenance import versions, weights_digest
+from cgatjax.runtime.progress import progress
+from cgatjax.runtime.signals import stop_requests
 from cgatjax.screening.folder import RESULTS, Part, ScreenFolder
 from cgatjax.screening.keep import Keep
 from cgatjax.screening.prototypes import Elements, templates_digest, templates_of

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cgatjax.storage import PART, sync_folder, write_durably, writing
+from cgatjax.runtime.atomic_files import PART, sync_folder, write_durably, writing
 
 MANIFEST = "manifest.json"
 """Sizes and SHA-256 of the other files of a folder."""

@@ -7,7 +7,7 @@ import stat
 import pytest
 
 from cgatjax.errors import CgatjaxError, StorageError
-from cgatjax.storage import write_durably, writing
+from cgatjax.runtime.atomic_files import write_durably, writing
 
 
 def refuse(number: int):

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from cgatjax.folders import MANIFEST, damage, new_folder, settled
+from cgatjax.runtime.atomic_folders import MANIFEST, damage, new_folder, settled
 
 
 def write(path, text):

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from cgatjax.checkpoint import load_model
 from cgatjax.cli import main
 from cgatjax.errors import ConfigError, TrainingError
-from cgatjax.parallel import (
+from cgatjax.runtime.devices import (
     Devices,
     initialize,
     is_first_process,
@@ -27,7 +27,7 @@ from cgatjax.parallel import (
 )
 
 HERE = Path(__file__).parent
-SOURCE = HERE.parent / "src"
+SOURCE = HERE.parents[1] / "src"
 VARIABLES = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
 WAYS = [("jit", 1), ("shard_map", 2), ("pmap", 2), ("pmap", 1)]
 

@@ -17,9 +17,9 @@ def main() -> int:
     store_path, run_path, n_devices, epochs, parts, *hosts = sys.argv[1:]
     import cgatjax as cg
     from cgatjax.errors import Interrupted
-    from cgatjax.parallel import initialize, is_first_process
     from cgatjax.provenance import weights_digest
     from cgatjax.run import RunFolder
+    from cgatjax.runtime.devices import initialize, is_first_process
     from cgatjax.transfer import TRAINED, label_parameters
 
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)

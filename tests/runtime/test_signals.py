@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from cgatjax.errors import CgatjaxError
-from cgatjax.interrupts import SIGNALS, ended_by_interrupt, stop_requests
+from cgatjax.runtime.signals import SIGNALS, ended_by_interrupt, stop_requests
 
 
 def handlers():

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from cgatjax.data.pipeline import map_in_order
+from cgatjax.runtime.executors import map_in_order
 
 
 @pytest.fixture

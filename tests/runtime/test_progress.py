@@ -2,8 +2,8 @@ import logging
 
 import pytest
 
-from cgatjax import progress as module
-from cgatjax.progress import progress
+from cgatjax.runtime import progress as module
+from cgatjax.runtime.progress import progress
 
 
 def test_a_log_gets_a_line_at_the_end(caplog):

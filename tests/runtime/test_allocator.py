@@ -9,7 +9,7 @@ import pytest
 FAULTS = """
     import resource
     import numpy as np
-    from cgatjax.allocator import keep_freed_memory
+    from cgatjax.runtime.allocator import keep_freed_memory
 
     if {keep}:
         assert keep_freed_memory()
@@ -33,7 +33,7 @@ def test_freed_memory_is_used_again():
 
 
 def test_other_systems_are_left_alone(monkeypatch):
-    from cgatjax.allocator import keep_freed_memory
+    from cgatjax.runtime.allocator import keep_freed_memory
 
     monkeypatch.setattr(sys, "platform", "darwin")
     assert keep_freed_memory() is False

@@ -19,7 +19,7 @@ from cgatjax.data.subsets import GraphList
 from cgatjax.feeds import EmbeddingBatch
 from cgatjax.losses import LOSSES
 from cgatjax.optim import make_optimizer
-from cgatjax.parallel import Devices
+from cgatjax.runtime.devices import Devices
 from cgatjax.train_step import init_state, make_eval_step, make_loss, make_train_step
 from cgatjax.transfer import TRAINED, label_parameters
 

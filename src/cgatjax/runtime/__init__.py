@@ -1,0 +1,1 @@
+"""Processes, disks and devices: signals, progress, atomic writes, device mapping."""
