@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import cgatjax as cg
-from cgatjax.run import CONFIG
+from cgatjax.runs.run_folder import CONFIG
 from cgatjax.runtime.atomic_files import write_durably
 from experiments.claims import claimed
 from experiments.sources import Sources, nested

@@ -10,7 +10,7 @@ import csv
 from typing import Any
 
 from cgatjax.analysis.plots import learning_curves
-from cgatjax.run import HISTORY
+from cgatjax.runs.run_folder import HISTORY
 from experiments.bench import Bench
 from experiments.experiment import Experiment, Rows
 from experiments.scale import Scale, TargetSet

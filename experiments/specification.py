@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import cgatjax as cg
 from cgatjax.errors import ConfigError
-from cgatjax.run import SAFE_TO_CHANGE
+from cgatjax.runs.run_folder import SAFE_TO_CHANGE
 
 VALIDATIONS = 30
 """About so many times a training is validated."""

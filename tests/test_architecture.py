@@ -17,7 +17,7 @@ SOURCE = ROOT / "src" / "cgatjax"
 # all of its modules. A new module gets the lowest place that its imports allow.
 ORDER = """
 errors runtime.allocator runtime.atomic_files runtime.atomic_folders runtime.signals
-runtime.progress options config loggers data.elements data.assignments data.properties
+runtime.progress options config runs.loggers data.elements data.assignments data.properties
 data.structures data.files data.poscar data.cif data.dcgat data.dcgat_writer data.tables
 data.ase_input data.sources data.readers data.differences data.ions data.lattice_sums
 data.born_lande data.prototype_table data.prototypes data.formation data.decorations data.datasets
@@ -26,15 +26,15 @@ data.oxidation data.composition_filter data.templates data.parquet data.splits d
 data.subsets data.mapped data.store data.overlap runtime.executors data.shards data.intake
 data.hull data.hull_files data.archives data.download data.unpacking data.journal data.storing
 data.build data.matbench data.embedding_table data.batching data.loader data.normalizer
-nn.initializers nn.segment nn.mlp nn.attention nn.hypernetwork nn.composition nn.cgat model run
-provenance losses metrics schedules optim transfer runtime.devices train_step checkpoint states
-reference gaussian_process uncertainty_files predictor ensembles gaussian_fit calibration
-inference coverage selection explanation embeddings feeds compiled monitor history trainer
-side_by_side training ensemble_training regressor matbench screening analysis.regression
-analysis.scaling analysis.joint_scaling analysis.budget analysis.seeds analysis.canvas
-analysis.plots analysis.calibration_plots analysis.scaling_plots analysis.comparison_plots
-analysis.periodic_table analysis.histograms analysis.residuals analysis.embedding_map
-analysis.inside demo cli
+nn.initializers nn.segment nn.mlp nn.attention nn.hypernetwork nn.composition nn.cgat model
+runs.run_folder provenance losses metrics schedules optim transfer runtime.devices train_step
+checkpoint runs.checkpoints reference gaussian_process uncertainty_files predictor ensembles
+gaussian_fit calibration inference coverage selection explanation embeddings feeds compiled
+monitor history trainer side_by_side training ensemble_training regressor matbench screening
+analysis.regression analysis.scaling analysis.joint_scaling analysis.budget analysis.seeds
+analysis.canvas analysis.plots analysis.calibration_plots analysis.scaling_plots
+analysis.comparison_plots analysis.periodic_table analysis.histograms analysis.residuals
+analysis.embedding_map analysis.inside demo cli
 """.split()
 
 # Third-party library -> the only modules (or packages) that may import it.
@@ -44,14 +44,14 @@ WALLS = {
     "jraph": ["data.batching", "nn.segment"],
     "matplotlib": ["analysis"],
     "optax": ["gaussian_fit", "optim", "train_step", "transfer"],
-    "orbax": ["states"],
+    "orbax": ["runs.checkpoints"],
     "pyarrow": ["data"],
     "pymatgen": ["data"],
     "sklearn": ["analysis.embedding_map", "regressor"],
-    "tensorboardX": ["loggers"],
+    "tensorboardX": ["runs.loggers"],
     "torch": ["reference"],
     "umap": ["analysis.embedding_map"],
-    "wandb": ["loggers"],
+    "wandb": ["runs.loggers"],
 }
 DEVICE_MAPPING = {"pmap", "shard_map", "xmap"}
 

@@ -18,7 +18,7 @@ from cgatjax.inference import evaluate
 from cgatjax.model import fresh_params
 from cgatjax.monitor import StepMonitor
 from cgatjax.predictor import Predictor
-from cgatjax.run import RunFolder
+from cgatjax.runs.run_folder import RunFolder
 from cgatjax.side_by_side import train_side_by_side
 from cgatjax.training import fit, fit_trainer
 from cgatjax.transfer import TRAINED, label_parameters

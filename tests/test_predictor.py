@@ -9,7 +9,7 @@ from cgatjax.ensembles import describe_ensemble, member_folders
 from cgatjax.errors import ConfigError, InputError, MismatchError
 from cgatjax.inference import embed, evaluate, predict
 from cgatjax.predictor import Predictor, in_units
-from cgatjax.run import ENSEMBLE, RunFolder
+from cgatjax.runs.run_folder import ENSEMBLE, RunFolder
 
 CHEAP = "e-form@cheap"
 

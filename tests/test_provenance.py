@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from cgatjax.provenance import inputs_of, versions, weights_digest
-from cgatjax.run import differences
+from cgatjax.runs.run_folder import differences
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 
 from cgatjax import training as training_module
 from cgatjax.cli import main
-from cgatjax.run import RunFolder
+from cgatjax.runs.run_folder import RunFolder
 from cgatjax.runtime.signals import StopRequest
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -29,7 +29,7 @@ from cgatjax.model import Model
 from cgatjax.monitor import StepMonitor
 from cgatjax.optim import FROZEN
 from cgatjax.provenance import versions
-from cgatjax.run import RunFolder
+from cgatjax.runs.run_folder import RunFolder
 from cgatjax.training import fit
 from cgatjax.transfer import label_parameters
 

@@ -13,7 +13,7 @@ from cgatjax.errors import ConfigError, InputError, MismatchError, TargetError
 from cgatjax.inference import evaluate, predict
 from cgatjax.optim import FROZEN
 from cgatjax.predictor import in_units
-from cgatjax.run import RunFolder
+from cgatjax.runs.run_folder import RunFolder
 from cgatjax.training import transfer_model
 from cgatjax.transfer import label_parameters, prepare_transfer, rates_at, rescale_head
 

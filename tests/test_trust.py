@@ -13,7 +13,7 @@ from cgatjax.ensembles import digest_of, load_predictor
 from cgatjax.errors import InputError, MismatchError
 from cgatjax.gaussian_fit import GPConfig, fit_gp
 from cgatjax.inference import embed, predict
-from cgatjax.run import SPLIT, RunFolder
+from cgatjax.runs.run_folder import SPLIT, RunFolder
 from cgatjax.uncertainty_files import (
     CALIBRATION,
     GAUSSIAN_PROCESS,

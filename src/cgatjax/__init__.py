@@ -57,16 +57,16 @@ if TYPE_CHECKING:
     from cgatjax.inference import embed as embed
     from cgatjax.inference import evaluate as evaluate
     from cgatjax.inference import predict as predict
-    from cgatjax.loggers import Logger as Logger
-    from cgatjax.loggers import TensorBoardLogger as TensorBoardLogger
-    from cgatjax.loggers import WandbLogger as WandbLogger
     from cgatjax.matbench import run_matbench as run_matbench
     from cgatjax.model import Model as Model
     from cgatjax.model import init_model as init_model
     from cgatjax.nn.cgat import CGAT as CGAT
     from cgatjax.predictor import Predictor as Predictor
     from cgatjax.regressor import CGATRegressor as CGATRegressor
-    from cgatjax.run import RunFolder as RunFolder
+    from cgatjax.runs.loggers import Logger as Logger
+    from cgatjax.runs.loggers import TensorBoardLogger as TensorBoardLogger
+    from cgatjax.runs.loggers import WandbLogger as WandbLogger
+    from cgatjax.runs.run_folder import RunFolder as RunFolder
     from cgatjax.screening.keep import Keep as Keep
     from cgatjax.screening.run import Screened as Screened
     from cgatjax.screening.run import screen as screen
@@ -107,13 +107,13 @@ _HOMES = {
     "errors": ("CgatjaxError",),
     "gaussian_fit": ("GPConfig", "fit_gp"),
     "inference": ("Predictions", "embed", "evaluate", "predict"),
-    "loggers": ("Logger", "TensorBoardLogger", "WandbLogger"),
+    "runs.loggers": ("Logger", "TensorBoardLogger", "WandbLogger"),
     "matbench": ("run_matbench",),
     "model": ("Model", "init_model"),
     "nn.cgat": ("CGAT",),
     "predictor": ("Predictor",),
     "regressor": ("CGATRegressor",),
-    "run": ("RunFolder",),
+    "runs.run_folder": ("RunFolder",),
     "explanation": ("Explanation", "explain"),
     "history": ("History",),
     "selection": ("Selection", "select"),

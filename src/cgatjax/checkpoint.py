@@ -23,7 +23,7 @@ from cgatjax.data.normalizer import Normalizer
 from cgatjax.errors import InputError, MismatchError, RunExistsError
 from cgatjax.model import Model
 from cgatjax.options import from_dict
-from cgatjax.run import ENSEMBLE, MEMBERS
+from cgatjax.runs.run_folder import ENSEMBLE, MEMBERS
 from cgatjax.runtime.atomic_folders import MANIFEST, damage, new_folder, settled
 
 WEIGHTS = "model.safetensors"

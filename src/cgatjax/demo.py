@@ -34,7 +34,7 @@ from cgatjax.inference import predict
 from cgatjax.metrics import errors_of
 from cgatjax.model import Model, init_model
 from cgatjax.options import Options
-from cgatjax.run import CONFIG, SPLIT, RunFolder
+from cgatjax.runs.run_folder import CONFIG, SPLIT, RunFolder
 from cgatjax.training import fit, transfer_model
 
 logger = logging.getLogger("cgatjax")

@@ -13,11 +13,11 @@ from cgatjax.data.subsets import Crystals, Dataset
 from cgatjax.ensembles import describe_ensemble, member_seeds
 from cgatjax.errors import ConfigError, InputError
 from cgatjax.history import History
-from cgatjax.loggers import Logger
 from cgatjax.model import Model, fresh_params
 from cgatjax.options import Options
 from cgatjax.predictor import Predictor
-from cgatjax.run import DATA, ENSEMBLE, MEMBERS, SPLIT, RunFolder
+from cgatjax.runs.loggers import Logger
+from cgatjax.runs.run_folder import DATA, ENSEMBLE, MEMBERS, SPLIT, RunFolder
 from cgatjax.runtime.atomic_files import write_durably
 from cgatjax.runtime.devices import several_processes
 from cgatjax.side_by_side import train_side_by_side

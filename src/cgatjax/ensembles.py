@@ -13,7 +13,7 @@ from cgatjax.errors import InputError
 from cgatjax.model import Model
 from cgatjax.predictor import Predictor, Uncertainty
 from cgatjax.provenance import weights_digest
-from cgatjax.run import ENSEMBLE, MEMBERS
+from cgatjax.runs.run_folder import ENSEMBLE, MEMBERS
 from cgatjax.uncertainty_files import load_processes, load_rescalings
 
 

@@ -23,18 +23,18 @@ from cgatjax.data.loader import BatchLoader, shuffled
 from cgatjax.data.subsets import Crystals
 from cgatjax.feeds import Fed, feed, loaders
 from cgatjax.history import PARTS, History, Stopwatch, epoch_columns, note
-from cgatjax.loggers import Logger, curves
 from cgatjax.losses import learns_std
 from cgatjax.metrics import Totals, mean_over_targets, summarize
 from cgatjax.model import Model
 from cgatjax.monitor import StepMonitor
 from cgatjax.optim import Labels, Params, groups
 from cgatjax.provenance import versions
-from cgatjax.run import RunFolder, differences
+from cgatjax.runs.checkpoints import StateFolder, state_name
+from cgatjax.runs.loggers import Logger, curves
+from cgatjax.runs.run_folder import RunFolder, differences
 from cgatjax.runtime.devices import restored_by_first, stop_is_agreed
 from cgatjax.runtime.signals import StopRequest
 from cgatjax.schedules import Plateau, factor_at
-from cgatjax.states import StateFolder, state_name
 from cgatjax.train_step import StepMetrics
 
 logger = logging.getLogger("cgatjax")

@@ -13,11 +13,11 @@ from cgatjax.data.subsets import Crystals, Dataset, Mixture
 from cgatjax.errors import ConfigError, InputError, TargetError
 from cgatjax.history import History
 from cgatjax.inference import evaluate
-from cgatjax.loggers import Logger
 from cgatjax.model import Model
 from cgatjax.optim import Labels
 from cgatjax.provenance import inputs_of
-from cgatjax.run import REPORT, RunFolder
+from cgatjax.runs.loggers import Logger
+from cgatjax.runs.run_folder import REPORT, RunFolder
 from cgatjax.runtime.devices import is_first_process, naming_lost_processes, several_processes
 from cgatjax.runtime.progress import progress
 from cgatjax.runtime.signals import stop_requests

@@ -18,7 +18,7 @@ def main() -> int:
     import cgatjax as cg
     from cgatjax.errors import Interrupted
     from cgatjax.provenance import weights_digest
-    from cgatjax.run import RunFolder
+    from cgatjax.runs.run_folder import RunFolder
     from cgatjax.runtime.devices import initialize, is_first_process
     from cgatjax.transfer import TRAINED, label_parameters
 

@@ -10,7 +10,7 @@ from cgatjax.cli.pictures import draw_learning
 from cgatjax.data.subsets import Dataset
 from cgatjax.ensembles import is_ensemble
 from cgatjax.errors import ConfigError
-from cgatjax.run import RunFolder
+from cgatjax.runs.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from cgatjax.history import History

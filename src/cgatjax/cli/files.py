@@ -12,7 +12,7 @@ from cgatjax.data.splits import PARTS, Split
 from cgatjax.data.store import Store
 from cgatjax.data.subsets import Dataset
 from cgatjax.errors import InputError, RunExistsError
-from cgatjax.run import SPLIT
+from cgatjax.runs.run_folder import SPLIT
 from cgatjax.runtime.atomic_files import write_durably, writing
 
 

@@ -13,8 +13,8 @@ from cgatjax.data.overlap import KEYS, alike
 from cgatjax.data.splits import PARTS, Split, nested_subset
 from cgatjax.data.store import MANIFEST, Store, open_store
 from cgatjax.errors import ConfigError, InputError, MismatchError
-from cgatjax.loggers import LOGGERS
-from cgatjax.run import DATA, SPLIT, RunFolder, differences
+from cgatjax.runs.loggers import LOGGERS
+from cgatjax.runs.run_folder import DATA, SPLIT, RunFolder, differences
 
 F = TypeVar("F", bound=Callable[..., Any])
 TRAIN_FLAGS = (

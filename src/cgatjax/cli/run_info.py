@@ -14,7 +14,7 @@ from cgatjax.ensembles import is_ensemble, load_predictor, member_folders, membe
 from cgatjax.errors import CgatjaxError
 from cgatjax.metrics import mean_over_targets
 from cgatjax.model import Model
-from cgatjax.run import DATA, HISTORY, REPORT
+from cgatjax.runs.run_folder import DATA, HISTORY, REPORT
 
 _MODEL_OPTIONS_SHOWN_ELSEWHERE = ("targets",)
 

@@ -14,9 +14,9 @@ from cgatjax.data.splits import Split
 from cgatjax.data.store import Store, open_store
 from cgatjax.data.subsets import Dataset
 from cgatjax.errors import ConfigError, InputError
-from cgatjax.loggers import Logger, make_logger
 from cgatjax.options import load_toml
-from cgatjax.run import REPORT, SPLIT, RunFolder
+from cgatjax.runs.loggers import Logger, make_logger
+from cgatjax.runs.run_folder import REPORT, SPLIT, RunFolder
 from cgatjax.runtime.signals import ended_by_interrupt
 
 if TYPE_CHECKING:

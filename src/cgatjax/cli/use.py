@@ -14,7 +14,7 @@ from cgatjax.cli.pictures import draw_evaluation
 from cgatjax.data.splits import PARTS
 from cgatjax.data.store import MANIFEST, open_store
 from cgatjax.data.structures import Rejected
-from cgatjax.run import RunFolder
+from cgatjax.runs.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from cgatjax.inference import Predictions

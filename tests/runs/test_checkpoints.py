@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from cgatjax.errors import InputError, StorageError
-from cgatjax.states import KEPT, StateFolder, state_name
+from cgatjax.runs.checkpoints import KEPT, StateFolder, state_name
 
 LIKE = {"a": jnp.zeros(3), "b": [np.zeros((), np.int32), np.zeros((2, 2))]}
 PROGRESS = {"best": float("inf"), "rows": [{"x": None, "y": 0.1}]}

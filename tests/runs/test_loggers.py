@@ -12,8 +12,8 @@ from tests.commands import refused
 from cgatjax.checkpoint import save_model
 from cgatjax.config import TrainConfig
 from cgatjax.errors import ConfigError, InputError, MissingExtraError
-from cgatjax.loggers import TensorBoardLogger, WandbLogger, curves, make_logger, read_events
-from cgatjax.run import RunFolder
+from cgatjax.runs.loggers import TensorBoardLogger, WandbLogger, curves, make_logger, read_events
+from cgatjax.runs.run_folder import RunFolder
 from cgatjax.training import fit
 
 CONFIG = TrainConfig(epochs=4, batch_size=96, learning_rate=5e-3, checkpoint_seconds=0.0)

@@ -5,7 +5,7 @@ import pytest
 
 from cgatjax.config import ModelConfig, TrainConfig, TransferConfig
 from cgatjax.errors import ConfigError, InputError, MismatchError, RunExistsError
-from cgatjax.run import RunFolder
+from cgatjax.runs.run_folder import RunFolder
 
 SECTIONS = {"model": ModelConfig.small(), "train": TrainConfig(epochs=3)}
 
