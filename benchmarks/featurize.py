@@ -24,9 +24,9 @@ from pymatgen.core import Lattice, Structure
 
 from cgatjax.config import GraphConfig
 from cgatjax.data.graphs import featurize
-from cgatjax.data.readers import read_crystals
 from cgatjax.data.reduction import reduce_graph
-from cgatjax.data.structures import Crystal
+from cgatjax.structures.crystal import Crystal
+from cgatjax.structures.readers import read_crystals
 
 SITE_VOLUME = 18.0  # cubic angstrom, about that of an inorganic crystal
 SEARCH_RADIUS = 18.0

@@ -23,9 +23,9 @@ import numpy as np
 from cgatjax.config import GraphConfig
 from cgatjax.data.datasets import ionic_crystals
 from cgatjax.data.graphs import CrystalGraph, featurize
-from cgatjax.data.readers import read_crystals
 from cgatjax.data.reduction import reduce_graph
-from cgatjax.data.structures import Crystal
+from cgatjax.structures.crystal import Crystal
+from cgatjax.structures.readers import read_crystals
 
 STEPS = 5
 NOISE = 1e-7  # angstrom

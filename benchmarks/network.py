@@ -26,15 +26,15 @@ from cgatjax.data.datasets import ionic_crystals
 from cgatjax.data.graph_arrays import GraphArrays
 from cgatjax.data.graphs import featurize
 from cgatjax.data.normalizer import Normalizer
-from cgatjax.data.readers import read_crystals
 from cgatjax.data.reduction import reduce_graph
 from cgatjax.data.store import open_store
-from cgatjax.data.structures import Crystal
 from cgatjax.feeds import EmbeddingBatch
 from cgatjax.losses import LOSSES
 from cgatjax.nn.cgat import CGAT
 from cgatjax.optim import make_optimizer
 from cgatjax.runtime.allocator import keep_freed_memory
+from cgatjax.structures.crystal import Crystal
+from cgatjax.structures.readers import read_crystals
 from cgatjax.train_step import init_state, make_loss, make_train_step
 from cgatjax.transfer import label_parameters
 

@@ -31,10 +31,7 @@ import numpy as np
 
 from cgatjax.config import GraphConfig, ModelConfig
 from cgatjax.data.composition_filter import CompositionFilter
-from cgatjax.data.elements import SYMBOLS
 from cgatjax.data.normalizer import Normalizer
-from cgatjax.data.readers import read_crystals
-from cgatjax.data.structures import Crystal
 from cgatjax.data.subsets import GraphList
 from cgatjax.data.templates import Template
 from cgatjax.inference import graphs_of, predict
@@ -44,6 +41,9 @@ from cgatjax.runtime.allocator import keep_freed_memory
 from cgatjax.screening.decorated import DecoratedPredictor
 from cgatjax.screening.keep import Keep
 from cgatjax.screening.run import screen
+from cgatjax.structures.crystal import Crystal
+from cgatjax.structures.elements import SYMBOLS
+from cgatjax.structures.readers import read_crystals
 
 SIZES = {"small": ModelConfig.small(), "released": ModelConfig.released()}
 CUBIC = Crystal(

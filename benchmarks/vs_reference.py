@@ -250,8 +250,8 @@ def run_ours(args: argparse.Namespace, folder: Path) -> Result:
 def read(args: argparse.Namespace) -> list[Any]:
     """The crystals of the comparison, the same in each worker."""
     from cgatjax.data.datasets import ionic_crystals
-    from cgatjax.data.readers import read_crystals
-    from cgatjax.data.structures import Crystal
+    from cgatjax.structures.crystal import Crystal
+    from cgatjax.structures.readers import read_crystals
 
     if not args.inputs:
         return ionic_crystals(args.crystals)

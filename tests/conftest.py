@@ -36,6 +36,33 @@ def shared() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def golden_crystals(shared):
+    """The 480 real crystals that the golden data were made of, in their order."""
+    from cgatjax.structures.crystal import Crystal
+    from cgatjax.structures.readers import read_crystals
+
+    crystals = list(read_crystals([shared / "reference" / "entries.json.gz"]))
+    assert all(isinstance(crystal, Crystal) for crystal in crystals)
+    return crystals
+
+
+@pytest.fixture(scope="session")
+def prototypes():
+    """Cubic crystals by name, in their conventional cells."""
+    from tests.crystals import cubic_prototypes
+
+    return cubic_prototypes()
+
+
+@pytest.fixture
+def faulty_crystals():
+    """60 crystals, faults of reading and of featurizing among them, few with a second target."""
+    from tests import crystals
+
+    return crystals.faulty_crystals()
+
+
 SMALLEST = {
     "node_dim": 8,
     "edge_dim": 6,

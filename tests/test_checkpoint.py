@@ -12,11 +12,11 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from cgatjax.checkpoint import check_params, load_model, save_model
-from cgatjax.data.elements import ElementTable
 from cgatjax.data.normalizer import Normalizer
 from cgatjax.errors import InputError, MismatchError, RunExistsError, StorageError
 from cgatjax.inference import predict
 from cgatjax.runtime.atomic_folders import MANIFEST, new_folder
+from cgatjax.structures.elements import ElementTable
 
 
 @pytest.fixture

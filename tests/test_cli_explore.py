@@ -11,8 +11,8 @@ from tests.commands import ok, refused
 from tests.test_cli import TINY
 
 from cgatjax.data.datasets import ionic_crystals
-from cgatjax.data.dcgat_writer import write_dcgat
 from cgatjax.data.store import open_store
+from cgatjax.structures.dcgat_writer import write_dcgat
 
 CHEAP = "e-form@cheap"
 SALT = """data_salt

@@ -12,7 +12,6 @@ from tests.nn import test_equations as equations
 
 import cgatjax as cg
 from cgatjax.data.batching import collate
-from cgatjax.data.elements import SYMBOLS
 from cgatjax.data.graphs import featurize
 from cgatjax.data.normalizer import Normalizer
 from cgatjax.data.reduction import reduce_graph
@@ -21,6 +20,7 @@ from cgatjax.errors import StructureError
 from cgatjax.explanation import explain, shares
 from cgatjax.model import Model
 from cgatjax.nn.cgat import CGAT
+from cgatjax.structures.elements import SYMBOLS
 
 GRAPHS = cg.GraphConfig(
     max_neighbors=equations.K,

@@ -9,8 +9,8 @@ import pytest
 from cgatjax.config import GraphConfig
 from cgatjax.data.datasets import ionic_crystals
 from cgatjax.data.graphs import featurize
-from cgatjax.data.readers import read_crystals
-from cgatjax.data.structures import Crystal
+from cgatjax.structures.crystal import Crystal
+from cgatjax.structures.readers import read_crystals
 
 SCRIPT = Path(__file__).resolve().parents[1] / "benchmarks" / "invariances.py"
 _spec = importlib.util.spec_from_file_location("invariances", SCRIPT)

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from cgatjax.data.composition_filter import CompositionFilter as CompositionFilter
     from cgatjax.data.datasets import ionic_crystals as ionic_crystals
     from cgatjax.data.download import download as download
-    from cgatjax.data.elements import ElementTable as ElementTable
     from cgatjax.data.fingerprints import graph_hash as graph_hash
     from cgatjax.data.fingerprints import prototype_hash as prototype_hash
     from cgatjax.data.graphs import CrystalGraph as CrystalGraph
@@ -36,12 +35,10 @@ if TYPE_CHECKING:
     from cgatjax.data.overlap import Overlap as Overlap
     from cgatjax.data.overlap import alike as alike
     from cgatjax.data.overlap import compare as compare
-    from cgatjax.data.readers import read_crystals as read_crystals
     from cgatjax.data.reduction import reduce_graph as reduce_graph
     from cgatjax.data.splits import Split as Split
     from cgatjax.data.store import Store as Store
     from cgatjax.data.store import open_store as open_store
-    from cgatjax.data.structures import Crystal as Crystal
     from cgatjax.data.subsets import Dataset as Dataset
     from cgatjax.data.unpacking import unpack as unpack
     from cgatjax.ensemble_training import fit_ensemble as fit_ensemble
@@ -72,6 +69,9 @@ if TYPE_CHECKING:
     from cgatjax.screening.run import screen as screen
     from cgatjax.selection import Selection as Selection
     from cgatjax.selection import select as select
+    from cgatjax.structures.crystal import Crystal as Crystal
+    from cgatjax.structures.elements import ElementTable as ElementTable
+    from cgatjax.structures.readers import read_crystals as read_crystals
     from cgatjax.training import fit as fit
     from cgatjax.training import transfer_model as transfer_model
 
@@ -86,7 +86,7 @@ _HOMES = {
     "data.composition_filter": ("CompositionFilter",),
     "data.datasets": ("ionic_crystals",),
     "data.download": ("download",),
-    "data.elements": ("ElementTable",),
+    "structures.elements": ("ElementTable",),
     "data.fingerprints": ("graph_hash", "prototype_hash"),
     "data.graphs": ("CrystalGraph", "featurize"),
     "data.hull": ("HullEnergies", "hull_energies"),
@@ -95,11 +95,11 @@ _HOMES = {
     "data.matbench": ("MatbenchTask",),
     "data.normalizer": ("Normalizer",),
     "data.overlap": ("Overlap", "alike", "compare"),
-    "data.readers": ("read_crystals",),
+    "structures.readers": ("read_crystals",),
     "data.reduction": ("reduce_graph",),
     "data.splits": ("Split",),
     "data.store": ("Store", "open_store"),
-    "data.structures": ("Crystal",),
+    "structures.crystal": ("Crystal",),
     "data.subsets": ("Dataset",),
     "data.unpacking": ("unpack",),
     "ensemble_training": ("fit_ensemble", "transfer_ensemble"),

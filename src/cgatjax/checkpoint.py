@@ -18,13 +18,13 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from cgatjax.config import GraphConfig, ModelConfig
-from cgatjax.data.elements import ElementTable
 from cgatjax.data.normalizer import Normalizer
 from cgatjax.errors import InputError, MismatchError, RunExistsError
 from cgatjax.model import Model
 from cgatjax.options import from_dict
 from cgatjax.runs.run_folder import ENSEMBLE, MEMBERS
 from cgatjax.runtime.atomic_folders import MANIFEST, damage, new_folder, settled
+from cgatjax.structures.elements import ElementTable
 
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "model.json"

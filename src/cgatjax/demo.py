@@ -20,13 +20,10 @@ from cgatjax.analysis.plots import learning_curves, parity, transfer_bars
 from cgatjax.config import GraphConfig, ModelConfig, TrainConfig, TransferConfig
 from cgatjax.data.build import build_store
 from cgatjax.data.datasets import fidelity_report, ionic_crystals
-from cgatjax.data.dcgat_writer import write_dcgat
-from cgatjax.data.elements import reduced_formula
 from cgatjax.data.exclusion import held_out, without
 from cgatjax.data.overlap import alike
 from cgatjax.data.splits import Split, make_split
 from cgatjax.data.store import Store
-from cgatjax.data.structures import Crystal
 from cgatjax.data.subsets import Dataset
 from cgatjax.errors import RunExistsError
 from cgatjax.history import History
@@ -35,6 +32,9 @@ from cgatjax.metrics import errors_of
 from cgatjax.model import Model, init_model
 from cgatjax.options import Options
 from cgatjax.runs.run_folder import CONFIG, SPLIT, RunFolder
+from cgatjax.structures.crystal import Crystal
+from cgatjax.structures.dcgat_writer import write_dcgat
+from cgatjax.structures.elements import reduced_formula
 from cgatjax.training import fit, transfer_model
 
 logger = logging.getLogger("cgatjax")

@@ -22,16 +22,16 @@ import numpy as np
 from cgatjax.config import ModelConfig
 from cgatjax.data.batching import CrystalBatch, assemble, snug_budget
 from cgatjax.data.bonds import bond_vectors
-from cgatjax.data.elements import SYMBOLS, ElementTable, reduced_formula
 from cgatjax.data.graph_arrays import GraphArrays
 from cgatjax.data.graphs import CrystalGraph, featurize
 from cgatjax.data.reduction import reduce_graph
-from cgatjax.data.structures import Crystal, to_crystal
 from cgatjax.data.subsets import GraphList
 from cgatjax.inference import Predictions, predict
 from cgatjax.model import Model
 from cgatjax.nn.cgat import CGAT
 from cgatjax.predictor import Predictor
+from cgatjax.structures.crystal import Crystal, to_crystal
+from cgatjax.structures.elements import SYMBOLS, ElementTable, reduced_formula
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

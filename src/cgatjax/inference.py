@@ -11,13 +11,10 @@ import numpy as np
 
 from cgatjax.config import ModelConfig
 from cgatjax.data.batching import BatchBudget
-from cgatjax.data.elements import ElementTable
 from cgatjax.data.graphs import CrystalGraph, featurize
 from cgatjax.data.loader import BatchLoader, choose_budgets
-from cgatjax.data.readers import read_crystals
 from cgatjax.data.reduction import reduce_graph
 from cgatjax.data.store import Store
-from cgatjax.data.structures import Crystal, Rejected
 from cgatjax.data.subsets import Crystals, Dataset, GraphList
 from cgatjax.errors import InputError, StructureError
 from cgatjax.metrics import errors_of
@@ -25,6 +22,9 @@ from cgatjax.model import Model
 from cgatjax.nn.cgat import CGAT
 from cgatjax.predictor import Predictor
 from cgatjax.runtime.progress import progress
+from cgatjax.structures.crystal import Crystal, Rejected
+from cgatjax.structures.elements import ElementTable
+from cgatjax.structures.readers import read_crystals
 
 BATCH = 128
 """Crystals per batch of inference."""

@@ -15,15 +15,15 @@ import numpy as np
 from cgatjax.checkpoint import load_model
 from cgatjax.config import PRESETS, GraphConfig, TransferConfig
 from cgatjax.data.graphs import CrystalGraph, featurize
-from cgatjax.data.readers import read_crystals
 from cgatjax.data.reduction import reduce_graph
-from cgatjax.data.sources import is_single
-from cgatjax.data.structures import Rejected
 from cgatjax.data.subsets import Dataset, GraphList
 from cgatjax.errors import ConfigError, InputError, NotFittedError, StructureError
 from cgatjax.history import History
 from cgatjax.inference import predict
 from cgatjax.model import Model, init_model
+from cgatjax.structures.crystal import Rejected
+from cgatjax.structures.inputs import is_single
+from cgatjax.structures.readers import read_crystals
 from cgatjax.training import fit, transfer_model
 
 

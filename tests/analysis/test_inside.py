@@ -14,10 +14,10 @@ from cgatjax.config import GraphConfig
 from cgatjax.data.bonds import bond_vectors
 from cgatjax.data.graphs import featurize
 from cgatjax.data.reduction import reduce_graph
-from cgatjax.data.structures import Crystal
 from cgatjax.errors import InputError
 from cgatjax.explanation import Explanation, shares
 from cgatjax.inference import Predictions
+from cgatjax.structures.crystal import Crystal
 
 CONFIG = GraphConfig.recommended(max_neighbors=12)
 SALT = Crystal(

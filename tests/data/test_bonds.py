@@ -8,7 +8,7 @@ from cgatjax.data.bonds import bond_vectors
 from cgatjax.data.datasets import ionic_crystals
 from cgatjax.data.graphs import featurize
 from cgatjax.data.neighbors import nearest_neighbors
-from cgatjax.data.structures import Crystal
+from cgatjax.structures.crystal import Crystal
 
 OPTIONS = [GraphConfig.released(), GraphConfig.recommended()]
 

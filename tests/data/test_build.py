@@ -18,7 +18,6 @@ from cgatjax.data.graphs import featurize
 from cgatjax.data.intake import Filter
 from cgatjax.data.reduction import reduce_graph
 from cgatjax.data.store import open_store
-from cgatjax.data.structures import Crystal
 from cgatjax.errors import (
     ConfigError,
     InputError,
@@ -26,6 +25,7 @@ from cgatjax.errors import (
     StructureError,
     TargetError,
 )
+from cgatjax.structures.crystal import Crystal
 
 SHARE = GraphConfig.recommended()
 

@@ -5,8 +5,8 @@ import pytest
 
 from cgatjax.data.datasets import TARGETS, fidelity_report, ionic_crystals
 from cgatjax.data.lattice_sums import pair_distances
-from cgatjax.data.structures import Crystal, check_crystal
 from cgatjax.errors import ConfigError, TargetError
+from cgatjax.structures.crystal import Crystal, check_crystal
 
 
 @pytest.fixture(scope="module")

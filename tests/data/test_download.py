@@ -23,9 +23,9 @@ from cgatjax.data import archives
 from cgatjax.data import download as downloading
 from cgatjax.data.archives import RemoteFile, find_record
 from cgatjax.data.datasets import ionic_crystals
-from cgatjax.data.dcgat_writer import write_dcgat
 from cgatjax.data.download import download
 from cgatjax.errors import DownloadError, InputError
+from cgatjax.structures.dcgat_writer import write_dcgat
 
 BODY = bytes(range(256)) * 4000
 MD5 = f"md5:{hashlib.md5(BODY).hexdigest()}"

@@ -15,9 +15,9 @@ from cgatjax.data.build import build_store
 from cgatjax.data.datasets import ionic_crystals
 from cgatjax.data.fingerprints import graph_hash, prototype_hash
 from cgatjax.data.graphs import featurize
-from cgatjax.data.readers import read_crystals
 from cgatjax.data.reduction import reduce_graph
-from cgatjax.data.structures import Crystal
+from cgatjax.structures.crystal import Crystal
+from cgatjax.structures.readers import read_crystals
 
 SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "invariances.py"
 _spec = importlib.util.spec_from_file_location("invariances", SCRIPT)

@@ -7,8 +7,8 @@ from pymatgen.core import Lattice, Structure
 
 from cgatjax.config import GraphConfig
 from cgatjax.data.graphs import CrystalGraph, featurize
-from cgatjax.data.structures import Crystal
 from cgatjax.errors import InputError, StructureError
+from cgatjax.structures.crystal import Crystal
 
 SHARE = GraphConfig.recommended()
 

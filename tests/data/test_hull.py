@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cgatjax.data.hull import composition_of, hull_energies
-from cgatjax.data.readers import read_crystals
 from cgatjax.errors import ConfigError, InputError
+from cgatjax.structures.readers import read_crystals
 
 A, B = ((11, 1),), ((17, 1),)
 AB, A3B, AB3 = ((11, 1), (17, 1)), ((11, 3), (17, 1)), ((11, 1), (17, 3))

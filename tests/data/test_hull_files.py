@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from cgatjax.data.build import build_store
-from cgatjax.data.dcgat_writer import write_dcgat
 from cgatjax.data.hull_files import add_hull
-from cgatjax.data.readers import read_crystals
-from cgatjax.data.structures import Crystal
 from cgatjax.errors import ConfigError, RunExistsError, StructureError, TargetError
+from cgatjax.structures.crystal import Crystal
+from cgatjax.structures.dcgat_writer import write_dcgat
+from cgatjax.structures.readers import read_crystals
 
 
 def crystal(name: str, numbers: list[int], energy: float) -> Crystal:

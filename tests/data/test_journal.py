@@ -17,11 +17,11 @@ from cgatjax.config import GraphConfig
 from cgatjax.data import build
 from cgatjax.data.build import build_store
 from cgatjax.data.datasets import ionic_crystals
-from cgatjax.data.dcgat_writer import write_dcgat
 from cgatjax.data.intake import Filter
 from cgatjax.data.journal import Journal, crystal_digest
 from cgatjax.data.store import open_store
 from cgatjax.errors import CgatjaxError, ConfigError, InputError, MismatchError, RunExistsError
+from cgatjax.structures.dcgat_writer import write_dcgat
 
 SHARE = GraphConfig.recommended()
 SKIP = {"on_error": "skip", "keep": Filter(max_atoms=10)}
@@ -243,7 +243,7 @@ import sys, time
 from cgatjax.config import GraphConfig
 from cgatjax.data import build, shards
 from cgatjax.data.intake import Filter
-from cgatjax.data.readers import read_crystals
+from cgatjax.structures.readers import read_crystals
 
 config = GraphConfig.recommended(max_radius=7.0)
 featurize = build.featurize

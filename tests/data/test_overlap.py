@@ -9,8 +9,8 @@ import pytest
 from cgatjax.config import GraphConfig
 from cgatjax.data.build import build_store
 from cgatjax.data.overlap import alike, compare
-from cgatjax.data.structures import Crystal
 from cgatjax.errors import InputError, MismatchError
+from cgatjax.structures.crystal import Crystal
 
 RECOMMENDED = GraphConfig.recommended()
 

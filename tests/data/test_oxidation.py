@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cgatjax.data.elements import SYMBOLS, atomic_number
 from cgatjax.data.oxidation import MOST, electronegativities, neutral, ordered, oxidation_states
+from cgatjax.structures.elements import SYMBOLS, atomic_number
 
 
 def rows(*formulas: str) -> np.ndarray:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from cgatjax.config import GraphConfig
 from cgatjax.data.graphs import CrystalGraph, featurize
 from cgatjax.data.reduction import reduce_graph
-from cgatjax.data.structures import Crystal
 from cgatjax.errors import StructureError
+from cgatjax.structures.crystal import Crystal
 
 CUT = GraphConfig.released()
 SHARE = GraphConfig.recommended()

@@ -16,12 +16,12 @@ from cgatjax.config import GraphConfig
 from cgatjax.data import build
 from cgatjax.data.build import build_store
 from cgatjax.data.datasets import ionic_crystals
-from cgatjax.data.elements import reduced_formula
 from cgatjax.data.graph_arrays import EDGE_COLUMNS, NODE_COLUMNS, GraphArrays
 from cgatjax.data.graphs import featurize
 from cgatjax.data.reduction import reduce_graph
 from cgatjax.data.store import Store, open_store
 from cgatjax.errors import CgatjaxError, InputError, TargetError
+from cgatjax.structures.elements import reduced_formula
 
 SHARE = GraphConfig.recommended()
 N = 45

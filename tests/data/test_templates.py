@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from cgatjax.config import GraphConfig
 from cgatjax.data.fingerprints import graph_hash
 from cgatjax.data.graphs import featurize
-from cgatjax.data.structures import Crystal
 from cgatjax.data.templates import Template
+from cgatjax.structures.crystal import Crystal
 
 SHARE = GraphConfig.recommended()
 FCC = np.array([[0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]])

@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 
-from cgatjax.data.structures import Rejected
 from cgatjax.errors import CgatjaxError
+from cgatjax.structures.crystal import Rejected
 
 try:
     import resource

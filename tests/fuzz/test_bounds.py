@@ -16,22 +16,22 @@ from hypothesis import strategies as st
 from cgatjax import reference
 from cgatjax.checkpoint import check_params
 from cgatjax.config import GraphConfig, ModelConfig, TrainConfig
-from cgatjax.data.ase_input import read_ase_database, read_extxyz
 from cgatjax.data.datasets import ionic_crystals
-from cgatjax.data.dcgat import crystal_from_entry
-from cgatjax.data.dcgat_writer import entry_of, write_dcgat
-from cgatjax.data.files import FREE_BYTES
 from cgatjax.data.neighbors import nearest_neighbors
 from cgatjax.data.normalizer import Normalizer
-from cgatjax.data.poscar import parse_poscar
-from cgatjax.data.readers import read_crystals
 from cgatjax.data.splits import Split
-from cgatjax.data.structures import Crystal, Rejected
 from cgatjax.errors import ConfigError, InputError, MismatchError, StructureError
 from cgatjax.model import Model
 from cgatjax.options import load_toml
 from cgatjax.reference import read_features
 from cgatjax.runtime.atomic_folders import MANIFEST, damage
+from cgatjax.structures.ase_atoms import read_ase_database, read_extxyz
+from cgatjax.structures.crystal import Crystal, Rejected
+from cgatjax.structures.dcgat import crystal_from_entry
+from cgatjax.structures.dcgat_writer import entry_of, write_dcgat
+from cgatjax.structures.formats import FREE_BYTES
+from cgatjax.structures.poscar import parse_poscar
+from cgatjax.structures.readers import read_crystals
 
 CRYSTALS = ionic_crystals(3, seed=0)
 

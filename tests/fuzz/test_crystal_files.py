@@ -12,12 +12,12 @@ import pytest
 
 from cgatjax.config import GraphConfig
 from cgatjax.data.datasets import ionic_crystals
-from cgatjax.data.dcgat_writer import entry_of
-from cgatjax.data.elements import SYMBOLS
 from cgatjax.data.graphs import featurize
-from cgatjax.data.readers import read_crystals
-from cgatjax.data.structures import Crystal, Rejected
 from cgatjax.errors import StructureError
+from cgatjax.structures.crystal import Crystal, Rejected
+from cgatjax.structures.dcgat_writer import entry_of
+from cgatjax.structures.elements import SYMBOLS
+from cgatjax.structures.readers import read_crystals
 
 CRYSTALS = sorted(ionic_crystals(12, seed=3), key=lambda crystal: crystal.n_sites)[:3]
 CONFIG = GraphConfig.recommended(max_neighbors=4)

@@ -8,9 +8,9 @@ import pytest
 
 from cgatjax.config import ModelConfig
 from cgatjax.data.batching import collate
-from cgatjax.data.elements import SYMBOLS, ElementTable
 from cgatjax.data.graphs import CrystalGraph
 from cgatjax.nn.cgat import CGAT
+from cgatjax.structures.elements import SYMBOLS, ElementTable
 
 # Polonium is (1), chlorine is (2) in this table.
 _VECTORS = np.zeros((len(SYMBOLS), 1))

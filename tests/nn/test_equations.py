@@ -12,11 +12,11 @@ import pytest
 
 from cgatjax.config import GraphConfig, ModelConfig
 from cgatjax.data.batching import collate
-from cgatjax.data.elements import SYMBOLS, ElementTable
 from cgatjax.data.graphs import featurize
 from cgatjax.data.reduction import reduce_graph
-from cgatjax.data.structures import Crystal
 from cgatjax.nn.cgat import CGAT
+from cgatjax.structures.crystal import Crystal
+from cgatjax.structures.elements import SYMBOLS, ElementTable
 
 K = 7
 TABLE = ElementTable(

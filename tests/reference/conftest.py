@@ -15,10 +15,10 @@ import pytest
 from cgatjax import reference
 from cgatjax.config import ModelConfig
 from cgatjax.data.batching import CrystalBatch, collate
-from cgatjax.data.elements import atomic_number
 from cgatjax.data.graphs import CrystalGraph
 from cgatjax.data.normalizer import Normalizer
 from cgatjax.nn.cgat import CGAT
+from cgatjax.structures.elements import atomic_number
 
 TARGET = "e-form"
 

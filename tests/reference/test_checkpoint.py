@@ -13,14 +13,14 @@ from cgatjax import reference
 from cgatjax.checkpoint import load_model, save_model
 from cgatjax.config import GraphConfig, ModelConfig
 from cgatjax.data.batching import collate
-from cgatjax.data.elements import ElementTable
 from cgatjax.data.graphs import CrystalGraph
 from cgatjax.data.normalizer import Normalizer
-from cgatjax.data.readers import read_crystals
 from cgatjax.data.subsets import GraphList
 from cgatjax.errors import InputError, MismatchError, MissingExtraError
 from cgatjax.inference import embed, predict
 from cgatjax.model import Model
+from cgatjax.structures.elements import ElementTable
+from cgatjax.structures.readers import read_crystals
 
 needs_torch = pytest.mark.skipif(
     importlib.util.find_spec("torch") is None, reason='needs torch (the extra "torch")'

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import cgatjax as cg
-from cgatjax.data.structures import Crystal
+from cgatjax.structures.crystal import Crystal
 
 BATCH = 16
 """Of all tests, so that they share compilations."""

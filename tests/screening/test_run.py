@@ -12,7 +12,6 @@ from tests.screening.conftest import BATCH, ELEMENTS, PEROVSKITE, ROCK_SALT, fil
 import cgatjax as cg
 from cgatjax.data.assignments import Assignments
 from cgatjax.data.composition_filter import REASONS, CompositionFilter
-from cgatjax.data.elements import atomic_number
 from cgatjax.data.parquet import read_rows
 from cgatjax.data.templates import Template
 from cgatjax.errors import (
@@ -27,6 +26,7 @@ from cgatjax.errors import (
 from cgatjax.runtime.signals import StopRequest
 from cgatjax.screening import run as run_module
 from cgatjax.screening import sources
+from cgatjax.structures.elements import atomic_number
 
 SHARE = cg.GraphConfig.recommended()
 PROTOTYPES = [PEROVSKITE, ROCK_SALT]

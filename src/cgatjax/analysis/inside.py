@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cgatjax.analysis.canvas import COLORS, colors, new_figure
-from cgatjax.data.elements import SYMBOLS
 from cgatjax.errors import InputError
 from cgatjax.explanation import Explanation
+from cgatjax.structures.elements import SYMBOLS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cgatjax.analysis.canvas import new_figure
-from cgatjax.data.elements import SYMBOLS, atomic_number
 from cgatjax.errors import InputError
+from cgatjax.structures.elements import SYMBOLS, atomic_number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,10 +12,10 @@ import numpy as np
 from cgatjax.cli.files import chosen_part, or_empty, require_new, write_csv
 from cgatjax.cli.flags import on_error_option, part_option, uncertainty_option
 from cgatjax.data.store import MANIFEST, open_store
-from cgatjax.data.structures import Rejected
 from cgatjax.data.subsets import Dataset
 from cgatjax.errors import InputError, TargetError
 from cgatjax.runtime.atomic_files import write_durably
+from cgatjax.structures.crystal import Rejected
 
 if TYPE_CHECKING:
     from cgatjax.inference import Predictions
@@ -182,9 +182,9 @@ def explain(run: str, inputs: tuple[str, ...], out: str, step: int | None) -> No
     cgatjax explain runs/scan SrTiO3.cif --out looks
     """
     from cgatjax.analysis.inside import crystal_picture
-    from cgatjax.data.readers import read_crystals
     from cgatjax.ensembles import load_predictor
     from cgatjax.explanation import explain as explain_crystal
+    from cgatjax.structures.readers import read_crystals
 
     folder = Path(out)
     require_new(folder)

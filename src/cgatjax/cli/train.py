@@ -71,9 +71,9 @@ def train(
     cgatjax train pbe.store --target e-form --target volume --loss robust_l1 --out runs/both
     cgatjax train pbe.store --target e-form --loss robust_l1 --ensemble 4 --out runs/four
     """
-    from cgatjax.data.elements import ElementTable
     from cgatjax.ensemble_training import fit_ensemble
     from cgatjax.model import init_model
+    from cgatjax.structures.elements import ElementTable
     from cgatjax.training import fit
 
     flags, size = joined(flags), checked_size(out, flags)

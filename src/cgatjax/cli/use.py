@@ -13,8 +13,8 @@ from cgatjax.cli.flags import on_error_option, uncertainty_option
 from cgatjax.cli.pictures import draw_evaluation
 from cgatjax.data.splits import PARTS
 from cgatjax.data.store import MANIFEST, open_store
-from cgatjax.data.structures import Rejected
 from cgatjax.runs.run_folder import RunFolder
+from cgatjax.structures.crystal import Rejected
 
 if TYPE_CHECKING:
     from cgatjax.inference import Predictions

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cgatjax.data.elements import SYMBOLS, atomic_number
 from cgatjax.errors import InputError
+from cgatjax.structures.elements import SYMBOLS, atomic_number
 
 MOST = 2**62
 """Assignments are counted in 64 bits."""

@@ -21,20 +21,20 @@ import pyarrow as pa
 
 from cgatjax.config import GraphConfig
 from cgatjax.data import shards
-from cgatjax.data.differences import Differences, ingredients, units_with, with_differences
 from cgatjax.data.graphs import CrystalGraph, featurize
 from cgatjax.data.intake import UNREAD, Filter, Intake, OnError
 from cgatjax.data.journal import Journal, crystal_digest
-from cgatjax.data.readers import read_crystals
 from cgatjax.data.reduction import reduce_graph
 from cgatjax.data.shards import ShardWriter, rows_of
 from cgatjax.data.store import FORMAT, JOURNAL, MANIFEST, SKIPPED, Store, open_store
 from cgatjax.data.storing import finish, unit_for
-from cgatjax.data.structures import Crystal, Rejected
 from cgatjax.errors import ConfigError, InputError, RunExistsError, StructureError, TargetError
 from cgatjax.runtime.atomic_files import writing
 from cgatjax.runtime.executors import map_in_order
 from cgatjax.runtime.progress import progress
+from cgatjax.structures.crystal import Crystal, Rejected
+from cgatjax.structures.delta_targets import Differences, ingredients, units_with, with_differences
+from cgatjax.structures.readers import read_crystals
 
 logger = logging.getLogger("cgatjax")
 CHUNK = 256

@@ -8,10 +8,10 @@ from typing import Literal
 
 import numpy as np
 
-from cgatjax.data.elements import SYMBOLS
 from cgatjax.data.oxidation import neutral, ordered
 from cgatjax.errors import ConfigError
 from cgatjax.options import Options
+from cgatjax.structures.elements import SYMBOLS
 
 Test = Callable[[tuple[str, ...], tuple[int, ...]], bool]
 """Element symbols and their amounts, class by class -> whether to predict."""

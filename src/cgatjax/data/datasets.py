@@ -15,9 +15,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from cgatjax.data.decorations import Decorations, population
-from cgatjax.data.elements import SYMBOLS
-from cgatjax.data.structures import Crystal
 from cgatjax.errors import ConfigError, TargetError
+from cgatjax.structures.crystal import Crystal
+from cgatjax.structures.elements import SYMBOLS
 
 TARGETS = ("e-form@cheap", "e-form@dear", "volume@cheap", "volume@dear")
 """Names of the properties that every crystal has."""

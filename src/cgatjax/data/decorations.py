@@ -26,10 +26,10 @@ from cgatjax.data.born_lande import (
     energy_coefficients,
     equilibrium_scale,
 )
-from cgatjax.data.elements import SYMBOLS
 from cgatjax.data.formation import reference_energies
 from cgatjax.data.ions import ion_table
 from cgatjax.data.prototypes import Prototype, prototypes
+from cgatjax.structures.elements import SYMBOLS
 
 CONTACT_RANGE = (0.85, 1.2)
 """Allowed distance of the nearest ion of the other sign, in units of the sum of radii."""

@@ -7,8 +7,8 @@ import numpy as np
 
 from cgatjax.config import GraphConfig
 from cgatjax.data.neighbors import MAX_SITES, nearest_neighbors
-from cgatjax.data.structures import MAX_ATOMIC_NUMBER, to_crystal
 from cgatjax.errors import InputError
+from cgatjax.structures.crystal import MAX_ATOMIC_NUMBER, to_crystal
 
 _NODE_ARRAYS = ("atomic_numbers", "node_multiplicity")
 _EDGE_ARRAYS = (

@@ -30,9 +30,9 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from cgatjax.data.elements import SYMBOLS
 from cgatjax.errors import ConfigError, InputError
 from cgatjax.runtime.executors import map_in_order
+from cgatjax.structures.elements import SYMBOLS
 
 Composition = tuple[tuple[int, int], ...]
 """(atomic number, count) by ascending number, the counts without a common divisor."""

@@ -13,13 +13,13 @@ from typing import Literal
 
 import numpy as np
 
-from cgatjax.data.dcgat_writer import write_dcgat
 from cgatjax.data.hull import Composition, HullEnergies, Polymorphs, composition_of, hull_energies
 from cgatjax.data.intake import OnError
-from cgatjax.data.readers import read_crystals
-from cgatjax.data.structures import Crystal, Rejected
 from cgatjax.errors import ConfigError, RunExistsError, TargetError
 from cgatjax.runtime.atomic_files import PART, write_durably, writing
+from cgatjax.structures.crystal import Crystal, Rejected
+from cgatjax.structures.dcgat_writer import write_dcgat
+from cgatjax.structures.readers import read_crystals
 
 EnergyKind = Literal["cell", "atom", "formation"]
 """Total energy of the cell in eV, total energy in eV/atom, or formation energy in eV/atom."""

@@ -10,8 +10,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from cgatjax.data.structures import Crystal, Rejected
 from cgatjax.runtime.atomic_files import PART, replacing, writing
+from cgatjax.structures.crystal import Crystal, Rejected
 
 OnError = Literal["raise", "skip"]
 COLUMNS = ("kind", "id", "source", "reason")

@@ -17,9 +17,9 @@ from typing import Any, BinaryIO
 from cgatjax.data.mapped import Shard
 from cgatjax.data.shards import SHARDS, FinishedShard
 from cgatjax.data.store import JOURNAL
-from cgatjax.data.structures import Crystal, Rejected
 from cgatjax.errors import ConfigError, InputError, MismatchError
 from cgatjax.runtime.atomic_files import hold, writing
+from cgatjax.structures.crystal import Crystal, Rejected
 
 _ANEW = "remove the folder and build anew"
 

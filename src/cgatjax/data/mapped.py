@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from cgatjax.data.elements import SYMBOLS
 from cgatjax.data.graph_arrays import EDGE_COLUMNS, NODE_COLUMNS, GraphArrays, ranges
 from cgatjax.errors import InputError
+from cgatjax.structures.elements import SYMBOLS
 
 GRAPH_FIELDS: dict[str, pa.DataType] = {
     "id": pa.string(),

@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 import orjson
 
-from cgatjax.data.dcgat import cell_of_dict
-from cgatjax.data.files import read_bytes
-from cgatjax.data.structures import Crystal, check_crystal
 from cgatjax.errors import InputError, StructureError
 from cgatjax.runtime.atomic_files import write_durably
+from cgatjax.structures.crystal import Crystal, check_crystal
+from cgatjax.structures.dcgat import cell_of_dict
+from cgatjax.structures.formats import read_bytes
 
 BENCHMARK, VERSION = "matbench_v0.1", "0.6"
 """Name of the benchmark, and of the version of the package whose files are written."""

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cgatjax.data.properties import is_number
 from cgatjax.errors import InputError, TargetError
+from cgatjax.structures.properties import is_number
 
 
 @dataclass(frozen=True, kw_only=True)

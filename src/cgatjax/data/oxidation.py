@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from cgatjax.data.elements import SYMBOLS
+from cgatjax.structures.elements import SYMBOLS
 
 States = Literal["icsd", "common"]
 MOST = 8

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from cgatjax.data.elements import reduced_formula
 from cgatjax.data.graphs import CrystalGraph
 from cgatjax.data.mapped import GRAPH_FIELDS
 from cgatjax.errors import TargetError
 from cgatjax.runtime.atomic_files import write_durably, writing
+from cgatjax.structures.elements import reduced_formula
 
 SHARD = 16384
 """Crystals in a shard."""

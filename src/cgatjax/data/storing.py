@@ -14,12 +14,12 @@ import pyarrow.compute as pc
 from cgatjax.config import GraphConfig
 from cgatjax.data.graphs import CrystalGraph
 from cgatjax.data.intake import Filter, Intake
-from cgatjax.data.properties import unit_of
 from cgatjax.data.reduction import reduce_graph
 from cgatjax.data.shards import ShardWriter, rows_of
 from cgatjax.data.store import FORMAT, MANIFEST, SKIPPED, Store, digest_of, open_store
 from cgatjax.errors import InputError, RunExistsError
 from cgatjax.runtime.atomic_files import write_durably, writing
+from cgatjax.structures.properties import unit_of
 
 CHUNK = 256
 """Graphs that become rows at a time."""

@@ -9,10 +9,10 @@ from typing import Protocol
 import numpy as np
 
 from cgatjax.config import GraphConfig
-from cgatjax.data.elements import reduced_formula
 from cgatjax.data.graph_arrays import GraphArrays, concatenate, reorder
 from cgatjax.data.graphs import CrystalGraph
 from cgatjax.errors import MismatchError
+from cgatjax.structures.elements import reduced_formula
 
 
 class Crystals(Protocol):

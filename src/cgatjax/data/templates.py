@@ -16,12 +16,12 @@ from typing import Literal
 import numpy as np
 
 from cgatjax.config import GraphConfig
-from cgatjax.data.elements import SYMBOLS
 from cgatjax.data.fingerprints import graph_hash
 from cgatjax.data.graphs import CrystalGraph, featurize
 from cgatjax.data.reduction import reduce_graph
-from cgatjax.data.structures import Crystal
 from cgatjax.errors import InputError
+from cgatjax.structures.crystal import Crystal
+from cgatjax.structures.elements import SYMBOLS
 
 Classes = Literal["element", "orbit"]
 MOST_CLASSES = 255

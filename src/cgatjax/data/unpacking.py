@@ -15,9 +15,9 @@ from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from cgatjax.data.files import FREE_BYTES, MAX_RATIO
 from cgatjax.errors import InputError, StorageError
 from cgatjax.runtime.atomic_files import PART, writing
+from cgatjax.structures.formats import FREE_BYTES, MAX_RATIO
 
 PIECE = 2**20
 """Bytes written at a time."""

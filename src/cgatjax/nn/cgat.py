@@ -13,13 +13,13 @@ from jax import Array
 
 from cgatjax.config import ModelConfig
 from cgatjax.data.batching import CrystalBatch
-from cgatjax.data.elements import ElementTable
 from cgatjax.nn.attention import AtomPooling, MultiHeadNetwork, attend
 from cgatjax.nn.composition import CompositionNetwork
 from cgatjax.nn.hypernetwork import DampedHypernetwork
 from cgatjax.nn.initializers import normal
 from cgatjax.nn.mlp import Dense, Part, ResidualHead, leaky_relu, rows_of, seen
 from cgatjax.nn.segment import Each, Index, graph_index, read
+from cgatjax.structures.elements import ElementTable
 
 
 class _Edges(NamedTuple):

@@ -18,9 +18,7 @@ from typing import Any
 import numpy as np
 
 from cgatjax.config import GraphConfig
-from cgatjax.data.elements import ElementTable
 from cgatjax.data.normalizer import Normalizer
-from cgatjax.data.properties import unit_of
 from cgatjax.errors import InputError, MismatchError, MissingExtraError
 from cgatjax.model import Model
 from cgatjax.reference.weights import (
@@ -28,6 +26,8 @@ from cgatjax.reference.weights import (
     params_from_state_dict,
     state_dict_from_params,
 )
+from cgatjax.structures.elements import ElementTable
+from cgatjax.structures.properties import unit_of
 
 EMBEDDING_FILE = "matscholar-embedding.json"
 VOLUME_UNIT = "A^3/atom^2"

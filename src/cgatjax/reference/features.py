@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 
 from cgatjax.config import GraphConfig
-from cgatjax.data.elements import atomic_number
-from cgatjax.data.files import decompressed
 from cgatjax.data.graphs import CrystalGraph
 from cgatjax.data.store import Store
 from cgatjax.data.storing import store_graphs
 from cgatjax.errors import InputError
 from cgatjax.reference.pickles import unpickled
+from cgatjax.structures.elements import atomic_number
+from cgatjax.structures.formats import decompressed
 
 MISSING_BELOW = -1e7
 """The reference writes -1e8 where a property is missing; nothing real is as low as this."""

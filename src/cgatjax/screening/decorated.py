@@ -19,12 +19,12 @@ from jax import Array
 
 from cgatjax.config import ModelConfig
 from cgatjax.data.batching import CrystalBatch, collate, default_float
-from cgatjax.data.elements import ElementTable
 from cgatjax.data.graphs import CrystalGraph
 from cgatjax.data.templates import Template
 from cgatjax.errors import MismatchError
 from cgatjax.inference import embed_of, forward_of
 from cgatjax.predictor import Predictor
+from cgatjax.structures.elements import ElementTable
 
 CPU_BYTES, DEVICE_BYTES = 2**22, 2**31
 """Memory that the largest array of a batch may take, on a CPU (its cache) and on other devices."""

@@ -8,13 +8,13 @@ from typing import Any, Literal
 import numpy as np
 
 from cgatjax.data.assignments import Assignments, elements_of
-from cgatjax.data.elements import SYMBOLS
-from cgatjax.data.readers import read_crystals
-from cgatjax.data.structures import Rejected
 from cgatjax.data.templates import Classes, Template
 from cgatjax.errors import InputError, MismatchError, StructureError
 from cgatjax.model import Model
 from cgatjax.predictor import Predictor
+from cgatjax.structures.crystal import Rejected
+from cgatjax.structures.elements import SYMBOLS
+from cgatjax.structures.readers import read_crystals
 
 Elements = Mapping[str, Sequence[str] | Literal["all"]]
 """Class of sites, its number (from 1), or "*" for all others -> element symbols, or "all"."""

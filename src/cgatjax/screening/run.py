@@ -10,9 +10,7 @@ from typing import Any, Literal
 
 from cgatjax.data.batching import default_float
 from cgatjax.data.composition_filter import CompositionFilter
-from cgatjax.data.readers import read_crystals
 from cgatjax.data.store import Store
-from cgatjax.data.structures import Crystal, Rejected
 from cgatjax.data.subsets import Dataset
 from cgatjax.data.templates import Classes
 from cgatjax.errors import ConfigError, InputError, TargetError
@@ -27,6 +25,8 @@ from cgatjax.screening.keep import Keep
 from cgatjax.screening.prototypes import Elements, templates_digest, templates_of
 from cgatjax.screening.sources import Decorations, Found, Source
 from cgatjax.screening.streams import Stored, Structures
+from cgatjax.structures.crystal import Crystal, Rejected
+from cgatjax.structures.readers import read_crystals
 
 logger = logging.getLogger("cgatjax")
 PART_ROWS = 16384

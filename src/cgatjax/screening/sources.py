@@ -20,13 +20,13 @@ from cgatjax.data.composition_filter import (
     CompositionFilter,
     equivalent_to_another,
 )
-from cgatjax.data.elements import SYMBOLS, reduced_formula
 from cgatjax.data.parquet import Ranked
-from cgatjax.data.structures import Rejected
 from cgatjax.data.templates import Template
 from cgatjax.predictor import Predictor
 from cgatjax.screening.decorated import DecoratedPredictor
 from cgatjax.screening.folder import Part
+from cgatjax.structures.crystal import Rejected
+from cgatjax.structures.elements import SYMBOLS, reduced_formula
 
 BLOCK = 4096
 """Assignments that are filtered together."""

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import orjson
 
-from cgatjax.data.elements import atomic_number
-from cgatjax.data.files import read_bytes, stem_of
-from cgatjax.data.properties import crystal_id, finite_or_nan, select_properties
-from cgatjax.data.structures import OCCUPANCY_TOLERANCE, Cell, Crystal, Rejected, checked
 from cgatjax.errors import InputError, StructureError
+from cgatjax.structures.crystal import OCCUPANCY_TOLERANCE, Cell, Crystal, Rejected, checked
+from cgatjax.structures.elements import atomic_number
+from cgatjax.structures.formats import read_bytes, stem_of
+from cgatjax.structures.properties import crystal_id, finite_or_nan, select_properties
 
 
 def read_dcgat(path: Path, targets: Sequence[str] | None) -> Iterator[Crystal | Rejected]:

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cgatjax.data.dcgat import read_dcgat
-from cgatjax.data.structures import Crystal, Rejected
 from cgatjax.errors import InputError
+from cgatjax.structures.crystal import Crystal, Rejected
+from cgatjax.structures.dcgat import read_dcgat
 
 
 def entry(name="mp-1", symbols=("Na", "Cl"), *, occu=1.0, data=None, **changes) -> dict:

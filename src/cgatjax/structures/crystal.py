@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from cgatjax.data.elements import SYMBOLS, atomic_number
-from cgatjax.data.properties import writable
 from cgatjax.errors import InputError, StructureError
+from cgatjax.structures.elements import SYMBOLS, atomic_number
+from cgatjax.structures.properties import writable
 
 MAX_ATOMIC_NUMBER = len(SYMBOLS) - 1
 """Lawrencium: the last element of the matscholar table."""

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
-from cgatjax.data.files import FORMATS, STRUCTURE_FORMATS, Format, format_of
-from cgatjax.data.structures import Crystal
 from cgatjax.errors import InputError
+from cgatjax.structures.crystal import Crystal
+from cgatjax.structures.formats import FORMATS, STRUCTURE_FORMATS, Format, format_of
 
 if TYPE_CHECKING:
     from ase import Atoms

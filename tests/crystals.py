@@ -1,14 +1,11 @@
-"""Crystals that several test files look at: prototypes known by heart, and the golden ones."""
+"""Crystals that several test files look at: prototypes known by heart, and faulty ones."""
 
 import dataclasses
-from pathlib import Path
 
 import numpy as np
-import pytest
 
 from cgatjax.data.datasets import ionic_crystals
-from cgatjax.data.readers import read_crystals
-from cgatjax.data.structures import Crystal
+from cgatjax.structures.crystal import Crystal
 
 FCC = [[0.0, 0.0, 0.0], [0.0, 0.5, 0.5], [0.5, 0.0, 0.5], [0.5, 0.5, 0.0]]
 
@@ -22,8 +19,7 @@ def cubic(name: str, edge: float, sites: list[tuple[int, list[float]]]) -> Cryst
     )
 
 
-@pytest.fixture(scope="session")
-def prototypes() -> dict[str, Crystal]:
+def cubic_prototypes() -> dict[str, Crystal]:
     """Cubic crystals in their conventional cells; with an edge of 4 A all ties are exact."""
     chlorine = [[(x + 0.5) % 1, y, z] for x, y, z in FCC]
     oxygen = [[0.5, 0.5, 0.0], [0.5, 0.0, 0.5], [0.0, 0.5, 0.5]]
@@ -39,15 +35,6 @@ def prototypes() -> dict[str, Crystal]:
     }
 
 
-@pytest.fixture(scope="session")
-def golden_crystals(shared: Path) -> list[Crystal]:
-    """The 480 real crystals that the golden data were made of, in their order."""
-    crystals = list(read_crystals([shared / "reference" / "entries.json.gz"]))
-    assert all(isinstance(crystal, Crystal) for crystal in crystals)
-    return crystals
-
-
-@pytest.fixture
 def faulty_crystals() -> list[Crystal]:
     """60 crystals, faults of reading and of featurising among them, few with a second target."""
     crystals = ionic_crystals(60, seed=2)

@@ -2,8 +2,8 @@
 
 import warnings
 
-from cgatjax.data.structures import Cell, cell_of
 from cgatjax.errors import StructureError
+from cgatjax.structures.crystal import Cell, cell_of
 
 _DAMAGE = (ValueError, LookupError, ArithmeticError, TypeError, AttributeError, RuntimeError)
 """What pymatgen raises on malformed CIF text: its parser has no exception of its own."""

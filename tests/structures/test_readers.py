@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cgatjax.data.readers import read_crystals
-from cgatjax.data.structures import Crystal, Rejected
 from cgatjax.errors import InputError
+from cgatjax.structures.crystal import Crystal, Rejected
+from cgatjax.structures.readers import read_crystals
 
 core = pytest.importorskip("pymatgen.core")
 cif = pytest.importorskip("pymatgen.io.cif")

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cgatjax.data.elements import SYMBOLS, ElementTable, atomic_number, reduced_formula
 from cgatjax.errors import InputError, StructureError
+from cgatjax.structures.elements import SYMBOLS, ElementTable, atomic_number, reduced_formula
 
 
 @pytest.mark.parametrize(

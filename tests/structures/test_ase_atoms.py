@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cgatjax.data.ase_input import read_ase_database, read_extxyz
-from cgatjax.data.structures import Rejected
 from cgatjax.errors import InputError, MissingExtraError
+from cgatjax.structures.ase_atoms import read_ase_database, read_extxyz
+from cgatjax.structures.crystal import Rejected
 
 ase = pytest.importorskip("ase")
 build = pytest.importorskip("ase.build")

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from cgatjax.data.poscar import fractional, parse_poscar
 from cgatjax.errors import StructureError
+from cgatjax.structures.poscar import fractional, parse_poscar
 
 HEADER = "rock salt\n{scale}\n0 2 2\n2 0 2\n2 2 0\n"
 ROCK_SALT = HEADER.format(scale="1.0") + "Na Cl\n1 1\nDirect\n0 0 0\n0.5 0.5 0.5\n"

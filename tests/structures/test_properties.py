@@ -3,14 +3,14 @@ import math
 import numpy as np
 import pytest
 
-from cgatjax.data.properties import (
+from cgatjax.errors import InputError
+from cgatjax.structures.properties import (
     check_target_names,
     crystal_id,
     finite_or_nan,
     select_properties,
     unit_of,
 )
-from cgatjax.errors import InputError
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cgatjax.data.structures import Crystal, Rejected
-from cgatjax.data.tables import read_csv, read_property_table
 from cgatjax.errors import InputError
+from cgatjax.structures.crystal import Crystal, Rejected
+from cgatjax.structures.csv_tables import read_csv, read_property_table
 
 POSCAR = "rock salt\n1.0\n0 2 2\n2 0 2\n2 2 0\nNa Cl\n1 1\nDirect\n0 0 0\n0.5 0.5 0.5\n"
 CIF = """data_CsCl

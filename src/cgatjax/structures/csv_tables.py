@@ -6,12 +6,12 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from cgatjax.data.cif import cell_of_cif
-from cgatjax.data.files import read_text, stem_of
-from cgatjax.data.poscar import parse_poscar
-from cgatjax.data.properties import EXCLUDED_KEYS, select_properties
-from cgatjax.data.structures import Crystal, Rejected, checked
 from cgatjax.errors import InputError, StructureError
+from cgatjax.structures.cif import cell_of_cif
+from cgatjax.structures.crystal import Crystal, Rejected, checked
+from cgatjax.structures.formats import read_text, stem_of
+from cgatjax.structures.poscar import parse_poscar
+from cgatjax.structures.properties import EXCLUDED_KEYS, select_properties
 
 _CELL_PARSERS = {"cif": cell_of_cif, "poscar": parse_poscar}
 _MAX_CELL = 2**31 - 1

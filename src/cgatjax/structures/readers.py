@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cgatjax.data.ase_input import crystal_from_atoms, read_ase_database, read_extxyz
-from cgatjax.data.cif import cell_of_cif
-from cgatjax.data.dcgat import read_dcgat
-from cgatjax.data.files import Format, read_text, stem_of
-from cgatjax.data.poscar import parse_poscar
-from cgatjax.data.properties import check_target_names, crystal_id, select_properties
-from cgatjax.data.sources import (
+from cgatjax.errors import InputError, StructureError
+from cgatjax.structures.ase_atoms import crystal_from_atoms, read_ase_database, read_extxyz
+from cgatjax.structures.cif import cell_of_cif
+from cgatjax.structures.crystal import Cell, Crystal, Rejected, cell_of, checked
+from cgatjax.structures.csv_tables import read_csv, read_property_table
+from cgatjax.structures.dcgat import read_dcgat
+from cgatjax.structures.formats import Format, read_text, stem_of
+from cgatjax.structures.inputs import (
     CrystalInput,
     SourceFile,
     is_atoms,
@@ -24,9 +25,8 @@ from cgatjax.data.sources import (
     property_table_path,
     resolve,
 )
-from cgatjax.data.structures import Cell, Crystal, Rejected, cell_of, checked
-from cgatjax.data.tables import read_csv, read_property_table
-from cgatjax.errors import InputError, StructureError
+from cgatjax.structures.poscar import parse_poscar
+from cgatjax.structures.properties import check_target_names, crystal_id, select_properties
 
 Targets = tuple[str, ...] | None
 Stream = Iterator[Crystal | Rejected]
@@ -58,7 +58,7 @@ def read_crystals(
     Args:
       inputs: a path, a folder (every readable file in it and below, sorted; hidden ones and other
         formats are passed over), a glob pattern, a pymatgen Structure, an ASE Atoms object, a
-        Crystal, or a list of these. Formats go by file name, see `cgatjax.data.files.FORMATS`.
+        Crystal, or a list of these. Formats go by file name (`cgatjax.structures.formats.FORMATS`).
         CIF and POSCAR files are named by their stem (by their path where stems repeat); their
         properties may stand in `properties.csv` or `id_prop.csv` in the same folder. An iterator
         (anything but a list or tuple) is consumed lazily.

@@ -8,9 +8,9 @@ import math
 
 import numpy as np
 
-from cgatjax.data.elements import atomic_number
-from cgatjax.data.structures import Cell
 from cgatjax.errors import StructureError
+from cgatjax.structures.crystal import Cell
+from cgatjax.structures.elements import atomic_number
 
 
 def parse_poscar(text: str) -> Cell:

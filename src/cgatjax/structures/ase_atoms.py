@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cgatjax.data.files import read_bytes, read_text, stem_of
-from cgatjax.data.properties import crystal_id, select_properties
-from cgatjax.data.structures import Crystal, Rejected, cell_of, checked
 from cgatjax.errors import InputError, MissingExtraError, StructureError
+from cgatjax.structures.crystal import Crystal, Rejected, cell_of, checked
+from cgatjax.structures.formats import read_bytes, read_text, stem_of
+from cgatjax.structures.properties import crystal_id, select_properties
 
 if TYPE_CHECKING:
     from ase import Atoms

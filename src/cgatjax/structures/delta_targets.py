@@ -8,9 +8,9 @@ import dataclasses
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from cgatjax.data.properties import check_target_names, unit_of
-from cgatjax.data.structures import Crystal, Rejected
 from cgatjax.errors import ConfigError
+from cgatjax.structures.crystal import Crystal, Rejected
+from cgatjax.structures.properties import check_target_names, unit_of
 
 Differences = Mapping[str, tuple[str, str]]
 """New property -> (one, other): one less other."""

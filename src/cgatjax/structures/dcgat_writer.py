@@ -10,9 +10,9 @@ from typing import Any
 
 import orjson
 
-from cgatjax.data.elements import SYMBOLS, reduced_formula
-from cgatjax.data.structures import Crystal
 from cgatjax.errors import InputError
+from cgatjax.structures.crystal import Crystal
+from cgatjax.structures.elements import SYMBOLS, reduced_formula
 
 
 def entry_of(crystal: Crystal) -> dict[str, Any]:

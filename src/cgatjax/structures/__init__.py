@@ -1,0 +1,1 @@
+"""Crystal structures: files of many formats to `Crystal`."""
