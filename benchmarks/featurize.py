@@ -23,8 +23,8 @@ import numpy as np
 from pymatgen.core import Lattice, Structure
 
 from cgatjax.config import GraphConfig
-from cgatjax.data.graphs import featurize
-from cgatjax.data.reduction import reduce_graph
+from cgatjax.graphs.crystal_graph import featurize
+from cgatjax.graphs.reduction import reduce_graph
 from cgatjax.structures.crystal import Crystal
 from cgatjax.structures.readers import read_crystals
 

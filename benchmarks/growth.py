@@ -19,7 +19,7 @@ import numpy as np
 
 from cgatjax.config import ModelConfig
 from cgatjax.data.batching import collate
-from cgatjax.data.graphs import CrystalGraph
+from cgatjax.graphs.crystal_graph import CrystalGraph
 from cgatjax.nn.cgat import CGAT
 from cgatjax.runtime.allocator import keep_freed_memory
 

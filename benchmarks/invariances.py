@@ -22,8 +22,8 @@ import numpy as np
 
 from cgatjax.config import GraphConfig
 from cgatjax.data.datasets import ionic_crystals
-from cgatjax.data.graphs import CrystalGraph, featurize
-from cgatjax.data.reduction import reduce_graph
+from cgatjax.graphs.crystal_graph import CrystalGraph, featurize
+from cgatjax.graphs.reduction import reduce_graph
 from cgatjax.structures.crystal import Crystal
 from cgatjax.structures.readers import read_crystals
 

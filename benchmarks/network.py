@@ -23,12 +23,12 @@ import numpy as np
 from cgatjax.config import GraphConfig, ModelConfig, TrainConfig
 from cgatjax.data.batching import CrystalBatch, assemble, snug_budget
 from cgatjax.data.datasets import ionic_crystals
-from cgatjax.data.graph_arrays import GraphArrays
-from cgatjax.data.graphs import featurize
 from cgatjax.data.normalizer import Normalizer
-from cgatjax.data.reduction import reduce_graph
 from cgatjax.data.store import open_store
 from cgatjax.feeds import EmbeddingBatch
+from cgatjax.graphs.crystal_graph import featurize
+from cgatjax.graphs.graph_arrays import GraphArrays
+from cgatjax.graphs.reduction import reduce_graph
 from cgatjax.losses import LOSSES
 from cgatjax.nn.cgat import CGAT
 from cgatjax.optim import make_optimizer

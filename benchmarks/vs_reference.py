@@ -179,10 +179,10 @@ def run_ours(args: argparse.Namespace, folder: Path) -> Result:
     from cgatjax import reference
     from cgatjax.config import GraphConfig, TrainConfig
     from cgatjax.data.batching import assemble, snug_budget
-    from cgatjax.data.graph_arrays import GraphArrays
-    from cgatjax.data.graphs import featurize
     from cgatjax.data.normalizer import Normalizer
-    from cgatjax.data.reduction import reduce_graph
+    from cgatjax.graphs.crystal_graph import featurize
+    from cgatjax.graphs.graph_arrays import GraphArrays
+    from cgatjax.graphs.reduction import reduce_graph
     from cgatjax.losses import LOSSES
     from cgatjax.nn.cgat import CGAT
     from cgatjax.optim import make_optimizer

@@ -8,7 +8,7 @@ import pytest
 
 from cgatjax.config import GraphConfig
 from cgatjax.data.datasets import ionic_crystals
-from cgatjax.data.graphs import featurize
+from cgatjax.graphs.crystal_graph import featurize
 from cgatjax.structures.crystal import Crystal
 from cgatjax.structures.readers import read_crystals
 

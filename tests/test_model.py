@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from cgatjax.config import GraphConfig, ModelConfig
 from cgatjax.data.batching import BatchBudget, CrystalBatch, collate
 from cgatjax.data.datasets import ionic_crystals
-from cgatjax.data.graphs import CrystalGraph, featurize
-from cgatjax.data.reduction import reduce_graph
 from cgatjax.errors import MismatchError, TargetError
+from cgatjax.graphs.crystal_graph import CrystalGraph, featurize
+from cgatjax.graphs.reduction import reduce_graph
 from cgatjax.model import Model, init_model
 from cgatjax.nn.cgat import CGAT
 from cgatjax.structures.elements import ElementTable

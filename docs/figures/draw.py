@@ -18,7 +18,7 @@ from pymatgen.core import Lattice, Structure
 
 import cgatjax as cg
 from cgatjax.analysis.canvas import COLORS, new_figure
-from cgatjax.data.neighbors import nearest_neighbors
+from cgatjax.graphs.neighbors import nearest_neighbors
 
 GREY = "0.55"
 CENTRE, HALO = "#222222", "white"

@@ -22,10 +22,6 @@ if TYPE_CHECKING:
     from cgatjax.data.composition_filter import CompositionFilter as CompositionFilter
     from cgatjax.data.datasets import ionic_crystals as ionic_crystals
     from cgatjax.data.download import download as download
-    from cgatjax.data.fingerprints import graph_hash as graph_hash
-    from cgatjax.data.fingerprints import prototype_hash as prototype_hash
-    from cgatjax.data.graphs import CrystalGraph as CrystalGraph
-    from cgatjax.data.graphs import featurize as featurize
     from cgatjax.data.hull import HullEnergies as HullEnergies
     from cgatjax.data.hull import hull_energies as hull_energies
     from cgatjax.data.hull_files import add_hull as add_hull
@@ -35,7 +31,6 @@ if TYPE_CHECKING:
     from cgatjax.data.overlap import Overlap as Overlap
     from cgatjax.data.overlap import alike as alike
     from cgatjax.data.overlap import compare as compare
-    from cgatjax.data.reduction import reduce_graph as reduce_graph
     from cgatjax.data.splits import Split as Split
     from cgatjax.data.store import Store as Store
     from cgatjax.data.store import open_store as open_store
@@ -49,6 +44,11 @@ if TYPE_CHECKING:
     from cgatjax.explanation import explain as explain
     from cgatjax.gaussian_fit import GPConfig as GPConfig
     from cgatjax.gaussian_fit import fit_gp as fit_gp
+    from cgatjax.graphs.crystal_graph import CrystalGraph as CrystalGraph
+    from cgatjax.graphs.crystal_graph import featurize as featurize
+    from cgatjax.graphs.hashes import graph_hash as graph_hash
+    from cgatjax.graphs.hashes import prototype_hash as prototype_hash
+    from cgatjax.graphs.reduction import reduce_graph as reduce_graph
     from cgatjax.history import History as History
     from cgatjax.inference import Predictions as Predictions
     from cgatjax.inference import embed as embed
@@ -87,8 +87,8 @@ _HOMES = {
     "data.datasets": ("ionic_crystals",),
     "data.download": ("download",),
     "structures.elements": ("ElementTable",),
-    "data.fingerprints": ("graph_hash", "prototype_hash"),
-    "data.graphs": ("CrystalGraph", "featurize"),
+    "graphs.hashes": ("graph_hash", "prototype_hash"),
+    "graphs.crystal_graph": ("CrystalGraph", "featurize"),
     "data.hull": ("HullEnergies", "hull_energies"),
     "data.hull_files": ("add_hull",),
     "data.intake": ("Filter",),
@@ -96,7 +96,7 @@ _HOMES = {
     "data.normalizer": ("Normalizer",),
     "data.overlap": ("Overlap", "alike", "compare"),
     "structures.readers": ("read_crystals",),
-    "data.reduction": ("reduce_graph",),
+    "graphs.reduction": ("reduce_graph",),
     "data.splits": ("Split",),
     "data.store": ("Store", "open_store"),
     "structures.crystal": ("Crystal",),

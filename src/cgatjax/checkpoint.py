@@ -165,7 +165,7 @@ def check_params(params: Mapping[str, Any], model: Model) -> None:
 def _expected_params(model: Model) -> Any:
     """The abstract parameters of the network, without computing anything."""
     from cgatjax.data.batching import collate
-    from cgatjax.data.graphs import CrystalGraph
+    from cgatjax.graphs.crystal_graph import CrystalGraph
 
     k = model.config.max_shells
     neighbors = np.zeros((1, k), np.int64)

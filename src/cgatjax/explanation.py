@@ -21,11 +21,11 @@ import numpy as np
 
 from cgatjax.config import ModelConfig
 from cgatjax.data.batching import CrystalBatch, assemble, snug_budget
-from cgatjax.data.bonds import bond_vectors
-from cgatjax.data.graph_arrays import GraphArrays
-from cgatjax.data.graphs import CrystalGraph, featurize
-from cgatjax.data.reduction import reduce_graph
 from cgatjax.data.subsets import GraphList
+from cgatjax.graphs.bond_vectors import bond_vectors
+from cgatjax.graphs.crystal_graph import CrystalGraph, featurize
+from cgatjax.graphs.graph_arrays import GraphArrays
+from cgatjax.graphs.reduction import reduce_graph
 from cgatjax.inference import Predictions, predict
 from cgatjax.model import Model
 from cgatjax.nn.cgat import CGAT

@@ -14,10 +14,10 @@ import numpy as np
 
 from cgatjax.checkpoint import load_model
 from cgatjax.config import PRESETS, GraphConfig, TransferConfig
-from cgatjax.data.graphs import CrystalGraph, featurize
-from cgatjax.data.reduction import reduce_graph
 from cgatjax.data.subsets import Dataset, GraphList
 from cgatjax.errors import ConfigError, InputError, NotFittedError, StructureError
+from cgatjax.graphs.crystal_graph import CrystalGraph, featurize
+from cgatjax.graphs.reduction import reduce_graph
 from cgatjax.history import History
 from cgatjax.inference import predict
 from cgatjax.model import Model, init_model

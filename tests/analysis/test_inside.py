@@ -11,11 +11,11 @@ from cgatjax.analysis.embedding_map import embedding_map, principal_components, 
 from cgatjax.analysis.inside import crystal_picture
 from cgatjax.analysis.residuals import residuals_by_element, residuals_by_sites, size_groups
 from cgatjax.config import GraphConfig
-from cgatjax.data.bonds import bond_vectors
-from cgatjax.data.graphs import featurize
-from cgatjax.data.reduction import reduce_graph
 from cgatjax.errors import InputError
 from cgatjax.explanation import Explanation, shares
+from cgatjax.graphs.bond_vectors import bond_vectors
+from cgatjax.graphs.crystal_graph import featurize
+from cgatjax.graphs.reduction import reduce_graph
 from cgatjax.inference import Predictions
 from cgatjax.structures.crystal import Crystal
 

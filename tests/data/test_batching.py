@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from cgatjax.config import GraphConfig
 from cgatjax.data.batching import BatchBudget, CrystalBatch, assemble, collate, snug_budget
 from cgatjax.data.datasets import ionic_crystals
-from cgatjax.data.graph_arrays import GraphArrays
-from cgatjax.data.graphs import CrystalGraph, featurize
-from cgatjax.data.reduction import reduce_graph
 from cgatjax.errors import InputError
+from cgatjax.graphs.crystal_graph import CrystalGraph, featurize
+from cgatjax.graphs.graph_arrays import GraphArrays
+from cgatjax.graphs.reduction import reduce_graph
 
 
 def random_graph(rng: np.random.Generator) -> CrystalGraph:

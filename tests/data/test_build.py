@@ -14,9 +14,7 @@ from cgatjax.config import GraphConfig
 from cgatjax.data import build
 from cgatjax.data.build import build_store
 from cgatjax.data.datasets import ionic_crystals
-from cgatjax.data.graphs import featurize
 from cgatjax.data.intake import Filter
-from cgatjax.data.reduction import reduce_graph
 from cgatjax.data.store import open_store
 from cgatjax.errors import (
     ConfigError,
@@ -25,6 +23,8 @@ from cgatjax.errors import (
     StructureError,
     TargetError,
 )
+from cgatjax.graphs.crystal_graph import featurize
+from cgatjax.graphs.reduction import reduce_graph
 from cgatjax.structures.crystal import Crystal
 
 SHARE = GraphConfig.recommended()

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cgatjax.config import GraphConfig
-from cgatjax.data.fingerprints import graph_hash
-from cgatjax.data.graphs import featurize
 from cgatjax.data.templates import Template
+from cgatjax.graphs.crystal_graph import featurize
+from cgatjax.graphs.hashes import graph_hash
 from cgatjax.structures.crystal import Crystal
 
 SHARE = GraphConfig.recommended()

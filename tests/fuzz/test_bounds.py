@@ -17,10 +17,10 @@ from cgatjax import reference
 from cgatjax.checkpoint import check_params
 from cgatjax.config import GraphConfig, ModelConfig, TrainConfig
 from cgatjax.data.datasets import ionic_crystals
-from cgatjax.data.neighbors import nearest_neighbors
 from cgatjax.data.normalizer import Normalizer
 from cgatjax.data.splits import Split
 from cgatjax.errors import ConfigError, InputError, MismatchError, StructureError
+from cgatjax.graphs.neighbors import nearest_neighbors
 from cgatjax.model import Model
 from cgatjax.options import load_toml
 from cgatjax.reference import read_features

@@ -12,8 +12,8 @@ import pytest
 
 from cgatjax.config import GraphConfig
 from cgatjax.data.datasets import ionic_crystals
-from cgatjax.data.graphs import featurize
 from cgatjax.errors import StructureError
+from cgatjax.graphs.crystal_graph import featurize
 from cgatjax.structures.crystal import Crystal, Rejected
 from cgatjax.structures.dcgat_writer import entry_of
 from cgatjax.structures.elements import SYMBOLS

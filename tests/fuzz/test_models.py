@@ -16,9 +16,9 @@ from cgatjax import reference
 from cgatjax.checkpoint import DESCRIPTION, WEIGHTS, load_model, save_model
 from cgatjax.config import GraphConfig, ModelConfig
 from cgatjax.data.batching import collate
-from cgatjax.data.graphs import CrystalGraph
 from cgatjax.data.normalizer import Normalizer
 from cgatjax.errors import InputError
+from cgatjax.graphs.crystal_graph import CrystalGraph
 from cgatjax.model import Model
 from cgatjax.reference import read_features
 from cgatjax.runtime.atomic_folders import MANIFEST

@@ -8,7 +8,7 @@ import pytest
 
 from cgatjax.config import ModelConfig
 from cgatjax.data.batching import collate
-from cgatjax.data.graphs import CrystalGraph
+from cgatjax.graphs.crystal_graph import CrystalGraph
 from cgatjax.nn.cgat import CGAT
 from cgatjax.structures.elements import SYMBOLS, ElementTable
 

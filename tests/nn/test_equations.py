@@ -12,8 +12,8 @@ import pytest
 
 from cgatjax.config import GraphConfig, ModelConfig
 from cgatjax.data.batching import collate
-from cgatjax.data.graphs import featurize
-from cgatjax.data.reduction import reduce_graph
+from cgatjax.graphs.crystal_graph import featurize
+from cgatjax.graphs.reduction import reduce_graph
 from cgatjax.nn.cgat import CGAT
 from cgatjax.structures.crystal import Crystal
 from cgatjax.structures.elements import SYMBOLS, ElementTable

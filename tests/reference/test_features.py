@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from cgatjax.config import GraphConfig
-from cgatjax.data.graphs import CrystalGraph, featurize
 from cgatjax.data.store import open_store
 from cgatjax.errors import InputError, RunExistsError
+from cgatjax.graphs.crystal_graph import CrystalGraph, featurize
 from cgatjax.reference import read_features, store_features
 from cgatjax.structures.elements import SYMBOLS, reduced_formula
 from cgatjax.structures.readers import read_crystals

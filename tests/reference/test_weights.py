@@ -4,8 +4,8 @@ import pytest
 
 from cgatjax.config import ModelConfig
 from cgatjax.data.batching import collate
-from cgatjax.data.graphs import CrystalGraph
 from cgatjax.errors import MismatchError
+from cgatjax.graphs.crystal_graph import CrystalGraph
 from cgatjax.nn.cgat import CGAT
 from cgatjax.reference import (
     config_from_state_dict,

@@ -12,9 +12,9 @@ import jax
 import jraph
 import numpy as np
 
-from cgatjax.data.graph_arrays import GraphArrays
-from cgatjax.data.graphs import CrystalGraph
 from cgatjax.errors import InputError
+from cgatjax.graphs.crystal_graph import CrystalGraph
+from cgatjax.graphs.graph_arrays import GraphArrays
 
 _ELEMENTS = 104
 
@@ -90,7 +90,7 @@ def collate(
       InputError: no graphs, or graphs larger than the budget.
 
     Examples:
-      >>> from cgatjax.data.graphs import CrystalGraph
+      >>> from cgatjax.graphs.crystal_graph import CrystalGraph
       >>> chain = CrystalGraph.from_neighbors([11, 17], [[1, 1], [0, 0]], [[1, 1], [1, 1]])
       >>> batch = collate([chain, chain])
       >>> int(batch.graph_mask.sum())

@@ -21,14 +21,14 @@ import pyarrow as pa
 
 from cgatjax.config import GraphConfig
 from cgatjax.data import shards
-from cgatjax.data.graphs import CrystalGraph, featurize
 from cgatjax.data.intake import UNREAD, Filter, Intake, OnError
 from cgatjax.data.journal import Journal, crystal_digest
-from cgatjax.data.reduction import reduce_graph
 from cgatjax.data.shards import ShardWriter, rows_of
 from cgatjax.data.store import FORMAT, JOURNAL, MANIFEST, SKIPPED, Store, open_store
 from cgatjax.data.storing import finish, unit_for
 from cgatjax.errors import ConfigError, InputError, RunExistsError, StructureError, TargetError
+from cgatjax.graphs.crystal_graph import CrystalGraph, featurize
+from cgatjax.graphs.reduction import reduce_graph
 from cgatjax.runtime.atomic_files import writing
 from cgatjax.runtime.executors import map_in_order
 from cgatjax.runtime.progress import progress

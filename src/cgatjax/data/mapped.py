@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from cgatjax.data.graph_arrays import EDGE_COLUMNS, NODE_COLUMNS, GraphArrays, ranges
 from cgatjax.errors import InputError
+from cgatjax.graphs.graph_arrays import EDGE_COLUMNS, NODE_COLUMNS, GraphArrays, ranges
 from cgatjax.structures.elements import SYMBOLS
 
 GRAPH_FIELDS: dict[str, pa.DataType] = {

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from cgatjax.data.graphs import CrystalGraph
 from cgatjax.data.mapped import GRAPH_FIELDS
 from cgatjax.errors import TargetError
+from cgatjax.graphs.crystal_graph import CrystalGraph
 from cgatjax.runtime.atomic_files import write_durably, writing
 from cgatjax.structures.elements import reduced_formula
 

@@ -20,19 +20,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cgatjax.config import GraphConfig
-from cgatjax.data.fingerprints import hashes_of
-from cgatjax.data.graph_arrays import (
+from cgatjax.data.mapped import DAMAGED, Shard, is_sound
+from cgatjax.data.splits import PARTS, Split, split_positions
+from cgatjax.data.subsets import Dataset
+from cgatjax.errors import CgatjaxError, ConfigError, InputError, TargetError
+from cgatjax.graphs.crystal_graph import CrystalGraph
+from cgatjax.graphs.graph_arrays import (
     EDGE_COLUMNS,
     NODE_COLUMNS,
     GraphArrays,
     concatenate,
     reorder,
 )
-from cgatjax.data.graphs import CrystalGraph
-from cgatjax.data.mapped import DAMAGED, Shard, is_sound
-from cgatjax.data.splits import PARTS, Split, split_positions
-from cgatjax.data.subsets import Dataset
-from cgatjax.errors import CgatjaxError, ConfigError, InputError, TargetError
+from cgatjax.graphs.hashes import hashes_of
 from cgatjax.options import from_dict
 
 MANIFEST = "store.json"
@@ -96,7 +96,7 @@ class Store:
 
         Args:
           by: "graph" for equal crystals, or "prototype" for equal structure types; see
-            `cgatjax.data.fingerprints` for what is equal under which graph options.
+            `cgatjax.graphs.hashes` for what is equal under which graph options.
           rows: row numbers, None for all.
 
         Raises:

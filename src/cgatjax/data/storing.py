@@ -12,12 +12,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cgatjax.config import GraphConfig
-from cgatjax.data.graphs import CrystalGraph
 from cgatjax.data.intake import Filter, Intake
-from cgatjax.data.reduction import reduce_graph
 from cgatjax.data.shards import ShardWriter, rows_of
 from cgatjax.data.store import FORMAT, MANIFEST, SKIPPED, Store, digest_of, open_store
 from cgatjax.errors import InputError, RunExistsError
+from cgatjax.graphs.crystal_graph import CrystalGraph
+from cgatjax.graphs.reduction import reduce_graph
 from cgatjax.runtime.atomic_files import write_durably, writing
 from cgatjax.structures.properties import unit_of
 

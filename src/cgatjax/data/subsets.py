@@ -9,9 +9,9 @@ from typing import Protocol
 import numpy as np
 
 from cgatjax.config import GraphConfig
-from cgatjax.data.graph_arrays import GraphArrays, concatenate, reorder
-from cgatjax.data.graphs import CrystalGraph
 from cgatjax.errors import MismatchError
+from cgatjax.graphs.crystal_graph import CrystalGraph
+from cgatjax.graphs.graph_arrays import GraphArrays, concatenate, reorder
 from cgatjax.structures.elements import reduced_formula
 
 

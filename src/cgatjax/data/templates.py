@@ -16,10 +16,10 @@ from typing import Literal
 import numpy as np
 
 from cgatjax.config import GraphConfig
-from cgatjax.data.fingerprints import graph_hash
-from cgatjax.data.graphs import CrystalGraph, featurize
-from cgatjax.data.reduction import reduce_graph
 from cgatjax.errors import InputError
+from cgatjax.graphs.crystal_graph import CrystalGraph, featurize
+from cgatjax.graphs.hashes import graph_hash
+from cgatjax.graphs.reduction import reduce_graph
 from cgatjax.structures.crystal import Crystal
 from cgatjax.structures.elements import SYMBOLS
 

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 
 from cgatjax.config import GraphConfig
-from cgatjax.data.graphs import CrystalGraph
 from cgatjax.data.store import Store
 from cgatjax.data.storing import store_graphs
 from cgatjax.errors import InputError
+from cgatjax.graphs.crystal_graph import CrystalGraph
 from cgatjax.reference.pickles import unpickled
 from cgatjax.structures.elements import atomic_number
 from cgatjax.structures.formats import decompressed

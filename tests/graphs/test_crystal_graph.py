@@ -6,8 +6,8 @@ import pytest
 from pymatgen.core import Lattice, Structure
 
 from cgatjax.config import GraphConfig
-from cgatjax.data.graphs import CrystalGraph, featurize
 from cgatjax.errors import InputError, StructureError
+from cgatjax.graphs.crystal_graph import CrystalGraph, featurize
 from cgatjax.structures.crystal import Crystal
 
 SHARE = GraphConfig.recommended()

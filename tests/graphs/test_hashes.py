@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from cgatjax.config import GraphConfig
 from cgatjax.data.build import build_store
 from cgatjax.data.datasets import ionic_crystals
-from cgatjax.data.fingerprints import graph_hash, prototype_hash
-from cgatjax.data.graphs import featurize
-from cgatjax.data.reduction import reduce_graph
+from cgatjax.graphs.crystal_graph import featurize
+from cgatjax.graphs.hashes import graph_hash, prototype_hash
+from cgatjax.graphs.reduction import reduce_graph
 from cgatjax.structures.crystal import Crystal
 from cgatjax.structures.readers import read_crystals
 

@@ -6,8 +6,8 @@ from typing import Self
 
 import numpy as np
 
-from cgatjax.data.graphs import CrystalGraph
 from cgatjax.errors import InputError
+from cgatjax.graphs.crystal_graph import CrystalGraph
 
 NODE_COLUMNS = ("atomic_numbers", "node_multiplicity")
 EDGE_COLUMNS = (

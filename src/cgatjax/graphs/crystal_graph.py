@@ -6,8 +6,8 @@ from typing import Any, Self, TypeVar
 import numpy as np
 
 from cgatjax.config import GraphConfig
-from cgatjax.data.neighbors import MAX_SITES, nearest_neighbors
 from cgatjax.errors import InputError
+from cgatjax.graphs.neighbors import MAX_SITES, nearest_neighbors
 from cgatjax.structures.crystal import MAX_ATOMIC_NUMBER, to_crystal
 
 _NODE_ARRAYS = ("atomic_numbers", "node_multiplicity")

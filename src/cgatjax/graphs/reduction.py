@@ -15,8 +15,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from cgatjax.data.graphs import CrystalGraph
 from cgatjax.errors import StructureError
+from cgatjax.graphs.crystal_graph import CrystalGraph
 
 _MAX_UINT16 = 65535
 _WORD = 2**64

@@ -3,8 +3,8 @@
 import numpy as np
 
 from cgatjax.config import GraphConfig
-from cgatjax.data.neighbors import SELF_DISTANCE, nearest_neighbors
 from cgatjax.errors import StructureError
+from cgatjax.graphs.neighbors import SELF_DISTANCE, nearest_neighbors
 from cgatjax.structures.crystal import Crystal
 
 _SLACK = 1e-6

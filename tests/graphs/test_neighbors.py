@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from pymatgen.optimization.neighbors import find_points_in_spheres
 
 from cgatjax.config import GraphConfig
-from cgatjax.data import neighbors
-from cgatjax.data.neighbors import Neighbors, nearest_neighbors, shell_indices
 from cgatjax.errors import StructureError
+from cgatjax.graphs import neighbors
+from cgatjax.graphs.neighbors import Neighbors, nearest_neighbors, shell_indices
 
 CUT = GraphConfig.released()
 SHARE = GraphConfig.recommended()

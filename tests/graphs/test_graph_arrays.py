@@ -3,7 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cgatjax.data.graph_arrays import (
+from cgatjax.errors import InputError
+from cgatjax.graphs.crystal_graph import CrystalGraph
+from cgatjax.graphs.graph_arrays import (
     EDGE_COLUMNS,
     NODE_COLUMNS,
     GraphArrays,
@@ -11,8 +13,6 @@ from cgatjax.data.graph_arrays import (
     ranges,
     reorder,
 )
-from cgatjax.data.graphs import CrystalGraph
-from cgatjax.errors import InputError
 
 
 def graphs(seed: int, count: int) -> list[CrystalGraph]:

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from cgatjax.config import GraphConfig
-from cgatjax.data.bonds import bond_vectors
 from cgatjax.data.datasets import ionic_crystals
-from cgatjax.data.graphs import featurize
-from cgatjax.data.neighbors import nearest_neighbors
+from cgatjax.graphs.bond_vectors import bond_vectors
+from cgatjax.graphs.crystal_graph import featurize
+from cgatjax.graphs.neighbors import nearest_neighbors
 from cgatjax.structures.crystal import Crystal
 
 OPTIONS = [GraphConfig.released(), GraphConfig.recommended()]

@@ -18,9 +18,9 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from cgatjax.data.graph_arrays import EDGE_COLUMNS, NODE_COLUMNS, GraphArrays
-from cgatjax.data.graphs import CrystalGraph
-from cgatjax.data.reduction import directed_edges, mixed, reduce_graph, run_starts
+from cgatjax.graphs.crystal_graph import CrystalGraph
+from cgatjax.graphs.graph_arrays import EDGE_COLUMNS, NODE_COLUMNS, GraphArrays
+from cgatjax.graphs.reduction import directed_edges, mixed, reduce_graph, run_starts
 
 CHUNK = 1024
 """Graphs in memory at a time."""

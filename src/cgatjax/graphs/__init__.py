@@ -1,0 +1,1 @@
+"""Crystal graphs: neighbor shells, exact reductions, hashes."""
