@@ -30,17 +30,17 @@ import machine
 import numpy as np
 
 from cgatjax.config import GraphConfig, ModelConfig
-from cgatjax.data.composition_filter import CompositionFilter
 from cgatjax.data.normalizer import Normalizer
 from cgatjax.data.subsets import GraphList
-from cgatjax.data.templates import Template
 from cgatjax.inference import graphs_of, predict
 from cgatjax.model import Model, init_model
 from cgatjax.predictor import Predictor
 from cgatjax.runtime.allocator import keep_freed_memory
-from cgatjax.screening.decorated import DecoratedPredictor
-from cgatjax.screening.keep import Keep
-from cgatjax.screening.run import screen
+from cgatjax.screening.composition_filter import CompositionFilter
+from cgatjax.screening.decorated_batches import DecoratedPredictor
+from cgatjax.screening.ranking import Keep
+from cgatjax.screening.screen_loop import screen
+from cgatjax.screening.templates import Template
 from cgatjax.structures.crystal import Crystal
 from cgatjax.structures.elements import SYMBOLS
 from cgatjax.structures.readers import read_crystals

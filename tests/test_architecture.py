@@ -17,25 +17,26 @@ SOURCE = ROOT / "src" / "cgatjax"
 # all of its modules. A new module gets the lowest place that its imports allow.
 ORDER = """
 errors runtime.allocator runtime.atomic_files runtime.atomic_folders runtime.signals
-runtime.progress options config runs.loggers structures.elements data.assignments
+runtime.progress options config runs.loggers structures.elements screening.assignments
 structures.properties structures.crystal structures.formats structures.poscar structures.cif
 structures.dcgat structures.dcgat_writer structures.csv_tables structures.ase_atoms
 structures.inputs structures.readers structures.delta_targets data.ions data.lattice_sums
 data.born_lande data.prototype_table data.prototypes data.formation data.decorations data.datasets
 graphs.neighbors graphs.bond_vectors graphs.crystal_graph graphs.graph_arrays graphs.reduction
-graphs.hashes data.oxidation data.composition_filter data.templates data.parquet data.splits
-data.exclusion data.subsets data.mapped data.store data.overlap runtime.executors data.shards
-data.intake data.hull data.hull_files data.archives data.download data.unpacking data.journal
-data.storing data.build data.matbench data.embedding_table data.batching data.loader
-data.normalizer nn.initializers nn.segment nn.mlp nn.attention nn.hypernetwork nn.composition
-nn.cgat model runs.run_folder provenance losses metrics schedules optim transfer runtime.devices
-train_step checkpoint runs.checkpoints reference gaussian_process uncertainty_files predictor
-ensembles gaussian_fit calibration inference coverage selection explanation embeddings feeds
-compiled monitor history trainer side_by_side training ensemble_training regressor matbench
-screening analysis.regression analysis.scaling analysis.joint_scaling analysis.budget
-analysis.seeds analysis.canvas analysis.plots analysis.calibration_plots analysis.scaling_plots
-analysis.comparison_plots analysis.periodic_table analysis.histograms analysis.residuals
-analysis.embedding_map analysis.inside demo cli
+graphs.hashes screening.oxidation_states screening.composition_filter screening.templates
+screening.ranked_parquet data.splits data.exclusion data.subsets data.mapped data.store
+data.overlap runtime.executors data.shards data.intake data.hull data.hull_files data.archives
+data.download data.unpacking data.journal data.storing data.build data.matbench
+data.embedding_table data.batching data.loader data.normalizer nn.initializers nn.segment nn.mlp
+nn.attention nn.hypernetwork nn.composition nn.cgat model runs.run_folder provenance losses
+metrics schedules optim transfer runtime.devices train_step checkpoint runs.checkpoints reference
+gaussian_process uncertainty_files predictor ensembles gaussian_fit calibration inference coverage
+selection explanation embeddings feeds compiled monitor history trainer side_by_side training
+ensemble_training regressor matbench screening analysis.regression analysis.scaling
+analysis.joint_scaling analysis.budget analysis.seeds analysis.canvas analysis.plots
+analysis.calibration_plots analysis.scaling_plots analysis.comparison_plots
+analysis.periodic_table analysis.histograms analysis.residuals analysis.embedding_map
+analysis.inside demo cli
 """.split()
 
 # Third-party library -> the only modules (or packages) that may import it.
@@ -46,8 +47,8 @@ WALLS = {
     "matplotlib": ["analysis"],
     "optax": ["gaussian_fit", "optim", "train_step", "transfer"],
     "orbax": ["runs.checkpoints"],
-    "pyarrow": ["data", "data.embedding_table", "data.parquet"],
-    "pymatgen": ["graphs.neighbors", "data.oxidation", "structures"],
+    "pyarrow": ["data", "data.embedding_table", "screening.ranked_parquet"],
+    "pymatgen": ["graphs.neighbors", "screening.oxidation_states", "structures"],
     "sklearn": ["analysis.embedding_map", "regressor"],
     "tensorboardX": ["runs.loggers"],
     "torch": ["reference"],

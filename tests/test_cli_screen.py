@@ -13,7 +13,7 @@ import pytest
 from tests.commands import ok, refused
 
 import cgatjax as cg
-from cgatjax.data.parquet import read_rows
+from cgatjax.screening.ranked_parquet import read_rows
 
 ROOT = Path(__file__).resolve().parents[1]
 PEROVSKITE = """SrTiO3

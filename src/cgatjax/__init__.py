@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from cgatjax.data.batching import CrystalBatch as CrystalBatch
     from cgatjax.data.batching import collate as collate
     from cgatjax.data.build import build_store as build_store
-    from cgatjax.data.composition_filter import CompositionFilter as CompositionFilter
     from cgatjax.data.datasets import ionic_crystals as ionic_crystals
     from cgatjax.data.download import download as download
     from cgatjax.data.hull import HullEnergies as HullEnergies
@@ -64,9 +63,10 @@ if TYPE_CHECKING:
     from cgatjax.runs.loggers import TensorBoardLogger as TensorBoardLogger
     from cgatjax.runs.loggers import WandbLogger as WandbLogger
     from cgatjax.runs.run_folder import RunFolder as RunFolder
-    from cgatjax.screening.keep import Keep as Keep
-    from cgatjax.screening.run import Screened as Screened
-    from cgatjax.screening.run import screen as screen
+    from cgatjax.screening.composition_filter import CompositionFilter as CompositionFilter
+    from cgatjax.screening.ranking import Keep as Keep
+    from cgatjax.screening.screen_loop import Screened as Screened
+    from cgatjax.screening.screen_loop import screen as screen
     from cgatjax.selection import Selection as Selection
     from cgatjax.selection import select as select
     from cgatjax.structures.crystal import Crystal as Crystal
@@ -83,7 +83,7 @@ _HOMES = {
     "data.archives": ("find_record",),
     "data.batching": ("CrystalBatch", "collate"),
     "data.build": ("build_store",),
-    "data.composition_filter": ("CompositionFilter",),
+    "screening.composition_filter": ("CompositionFilter",),
     "data.datasets": ("ionic_crystals",),
     "data.download": ("download",),
     "structures.elements": ("ElementTable",),
@@ -117,8 +117,8 @@ _HOMES = {
     "explanation": ("Explanation", "explain"),
     "history": ("History",),
     "selection": ("Selection", "select"),
-    "screening.keep": ("Keep",),
-    "screening.run": ("Screened", "screen"),
+    "screening.ranking": ("Keep",),
+    "screening.screen_loop": ("Screened", "screen"),
     "training": ("fit", "transfer_model"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

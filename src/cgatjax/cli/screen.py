@@ -103,8 +103,8 @@ def screen(
     After a kill the same command with --resume goes on; the results are the same to the byte.
     """
     from cgatjax.ensembles import load_predictor
-    from cgatjax.screening.run import PART_ROWS
-    from cgatjax.screening.run import screen as screen_candidates
+    from cgatjax.screening.screen_loop import PART_ROWS
+    from cgatjax.screening.screen_loop import screen as screen_candidates
 
     lists = _lists(elements)
     if options["function"]:
@@ -147,7 +147,7 @@ def _symbols(text: str | None) -> tuple[str, ...]:
 
 
 def _filters(options: dict[str, Any]) -> Any:
-    from cgatjax.data.composition_filter import CompositionFilter
+    from cgatjax.screening.composition_filter import CompositionFilter
 
     ordered = options["electronegativity"]
     return CompositionFilter(
@@ -162,7 +162,7 @@ def _filters(options: dict[str, Any]) -> Any:
 
 
 def _keep(options: dict[str, Any]) -> Any:
-    from cgatjax.screening.keep import Keep
+    from cgatjax.screening.ranking import Keep
 
     best, below, above = (options[name] for name in ("best", "below", "above"))
     chosen = [value for value in (best, below, above) if value is not None]
@@ -175,7 +175,7 @@ def _keep(options: dict[str, Any]) -> Any:
 
 def _show(report: dict[str, Any], results: Path) -> None:
     """The counts, and the best rows."""
-    from cgatjax.data.parquet import read_rows
+    from cgatjax.screening.ranked_parquet import read_rows
 
     seconds = report["seconds"]["predict"]
     click.echo(

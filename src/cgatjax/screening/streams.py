@@ -13,15 +13,15 @@ from typing import Any, Literal
 import numpy as np
 
 from cgatjax.data.batching import BatchBudget
-from cgatjax.data.composition_filter import KEPT, REASONS, CompositionFilter
 from cgatjax.data.journal import crystal_digest
-from cgatjax.data.parquet import Ranked
 from cgatjax.data.subsets import Dataset
 from cgatjax.errors import MismatchError
 from cgatjax.inference import BatchRunner, embed_of, forward_of, graphs_of
 from cgatjax.predictor import Predictor
-from cgatjax.screening.folder import Part
-from cgatjax.screening.sources import Advance, Found
+from cgatjax.screening.composition_filter import KEPT, REASONS, CompositionFilter
+from cgatjax.screening.decorations import Advance, Found
+from cgatjax.screening.ranked_parquet import Ranked
+from cgatjax.screening.result_folder import Part
 from cgatjax.structures.crystal import Crystal, Rejected
 
 

@@ -12,19 +12,19 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from cgatjax.data.assignments import Assignments
-from cgatjax.data.composition_filter import (
+from cgatjax.predictor import Predictor
+from cgatjax.screening.assignments import Assignments
+from cgatjax.screening.composition_filter import (
     EQUIVALENT,
     KEPT,
     REASONS,
     CompositionFilter,
     equivalent_to_another,
 )
-from cgatjax.data.parquet import Ranked
-from cgatjax.data.templates import Template
-from cgatjax.predictor import Predictor
-from cgatjax.screening.decorated import DecoratedPredictor
-from cgatjax.screening.folder import Part
+from cgatjax.screening.decorated_batches import DecoratedPredictor
+from cgatjax.screening.ranked_parquet import Ranked
+from cgatjax.screening.result_folder import Part
+from cgatjax.screening.templates import Template
 from cgatjax.structures.crystal import Rejected
 from cgatjax.structures.elements import SYMBOLS, reduced_formula
 

@@ -19,11 +19,11 @@ from jax import Array
 
 from cgatjax.config import ModelConfig
 from cgatjax.data.batching import CrystalBatch, collate, default_float
-from cgatjax.data.templates import Template
 from cgatjax.errors import MismatchError
 from cgatjax.graphs.crystal_graph import CrystalGraph
 from cgatjax.inference import embed_of, forward_of
 from cgatjax.predictor import Predictor
+from cgatjax.screening.templates import Template
 from cgatjax.structures.elements import ElementTable
 
 CPU_BYTES, DEVICE_BYTES = 2**22, 2**31

@@ -7,9 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cgatjax.data import parquet
-from cgatjax.data.parquet import Ranked, means_of, merged, ranking, read_rows, write_rows
 from cgatjax.errors import InputError
+from cgatjax.screening import ranked_parquet as parquet
+from cgatjax.screening.ranked_parquet import (
+    Ranked,
+    means_of,
+    merged,
+    ranking,
+    read_rows,
+    write_rows,
+)
 
 
 def ranked(means, name: str = "c") -> Ranked:

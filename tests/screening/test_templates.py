@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cgatjax.config import GraphConfig
-from cgatjax.data.templates import Template
 from cgatjax.graphs.crystal_graph import featurize
 from cgatjax.graphs.hashes import graph_hash
+from cgatjax.screening.templates import Template
 from cgatjax.structures.crystal import Crystal
 
 SHARE = GraphConfig.recommended()
@@ -91,8 +91,8 @@ def test_exchanged_decorations_are_one_crystal_to_any_network(numbers) -> None:
 
 
 def test_prototypes_of_too_many_classes(monkeypatch) -> None:
-    from cgatjax.data import templates
     from cgatjax.errors import InputError
+    from cgatjax.screening import templates
 
     monkeypatch.setattr(templates, "MOST_CLASSES", 2)
     with pytest.raises(InputError, match="at most 2 classes, got 3"):

@@ -10,17 +10,17 @@ from tests.screening.conftest import BATCH, PEROVSKITE, ROCK_SALT
 
 import cgatjax as cg
 from cgatjax.data.subsets import GraphList
-from cgatjax.data.templates import Template
 from cgatjax.errors import MismatchError
 from cgatjax.gaussian_fit import GPConfig, fit_gp
 from cgatjax.predictor import Predictor
-from cgatjax.screening.decorated import (
+from cgatjax.screening.decorated_batches import (
     FEWEST,
     DecoratedPredictor,
     TemplateArrays,
     decorated_batch,
     suitable_batch,
 )
+from cgatjax.screening.templates import Template
 
 SHARE, CUT = cg.GraphConfig.recommended(), cg.GraphConfig()
 VARIANTS = {

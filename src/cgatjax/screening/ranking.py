@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cgatjax.data.parquet import ranking
 from cgatjax.options import Options
+from cgatjax.screening.ranked_parquet import ranking
 
 NOT_FINITE, BEYOND = "prediction is not a finite number", "outside the thresholds"
 

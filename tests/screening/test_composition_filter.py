@@ -5,8 +5,9 @@ import itertools
 import numpy as np
 import pytest
 
-from cgatjax.data.assignments import Assignments
-from cgatjax.data.composition_filter import (
+from cgatjax.errors import ConfigError
+from cgatjax.screening.assignments import Assignments
+from cgatjax.screening.composition_filter import (
     CHARGED,
     KEPT,
     NOT_ALLOWED,
@@ -18,7 +19,6 @@ from cgatjax.data.composition_filter import (
     CompositionFilter,
     equivalent_to_another,
 )
-from cgatjax.errors import ConfigError
 
 COUNTS = np.array([1, 1, 3])
 BA, TI, O, F = 56, 22, 8, 9  # noqa: E741

@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cgatjax.data.batching import default_float
-from cgatjax.data.composition_filter import CompositionFilter
 from cgatjax.data.store import Store
 from cgatjax.data.subsets import Dataset
-from cgatjax.data.templates import Classes
 from cgatjax.errors import ConfigError, InputError, TargetError
 from cgatjax.inference import BATCH
 from cgatjax.model import Model
@@ -20,11 +18,13 @@ from cgatjax.predictor import Predictor
 from cgatjax.provenance import versions, weights_digest
 from cgatjax.runtime.progress import progress
 from cgatjax.runtime.signals import stop_requests
-from cgatjax.screening.folder import RESULTS, Part, ScreenFolder
-from cgatjax.screening.keep import Keep
-from cgatjax.screening.prototypes import Elements, templates_digest, templates_of
-from cgatjax.screening.sources import Decorations, Found, Source
+from cgatjax.screening.composition_filter import CompositionFilter
+from cgatjax.screening.decorations import Decorations, Found, Source
+from cgatjax.screening.ranking import Keep
+from cgatjax.screening.result_folder import RESULTS, Part, ScreenFolder
+from cgatjax.screening.site_classes import Elements, templates_digest, templates_of
 from cgatjax.screening.streams import Stored, Structures
+from cgatjax.screening.templates import Classes
 from cgatjax.structures.crystal import Crystal, Rejected
 from cgatjax.structures.readers import read_crystals
 

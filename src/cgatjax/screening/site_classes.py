@@ -7,11 +7,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from cgatjax.data.assignments import Assignments, elements_of
-from cgatjax.data.templates import Classes, Template
 from cgatjax.errors import InputError, MismatchError, StructureError
 from cgatjax.model import Model
 from cgatjax.predictor import Predictor
+from cgatjax.screening.assignments import Assignments, elements_of
+from cgatjax.screening.templates import Classes, Template
 from cgatjax.structures.crystal import Rejected
 from cgatjax.structures.elements import SYMBOLS
 from cgatjax.structures.readers import read_crystals

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cgatjax.errors import ConfigError
-from cgatjax.screening.keep import BEYOND, NOT_FINITE, Keep, Selection
+from cgatjax.screening.ranking import BEYOND, NOT_FINITE, Keep, Selection
 
 VALUES = st.lists(st.integers(-4, 4).map(float) | st.just(float("nan")), max_size=8)
 

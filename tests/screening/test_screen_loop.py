@@ -10,10 +10,6 @@ import pytest
 from tests.screening.conftest import BATCH, ELEMENTS, PEROVSKITE, ROCK_SALT, files
 
 import cgatjax as cg
-from cgatjax.data.assignments import Assignments
-from cgatjax.data.composition_filter import REASONS, CompositionFilter
-from cgatjax.data.parquet import read_rows
-from cgatjax.data.templates import Template
 from cgatjax.errors import (
     ConfigError,
     InputError,
@@ -24,8 +20,12 @@ from cgatjax.errors import (
     TargetError,
 )
 from cgatjax.runtime.signals import StopRequest
-from cgatjax.screening import run as run_module
-from cgatjax.screening import sources
+from cgatjax.screening import decorations as sources
+from cgatjax.screening import screen_loop as run_module
+from cgatjax.screening.assignments import Assignments
+from cgatjax.screening.composition_filter import REASONS, CompositionFilter
+from cgatjax.screening.ranked_parquet import read_rows
+from cgatjax.screening.templates import Template
 from cgatjax.structures.elements import atomic_number
 
 SHARE = cg.GraphConfig.recommended()

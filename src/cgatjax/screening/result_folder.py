@@ -21,11 +21,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cgatjax.data.parquet import SCHEMA, Ranked, means_of, merged, write_rows
 from cgatjax.errors import ConfigError, InputError, RunExistsError
 from cgatjax.runtime.atomic_files import hold, write_durably, writing
 from cgatjax.runtime.atomic_folders import damage, new_folder
-from cgatjax.screening.keep import Keep, Selection
+from cgatjax.screening.ranked_parquet import SCHEMA, Ranked, means_of, merged, write_rows
+from cgatjax.screening.ranking import Keep, Selection
 
 JOURNAL, SHARDS, RESULTS = "screening.jsonl", "shards", "results"
 REPORT, SKIPPED = "report.json", "skipped.csv"

@@ -8,9 +8,9 @@ from typing import Literal
 
 import numpy as np
 
-from cgatjax.data.oxidation import neutral, ordered
 from cgatjax.errors import ConfigError
 from cgatjax.options import Options
+from cgatjax.screening.oxidation_states import neutral, ordered
 from cgatjax.structures.elements import SYMBOLS
 
 Test = Callable[[tuple[str, ...], tuple[int, ...]], bool]

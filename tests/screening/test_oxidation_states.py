@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cgatjax.data.oxidation import MOST, electronegativities, neutral, ordered, oxidation_states
+from cgatjax.screening.oxidation_states import (
+    MOST,
+    electronegativities,
+    neutral,
+    ordered,
+    oxidation_states,
+)
 from cgatjax.structures.elements import SYMBOLS, atomic_number
 
 
