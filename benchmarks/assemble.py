@@ -24,9 +24,9 @@ import numpy as np
 from cgatjax.config import GraphConfig
 from cgatjax.data.batching import assemble
 from cgatjax.data.build import build_store
-from cgatjax.data.datasets import ionic_crystals
 from cgatjax.data.loader import Waste, choose_budgets, plan, shuffled
 from cgatjax.data.store import Store, open_store
+from cgatjax.synthetic.dataset import ionic_crystals
 
 
 def measure(store: Store, batch_size: int, repeats: int, least: int) -> dict[str, Any]:

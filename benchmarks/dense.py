@@ -19,12 +19,12 @@ import numpy as np
 
 from cgatjax.config import GraphConfig, ModelConfig
 from cgatjax.data.batching import CrystalBatch, assemble, snug_budget
-from cgatjax.data.datasets import ionic_crystals
 from cgatjax.graphs.crystal_graph import featurize
 from cgatjax.graphs.graph_arrays import GraphArrays
 from cgatjax.graphs.reduction import reduce_graph
 from cgatjax.nn.cgat import CGAT
 from cgatjax.runtime.allocator import keep_freed_memory
+from cgatjax.synthetic.dataset import ionic_crystals
 
 SIZES = {"small": ModelConfig.small, "released": ModelConfig.released}
 

@@ -21,11 +21,11 @@ from typing import Any
 import numpy as np
 
 from cgatjax.config import GraphConfig
-from cgatjax.data.datasets import ionic_crystals
 from cgatjax.graphs.crystal_graph import CrystalGraph, featurize
 from cgatjax.graphs.reduction import reduce_graph
 from cgatjax.structures.crystal import Crystal
 from cgatjax.structures.readers import read_crystals
+from cgatjax.synthetic.dataset import ionic_crystals
 
 STEPS = 5
 NOISE = 1e-7  # angstrom

@@ -152,9 +152,9 @@ def large_stores(options: argparse.Namespace, folder: Path, use: Callable[[Path]
     """Makes one large store after the other, hands it over, and deletes it."""
     from cgatjax.config import GraphConfig
     from cgatjax.data.build import build_store
-    from cgatjax.data.datasets import ionic_crystals
     from cgatjax.data.store import open_store
     from cgatjax.data.storing import repeat_store
+    from cgatjax.synthetic.dataset import ionic_crystals
 
     if options.store:
         store = open_store(options.store)

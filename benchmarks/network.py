@@ -22,7 +22,6 @@ import numpy as np
 
 from cgatjax.config import GraphConfig, ModelConfig, TrainConfig
 from cgatjax.data.batching import CrystalBatch, assemble, snug_budget
-from cgatjax.data.datasets import ionic_crystals
 from cgatjax.data.normalizer import Normalizer
 from cgatjax.data.store import open_store
 from cgatjax.feeds import EmbeddingBatch
@@ -35,6 +34,7 @@ from cgatjax.optim import make_optimizer
 from cgatjax.runtime.allocator import keep_freed_memory
 from cgatjax.structures.crystal import Crystal
 from cgatjax.structures.readers import read_crystals
+from cgatjax.synthetic.dataset import ionic_crystals
 from cgatjax.train_step import init_state, make_loss, make_train_step
 from cgatjax.transfer import label_parameters
 

@@ -249,9 +249,9 @@ def run_ours(args: argparse.Namespace, folder: Path) -> Result:
 
 def read(args: argparse.Namespace) -> list[Any]:
     """The crystals of the comparison, the same in each worker."""
-    from cgatjax.data.datasets import ionic_crystals
     from cgatjax.structures.crystal import Crystal
     from cgatjax.structures.readers import read_crystals
+    from cgatjax.synthetic.dataset import ionic_crystals
 
     if not args.inputs:
         return ionic_crystals(args.crystals)

@@ -4,8 +4,8 @@ import dataclasses
 
 import numpy as np
 
-from cgatjax.data.datasets import ionic_crystals
 from cgatjax.structures.crystal import Crystal
+from cgatjax.synthetic.dataset import ionic_crystals
 
 FCC = [[0.0, 0.0, 0.0], [0.0, 0.5, 0.5], [0.5, 0.0, 0.5], [0.5, 0.5, 0.0]]
 

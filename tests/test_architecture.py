@@ -20,10 +20,11 @@ errors runtime.allocator runtime.atomic_files runtime.atomic_folders runtime.sig
 runtime.progress options config runs.loggers structures.elements screening.assignments
 structures.properties structures.crystal structures.formats structures.poscar structures.cif
 structures.dcgat structures.dcgat_writer structures.csv_tables structures.ase_atoms
-structures.inputs structures.readers structures.delta_targets data.ions data.lattice_sums
-data.born_lande data.prototype_table data.prototypes data.formation data.decorations data.datasets
-graphs.neighbors graphs.bond_vectors graphs.crystal_graph graphs.graph_arrays graphs.reduction
-graphs.hashes screening.oxidation_states screening.composition_filter screening.templates
+structures.inputs structures.readers structures.delta_targets synthetic.ions
+synthetic.lattice_sums synthetic.born_lande synthetic.prototype_table synthetic.prototypes
+synthetic.formation_energies synthetic.decorations synthetic.dataset graphs.neighbors
+graphs.bond_vectors graphs.crystal_graph graphs.graph_arrays graphs.reduction graphs.hashes
+screening.oxidation_states screening.composition_filter screening.templates
 screening.ranked_parquet data.splits data.exclusion data.subsets data.mapped data.store
 data.overlap runtime.executors data.shards data.intake data.hull data.hull_files data.archives
 data.download data.unpacking data.journal data.storing data.build data.matbench

@@ -16,10 +16,10 @@ from tests.commands import ok, refused, run
 
 from cgatjax.checkpoint import load_model
 from cgatjax.cli import main
-from cgatjax.data.datasets import ionic_crystals
 from cgatjax.data.splits import Split
 from cgatjax.data.store import open_store
 from cgatjax.structures.dcgat_writer import write_dcgat
+from cgatjax.synthetic.dataset import ionic_crystals
 
 TINY = """
 [model]

@@ -10,9 +10,9 @@ import pytest
 from tests.commands import ok, refused
 from tests.test_cli import TINY
 
-from cgatjax.data.datasets import ionic_crystals
 from cgatjax.data.store import open_store
 from cgatjax.structures.dcgat_writer import write_dcgat
+from cgatjax.synthetic.dataset import ionic_crystals
 
 CHEAP = "e-form@cheap"
 SALT = """data_salt

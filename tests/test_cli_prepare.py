@@ -7,9 +7,9 @@ from tests.commands import ok, refused
 
 from cgatjax.config import GraphConfig
 from cgatjax.data.build import build_store
-from cgatjax.data.datasets import ionic_crystals
 from cgatjax.data.store import open_store
 from cgatjax.structures.dcgat_writer import write_dcgat
+from cgatjax.synthetic.dataset import ionic_crystals
 
 
 def test_overlap_counts_and_lists(tmp_path):

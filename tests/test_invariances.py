@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from cgatjax.config import GraphConfig
-from cgatjax.data.datasets import ionic_crystals
 from cgatjax.graphs.crystal_graph import featurize
 from cgatjax.structures.crystal import Crystal
 from cgatjax.structures.readers import read_crystals
+from cgatjax.synthetic.dataset import ionic_crystals
 
 SCRIPT = Path(__file__).resolve().parents[1] / "benchmarks" / "invariances.py"
 _spec = importlib.util.spec_from_file_location("invariances", SCRIPT)

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from tests.commands import ok, refused
 
-from cgatjax.data.datasets import ionic_crystals
 from cgatjax.data.matbench import MatbenchTask, scores_of
 from cgatjax.errors import InputError, MismatchError, StructureError
 from cgatjax.matbench import run_matbench
 from cgatjax.structures.dcgat_writer import write_dcgat
+from cgatjax.synthetic.dataset import ionic_crystals
 
 NAME = "matbench_log_kvrh"
 

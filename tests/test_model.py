@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from cgatjax.config import GraphConfig, ModelConfig
 from cgatjax.data.batching import BatchBudget, CrystalBatch, collate
-from cgatjax.data.datasets import ionic_crystals
 from cgatjax.errors import MismatchError, TargetError
 from cgatjax.graphs.crystal_graph import CrystalGraph, featurize
 from cgatjax.graphs.reduction import reduce_graph
 from cgatjax.model import Model, init_model
 from cgatjax.nn.cgat import CGAT
 from cgatjax.structures.elements import ElementTable
+from cgatjax.synthetic.dataset import ionic_crystals
 
 SHARE = GraphConfig.recommended()
 BUDGET = BatchBudget(8, 96, 2432, 40, 128)

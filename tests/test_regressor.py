@@ -14,9 +14,9 @@ from tests.conftest import SMALLEST
 
 from cgatjax.checkpoint import save_model
 from cgatjax.config import GraphConfig
-from cgatjax.data.datasets import ionic_crystals
 from cgatjax.errors import ConfigError, InputError, NotFittedError, StructureError
 from cgatjax.regressor import CGATRegressor
+from cgatjax.synthetic.dataset import ionic_crystals
 
 CHEAP = "e-form@cheap"
 CRYSTALS = ionic_crystals(40, seed=0)

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from cgatjax.data.batching import CrystalBatch as CrystalBatch
     from cgatjax.data.batching import collate as collate
     from cgatjax.data.build import build_store as build_store
-    from cgatjax.data.datasets import ionic_crystals as ionic_crystals
     from cgatjax.data.download import download as download
     from cgatjax.data.hull import HullEnergies as HullEnergies
     from cgatjax.data.hull import hull_energies as hull_energies
@@ -72,6 +71,7 @@ if TYPE_CHECKING:
     from cgatjax.structures.crystal import Crystal as Crystal
     from cgatjax.structures.elements import ElementTable as ElementTable
     from cgatjax.structures.readers import read_crystals as read_crystals
+    from cgatjax.synthetic.dataset import ionic_crystals as ionic_crystals
     from cgatjax.training import fit as fit
     from cgatjax.training import transfer_model as transfer_model
 
@@ -84,7 +84,7 @@ _HOMES = {
     "data.batching": ("CrystalBatch", "collate"),
     "data.build": ("build_store",),
     "screening.composition_filter": ("CompositionFilter",),
-    "data.datasets": ("ionic_crystals",),
+    "synthetic.dataset": ("ionic_crystals",),
     "data.download": ("download",),
     "structures.elements": ("ElementTable",),
     "graphs.hashes": ("graph_hash", "prototype_hash"),

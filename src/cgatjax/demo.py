@@ -19,7 +19,6 @@ import numpy as np
 from cgatjax.analysis.plots import learning_curves, parity, transfer_bars
 from cgatjax.config import GraphConfig, ModelConfig, TrainConfig, TransferConfig
 from cgatjax.data.build import build_store
-from cgatjax.data.datasets import fidelity_report, ionic_crystals
 from cgatjax.data.exclusion import held_out, without
 from cgatjax.data.overlap import alike
 from cgatjax.data.splits import Split, make_split
@@ -35,6 +34,7 @@ from cgatjax.runs.run_folder import CONFIG, SPLIT, RunFolder
 from cgatjax.structures.crystal import Crystal
 from cgatjax.structures.dcgat_writer import write_dcgat
 from cgatjax.structures.elements import reduced_formula
+from cgatjax.synthetic.dataset import fidelity_report, ionic_crystals
 from cgatjax.training import fit, transfer_model
 
 logger = logging.getLogger("cgatjax")

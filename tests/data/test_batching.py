@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from cgatjax.config import GraphConfig
 from cgatjax.data.batching import BatchBudget, CrystalBatch, assemble, collate, snug_budget
-from cgatjax.data.datasets import ionic_crystals
 from cgatjax.errors import InputError
 from cgatjax.graphs.crystal_graph import CrystalGraph, featurize
 from cgatjax.graphs.graph_arrays import GraphArrays
 from cgatjax.graphs.reduction import reduce_graph
+from cgatjax.synthetic.dataset import ionic_crystals
 
 
 def random_graph(rng: np.random.Generator) -> CrystalGraph:

@@ -13,7 +13,6 @@ from pymatgen.core import Lattice, Structure
 from cgatjax.config import GraphConfig
 from cgatjax.data import build
 from cgatjax.data.build import build_store
-from cgatjax.data.datasets import ionic_crystals
 from cgatjax.data.intake import Filter
 from cgatjax.data.store import open_store
 from cgatjax.errors import (
@@ -26,6 +25,7 @@ from cgatjax.errors import (
 from cgatjax.graphs.crystal_graph import featurize
 from cgatjax.graphs.reduction import reduce_graph
 from cgatjax.structures.crystal import Crystal
+from cgatjax.synthetic.dataset import ionic_crystals
 
 SHARE = GraphConfig.recommended()
 

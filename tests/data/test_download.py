@@ -22,10 +22,10 @@ from cgatjax.cli import main
 from cgatjax.data import archives
 from cgatjax.data import download as downloading
 from cgatjax.data.archives import RemoteFile, find_record
-from cgatjax.data.datasets import ionic_crystals
 from cgatjax.data.download import download
 from cgatjax.errors import DownloadError, InputError
 from cgatjax.structures.dcgat_writer import write_dcgat
+from cgatjax.synthetic.dataset import ionic_crystals
 
 BODY = bytes(range(256)) * 4000
 MD5 = f"md5:{hashlib.md5(BODY).hexdigest()}"

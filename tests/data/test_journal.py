@@ -16,12 +16,12 @@ import pytest
 from cgatjax.config import GraphConfig
 from cgatjax.data import build
 from cgatjax.data.build import build_store
-from cgatjax.data.datasets import ionic_crystals
 from cgatjax.data.intake import Filter
 from cgatjax.data.journal import Journal, crystal_digest
 from cgatjax.data.store import open_store
 from cgatjax.errors import CgatjaxError, ConfigError, InputError, MismatchError, RunExistsError
 from cgatjax.structures.dcgat_writer import write_dcgat
+from cgatjax.synthetic.dataset import ionic_crystals
 
 SHARE = GraphConfig.recommended()
 SKIP = {"on_error": "skip", "keep": Filter(max_atoms=10)}

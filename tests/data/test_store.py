@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from cgatjax.config import GraphConfig
 from cgatjax.data import build
 from cgatjax.data.build import build_store
-from cgatjax.data.datasets import ionic_crystals
 from cgatjax.data.store import Store, open_store
 from cgatjax.errors import CgatjaxError, InputError, TargetError
 from cgatjax.graphs.crystal_graph import featurize
 from cgatjax.graphs.graph_arrays import EDGE_COLUMNS, NODE_COLUMNS, GraphArrays
 from cgatjax.graphs.reduction import reduce_graph
 from cgatjax.structures.elements import reduced_formula
+from cgatjax.synthetic.dataset import ionic_crystals
 
 SHARE = GraphConfig.recommended()
 N = 45

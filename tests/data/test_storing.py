@@ -112,7 +112,7 @@ LIMITED = """
 import resource, sys
 from cgatjax.config import GraphConfig
 from cgatjax.data import build, shards
-from cgatjax.data.datasets import ionic_crystals
+from cgatjax.synthetic.dataset import ionic_crystals
 from cgatjax.errors import StorageError
 
 crystals = ionic_crystals(40, seed=2)

@@ -3,11 +3,11 @@ import pytest
 
 from cgatjax.config import GraphConfig
 from cgatjax.data.build import build_store
-from cgatjax.data.datasets import ionic_crystals
 from cgatjax.data.subsets import Dataset, GraphList, Mixture
 from cgatjax.errors import MismatchError, TargetError
 from cgatjax.graphs.crystal_graph import featurize
 from cgatjax.graphs.reduction import reduce_graph
+from cgatjax.synthetic.dataset import ionic_crystals
 
 CHEAP, DEAR = "e-form@cheap", "e-form@dear"
 

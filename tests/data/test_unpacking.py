@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from cgatjax.data import unpacking
-from cgatjax.data.datasets import ionic_crystals
 from cgatjax.data.unpacking import is_packed, unpack
 from cgatjax.errors import InputError
 from cgatjax.structures.dcgat_writer import write_dcgat
 from cgatjax.structures.readers import read_crystals
+from cgatjax.synthetic.dataset import ionic_crystals
 
 
 def tar(path: Path, *members: tuple[tarfile.TarInfo | str, bytes]) -> Path:

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from cgatjax import reference
 from cgatjax.checkpoint import check_params
 from cgatjax.config import GraphConfig, ModelConfig, TrainConfig
-from cgatjax.data.datasets import ionic_crystals
 from cgatjax.data.normalizer import Normalizer
 from cgatjax.data.splits import Split
 from cgatjax.errors import ConfigError, InputError, MismatchError, StructureError
@@ -32,6 +31,7 @@ from cgatjax.structures.dcgat_writer import entry_of, write_dcgat
 from cgatjax.structures.formats import FREE_BYTES
 from cgatjax.structures.poscar import parse_poscar
 from cgatjax.structures.readers import read_crystals
+from cgatjax.synthetic.dataset import ionic_crystals
 
 CRYSTALS = ionic_crystals(3, seed=0)
 

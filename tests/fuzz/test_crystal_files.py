@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from cgatjax.config import GraphConfig
-from cgatjax.data.datasets import ionic_crystals
 from cgatjax.errors import StructureError
 from cgatjax.graphs.crystal_graph import featurize
 from cgatjax.structures.crystal import Crystal, Rejected
 from cgatjax.structures.dcgat_writer import entry_of
 from cgatjax.structures.elements import SYMBOLS
 from cgatjax.structures.readers import read_crystals
+from cgatjax.synthetic.dataset import ionic_crystals
 
 CRYSTALS = sorted(ionic_crystals(12, seed=3), key=lambda crystal: crystal.n_sites)[:3]
 CONFIG = GraphConfig.recommended(max_neighbors=4)

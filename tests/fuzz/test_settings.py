@@ -9,12 +9,12 @@ import tomli_w
 
 from cgatjax.config import GraphConfig, ModelConfig, TrainConfig, TransferConfig
 from cgatjax.data.build import build_store
-from cgatjax.data.datasets import ionic_crystals
 from cgatjax.data.exclusion import read_ids
 from cgatjax.data.splits import Split
 from cgatjax.data.store import MANIFEST, open_store
 from cgatjax.options import from_dict, load_toml
 from cgatjax.structures.elements import ElementTable
+from cgatjax.synthetic.dataset import ionic_crystals
 
 SECTIONS = {
     "graph": GraphConfig,

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from cgatjax.config import GraphConfig
-from cgatjax.data.datasets import ionic_crystals
 from cgatjax.graphs.bond_vectors import bond_vectors
 from cgatjax.graphs.crystal_graph import featurize
 from cgatjax.graphs.neighbors import nearest_neighbors
 from cgatjax.structures.crystal import Crystal
+from cgatjax.synthetic.dataset import ionic_crystals
 
 OPTIONS = [GraphConfig.released(), GraphConfig.recommended()]
 

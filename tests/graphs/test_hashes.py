@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from cgatjax.config import GraphConfig
 from cgatjax.data.build import build_store
-from cgatjax.data.datasets import ionic_crystals
 from cgatjax.graphs.crystal_graph import featurize
 from cgatjax.graphs.hashes import graph_hash, prototype_hash
 from cgatjax.graphs.reduction import reduce_graph
 from cgatjax.structures.crystal import Crystal
 from cgatjax.structures.readers import read_crystals
+from cgatjax.synthetic.dataset import ionic_crystals
 
 SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "invariances.py"
 _spec = importlib.util.spec_from_file_location("invariances", SCRIPT)

@@ -3,11 +3,11 @@ import json
 import numpy as np
 import pytest
 
-from cgatjax.data.datasets import ionic_crystals
 from cgatjax.errors import InputError
 from cgatjax.structures.crystal import Crystal
 from cgatjax.structures.dcgat_writer import entry_of, write_dcgat
 from cgatjax.structures.readers import read_crystals
+from cgatjax.synthetic.dataset import ionic_crystals
 
 
 @pytest.mark.parametrize("suffix", [".json", ".json.gz", ".json.bz2"])

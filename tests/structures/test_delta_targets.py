@@ -8,10 +8,10 @@ import pytest
 
 from cgatjax.config import GraphConfig
 from cgatjax.data.build import build_store
-from cgatjax.data.datasets import ionic_crystals
 from cgatjax.errors import ConfigError, InputError, TargetError
 from cgatjax.structures.crystal import Rejected
 from cgatjax.structures.delta_targets import ingredients, units_with, with_differences
+from cgatjax.synthetic.dataset import ionic_crystals
 
 GAIN = {"gain": ("e-form@dear", "e-form@cheap")}
 GRAPHS = GraphConfig.recommended()

@@ -32,7 +32,7 @@ def with_differences(
       ConfigError: a difference is called like a property that a crystal has.
 
     Examples:
-      >>> from cgatjax.data.datasets import ionic_crystals
+      >>> from cgatjax.synthetic.dataset import ionic_crystals
       >>> crystals = ionic_crystals(1, seed=0)
       >>> [crystal] = with_differences(crystals, {"gain": ("e-form@dear", "e-form@cheap")}, [])
       >>> list(crystal.targets)

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from cgatjax.data.lattice_sums import pair_distances
-from cgatjax.data.prototypes import find_prototype, prototypes
 from cgatjax.errors import InputError
+from cgatjax.synthetic.lattice_sums import pair_distances
+from cgatjax.synthetic.prototypes import find_prototype, prototypes
 
 ALL = pytest.mark.parametrize("prototype", prototypes(), ids=lambda prototype: prototype.name)
 ELEMENTS = {"A": "Na", "B": "Mg", "C": "Al", "X": "O", "Y": "F"}

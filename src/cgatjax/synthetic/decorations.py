@@ -20,16 +20,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cgatjax.data.born_lande import (
+from cgatjax.structures.elements import SYMBOLS
+from cgatjax.synthetic.born_lande import (
     Fidelity,
     energy,
     energy_coefficients,
     equilibrium_scale,
 )
-from cgatjax.data.formation import reference_energies
-from cgatjax.data.ions import ion_table
-from cgatjax.data.prototypes import Prototype, prototypes
-from cgatjax.structures.elements import SYMBOLS
+from cgatjax.synthetic.formation_energies import reference_energies
+from cgatjax.synthetic.ions import ion_table
+from cgatjax.synthetic.prototypes import Prototype, prototypes
 
 CONTACT_RANGE = (0.85, 1.2)
 """Allowed distance of the nearest ion of the other sign, in units of the sum of radii."""

@@ -31,8 +31,8 @@ from typing import Literal
 
 import numpy as np
 
-from cgatjax.data.ions import BORN_EXPONENTS, EFFECTIVE_ELECTRONS, Ion
 from cgatjax.errors import InputError
+from cgatjax.synthetic.ions import BORN_EXPONENTS, EFFECTIVE_ELECTRONS, Ion
 
 Fidelity = Literal["cheap", "dear"]
 

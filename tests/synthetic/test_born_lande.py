@@ -3,7 +3,8 @@ import itertools
 import numpy as np
 import pytest
 
-from cgatjax.data.born_lande import (
+from cgatjax.errors import InputError
+from cgatjax.synthetic.born_lande import (
     COULOMB,
     EXPONENTS,
     FIDELITIES,
@@ -13,9 +14,8 @@ from cgatjax.data.born_lande import (
     equilibrium_scale,
     repulsion_parameters,
 )
-from cgatjax.data.ions import BORN_EXPONENTS, Ion, find_ion
-from cgatjax.data.prototypes import find_prototype
-from cgatjax.errors import InputError
+from cgatjax.synthetic.ions import BORN_EXPONENTS, Ion, find_ion
+from cgatjax.synthetic.prototypes import find_prototype
 
 
 def coefficients_of(name, labels, fidelity):

@@ -25,9 +25,9 @@ import math
 
 import numpy as np
 
-from cgatjax.data.born_lande import Fidelity, energy, energy_coefficients, equilibrium_scale
-from cgatjax.data.ions import ion_table
-from cgatjax.data.prototypes import Prototype, find_prototype
+from cgatjax.synthetic.born_lande import Fidelity, energy, energy_coefficients, equilibrium_scale
+from cgatjax.synthetic.ions import ion_table
+from cgatjax.synthetic.prototypes import Prototype, find_prototype
 
 KJ_PER_MOL = 1 / 96.485332
 """One kJ/mol in eV per formula unit."""

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cgatjax.data.born_lande import EXPONENTS
-from cgatjax.data.lattice_sums import electrostatic_matrix, inverse_power_sums, pair_distances
-from cgatjax.data.prototype_table import PROTOTYPE_TABLE
 from cgatjax.errors import InputError
+from cgatjax.synthetic.born_lande import EXPONENTS
+from cgatjax.synthetic.lattice_sums import electrostatic_matrix, inverse_power_sums, pair_distances
+from cgatjax.synthetic.prototype_table import PROTOTYPE_TABLE
 
 _CENTRING = {
     "P": np.eye(3),

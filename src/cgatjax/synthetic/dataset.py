@@ -14,10 +14,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cgatjax.data.decorations import Decorations, population
 from cgatjax.errors import ConfigError, TargetError
 from cgatjax.structures.crystal import Crystal
 from cgatjax.structures.elements import SYMBOLS
+from cgatjax.synthetic.decorations import Decorations, population
 
 TARGETS = ("e-form@cheap", "e-form@dear", "volume@cheap", "volume@dear")
 """Names of the properties that every crystal has."""

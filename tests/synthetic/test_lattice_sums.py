@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cgatjax.data.lattice_sums import (
+from cgatjax.synthetic.lattice_sums import (
     electrostatic_matrix,
     inverse_power_sums,
     pair_distances,

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from cgatjax.data.ions import BORN_EXPONENTS, EFFECTIVE_ELECTRONS, find_ion, ion_table
 from cgatjax.errors import InputError
+from cgatjax.synthetic.ions import BORN_EXPONENTS, EFFECTIVE_ELECTRONS, find_ion, ion_table
 
 
 def test_labels_are_unique_and_found():

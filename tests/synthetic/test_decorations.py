@@ -1,6 +1,6 @@
 import numpy as np
 
-from cgatjax.data.decorations import (
+from cgatjax.synthetic.decorations import (
     ANION_CONTACT,
     CONTACT_RANGE,
     MOST_DECORATIONS,
@@ -10,8 +10,8 @@ from cgatjax.data.decorations import (
     relax,
     touching,
 )
-from cgatjax.data.ions import ion_table
-from cgatjax.data.prototypes import find_prototype
+from cgatjax.synthetic.ions import ion_table
+from cgatjax.synthetic.prototypes import find_prototype
 
 CHARGE = np.array([ion.charge for ion in ion_table()])
 

@@ -3,10 +3,10 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from cgatjax.data.datasets import TARGETS, fidelity_report, ionic_crystals
-from cgatjax.data.lattice_sums import pair_distances
 from cgatjax.errors import ConfigError, TargetError
 from cgatjax.structures.crystal import Crystal, check_crystal
+from cgatjax.synthetic.dataset import TARGETS, fidelity_report, ionic_crystals
+from cgatjax.synthetic.lattice_sums import pair_distances
 
 
 @pytest.fixture(scope="module")

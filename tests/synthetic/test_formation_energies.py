@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from cgatjax.data.born_lande import FIDELITIES
-from cgatjax.data.decorations import relax
-from cgatjax.data.formation import reference_compounds, reference_energies
-from cgatjax.data.ions import ion_table
-from cgatjax.data.prototypes import find_prototype
+from cgatjax.synthetic.born_lande import FIDELITIES
+from cgatjax.synthetic.decorations import relax
+from cgatjax.synthetic.formation_energies import reference_compounds, reference_energies
+from cgatjax.synthetic.ions import ion_table
+from cgatjax.synthetic.prototypes import find_prototype
 
 POSITION = {ion.label: k for k, ion in enumerate(ion_table())}
 

@@ -1,0 +1,1 @@
+"""Synthetic ionic crystals with low- and high-fidelity energies."""
