@@ -15,14 +15,9 @@ if TYPE_CHECKING:
     from cgatjax.config import ModelConfig as ModelConfig
     from cgatjax.config import TrainConfig as TrainConfig
     from cgatjax.config import TransferConfig as TransferConfig
-    from cgatjax.data.archives import find_record as find_record
     from cgatjax.data.batching import CrystalBatch as CrystalBatch
     from cgatjax.data.batching import collate as collate
     from cgatjax.data.build import build_store as build_store
-    from cgatjax.data.download import download as download
-    from cgatjax.data.hull import HullEnergies as HullEnergies
-    from cgatjax.data.hull import hull_energies as hull_energies
-    from cgatjax.data.hull_files import add_hull as add_hull
     from cgatjax.data.intake import Filter as Filter
     from cgatjax.data.matbench import MatbenchTask as MatbenchTask
     from cgatjax.data.normalizer import Normalizer as Normalizer
@@ -33,7 +28,6 @@ if TYPE_CHECKING:
     from cgatjax.data.store import Store as Store
     from cgatjax.data.store import open_store as open_store
     from cgatjax.data.subsets import Dataset as Dataset
-    from cgatjax.data.unpacking import unpack as unpack
     from cgatjax.ensemble_training import fit_ensemble as fit_ensemble
     from cgatjax.ensemble_training import transfer_ensemble as transfer_ensemble
     from cgatjax.ensembles import load_predictor as load_predictor
@@ -57,6 +51,12 @@ if TYPE_CHECKING:
     from cgatjax.model import init_model as init_model
     from cgatjax.nn.cgat import CGAT as CGAT
     from cgatjax.predictor import Predictor as Predictor
+    from cgatjax.preprocessing.downloads import download as download
+    from cgatjax.preprocessing.hull import HullEnergies as HullEnergies
+    from cgatjax.preprocessing.hull import hull_energies as hull_energies
+    from cgatjax.preprocessing.hull_files import add_hull as add_hull
+    from cgatjax.preprocessing.records import find_record as find_record
+    from cgatjax.preprocessing.unpacking import unpack as unpack
     from cgatjax.regressor import CGATRegressor as CGATRegressor
     from cgatjax.runs.loggers import Logger as Logger
     from cgatjax.runs.loggers import TensorBoardLogger as TensorBoardLogger
@@ -80,17 +80,17 @@ __version__ = "0.1.0"
 _HOMES = {
     "checkpoint": ("load_model", "save_model"),
     "config": ("GraphConfig", "ModelConfig", "TrainConfig", "TransferConfig"),
-    "data.archives": ("find_record",),
+    "preprocessing.records": ("find_record",),
     "data.batching": ("CrystalBatch", "collate"),
     "data.build": ("build_store",),
     "screening.composition_filter": ("CompositionFilter",),
     "synthetic.dataset": ("ionic_crystals",),
-    "data.download": ("download",),
+    "preprocessing.downloads": ("download",),
     "structures.elements": ("ElementTable",),
     "graphs.hashes": ("graph_hash", "prototype_hash"),
     "graphs.crystal_graph": ("CrystalGraph", "featurize"),
-    "data.hull": ("HullEnergies", "hull_energies"),
-    "data.hull_files": ("add_hull",),
+    "preprocessing.hull": ("HullEnergies", "hull_energies"),
+    "preprocessing.hull_files": ("add_hull",),
     "data.intake": ("Filter",),
     "data.matbench": ("MatbenchTask",),
     "data.normalizer": ("Normalizer",),
@@ -101,7 +101,7 @@ _HOMES = {
     "data.store": ("Store", "open_store"),
     "structures.crystal": ("Crystal",),
     "data.subsets": ("Dataset",),
-    "data.unpacking": ("unpack",),
+    "preprocessing.unpacking": ("unpack",),
     "ensemble_training": ("fit_ensemble", "transfer_ensemble"),
     "ensembles": ("load_predictor",),
     "errors": ("CgatjaxError",),

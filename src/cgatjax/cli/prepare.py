@@ -10,13 +10,13 @@ import click
 from cgatjax.cli.data import SHOWN_REASONS, cores
 from cgatjax.cli.display import table
 from cgatjax.cli.flags import on_error_option, workers_option
-from cgatjax.data.archives import find_record
-from cgatjax.data.download import download as fetch
-from cgatjax.data.hull_files import DISTANCE, FORMATION, add_hull
 from cgatjax.data.overlap import KEYS, compare
 from cgatjax.data.store import open_store
-from cgatjax.data.unpacking import is_packed, unpack
 from cgatjax.errors import ConfigError
+from cgatjax.preprocessing.downloads import download as fetch
+from cgatjax.preprocessing.hull_files import DISTANCE, FORMATION, add_hull
+from cgatjax.preprocessing.records import find_record
+from cgatjax.preprocessing.unpacking import is_packed, unpack
 from cgatjax.runtime.progress import Advance, progress
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from cgatjax.data import unpacking
-from cgatjax.data.unpacking import is_packed, unpack
 from cgatjax.errors import InputError
+from cgatjax.preprocessing import unpacking
+from cgatjax.preprocessing.unpacking import is_packed, unpack
 from cgatjax.structures.dcgat_writer import write_dcgat
 from cgatjax.structures.readers import read_crystals
 from cgatjax.synthetic.dataset import ionic_crystals

@@ -13,9 +13,15 @@ from typing import Literal
 
 import numpy as np
 
-from cgatjax.data.hull import Composition, HullEnergies, Polymorphs, composition_of, hull_energies
 from cgatjax.data.intake import OnError
 from cgatjax.errors import ConfigError, RunExistsError, TargetError
+from cgatjax.preprocessing.hull import (
+    Composition,
+    HullEnergies,
+    Polymorphs,
+    composition_of,
+    hull_energies,
+)
 from cgatjax.runtime.atomic_files import PART, write_durably, writing
 from cgatjax.structures.crystal import Crystal, Rejected
 from cgatjax.structures.dcgat_writer import write_dcgat
@@ -85,7 +91,7 @@ def add_hull(
       energy: name of the property; in DCGAT files "energy" is also that of the entry itself.
       kind: what it is: "cell", "atom" or "formation".
       suffix: of the new names, such as "@SCAN".
-      polymorphs: what competes at the composition of an entry, see `cgatjax.data.hull`.
+      polymorphs: what competes at the composition of an entry, see `cgatjax.preprocessing.hull`.
       workers: processes that share the chemical systems; the result is the same.
       executor: does the work in place of processes of our own.
       on_error: "raise" at the first crystal that has no hull, or "skip" to list all of them in the

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cgatjax.data.hull import composition_of, hull_energies
 from cgatjax.errors import ConfigError, InputError
+from cgatjax.preprocessing.hull import composition_of, hull_energies
 from cgatjax.structures.readers import read_crystals
 
 A, B = ((11, 1),), ((17, 1),)
@@ -155,7 +155,7 @@ def test_pymatgen_finds_the_same(entries):
 
 
 def test_any_executor_finds_the_same(monkeypatch):
-    monkeypatch.setattr("cgatjax.data.hull.CHUNK", 2)
+    monkeypatch.setattr("cgatjax.preprocessing.hull.CHUNK", 2)
     rng = np.random.default_rng(0)
     entries = [(composition_of(np.array([z])), 0.0) for z in range(3, 12)]
     cells = [rng.integers(3, 12, rng.integers(2, 6)) for _ in range(150)]

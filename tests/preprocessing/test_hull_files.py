@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from cgatjax.data.build import build_store
-from cgatjax.data.hull_files import add_hull
 from cgatjax.errors import ConfigError, RunExistsError, StructureError, TargetError
+from cgatjax.preprocessing.hull_files import add_hull
 from cgatjax.structures.crystal import Crystal
 from cgatjax.structures.dcgat_writer import write_dcgat
 from cgatjax.structures.readers import read_crystals
@@ -44,7 +44,7 @@ def labels(folder) -> dict[str, tuple[float, float]]:
 
 
 def test_energies_of_cells_become_targets(crystals, tmp_path, monkeypatch):
-    monkeypatch.setattr("cgatjax.data.hull_files.ENTRIES", 2)
+    monkeypatch.setattr("cgatjax.preprocessing.hull_files.ENTRIES", 2)
     path = write_dcgat(crystals, tmp_path / "in.json")
     done = add_hull(path, tmp_path / "out", energy="total", kind="cell")
     assert (done.n_crystals, done.n_labelled, done.n_stable) == (5, 5, 4)

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 
-from cgatjax.data.archives import RemoteFile, open_address
 from cgatjax.errors import DownloadError, InputError, StorageError
+from cgatjax.preprocessing.records import RemoteFile, open_address
 from cgatjax.runtime.atomic_files import PART, writing
 
 logger = logging.getLogger("cgatjax")

@@ -19,11 +19,11 @@ from tests.commands import ok
 
 from cgatjax.checkpoint import load_model
 from cgatjax.cli import main
-from cgatjax.data import archives
-from cgatjax.data import download as downloading
-from cgatjax.data.archives import RemoteFile, find_record
-from cgatjax.data.download import download
 from cgatjax.errors import DownloadError, InputError
+from cgatjax.preprocessing import downloads as downloading
+from cgatjax.preprocessing import records as archives
+from cgatjax.preprocessing.downloads import download
+from cgatjax.preprocessing.records import RemoteFile, find_record
 from cgatjax.structures.dcgat_writer import write_dcgat
 from cgatjax.synthetic.dataset import ionic_crystals
 

@@ -1,0 +1,1 @@
+"""Raw archives to training data: downloads, unpacking, convex hulls."""
