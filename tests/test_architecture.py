@@ -28,16 +28,17 @@ screening.oxidation_states screening.composition_filter screening.templates
 screening.ranked_parquet data.splits data.exclusion data.subsets data.mapped data.store
 data.overlap runtime.executors data.shards data.intake preprocessing.hull preprocessing.hull_files
 preprocessing.records preprocessing.downloads preprocessing.unpacking data.journal data.storing
-data.build data.matbench data.embedding_table data.batching data.loader data.normalizer
-nn.initializers nn.segment nn.mlp nn.attention nn.hypernetwork nn.composition nn.cgat model
-runs.run_folder provenance losses metrics schedules optim transfer runtime.devices train_step
-checkpoint runs.checkpoints reference gaussian_process uncertainty_files predictor ensembles
-gaussian_fit calibration inference coverage selection explanation embeddings feeds compiled
-monitor history trainer side_by_side training ensemble_training regressor matbench screening
-analysis.regression analysis.scaling analysis.joint_scaling analysis.budget analysis.seeds
-analysis.canvas analysis.plots analysis.calibration_plots analysis.scaling_plots
-analysis.comparison_plots analysis.periodic_table analysis.histograms analysis.residuals
-analysis.embedding_map analysis.inside demo cli
+data.build integrations.matbench_files data.embedding_table data.batching data.loader
+data.normalizer nn.initializers nn.segment nn.mlp nn.attention nn.hypernetwork nn.composition
+nn.cgat model runs.run_folder provenance losses metrics schedules optim transfer runtime.devices
+train_step checkpoint runs.checkpoints reference gaussian_process uncertainty_files predictor
+ensembles gaussian_fit calibration inference coverage selection explanation embeddings feeds
+compiled monitor history trainer side_by_side training ensemble_training
+integrations.sklearn_estimator integrations.matbench_tasks screening analysis.regression
+analysis.scaling analysis.joint_scaling analysis.budget analysis.seeds analysis.canvas
+analysis.plots analysis.calibration_plots analysis.scaling_plots analysis.comparison_plots
+analysis.periodic_table analysis.histograms analysis.residuals analysis.embedding_map
+analysis.inside demo cli
 """.split()
 
 # Third-party library -> the only modules (or packages) that may import it.
@@ -50,7 +51,7 @@ WALLS = {
     "orbax": ["runs.checkpoints"],
     "pyarrow": ["data", "data.embedding_table", "screening.ranked_parquet"],
     "pymatgen": ["graphs.neighbors", "screening.oxidation_states", "structures"],
-    "sklearn": ["analysis.embedding_map", "regressor"],
+    "sklearn": ["analysis.embedding_map", "integrations.sklearn_estimator"],
     "tensorboardX": ["runs.loggers"],
     "torch": ["reference"],
     "umap": ["analysis.embedding_map"],

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from cgatjax.data.batching import collate as collate
     from cgatjax.data.build import build_store as build_store
     from cgatjax.data.intake import Filter as Filter
-    from cgatjax.data.matbench import MatbenchTask as MatbenchTask
     from cgatjax.data.normalizer import Normalizer as Normalizer
     from cgatjax.data.overlap import Overlap as Overlap
     from cgatjax.data.overlap import alike as alike
@@ -46,7 +45,9 @@ if TYPE_CHECKING:
     from cgatjax.inference import embed as embed
     from cgatjax.inference import evaluate as evaluate
     from cgatjax.inference import predict as predict
-    from cgatjax.matbench import run_matbench as run_matbench
+    from cgatjax.integrations.matbench_files import MatbenchTask as MatbenchTask
+    from cgatjax.integrations.matbench_tasks import run_matbench as run_matbench
+    from cgatjax.integrations.sklearn_estimator import CGATRegressor as CGATRegressor
     from cgatjax.model import Model as Model
     from cgatjax.model import init_model as init_model
     from cgatjax.nn.cgat import CGAT as CGAT
@@ -57,7 +58,6 @@ if TYPE_CHECKING:
     from cgatjax.preprocessing.hull_files import add_hull as add_hull
     from cgatjax.preprocessing.records import find_record as find_record
     from cgatjax.preprocessing.unpacking import unpack as unpack
-    from cgatjax.regressor import CGATRegressor as CGATRegressor
     from cgatjax.runs.loggers import Logger as Logger
     from cgatjax.runs.loggers import TensorBoardLogger as TensorBoardLogger
     from cgatjax.runs.loggers import WandbLogger as WandbLogger
@@ -92,7 +92,7 @@ _HOMES = {
     "preprocessing.hull": ("HullEnergies", "hull_energies"),
     "preprocessing.hull_files": ("add_hull",),
     "data.intake": ("Filter",),
-    "data.matbench": ("MatbenchTask",),
+    "integrations.matbench_files": ("MatbenchTask",),
     "data.normalizer": ("Normalizer",),
     "data.overlap": ("Overlap", "alike", "compare"),
     "structures.readers": ("read_crystals",),
@@ -108,11 +108,11 @@ _HOMES = {
     "gaussian_fit": ("GPConfig", "fit_gp"),
     "inference": ("Predictions", "embed", "evaluate", "predict"),
     "runs.loggers": ("Logger", "TensorBoardLogger", "WandbLogger"),
-    "matbench": ("run_matbench",),
+    "integrations.matbench_tasks": ("run_matbench",),
     "model": ("Model", "init_model"),
     "nn.cgat": ("CGAT",),
     "predictor": ("Predictor",),
-    "regressor": ("CGATRegressor",),
+    "integrations.sklearn_estimator": ("CGATRegressor",),
     "runs.run_folder": ("RunFolder",),
     "explanation": ("Explanation", "explain"),
     "history": ("History",),

@@ -51,9 +51,9 @@ def matbench(
     the end results.json for the leaderboard. With --from, name the property as the pre-trained
     model does (NAME, or NAME@LABEL) if it is the same one: its head is taken over, too.
     """
-    from cgatjax.data.matbench import RESULTS, MatbenchTask
-    from cgatjax.matbench import run_matbench
-    from cgatjax.regressor import CGATRegressor
+    from cgatjax.integrations.matbench_files import RESULTS, MatbenchTask
+    from cgatjax.integrations.matbench_tasks import run_matbench
+    from cgatjax.integrations.sklearn_estimator import CGATRegressor
 
     task = MatbenchTask.load(dataset, name=name, folds=folds)
     click.echo(f"{task.dataset_name}: {len(task.crystals)} crystals, {task.target}", err=True)

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from cgatjax.errors import InputError, MismatchError
-from cgatjax.regressor import CGATRegressor
+from cgatjax.integrations.sklearn_estimator import CGATRegressor
 from cgatjax.runtime.atomic_files import write_durably, writing
 
 

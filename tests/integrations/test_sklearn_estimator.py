@@ -15,7 +15,7 @@ from tests.conftest import SMALLEST
 from cgatjax.checkpoint import save_model
 from cgatjax.config import GraphConfig
 from cgatjax.errors import ConfigError, InputError, NotFittedError, StructureError
-from cgatjax.regressor import CGATRegressor
+from cgatjax.integrations.sklearn_estimator import CGATRegressor
 from cgatjax.synthetic.dataset import ionic_crystals
 
 CHEAP = "e-form@cheap"

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from tests.commands import ok, refused
 
-from cgatjax.data.matbench import MatbenchTask, scores_of
 from cgatjax.errors import InputError, MismatchError, StructureError
-from cgatjax.matbench import run_matbench
+from cgatjax.integrations.matbench_files import MatbenchTask, scores_of
+from cgatjax.integrations.matbench_tasks import run_matbench
 from cgatjax.structures.dcgat_writer import write_dcgat
 from cgatjax.synthetic.dataset import ionic_crystals
 
@@ -177,7 +177,7 @@ def test_classes_are_no_numbers(content, write):
 
 
 def test_the_command_runs_a_task_and_goes_on(content, write, tmp_path, monkeypatch):
-    monkeypatch.setattr("cgatjax.regressor.CGATRegressor", Made)
+    monkeypatch.setattr("cgatjax.integrations.sklearn_estimator.CGATRegressor", Made)
     command = ("matbench", write(content), "--out", tmp_path / "out")
     options = ("--from", "runs/pbe", "--mode", "head", "--epochs", 7)
     output = ok(*command, *options)
