@@ -153,7 +153,7 @@ def large_stores(options: argparse.Namespace, folder: Path, use: Callable[[Path]
     from cgatjax.config import GraphConfig
     from cgatjax.data.build import build_store
     from cgatjax.data.store import open_store
-    from cgatjax.data.storing import repeat_store
+    from cgatjax.data.store_writer import repeat_store
     from cgatjax.synthetic.dataset import ionic_crystals
 
     if options.store:

@@ -30,8 +30,8 @@ import machine
 import numpy as np
 
 from cgatjax.config import GraphConfig, ModelConfig
+from cgatjax.data.datasets import GraphList
 from cgatjax.data.normalizer import Normalizer
-from cgatjax.data.subsets import GraphList
 from cgatjax.inference import graphs_of, predict
 from cgatjax.model import Model, init_model
 from cgatjax.predictor import Predictor

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 import cgatjax as cg
-from cgatjax.data.exclusion import held_out, without
+from cgatjax.data.leakage import held_out, without
 from cgatjax.data.overlap import alike
 from cgatjax.data.splits import nested_subset
 from cgatjax.data.store import MANIFEST

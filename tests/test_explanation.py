@@ -12,8 +12,8 @@ from tests.nn import test_equations as equations
 
 import cgatjax as cg
 from cgatjax.data.batching import collate
+from cgatjax.data.datasets import GraphList
 from cgatjax.data.normalizer import Normalizer
-from cgatjax.data.subsets import GraphList
 from cgatjax.errors import StructureError
 from cgatjax.explanation import explain, shares
 from cgatjax.graphs.crystal_graph import featurize

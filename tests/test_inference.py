@@ -5,7 +5,7 @@ import pytest
 
 import cgatjax as cg
 from cgatjax import inference
-from cgatjax.data.subsets import GraphList
+from cgatjax.data.datasets import GraphList
 from cgatjax.errors import InputError, MismatchError, StructureError, TargetError
 from cgatjax.inference import embed, evaluate, predict
 from cgatjax.predictor import in_units

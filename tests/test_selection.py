@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import cgatjax as cg
-from cgatjax.data.subsets import GraphList
+from cgatjax.data.datasets import GraphList
 from cgatjax.errors import InputError, MismatchError
 from cgatjax.inference import embed, predict
 from cgatjax.selection import select

@@ -14,8 +14,8 @@ import cgatjax as cg
 from cgatjax import compiled, feeds, trainer
 from cgatjax.config import TrainConfig
 from cgatjax.data.batching import BatchBudget
+from cgatjax.data.datasets import Dataset, Mixture
 from cgatjax.data.loader import BatchLoader, Planned, shuffled
-from cgatjax.data.subsets import Dataset, Mixture
 from cgatjax.errors import (
     ConfigError,
     InputError,

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from cgatjax.data.batching import CrystalBatch as CrystalBatch
     from cgatjax.data.batching import collate as collate
     from cgatjax.data.build import build_store as build_store
-    from cgatjax.data.intake import Filter as Filter
+    from cgatjax.data.datasets import Dataset as Dataset
+    from cgatjax.data.filters import Filter as Filter
     from cgatjax.data.normalizer import Normalizer as Normalizer
     from cgatjax.data.overlap import Overlap as Overlap
     from cgatjax.data.overlap import alike as alike
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from cgatjax.data.splits import Split as Split
     from cgatjax.data.store import Store as Store
     from cgatjax.data.store import open_store as open_store
-    from cgatjax.data.subsets import Dataset as Dataset
     from cgatjax.ensemble_training import fit_ensemble as fit_ensemble
     from cgatjax.ensemble_training import transfer_ensemble as transfer_ensemble
     from cgatjax.ensembles import load_predictor as load_predictor
@@ -91,7 +91,7 @@ _HOMES = {
     "graphs.crystal_graph": ("CrystalGraph", "featurize"),
     "preprocessing.hull": ("HullEnergies", "hull_energies"),
     "preprocessing.hull_files": ("add_hull",),
-    "data.intake": ("Filter",),
+    "data.filters": ("Filter",),
     "integrations.matbench_files": ("MatbenchTask",),
     "data.normalizer": ("Normalizer",),
     "data.overlap": ("Overlap", "alike", "compare"),
@@ -100,7 +100,7 @@ _HOMES = {
     "data.splits": ("Split",),
     "data.store": ("Store", "open_store"),
     "structures.crystal": ("Crystal",),
-    "data.subsets": ("Dataset",),
+    "data.datasets": ("Dataset",),
     "preprocessing.unpacking": ("unpack",),
     "ensemble_training": ("fit_ensemble", "transfer_ensemble"),
     "ensembles": ("load_predictor",),

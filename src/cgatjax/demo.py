@@ -19,11 +19,11 @@ import numpy as np
 from cgatjax.analysis.plots import learning_curves, parity, transfer_bars
 from cgatjax.config import GraphConfig, ModelConfig, TrainConfig, TransferConfig
 from cgatjax.data.build import build_store
-from cgatjax.data.exclusion import held_out, without
+from cgatjax.data.datasets import Dataset
+from cgatjax.data.leakage import held_out, without
 from cgatjax.data.overlap import alike
 from cgatjax.data.splits import Split, make_split
 from cgatjax.data.store import Store
-from cgatjax.data.subsets import Dataset
 from cgatjax.errors import RunExistsError
 from cgatjax.history import History
 from cgatjax.inference import predict

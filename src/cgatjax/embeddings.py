@@ -13,7 +13,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from cgatjax.data.subsets import Crystals
+from cgatjax.data.datasets import Crystals
 from cgatjax.inference import embed
 from cgatjax.model import Model
 from cgatjax.runtime.atomic_files import replacing

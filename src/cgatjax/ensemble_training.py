@@ -8,8 +8,8 @@ import logging
 from collections.abc import Callable, Sequence
 
 from cgatjax.config import TrainConfig, TransferConfig
+from cgatjax.data.datasets import Crystals, Dataset
 from cgatjax.data.store import Store
-from cgatjax.data.subsets import Crystals, Dataset
 from cgatjax.ensembles import describe_ensemble, member_seeds
 from cgatjax.errors import ConfigError, InputError
 from cgatjax.history import History

@@ -21,7 +21,7 @@ import numpy as np
 
 from cgatjax.config import ModelConfig
 from cgatjax.data.batching import CrystalBatch, assemble, snug_budget
-from cgatjax.data.subsets import GraphList
+from cgatjax.data.datasets import GraphList
 from cgatjax.graphs.bond_vectors import bond_vectors
 from cgatjax.graphs.crystal_graph import CrystalGraph, featurize
 from cgatjax.graphs.graph_arrays import GraphArrays

@@ -9,8 +9,8 @@ import jax
 import numpy as np
 
 from cgatjax.config import TrainConfig
+from cgatjax.data.datasets import Crystals
 from cgatjax.data.loader import BatchLoader, Planned, choose_budgets, made_ahead, steps_of
-from cgatjax.data.subsets import Crystals
 from cgatjax.embeddings import kept_embeddings
 from cgatjax.model import Model
 from cgatjax.optim import FROZEN, Labels

@@ -11,9 +11,9 @@ import numpy as np
 
 from cgatjax.config import ModelConfig
 from cgatjax.data.batching import BatchBudget
+from cgatjax.data.datasets import Crystals, Dataset, GraphList
 from cgatjax.data.loader import BatchLoader, choose_budgets
 from cgatjax.data.store import Store
-from cgatjax.data.subsets import Crystals, Dataset, GraphList
 from cgatjax.errors import InputError, StructureError
 from cgatjax.graphs.crystal_graph import CrystalGraph, featurize
 from cgatjax.graphs.reduction import reduce_graph

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from cgatjax import __version__
-from cgatjax.data.subsets import Crystals
+from cgatjax.data.datasets import Crystals
 from cgatjax.model import Model
 
 

@@ -13,8 +13,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from cgatjax.coverage import farthest_points
+from cgatjax.data.datasets import Crystals, Dataset
 from cgatjax.data.store import Store
-from cgatjax.data.subsets import Crystals, Dataset
 from cgatjax.errors import InputError
 from cgatjax.graphs.hashes import hashes_of
 from cgatjax.inference import BATCH, embed, predict

@@ -19,8 +19,8 @@ import numpy as np
 from cgatjax.checkpoint import save_model
 from cgatjax.compiled import compiled_for
 from cgatjax.config import TrainConfig
+from cgatjax.data.datasets import Crystals
 from cgatjax.data.loader import BatchLoader, shuffled
-from cgatjax.data.subsets import Crystals
 from cgatjax.feeds import Fed, feed, loaders
 from cgatjax.history import PARTS, History, Stopwatch, epoch_columns, note
 from cgatjax.losses import learns_std

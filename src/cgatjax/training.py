@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from cgatjax.config import TrainConfig, TransferConfig
+from cgatjax.data.datasets import Crystals, Dataset, Mixture
 from cgatjax.data.normalizer import Normalizer
 from cgatjax.data.store import Store
-from cgatjax.data.subsets import Crystals, Dataset, Mixture
 from cgatjax.errors import ConfigError, InputError, TargetError
 from cgatjax.history import History
 from cgatjax.inference import evaluate

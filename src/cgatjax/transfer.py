@@ -9,8 +9,8 @@ import numpy as np
 from flax import traverse_util
 
 from cgatjax.config import TransferConfig
+from cgatjax.data.datasets import Crystals
 from cgatjax.data.normalizer import Normalizer
-from cgatjax.data.subsets import Crystals
 from cgatjax.errors import ConfigError, TargetError
 from cgatjax.model import Model, fresh_params
 from cgatjax.optim import FROZEN, Labels, Params

@@ -13,7 +13,7 @@ from pymatgen.core import Lattice, Structure
 from cgatjax.config import GraphConfig
 from cgatjax.data import build
 from cgatjax.data.build import build_store
-from cgatjax.data.intake import Filter
+from cgatjax.data.filters import Filter
 from cgatjax.data.store import open_store
 from cgatjax.errors import (
     ConfigError,
@@ -204,7 +204,7 @@ def test_any_number_of_workers_makes_the_same_store(
     tmp_path, monkeypatch, faulty_crystals, executor
 ):
     monkeypatch.setattr(build, "CHUNK", 4)
-    monkeypatch.setattr("cgatjax.data.shards.SHARD", 25)
+    monkeypatch.setattr("cgatjax.data.shard_writer.SHARD", 25)
     one = build_store(faulty_crystals, tmp_path / "one", SHARE, on_error="skip")
     if executor == "processes":
         two = build_store(faulty_crystals, tmp_path / "two", SHARE, on_error="skip", workers=2)
@@ -223,7 +223,7 @@ def test_any_number_of_workers_makes_the_same_store(
 
 def test_rows_are_the_graphs_in_the_order_of_the_input(tmp_path, monkeypatch, faulty_crystals):
     monkeypatch.setattr(build, "CHUNK", 4)
-    monkeypatch.setattr("cgatjax.data.shards.SHARD", 10)
+    monkeypatch.setattr("cgatjax.data.shard_writer.SHARD", 10)
     store = build_store(faulty_crystals, tmp_path / "s", SHARE, on_error="skip")
     good = [c for c in faulty_crystals if not c.id.startswith("odd")]
     assert store.ids == [c.id for c in good]

@@ -12,7 +12,7 @@ SHARE = GraphConfig.recommended()
 def test_dask_workers_make_the_same_store(tmp_path, monkeypatch, faulty_crystals):
     distributed = pytest.importorskip("distributed")
     monkeypatch.setattr(build, "CHUNK", 4)
-    monkeypatch.setattr("cgatjax.data.shards.SHARD", 25)
+    monkeypatch.setattr("cgatjax.data.shard_writer.SHARD", 25)
     one = build_store(faulty_crystals, tmp_path / "one", SHARE, on_error="skip")
     cluster = distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None

@@ -47,7 +47,7 @@ def shards(crystals, tmp_path_factory) -> Store:
         for i, c in enumerate(crystals)
     ]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("cgatjax.data.shards.SHARD", 10)
+        patch.setattr("cgatjax.data.shard_writer.SHARD", 10)
         patch.setattr(build, "CHUNK", 10)
         return build_store(given, tmp_path_factory.mktemp("store") / "s", SHARE)
 

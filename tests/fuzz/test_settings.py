@@ -9,7 +9,7 @@ import tomli_w
 
 from cgatjax.config import GraphConfig, ModelConfig, TrainConfig, TransferConfig
 from cgatjax.data.build import build_store
-from cgatjax.data.exclusion import read_ids
+from cgatjax.data.leakage import read_ids
 from cgatjax.data.splits import Split
 from cgatjax.data.store import MANIFEST, open_store
 from cgatjax.options import from_dict, load_toml

@@ -13,8 +13,8 @@ from cgatjax import reference
 from cgatjax.checkpoint import load_model, save_model
 from cgatjax.config import GraphConfig, ModelConfig
 from cgatjax.data.batching import collate
+from cgatjax.data.datasets import GraphList
 from cgatjax.data.normalizer import Normalizer
-from cgatjax.data.subsets import GraphList
 from cgatjax.errors import InputError, MismatchError, MissingExtraError
 from cgatjax.graphs.crystal_graph import CrystalGraph
 from cgatjax.inference import embed, predict

@@ -6,8 +6,8 @@ import pytest
 from click.testing import CliRunner
 
 from cgatjax.cli import main
+from cgatjax.data.datasets import Dataset
 from cgatjax.data.store import open_store
-from cgatjax.data.subsets import Dataset
 from cgatjax.errors import MismatchError
 from cgatjax.inference import evaluate
 from cgatjax.reference import load_checkpoint

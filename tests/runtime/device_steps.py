@@ -14,8 +14,8 @@ import numpy as np
 import cgatjax as cg
 from cgatjax.config import TrainConfig
 from cgatjax.data.batching import BatchBudget
+from cgatjax.data.datasets import GraphList
 from cgatjax.data.normalizer import Normalizer
-from cgatjax.data.subsets import GraphList
 from cgatjax.feeds import EmbeddingBatch
 from cgatjax.losses import LOSSES
 from cgatjax.optim import make_optimizer

@@ -9,7 +9,7 @@ from tests.conftest import SMALLEST
 from tests.screening.conftest import BATCH, PEROVSKITE, ROCK_SALT
 
 import cgatjax as cg
-from cgatjax.data.subsets import GraphList
+from cgatjax.data.datasets import GraphList
 from cgatjax.errors import MismatchError
 from cgatjax.gaussian_fit import GPConfig, fit_gp
 from cgatjax.predictor import Predictor

@@ -75,7 +75,7 @@ def test_a_difference_that_nobody_has_is_an_error(tmp_path):
 
 def test_a_resumed_build_has_the_same_differences(tmp_path, monkeypatch):
     crystals = ionic_crystals(6, seed=0)
-    monkeypatch.setattr("cgatjax.data.shards.SHARD", 2)
+    monkeypatch.setattr("cgatjax.data.shard_writer.SHARD", 2)
     monkeypatch.setattr("cgatjax.data.build.CHUNK", 2)
 
     def broken():

@@ -13,7 +13,7 @@ from cgatjax.cli.display import fields, table
 from cgatjax.cli.flags import on_error_option, workers_option
 from cgatjax.config import GraphConfig
 from cgatjax.data.build import build_store
-from cgatjax.data.intake import Filter
+from cgatjax.data.filters import Filter
 from cgatjax.data.store import JOURNAL, MANIFEST, SKIPPED, Store, open_store
 from cgatjax.errors import ConfigError, InputError
 from cgatjax.options import load_toml

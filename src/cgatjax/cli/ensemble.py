@@ -7,7 +7,7 @@ import click
 
 from cgatjax.cli.display import table
 from cgatjax.cli.pictures import draw_learning
-from cgatjax.data.subsets import Dataset
+from cgatjax.data.datasets import Dataset
 from cgatjax.ensembles import is_ensemble
 from cgatjax.errors import ConfigError
 from cgatjax.runs.run_folder import RunFolder

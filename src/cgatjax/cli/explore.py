@@ -11,8 +11,8 @@ import numpy as np
 
 from cgatjax.cli.files import chosen_part, or_empty, require_new, write_csv
 from cgatjax.cli.flags import on_error_option, part_option, uncertainty_option
+from cgatjax.data.datasets import Dataset
 from cgatjax.data.store import MANIFEST, open_store
-from cgatjax.data.subsets import Dataset
 from cgatjax.errors import InputError, TargetError
 from cgatjax.runtime.atomic_files import write_durably
 from cgatjax.structures.crystal import Rejected

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from cgatjax.data.datasets import Dataset
 from cgatjax.data.splits import PARTS, Split
 from cgatjax.data.store import Store
-from cgatjax.data.subsets import Dataset
 from cgatjax.errors import InputError, RunExistsError
 from cgatjax.runs.run_folder import SPLIT
 from cgatjax.runtime.atomic_files import write_durably, writing

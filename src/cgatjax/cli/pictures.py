@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 
-from cgatjax.data.subsets import Dataset
+from cgatjax.data.datasets import Dataset
 from cgatjax.runtime.atomic_files import writing
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from cgatjax.config import TrainConfig
-from cgatjax.data.exclusion import held_out, read_ids, without
+from cgatjax.data.leakage import held_out, read_ids, without
 from cgatjax.data.overlap import KEYS, alike
 from cgatjax.data.splits import PARTS, Split, nested_subset
 from cgatjax.data.store import MANIFEST, Store, open_store

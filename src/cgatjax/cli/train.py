@@ -10,9 +10,9 @@ from cgatjax.cli.ensemble import checked_size, report_ensemble
 from cgatjax.cli.pictures import draw_learning
 from cgatjax.cli.recipe import compute_of, joined, open_run, recipe_options, train_config
 from cgatjax.config import PRESETS, GraphConfig, ModelConfig, TrainConfig, TransferConfig
+from cgatjax.data.datasets import Dataset
 from cgatjax.data.splits import Split
 from cgatjax.data.store import Store, open_store
-from cgatjax.data.subsets import Dataset
 from cgatjax.errors import ConfigError, InputError
 from cgatjax.options import load_toml
 from cgatjax.runs.loggers import Logger, make_logger

@@ -20,12 +20,12 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from cgatjax.config import GraphConfig
-from cgatjax.data import shards
-from cgatjax.data.intake import UNREAD, Filter, Intake, OnError
-from cgatjax.data.journal import Journal, crystal_digest
-from cgatjax.data.shards import ShardWriter, rows_of
+from cgatjax.data import shard_writer as shards
+from cgatjax.data.build_journal import Journal, crystal_digest
+from cgatjax.data.filters import UNREAD, Filter, Intake, OnError
+from cgatjax.data.shard_writer import ShardWriter, rows_of
 from cgatjax.data.store import FORMAT, JOURNAL, MANIFEST, SKIPPED, Store, open_store
-from cgatjax.data.storing import finish, unit_for
+from cgatjax.data.store_writer import finish, unit_for
 from cgatjax.errors import ConfigError, InputError, RunExistsError, StructureError, TargetError
 from cgatjax.graphs.crystal_graph import CrystalGraph, featurize
 from cgatjax.graphs.reduction import reduce_graph

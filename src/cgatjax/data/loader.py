@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from cgatjax.data.batching import BatchBudget, CrystalBatch, assemble, default_float
-from cgatjax.data.subsets import Crystals
+from cgatjax.data.datasets import Crystals
 from cgatjax.errors import InputError
 
 J = TypeVar("J")

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
+from cgatjax.data.datasets import Dataset
 from cgatjax.data.store import Store
-from cgatjax.data.subsets import Dataset
 from cgatjax.errors import InputError, MismatchError
 from cgatjax.graphs.hashes import hashes_of
 from cgatjax.runtime.atomic_files import write_durably

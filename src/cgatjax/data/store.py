@@ -20,9 +20,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cgatjax.config import GraphConfig
-from cgatjax.data.mapped import DAMAGED, Shard, is_sound
+from cgatjax.data.datasets import Dataset
+from cgatjax.data.shard_reader import DAMAGED, Shard, is_sound
 from cgatjax.data.splits import PARTS, Split, split_positions
-from cgatjax.data.subsets import Dataset
 from cgatjax.errors import CgatjaxError, ConfigError, InputError, TargetError
 from cgatjax.graphs.crystal_graph import CrystalGraph
 from cgatjax.graphs.graph_arrays import (

@@ -14,7 +14,7 @@ import numpy as np
 
 from cgatjax.checkpoint import load_model
 from cgatjax.config import PRESETS, GraphConfig, TransferConfig
-from cgatjax.data.subsets import Dataset, GraphList
+from cgatjax.data.datasets import Dataset, GraphList
 from cgatjax.errors import ConfigError, InputError, NotFittedError, StructureError
 from cgatjax.graphs.crystal_graph import CrystalGraph, featurize
 from cgatjax.graphs.reduction import reduce_graph

@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from cgatjax.data.intake import OnError
+from cgatjax.data.filters import OnError
 from cgatjax.errors import ConfigError, RunExistsError, TargetError
 from cgatjax.preprocessing.hull import (
     Composition,

@@ -17,7 +17,7 @@ import numpy as np
 
 from cgatjax.config import GraphConfig
 from cgatjax.data.store import Store
-from cgatjax.data.storing import store_graphs
+from cgatjax.data.store_writer import store_graphs
 from cgatjax.errors import InputError
 from cgatjax.graphs.crystal_graph import CrystalGraph
 from cgatjax.reference.pickles import unpickled

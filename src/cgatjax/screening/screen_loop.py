@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cgatjax.data.batching import default_float
+from cgatjax.data.datasets import Dataset
 from cgatjax.data.store import Store
-from cgatjax.data.subsets import Dataset
 from cgatjax.errors import ConfigError, InputError, TargetError
 from cgatjax.inference import BATCH
 from cgatjax.model import Model

@@ -13,8 +13,8 @@ from typing import Any, Literal
 import numpy as np
 
 from cgatjax.data.batching import BatchBudget
-from cgatjax.data.journal import crystal_digest
-from cgatjax.data.subsets import Dataset
+from cgatjax.data.build_journal import crystal_digest
+from cgatjax.data.datasets import Dataset
 from cgatjax.errors import MismatchError
 from cgatjax.inference import BatchRunner, embed_of, forward_of, graphs_of
 from cgatjax.predictor import Predictor

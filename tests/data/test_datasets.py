@@ -3,7 +3,7 @@ import pytest
 
 from cgatjax.config import GraphConfig
 from cgatjax.data.build import build_store
-from cgatjax.data.subsets import Dataset, GraphList, Mixture
+from cgatjax.data.datasets import Dataset, GraphList, Mixture
 from cgatjax.errors import MismatchError, TargetError
 from cgatjax.graphs.crystal_graph import featurize
 from cgatjax.graphs.reduction import reduce_graph

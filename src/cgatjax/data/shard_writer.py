@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from cgatjax.data.mapped import GRAPH_FIELDS
+from cgatjax.data.shard_reader import GRAPH_FIELDS
 from cgatjax.errors import TargetError
 from cgatjax.graphs.crystal_graph import CrystalGraph
 from cgatjax.runtime.atomic_files import write_durably, writing

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from cgatjax.data.exclusion import held_out, read_ids, without
+from cgatjax.data.leakage import held_out, read_ids, without
 from cgatjax.data.splits import Split
 from cgatjax.errors import InputError
 

@@ -16,8 +16,8 @@ import pytest
 from cgatjax.config import GraphConfig
 from cgatjax.data import build
 from cgatjax.data.build import build_store
-from cgatjax.data.intake import Filter
-from cgatjax.data.journal import Journal, crystal_digest
+from cgatjax.data.build_journal import Journal, crystal_digest
+from cgatjax.data.filters import Filter
 from cgatjax.data.store import open_store
 from cgatjax.errors import CgatjaxError, ConfigError, InputError, MismatchError, RunExistsError
 from cgatjax.structures.dcgat_writer import write_dcgat
@@ -30,7 +30,7 @@ SKIP = {"on_error": "skip", "keep": Filter(max_atoms=10)}
 @pytest.fixture(autouse=True)
 def _small_shards(monkeypatch):
     monkeypatch.setattr(build, "CHUNK", 4)
-    monkeypatch.setattr("cgatjax.data.shards.SHARD", 10)
+    monkeypatch.setattr("cgatjax.data.shard_writer.SHARD", 10)
 
 
 @pytest.fixture
@@ -241,8 +241,9 @@ def test_the_digest_of_a_crystal_knows_all_that_its_row_is_made_of(faulty_crysta
 BUILD_SLOWLY = """
 import sys, time
 from cgatjax.config import GraphConfig
-from cgatjax.data import build, shards
-from cgatjax.data.intake import Filter
+from cgatjax.data import shard_writer as shards
+from cgatjax.data import build
+from cgatjax.data.filters import Filter
 from cgatjax.structures.readers import read_crystals
 
 config = GraphConfig.recommended(max_radius=7.0)

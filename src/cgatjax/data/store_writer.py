@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cgatjax.config import GraphConfig
-from cgatjax.data.intake import Filter, Intake
-from cgatjax.data.shards import ShardWriter, rows_of
+from cgatjax.data.filters import Filter, Intake
+from cgatjax.data.shard_writer import ShardWriter, rows_of
 from cgatjax.data.store import FORMAT, MANIFEST, SKIPPED, Store, digest_of, open_store
 from cgatjax.errors import InputError, RunExistsError
 from cgatjax.graphs.crystal_graph import CrystalGraph
@@ -64,7 +64,7 @@ def store_rows(
     """Writes Arrow rows into a new store, in constant memory.
 
     Args:
-      batches: rows as `cgatjax.data.shards.rows_of` makes them, all ids different (not checked).
+      batches: rows as `cgatjax.data.shard_writer.rows_of` makes them, all ids different (not checked).
       out: folder to create.
       config: the options that the graphs were made with.
       units: units of properties that are not known by name.

@@ -12,9 +12,9 @@ import pytest
 from cgatjax.config import GraphConfig
 from cgatjax.data import build
 from cgatjax.data.build import build_store
-from cgatjax.data.mapped import GRAPH_FIELDS
+from cgatjax.data.shard_reader import GRAPH_FIELDS
 from cgatjax.data.store import open_store
-from cgatjax.data.storing import repeat_store, store_rows
+from cgatjax.data.store_writer import repeat_store, store_rows
 from cgatjax.errors import InputError, RunExistsError, StorageError
 
 SHARE = GraphConfig.recommended()
@@ -23,7 +23,7 @@ SHARE = GraphConfig.recommended()
 @pytest.fixture(autouse=True)
 def _small_shards(monkeypatch):
     monkeypatch.setattr(build, "CHUNK", 4)
-    monkeypatch.setattr("cgatjax.data.shards.SHARD", 10)
+    monkeypatch.setattr("cgatjax.data.shard_writer.SHARD", 10)
 
 
 def full_after(calls: int, call):
@@ -111,7 +111,8 @@ def test_a_full_disk_leaves_no_store_of_rows(ionic_store, tmp_path, monkeypatch)
 LIMITED = """
 import resource, sys
 from cgatjax.config import GraphConfig
-from cgatjax.data import build, shards
+from cgatjax.data import shard_writer as shards
+from cgatjax.data import build
 from cgatjax.synthetic.dataset import ionic_crystals
 from cgatjax.errors import StorageError
 

@@ -14,8 +14,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from cgatjax.data.mapped import Shard
-from cgatjax.data.shards import SHARDS, FinishedShard
+from cgatjax.data.shard_reader import Shard
+from cgatjax.data.shard_writer import SHARDS, FinishedShard
 from cgatjax.data.store import JOURNAL
 from cgatjax.errors import ConfigError, InputError, MismatchError
 from cgatjax.runtime.atomic_files import hold, writing
