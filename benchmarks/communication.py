@@ -22,8 +22,8 @@ import jax
 import numpy as np
 
 import cgatjax as cg
-from cgatjax.data.normalizer import Normalizer
-from cgatjax.losses import LOSSES
+from cgatjax.models.losses import LOSSES
+from cgatjax.models.normalizer import Normalizer
 from cgatjax.optim import FROZEN, make_optimizer
 from cgatjax.runtime.devices import Devices
 from cgatjax.train_step import init_state, make_loss, make_train_step

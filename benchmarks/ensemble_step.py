@@ -17,7 +17,7 @@ import numpy as np
 
 import cgatjax as cg
 from cgatjax.data.loader import BatchLoader, shuffled
-from cgatjax.losses import LOSSES
+from cgatjax.models.losses import LOSSES
 from cgatjax.optim import make_optimizer
 from cgatjax.train_step import init_state, make_loss, make_train_step
 from cgatjax.transfer import TRAINED, label_parameters

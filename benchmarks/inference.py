@@ -17,10 +17,10 @@ import machine
 
 from cgatjax.config import GraphConfig, ModelConfig
 from cgatjax.data.build import build_store
-from cgatjax.data.normalizer import Normalizer
 from cgatjax.data.store import Store, open_store
 from cgatjax.inference import predict
-from cgatjax.model import init_model
+from cgatjax.models.model import init_model
+from cgatjax.models.normalizer import Normalizer
 from cgatjax.runtime.allocator import keep_freed_memory
 from cgatjax.synthetic.dataset import ionic_crystals
 

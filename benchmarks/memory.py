@@ -104,10 +104,10 @@ def train_some(store: Any, train: Any, steps: int) -> dict[str, float]:
 
     from cgatjax.config import ModelConfig, TrainConfig
     from cgatjax.data.loader import shuffled
-    from cgatjax.data.normalizer import Normalizer
     from cgatjax.feeds import feed, loaders
-    from cgatjax.losses import LOSSES
-    from cgatjax.model import init_model
+    from cgatjax.models.losses import LOSSES
+    from cgatjax.models.model import init_model
+    from cgatjax.models.normalizer import Normalizer
     from cgatjax.optim import groups, make_optimizer
     from cgatjax.train_step import init_state, make_loss, make_train_step
     from cgatjax.transfer import TRAINED, label_parameters

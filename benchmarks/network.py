@@ -22,13 +22,13 @@ import numpy as np
 
 from cgatjax.config import GraphConfig, ModelConfig, TrainConfig
 from cgatjax.data.batching import CrystalBatch, assemble, snug_budget
-from cgatjax.data.normalizer import Normalizer
 from cgatjax.data.store import open_store
 from cgatjax.feeds import EmbeddingBatch
 from cgatjax.graphs.crystal_graph import featurize
 from cgatjax.graphs.graph_arrays import GraphArrays
 from cgatjax.graphs.reduction import reduce_graph
-from cgatjax.losses import LOSSES
+from cgatjax.models.losses import LOSSES
+from cgatjax.models.normalizer import Normalizer
 from cgatjax.nn.cgat import CGAT
 from cgatjax.optim import make_optimizer
 from cgatjax.runtime.allocator import keep_freed_memory

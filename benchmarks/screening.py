@@ -31,9 +31,9 @@ import numpy as np
 
 from cgatjax.config import GraphConfig, ModelConfig
 from cgatjax.data.datasets import GraphList
-from cgatjax.data.normalizer import Normalizer
 from cgatjax.inference import graphs_of, predict
-from cgatjax.model import Model, init_model
+from cgatjax.models.model import Model, init_model
+from cgatjax.models.normalizer import Normalizer
 from cgatjax.predictor import Predictor
 from cgatjax.runtime.allocator import keep_freed_memory
 from cgatjax.screening.composition_filter import CompositionFilter

@@ -179,11 +179,11 @@ def run_ours(args: argparse.Namespace, folder: Path) -> Result:
     from cgatjax import reference
     from cgatjax.config import GraphConfig, TrainConfig
     from cgatjax.data.batching import assemble, snug_budget
-    from cgatjax.data.normalizer import Normalizer
     from cgatjax.graphs.crystal_graph import featurize
     from cgatjax.graphs.graph_arrays import GraphArrays
     from cgatjax.graphs.reduction import reduce_graph
-    from cgatjax.losses import LOSSES
+    from cgatjax.models.losses import LOSSES
+    from cgatjax.models.normalizer import Normalizer
     from cgatjax.nn.cgat import CGAT
     from cgatjax.optim import make_optimizer
     from cgatjax.runtime.allocator import keep_freed_memory

@@ -31,7 +31,7 @@ from cgatjax.analysis.plots import error_against_size
 from cgatjax.analysis.seeds import student_quantile
 from cgatjax.data.splits import nested_subset
 from cgatjax.gaussian_fit import GPConfig
-from cgatjax.metrics import errors_of
+from cgatjax.models.metrics import errors_of
 from cgatjax.runtime.atomic_files import write_durably
 from cgatjax.selection import By
 from experiments.bench import Bench

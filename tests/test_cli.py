@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from tests.commands import ok, refused, run
 
-from cgatjax.checkpoint import load_model
 from cgatjax.cli import main
 from cgatjax.data.splits import Split
 from cgatjax.data.store import open_store
+from cgatjax.models.model_io import load_model
 from cgatjax.structures.dcgat_writer import write_dcgat
 from cgatjax.synthetic.dataset import ionic_crystals
 

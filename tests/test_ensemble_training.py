@@ -15,7 +15,7 @@ from cgatjax.compiled import compiled_for
 from cgatjax.ensemble_training import fit_ensemble, transfer_ensemble
 from cgatjax.errors import ConfigError, Interrupted
 from cgatjax.inference import evaluate
-from cgatjax.model import fresh_params
+from cgatjax.models.model import fresh_params
 from cgatjax.monitor import StepMonitor
 from cgatjax.predictor import Predictor
 from cgatjax.runs.run_folder import RunFolder

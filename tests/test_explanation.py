@@ -13,12 +13,12 @@ from tests.nn import test_equations as equations
 import cgatjax as cg
 from cgatjax.data.batching import collate
 from cgatjax.data.datasets import GraphList
-from cgatjax.data.normalizer import Normalizer
 from cgatjax.errors import StructureError
 from cgatjax.explanation import explain, shares
 from cgatjax.graphs.crystal_graph import featurize
 from cgatjax.graphs.reduction import reduce_graph
-from cgatjax.model import Model
+from cgatjax.models.model import Model
+from cgatjax.models.normalizer import Normalizer
 from cgatjax.nn.cgat import CGAT
 from cgatjax.structures.elements import SYMBOLS
 

@@ -4,7 +4,7 @@ import pytest
 
 from cgatjax import history as module
 from cgatjax.history import PARTS, History, Stopwatch, epoch_columns, note
-from cgatjax.metrics import ErrorSums, Totals
+from cgatjax.models.metrics import ErrorSums, Totals
 
 
 def test_every_moment_goes_to_one_part(monkeypatch):

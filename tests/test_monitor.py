@@ -8,7 +8,7 @@ import pytest
 
 from cgatjax.config import TrainConfig
 from cgatjax.errors import TrainingError
-from cgatjax.metrics import ErrorSums
+from cgatjax.models.metrics import ErrorSums
 from cgatjax.monitor import LAG, StepMonitor
 from cgatjax.train_step import StepMetrics
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from cgatjax.config import TrainConfig
-from cgatjax.data.normalizer import Normalizer
 from cgatjax.feeds import EmbeddingBatch
-from cgatjax.losses import LOSSES
+from cgatjax.models.losses import LOSSES
+from cgatjax.models.normalizer import Normalizer
 from cgatjax.optim import FROZEN, make_optimizer
 from cgatjax.train_step import init_state, make_loss, make_train_step
 

@@ -25,10 +25,10 @@ from cgatjax.errors import (
     TrainingError,
 )
 from cgatjax.inference import evaluate, predict
-from cgatjax.model import Model
+from cgatjax.models.fingerprint import versions
+from cgatjax.models.model import Model
 from cgatjax.monitor import StepMonitor
 from cgatjax.optim import FROZEN
-from cgatjax.provenance import versions
 from cgatjax.runs.run_folder import RunFolder
 from cgatjax.training import fit
 from cgatjax.transfer import label_parameters

@@ -8,9 +8,9 @@ from flax import traverse_util
 
 import cgatjax as cg
 from cgatjax.config import TrainConfig, TransferConfig
-from cgatjax.data.normalizer import Normalizer
 from cgatjax.errors import ConfigError, InputError, MismatchError, TargetError
 from cgatjax.inference import evaluate, predict
+from cgatjax.models.normalizer import Normalizer
 from cgatjax.optim import FROZEN
 from cgatjax.predictor import in_units
 from cgatjax.runs.run_folder import RunFolder

@@ -8,11 +8,11 @@ import pytest
 from tests.commands import ok, refused
 
 import cgatjax as cg
-from cgatjax.checkpoint import save_model
 from cgatjax.ensembles import digest_of, load_predictor
 from cgatjax.errors import InputError, MismatchError
 from cgatjax.gaussian_fit import GPConfig, fit_gp
 from cgatjax.inference import embed, predict
+from cgatjax.models.model_io import save_model
 from cgatjax.runs.run_folder import SPLIT, RunFolder
 from cgatjax.uncertainty_files import (
     CALIBRATION,

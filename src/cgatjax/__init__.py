@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cgatjax import reference as reference
-    from cgatjax.checkpoint import load_model as load_model
-    from cgatjax.checkpoint import save_model as save_model
     from cgatjax.config import GraphConfig as GraphConfig
     from cgatjax.config import ModelConfig as ModelConfig
     from cgatjax.config import TrainConfig as TrainConfig
@@ -20,7 +18,6 @@ if TYPE_CHECKING:
     from cgatjax.data.build import build_store as build_store
     from cgatjax.data.datasets import Dataset as Dataset
     from cgatjax.data.filters import Filter as Filter
-    from cgatjax.data.normalizer import Normalizer as Normalizer
     from cgatjax.data.overlap import Overlap as Overlap
     from cgatjax.data.overlap import alike as alike
     from cgatjax.data.overlap import compare as compare
@@ -48,8 +45,11 @@ if TYPE_CHECKING:
     from cgatjax.integrations.matbench_files import MatbenchTask as MatbenchTask
     from cgatjax.integrations.matbench_tasks import run_matbench as run_matbench
     from cgatjax.integrations.sklearn_estimator import CGATRegressor as CGATRegressor
-    from cgatjax.model import Model as Model
-    from cgatjax.model import init_model as init_model
+    from cgatjax.models.model import Model as Model
+    from cgatjax.models.model import init_model as init_model
+    from cgatjax.models.model_io import load_model as load_model
+    from cgatjax.models.model_io import save_model as save_model
+    from cgatjax.models.normalizer import Normalizer as Normalizer
     from cgatjax.nn.cgat import CGAT as CGAT
     from cgatjax.predictor import Predictor as Predictor
     from cgatjax.preprocessing.downloads import download as download
@@ -78,7 +78,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "checkpoint": ("load_model", "save_model"),
+    "models.model_io": ("load_model", "save_model"),
     "config": ("GraphConfig", "ModelConfig", "TrainConfig", "TransferConfig"),
     "preprocessing.records": ("find_record",),
     "data.batching": ("CrystalBatch", "collate"),
@@ -93,7 +93,7 @@ _HOMES = {
     "preprocessing.hull_files": ("add_hull",),
     "data.filters": ("Filter",),
     "integrations.matbench_files": ("MatbenchTask",),
-    "data.normalizer": ("Normalizer",),
+    "models.normalizer": ("Normalizer",),
     "data.overlap": ("Overlap", "alike", "compare"),
     "structures.readers": ("read_crystals",),
     "graphs.reduction": ("reduce_graph",),
@@ -109,7 +109,7 @@ _HOMES = {
     "inference": ("Predictions", "embed", "evaluate", "predict"),
     "runs.loggers": ("Logger", "TensorBoardLogger", "WandbLogger"),
     "integrations.matbench_tasks": ("run_matbench",),
-    "model": ("Model", "init_model"),
+    "models.model": ("Model", "init_model"),
     "nn.cgat": ("CGAT",),
     "predictor": ("Predictor",),
     "integrations.sklearn_estimator": ("CGATRegressor",),

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 from flax import traverse_util
 
 from cgatjax.config import ModelConfig, TrainConfig
-from cgatjax.data.normalizer import Normalizer
 from cgatjax.feeds import forward_of
-from cgatjax.losses import LOSSES
-from cgatjax.model import Model
+from cgatjax.models.losses import LOSSES
+from cgatjax.models.model import Model
+from cgatjax.models.normalizer import Normalizer
 from cgatjax.optim import Labels, Params, make_optimizer
 from cgatjax.runtime.devices import Devices
 from cgatjax.structures.elements import ElementTable

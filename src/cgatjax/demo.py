@@ -27,8 +27,8 @@ from cgatjax.data.store import Store
 from cgatjax.errors import RunExistsError
 from cgatjax.history import History
 from cgatjax.inference import predict
-from cgatjax.metrics import errors_of
-from cgatjax.model import Model, init_model
+from cgatjax.models.metrics import errors_of
+from cgatjax.models.model import Model, init_model
 from cgatjax.options import Options
 from cgatjax.runs.run_folder import CONFIG, SPLIT, RunFolder
 from cgatjax.structures.crystal import Crystal

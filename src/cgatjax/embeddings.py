@@ -15,7 +15,7 @@ import numpy as np
 
 from cgatjax.data.datasets import Crystals
 from cgatjax.inference import embed
-from cgatjax.model import Model
+from cgatjax.models.model import Model
 from cgatjax.runtime.atomic_files import replacing
 
 logger = logging.getLogger("cgatjax")

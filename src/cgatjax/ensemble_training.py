@@ -13,7 +13,7 @@ from cgatjax.data.store import Store
 from cgatjax.ensembles import describe_ensemble, member_seeds
 from cgatjax.errors import ConfigError, InputError
 from cgatjax.history import History
-from cgatjax.model import Model, fresh_params
+from cgatjax.models.model import Model, fresh_params
 from cgatjax.options import Options
 from cgatjax.predictor import Predictor
 from cgatjax.runs.loggers import Logger

@@ -8,11 +8,11 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from cgatjax.checkpoint import load_model
 from cgatjax.errors import InputError
-from cgatjax.model import Model
+from cgatjax.models.fingerprint import weights_digest
+from cgatjax.models.model import Model
+from cgatjax.models.model_io import load_model
 from cgatjax.predictor import Predictor, Uncertainty
-from cgatjax.provenance import weights_digest
 from cgatjax.runs.run_folder import ENSEMBLE, MEMBERS
 from cgatjax.uncertainty_files import load_processes, load_rescalings
 

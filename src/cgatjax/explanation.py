@@ -27,7 +27,7 @@ from cgatjax.graphs.crystal_graph import CrystalGraph, featurize
 from cgatjax.graphs.graph_arrays import GraphArrays
 from cgatjax.graphs.reduction import reduce_graph
 from cgatjax.inference import Predictions, predict
-from cgatjax.model import Model
+from cgatjax.models.model import Model
 from cgatjax.nn.cgat import CGAT
 from cgatjax.predictor import Predictor
 from cgatjax.structures.crystal import Crystal, to_crystal

@@ -12,7 +12,7 @@ from cgatjax.config import TrainConfig
 from cgatjax.data.datasets import Crystals
 from cgatjax.data.loader import BatchLoader, Planned, choose_budgets, made_ahead, steps_of
 from cgatjax.embeddings import kept_embeddings
-from cgatjax.model import Model
+from cgatjax.models.model import Model
 from cgatjax.optim import FROZEN, Labels
 from cgatjax.runtime.devices import Devices
 from cgatjax.train_step import Forward

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from cgatjax.metrics import Totals, summarize
+from cgatjax.models.metrics import Totals, summarize
 from cgatjax.transfer import TransferReport
 
 PARTS = ("wait", "step", "valid", "checkpoint")

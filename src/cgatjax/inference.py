@@ -17,8 +17,8 @@ from cgatjax.data.store import Store
 from cgatjax.errors import InputError, StructureError
 from cgatjax.graphs.crystal_graph import CrystalGraph, featurize
 from cgatjax.graphs.reduction import reduce_graph
-from cgatjax.metrics import errors_of
-from cgatjax.model import Model
+from cgatjax.models.metrics import errors_of
+from cgatjax.models.model import Model
 from cgatjax.nn.cgat import CGAT
 from cgatjax.predictor import Predictor
 from cgatjax.runtime.progress import progress

@@ -10,7 +10,7 @@ import numpy as np
 
 from cgatjax.config import TrainConfig
 from cgatjax.errors import TrainingError
-from cgatjax.metrics import Totals
+from cgatjax.models.metrics import Totals
 from cgatjax.train_step import StepMetrics
 
 LAG = 4

@@ -15,7 +15,7 @@ import numpy as np
 from cgatjax.config import GraphConfig
 from cgatjax.errors import ConfigError, InputError, MismatchError
 from cgatjax.gaussian_process import SparseGP
-from cgatjax.model import Model
+from cgatjax.models.model import Model
 from cgatjax.uncertainty_files import Rescaling, Rescalings
 
 Uncertainty = Literal["ensemble", "aleatoric", "gp", "none"]

@@ -18,7 +18,7 @@ from cgatjax.data.store import Store
 from cgatjax.errors import InputError
 from cgatjax.graphs.hashes import hashes_of
 from cgatjax.inference import BATCH, embed, predict
-from cgatjax.model import Model
+from cgatjax.models.model import Model
 from cgatjax.predictor import Predictor
 
 By = Literal["uncertainty", "diversity", "both"]

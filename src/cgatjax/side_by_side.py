@@ -15,7 +15,7 @@ import numpy as np
 
 from cgatjax.errors import ConfigError, Interrupted
 from cgatjax.history import History
-from cgatjax.model import Model
+from cgatjax.models.model import Model
 from cgatjax.runtime.progress import progress
 from cgatjax.runtime.signals import stop_requests
 from cgatjax.trainer import Trainer

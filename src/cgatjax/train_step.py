@@ -13,9 +13,9 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
-from cgatjax.data.normalizer import Normalizer
-from cgatjax.losses import Loss
-from cgatjax.metrics import ErrorSums, error_sums
+from cgatjax.models.losses import Loss
+from cgatjax.models.metrics import ErrorSums, error_sums
+from cgatjax.models.normalizer import Normalizer
 from cgatjax.optim import Labels, Params, Rates, combine, partition, project_damping
 from cgatjax.runtime.devices import Devices
 

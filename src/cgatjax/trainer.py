@@ -16,19 +16,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from cgatjax.checkpoint import save_model
 from cgatjax.compiled import compiled_for
 from cgatjax.config import TrainConfig
 from cgatjax.data.datasets import Crystals
 from cgatjax.data.loader import BatchLoader, shuffled
 from cgatjax.feeds import Fed, feed, loaders
 from cgatjax.history import PARTS, History, Stopwatch, epoch_columns, note
-from cgatjax.losses import learns_std
-from cgatjax.metrics import Totals, mean_over_targets, summarize
-from cgatjax.model import Model
+from cgatjax.models.fingerprint import versions
+from cgatjax.models.losses import learns_std
+from cgatjax.models.metrics import Totals, mean_over_targets, summarize
+from cgatjax.models.model import Model
+from cgatjax.models.model_io import save_model
 from cgatjax.monitor import StepMonitor
 from cgatjax.optim import Labels, Params, groups
-from cgatjax.provenance import versions
 from cgatjax.runs.checkpoints import StateFolder, state_name
 from cgatjax.runs.loggers import Logger, curves
 from cgatjax.runs.run_folder import RunFolder, differences

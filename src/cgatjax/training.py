@@ -8,14 +8,14 @@ import numpy as np
 
 from cgatjax.config import TrainConfig, TransferConfig
 from cgatjax.data.datasets import Crystals, Dataset, Mixture
-from cgatjax.data.normalizer import Normalizer
 from cgatjax.data.store import Store
 from cgatjax.errors import ConfigError, InputError, TargetError
 from cgatjax.history import History
 from cgatjax.inference import evaluate
-from cgatjax.model import Model
+from cgatjax.models.fingerprint import inputs_of
+from cgatjax.models.model import Model
+from cgatjax.models.normalizer import Normalizer
 from cgatjax.optim import Labels
-from cgatjax.provenance import inputs_of
 from cgatjax.runs.loggers import Logger
 from cgatjax.runs.run_folder import REPORT, RunFolder
 from cgatjax.runtime.devices import is_first_process, naming_lost_processes, several_processes

@@ -10,9 +10,9 @@ from flax import traverse_util
 
 from cgatjax.config import TransferConfig
 from cgatjax.data.datasets import Crystals
-from cgatjax.data.normalizer import Normalizer
 from cgatjax.errors import ConfigError, TargetError
-from cgatjax.model import Model, fresh_params
+from cgatjax.models.model import Model, fresh_params
+from cgatjax.models.normalizer import Normalizer
 from cgatjax.optim import FROZEN, Labels, Params
 
 TRAINED = "trained"

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 from cgatjax import reference
-from cgatjax.checkpoint import DESCRIPTION, WEIGHTS, load_model, save_model
 from cgatjax.config import GraphConfig, ModelConfig
 from cgatjax.data.batching import collate
-from cgatjax.data.normalizer import Normalizer
 from cgatjax.errors import InputError
 from cgatjax.graphs.crystal_graph import CrystalGraph
-from cgatjax.model import Model
+from cgatjax.models.model import Model
+from cgatjax.models.model_io import DESCRIPTION, WEIGHTS, load_model, save_model
+from cgatjax.models.normalizer import Normalizer
 from cgatjax.reference import read_features
 from cgatjax.runtime.atomic_folders import MANIFEST
 from cgatjax.structures.elements import SYMBOLS, reduced_formula

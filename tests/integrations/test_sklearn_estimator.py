@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from tests.conftest import SMALLEST
 
-from cgatjax.checkpoint import save_model
 from cgatjax.config import GraphConfig
 from cgatjax.errors import ConfigError, InputError, NotFittedError, StructureError
 from cgatjax.integrations.sklearn_estimator import CGATRegressor
+from cgatjax.models.model_io import save_model
 from cgatjax.synthetic.dataset import ionic_crystals
 
 CHEAP = "e-form@cheap"

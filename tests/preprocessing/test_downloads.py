@@ -17,9 +17,9 @@ import pytest
 from click.testing import CliRunner
 from tests.commands import ok
 
-from cgatjax.checkpoint import load_model
 from cgatjax.cli import main
 from cgatjax.errors import DownloadError, InputError
+from cgatjax.models.model_io import load_model
 from cgatjax.preprocessing import downloads as downloading
 from cgatjax.preprocessing import records as archives
 from cgatjax.preprocessing.downloads import download

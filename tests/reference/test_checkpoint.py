@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 
 from cgatjax import reference
-from cgatjax.checkpoint import load_model, save_model
 from cgatjax.config import GraphConfig, ModelConfig
 from cgatjax.data.batching import collate
 from cgatjax.data.datasets import GraphList
-from cgatjax.data.normalizer import Normalizer
 from cgatjax.errors import InputError, MismatchError, MissingExtraError
 from cgatjax.graphs.crystal_graph import CrystalGraph
 from cgatjax.inference import embed, predict
-from cgatjax.model import Model
+from cgatjax.models.model import Model
+from cgatjax.models.model_io import load_model, save_model
+from cgatjax.models.normalizer import Normalizer
 from cgatjax.structures.elements import ElementTable
 from cgatjax.structures.readers import read_crystals
 

@@ -10,7 +10,7 @@ import pytest
 from cgatjax import reference
 from cgatjax.config import TrainConfig
 from cgatjax.feeds import EmbeddingBatch
-from cgatjax.losses import LOSSES
+from cgatjax.models.losses import LOSSES
 from cgatjax.optim import make_optimizer
 from cgatjax.schedules import cyclical
 from cgatjax.train_step import init_state, make_loss, make_train_step

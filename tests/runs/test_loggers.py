@@ -9,9 +9,9 @@ from types import ModuleType
 import pytest
 from tests.commands import refused
 
-from cgatjax.checkpoint import save_model
 from cgatjax.config import TrainConfig
 from cgatjax.errors import ConfigError, InputError, MissingExtraError
+from cgatjax.models.model_io import save_model
 from cgatjax.runs.loggers import TensorBoardLogger, WandbLogger, curves, make_logger, read_events
 from cgatjax.runs.run_folder import RunFolder
 from cgatjax.training import fit

@@ -15,9 +15,9 @@ import cgatjax as cg
 from cgatjax.config import TrainConfig
 from cgatjax.data.batching import BatchBudget
 from cgatjax.data.datasets import GraphList
-from cgatjax.data.normalizer import Normalizer
 from cgatjax.feeds import EmbeddingBatch
-from cgatjax.losses import LOSSES
+from cgatjax.models.losses import LOSSES
+from cgatjax.models.normalizer import Normalizer
 from cgatjax.optim import make_optimizer
 from cgatjax.runtime.devices import Devices
 from cgatjax.train_step import init_state, make_eval_step, make_loss, make_train_step

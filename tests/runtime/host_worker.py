@@ -17,7 +17,7 @@ def main() -> int:
     store_path, run_path, n_devices, epochs, parts, *hosts = sys.argv[1:]
     import cgatjax as cg
     from cgatjax.errors import Interrupted
-    from cgatjax.provenance import weights_digest
+    from cgatjax.models.fingerprint import weights_digest
     from cgatjax.runs.run_folder import RunFolder
     from cgatjax.runtime.devices import initialize, is_first_process
     from cgatjax.transfer import TRAINED, label_parameters

@@ -15,9 +15,9 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cgatjax.checkpoint import load_model
 from cgatjax.cli import main
 from cgatjax.errors import ConfigError, TrainingError
+from cgatjax.models.model_io import load_model
 from cgatjax.runtime.devices import (
     Devices,
     initialize,

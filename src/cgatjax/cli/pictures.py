@@ -13,7 +13,7 @@ from cgatjax.runtime.atomic_files import writing
 
 if TYPE_CHECKING:
     from cgatjax.inference import Predictions
-    from cgatjax.model import Model
+    from cgatjax.models.model import Model
 
 BLOCK = 16384
 """Crystals whose sites are counted together."""

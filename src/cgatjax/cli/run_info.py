@@ -8,12 +8,12 @@ from typing import Any
 
 import click
 
-from cgatjax.checkpoint import load_model
 from cgatjax.cli.display import fields, table
 from cgatjax.ensembles import is_ensemble, load_predictor, member_folders, member_seeds
 from cgatjax.errors import CgatjaxError
-from cgatjax.metrics import mean_over_targets
-from cgatjax.model import Model
+from cgatjax.models.metrics import mean_over_targets
+from cgatjax.models.model import Model
+from cgatjax.models.model_io import load_model
 from cgatjax.runs.run_folder import DATA, HISTORY, REPORT
 
 _MODEL_OPTIONS_SHOWN_ELSEWHERE = ("targets",)

@@ -21,7 +21,7 @@ from cgatjax.runtime.signals import ended_by_interrupt
 
 if TYPE_CHECKING:
     from cgatjax.history import History
-    from cgatjax.model import Model
+    from cgatjax.models.model import Model
 
 
 @click.command()
@@ -72,7 +72,7 @@ def train(
     cgatjax train pbe.store --target e-form --loss robust_l1 --ensemble 4 --out runs/four
     """
     from cgatjax.ensemble_training import fit_ensemble
-    from cgatjax.model import init_model
+    from cgatjax.models.model import init_model
     from cgatjax.structures.elements import ElementTable
     from cgatjax.training import fit
 

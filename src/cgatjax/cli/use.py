@@ -18,7 +18,7 @@ from cgatjax.structures.crystal import Rejected
 
 if TYPE_CHECKING:
     from cgatjax.inference import Predictions
-    from cgatjax.model import Model
+    from cgatjax.models.model import Model
     from cgatjax.predictor import Uncertainty
 
 COLUMNS = ("id", "property", "prediction", "std", "unit")
@@ -57,7 +57,7 @@ def evaluate(
     """
     from cgatjax.ensembles import load_predictor
     from cgatjax.inference import predict as predict_crystals
-    from cgatjax.metrics import errors_of
+    from cgatjax.models.metrics import errors_of
 
     require_new(out, plot, plots)
     predictor, data = load_predictor(run, uncertainty), open_store(store)
@@ -142,7 +142,7 @@ def import_reference(file: str, out: str, target: str | None, unit: str | None) 
     cgatjax import-reference features.pickle.gz --out features.store
     """
     from cgatjax import reference
-    from cgatjax.checkpoint import save_model
+    from cgatjax.models.model_io import save_model
 
     require_new(out)
     if file.endswith((".pickle", ".pickle.gz")):

@@ -12,7 +12,6 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
-from cgatjax.checkpoint import load_model
 from cgatjax.config import PRESETS, GraphConfig, TransferConfig
 from cgatjax.data.datasets import Dataset, GraphList
 from cgatjax.errors import ConfigError, InputError, NotFittedError, StructureError
@@ -20,7 +19,8 @@ from cgatjax.graphs.crystal_graph import CrystalGraph, featurize
 from cgatjax.graphs.reduction import reduce_graph
 from cgatjax.history import History
 from cgatjax.inference import predict
-from cgatjax.model import Model, init_model
+from cgatjax.models.model import Model, init_model
+from cgatjax.models.model_io import load_model
 from cgatjax.structures.crystal import Rejected
 from cgatjax.structures.inputs import is_single
 from cgatjax.structures.readers import read_crystals

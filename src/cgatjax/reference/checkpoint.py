@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from cgatjax.config import GraphConfig
-from cgatjax.data.normalizer import Normalizer
 from cgatjax.errors import InputError, MismatchError, MissingExtraError
-from cgatjax.model import Model
+from cgatjax.models.model import Model
+from cgatjax.models.normalizer import Normalizer
 from cgatjax.reference.weights import (
     config_from_state_dict,
     params_from_state_dict,

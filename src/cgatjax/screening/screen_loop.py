@@ -13,9 +13,9 @@ from cgatjax.data.datasets import Dataset
 from cgatjax.data.store import Store
 from cgatjax.errors import ConfigError, InputError, TargetError
 from cgatjax.inference import BATCH
-from cgatjax.model import Model
+from cgatjax.models.fingerprint import versions, weights_digest
+from cgatjax.models.model import Model
 from cgatjax.predictor import Predictor
-from cgatjax.provenance import versions, weights_digest
 from cgatjax.runtime.progress import progress
 from cgatjax.runtime.signals import stop_requests
 from cgatjax.screening.composition_filter import CompositionFilter

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from cgatjax.errors import InputError, MismatchError, StructureError
-from cgatjax.model import Model
+from cgatjax.models.model import Model
 from cgatjax.predictor import Predictor
 from cgatjax.screening.assignments import Assignments, elements_of
 from cgatjax.screening.templates import Classes, Template

@@ -18,9 +18,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from cgatjax.config import GraphConfig, ModelConfig
-from cgatjax.data.normalizer import Normalizer
 from cgatjax.errors import InputError, MismatchError, RunExistsError
-from cgatjax.model import Model
+from cgatjax.models.model import Model
+from cgatjax.models.normalizer import Normalizer
 from cgatjax.options import from_dict
 from cgatjax.runs.run_folder import ENSEMBLE, MEMBERS
 from cgatjax.runtime.atomic_folders import MANIFEST, damage, new_folder, settled

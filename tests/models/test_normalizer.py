@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from cgatjax.data.normalizer import Normalizer
 from cgatjax.errors import TargetError
+from cgatjax.models.normalizer import Normalizer
 
 
 def test_mean_and_sample_deviation_of_the_known_values():

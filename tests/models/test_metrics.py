@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cgatjax.metrics import ErrorSums, Totals, error_sums, errors_of, mean_over_targets, summarize
+from cgatjax.models.metrics import (
+    ErrorSums,
+    Totals,
+    error_sums,
+    errors_of,
+    mean_over_targets,
+    summarize,
+)
 
 
 def test_worked_out_by_hand():

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from cgatjax.checkpoint import check_params, load_model, save_model
-from cgatjax.data.normalizer import Normalizer
 from cgatjax.errors import InputError, MismatchError, RunExistsError, StorageError
 from cgatjax.inference import predict
+from cgatjax.models.model_io import check_params, load_model, save_model
+from cgatjax.models.normalizer import Normalizer
 from cgatjax.runtime.atomic_folders import MANIFEST, new_folder
 from cgatjax.structures.elements import ElementTable
 

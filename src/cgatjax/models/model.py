@@ -11,9 +11,9 @@ import numpy as np
 from cgatjax.config import GraphConfig, ModelConfig
 from cgatjax.data.batching import CrystalBatch, assemble, snug_budget
 from cgatjax.data.datasets import Crystals
-from cgatjax.data.normalizer import Normalizer
 from cgatjax.data.store import Store
 from cgatjax.errors import MismatchError, TargetError
+from cgatjax.models.normalizer import Normalizer
 from cgatjax.nn.cgat import CGAT
 from cgatjax.structures.elements import ElementTable
 

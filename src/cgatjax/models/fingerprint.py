@@ -9,7 +9,7 @@ import numpy as np
 
 from cgatjax import __version__
 from cgatjax.data.datasets import Crystals
-from cgatjax.model import Model
+from cgatjax.models.model import Model
 
 
 def inputs_of(model: Model, train: Crystals, valid: Crystals) -> dict[str, Any]:

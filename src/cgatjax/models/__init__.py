@@ -1,0 +1,1 @@
+"""Models: network, weights, normalizers; losses, metrics, model files."""
