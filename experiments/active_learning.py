@@ -30,7 +30,7 @@ import cgatjax as cg
 from cgatjax.analysis.plots import error_against_size
 from cgatjax.analysis.seeds import student_quantile
 from cgatjax.data.splits import nested_subset
-from cgatjax.gaussian_fit import GPConfig
+from cgatjax.inference.gp_fitting import GPConfig
 from cgatjax.models.metrics import errors_of
 from cgatjax.runtime.atomic_files import write_durably
 from cgatjax.selection import By

@@ -9,7 +9,7 @@ import numpy as np
 import cgatjax as cg
 from cgatjax.coverage import farthest_points
 from cgatjax.data.splits import nested_subset
-from cgatjax.gaussian_fit import GPConfig, fit_gp
+from cgatjax.inference.gp_fitting import GPConfig, fit_gp
 from cgatjax.selection import By, select
 from experiments.specification import Training
 

@@ -14,10 +14,10 @@ import cgatjax as cg
 from cgatjax.compiled import compiled_for
 from cgatjax.ensemble_training import fit_ensemble, transfer_ensemble
 from cgatjax.errors import ConfigError, Interrupted
-from cgatjax.inference import evaluate
+from cgatjax.inference.prediction import evaluate
+from cgatjax.inference.predictor import Predictor
 from cgatjax.models.model import fresh_params
 from cgatjax.monitor import StepMonitor
-from cgatjax.predictor import Predictor
 from cgatjax.runs.run_folder import RunFolder
 from cgatjax.side_by_side import train_side_by_side
 from cgatjax.training import fit, fit_trainer

@@ -9,7 +9,7 @@ import pytest
 import cgatjax as cg
 from cgatjax.data.datasets import GraphList
 from cgatjax.errors import InputError, MismatchError
-from cgatjax.inference import embed, predict
+from cgatjax.inference.prediction import embed, predict
 from cgatjax.selection import select
 
 

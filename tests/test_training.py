@@ -24,7 +24,7 @@ from cgatjax.errors import (
     TargetError,
     TrainingError,
 )
-from cgatjax.inference import evaluate, predict
+from cgatjax.inference.prediction import evaluate, predict
 from cgatjax.models.fingerprint import versions
 from cgatjax.models.model import Model
 from cgatjax.monitor import StepMonitor

@@ -9,10 +9,10 @@ from flax import traverse_util
 import cgatjax as cg
 from cgatjax.config import TrainConfig, TransferConfig
 from cgatjax.errors import ConfigError, InputError, MismatchError, TargetError
-from cgatjax.inference import evaluate, predict
+from cgatjax.inference.prediction import evaluate, predict
+from cgatjax.inference.predictor import in_units
 from cgatjax.models.normalizer import Normalizer
 from cgatjax.optim import FROZEN
-from cgatjax.predictor import in_units
 from cgatjax.runs.run_folder import RunFolder
 from cgatjax.training import transfer_model
 from cgatjax.transfer import label_parameters, prepare_transfer, rates_at, rescale_head

@@ -8,13 +8,11 @@ import pytest
 from tests.commands import ok, refused
 
 import cgatjax as cg
-from cgatjax.ensembles import digest_of, load_predictor
 from cgatjax.errors import InputError, MismatchError
-from cgatjax.gaussian_fit import GPConfig, fit_gp
-from cgatjax.inference import embed, predict
-from cgatjax.models.model_io import save_model
-from cgatjax.runs.run_folder import SPLIT, RunFolder
-from cgatjax.uncertainty_files import (
+from cgatjax.inference.gp_fitting import GPConfig, fit_gp
+from cgatjax.inference.loading import digest_of, load_predictor
+from cgatjax.inference.prediction import embed, predict
+from cgatjax.inference.uncertainty_io import (
     CALIBRATION,
     GAUSSIAN_PROCESS,
     Rescaling,
@@ -22,6 +20,8 @@ from cgatjax.uncertainty_files import (
     save_processes,
     save_rescalings,
 )
+from cgatjax.models.model_io import save_model
+from cgatjax.runs.run_folder import SPLIT, RunFolder
 
 CHEAP = "e-form@cheap"
 
@@ -92,7 +92,7 @@ def test_damaged_files_are_refused(copy, process):
 
 
 def load_predictor_without_process(path):
-    from cgatjax.uncertainty_files import load_rescalings
+    from cgatjax.inference.uncertainty_io import load_rescalings
 
     return load_rescalings(path, "")
 

@@ -14,7 +14,7 @@ import numpy as np
 
 import cgatjax as cg
 from cgatjax.analysis.calibration_plots import calibration
-from cgatjax.calibration import best_factor, judge, known_errors
+from cgatjax.inference.calibration import best_factor, judge, known_errors
 
 TARGET = "e-form@cheap"
 folder = Path(tempfile.mkdtemp())

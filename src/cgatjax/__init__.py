@@ -26,22 +26,23 @@ if TYPE_CHECKING:
     from cgatjax.data.store import open_store as open_store
     from cgatjax.ensemble_training import fit_ensemble as fit_ensemble
     from cgatjax.ensemble_training import transfer_ensemble as transfer_ensemble
-    from cgatjax.ensembles import load_predictor as load_predictor
     from cgatjax.errors import CgatjaxError as CgatjaxError
-    from cgatjax.explanation import Explanation as Explanation
-    from cgatjax.explanation import explain as explain
-    from cgatjax.gaussian_fit import GPConfig as GPConfig
-    from cgatjax.gaussian_fit import fit_gp as fit_gp
     from cgatjax.graphs.crystal_graph import CrystalGraph as CrystalGraph
     from cgatjax.graphs.crystal_graph import featurize as featurize
     from cgatjax.graphs.hashes import graph_hash as graph_hash
     from cgatjax.graphs.hashes import prototype_hash as prototype_hash
     from cgatjax.graphs.reduction import reduce_graph as reduce_graph
     from cgatjax.history import History as History
-    from cgatjax.inference import Predictions as Predictions
-    from cgatjax.inference import embed as embed
-    from cgatjax.inference import evaluate as evaluate
-    from cgatjax.inference import predict as predict
+    from cgatjax.inference.gp_fitting import GPConfig as GPConfig
+    from cgatjax.inference.gp_fitting import fit_gp as fit_gp
+    from cgatjax.inference.interpretation import Explanation as Explanation
+    from cgatjax.inference.interpretation import explain as explain
+    from cgatjax.inference.loading import load_predictor as load_predictor
+    from cgatjax.inference.prediction import Predictions as Predictions
+    from cgatjax.inference.prediction import embed as embed
+    from cgatjax.inference.prediction import evaluate as evaluate
+    from cgatjax.inference.prediction import predict as predict
+    from cgatjax.inference.predictor import Predictor as Predictor
     from cgatjax.integrations.matbench_files import MatbenchTask as MatbenchTask
     from cgatjax.integrations.matbench_tasks import run_matbench as run_matbench
     from cgatjax.integrations.sklearn_estimator import CGATRegressor as CGATRegressor
@@ -51,7 +52,6 @@ if TYPE_CHECKING:
     from cgatjax.models.model_io import save_model as save_model
     from cgatjax.models.normalizer import Normalizer as Normalizer
     from cgatjax.nn.cgat import CGAT as CGAT
-    from cgatjax.predictor import Predictor as Predictor
     from cgatjax.preprocessing.downloads import download as download
     from cgatjax.preprocessing.hull import HullEnergies as HullEnergies
     from cgatjax.preprocessing.hull import hull_energies as hull_energies
@@ -103,18 +103,18 @@ _HOMES = {
     "data.datasets": ("Dataset",),
     "preprocessing.unpacking": ("unpack",),
     "ensemble_training": ("fit_ensemble", "transfer_ensemble"),
-    "ensembles": ("load_predictor",),
+    "inference.loading": ("load_predictor",),
     "errors": ("CgatjaxError",),
-    "gaussian_fit": ("GPConfig", "fit_gp"),
-    "inference": ("Predictions", "embed", "evaluate", "predict"),
+    "inference.gp_fitting": ("GPConfig", "fit_gp"),
+    "inference.prediction": ("Predictions", "embed", "evaluate", "predict"),
     "runs.loggers": ("Logger", "TensorBoardLogger", "WandbLogger"),
     "integrations.matbench_tasks": ("run_matbench",),
     "models.model": ("Model", "init_model"),
     "nn.cgat": ("CGAT",),
-    "predictor": ("Predictor",),
+    "inference.predictor": ("Predictor",),
     "integrations.sklearn_estimator": ("CGATRegressor",),
     "runs.run_folder": ("RunFolder",),
-    "explanation": ("Explanation", "explain"),
+    "inference.interpretation": ("Explanation", "explain"),
     "history": ("History",),
     "selection": ("Selection", "select"),
     "screening.ranking": ("Keep",),

@@ -26,7 +26,7 @@ from cgatjax.data.splits import Split, make_split
 from cgatjax.data.store import Store
 from cgatjax.errors import RunExistsError
 from cgatjax.history import History
-from cgatjax.inference import predict
+from cgatjax.inference.prediction import predict
 from cgatjax.models.metrics import errors_of
 from cgatjax.models.model import Model, init_model
 from cgatjax.options import Options

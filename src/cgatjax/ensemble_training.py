@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 from cgatjax.config import TrainConfig, TransferConfig
 from cgatjax.data.datasets import Crystals, Dataset
 from cgatjax.data.store import Store
-from cgatjax.ensembles import describe_ensemble, member_seeds
 from cgatjax.errors import ConfigError, InputError
 from cgatjax.history import History
+from cgatjax.inference.loading import describe_ensemble, member_seeds
+from cgatjax.inference.predictor import Predictor
 from cgatjax.models.model import Model, fresh_params
 from cgatjax.options import Options
-from cgatjax.predictor import Predictor
 from cgatjax.runs.loggers import Logger
 from cgatjax.runs.run_folder import DATA, ENSEMBLE, MEMBERS, SPLIT, RunFolder
 from cgatjax.runtime.atomic_files import write_durably

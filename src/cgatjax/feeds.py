@@ -11,7 +11,7 @@ import numpy as np
 from cgatjax.config import TrainConfig
 from cgatjax.data.datasets import Crystals
 from cgatjax.data.loader import BatchLoader, Planned, choose_budgets, made_ahead, steps_of
-from cgatjax.embeddings import kept_embeddings
+from cgatjax.inference.embedding_cache import kept_embeddings
 from cgatjax.models.model import Model
 from cgatjax.optim import FROZEN, Labels
 from cgatjax.runtime.devices import Devices

@@ -17,9 +17,9 @@ from cgatjax.data.datasets import Crystals, Dataset
 from cgatjax.data.store import Store
 from cgatjax.errors import InputError
 from cgatjax.graphs.hashes import hashes_of
-from cgatjax.inference import BATCH, embed, predict
+from cgatjax.inference.prediction import BATCH, embed, predict
+from cgatjax.inference.predictor import Predictor
 from cgatjax.models.model import Model
-from cgatjax.predictor import Predictor
 
 By = Literal["uncertainty", "diversity", "both"]
 

@@ -11,7 +11,7 @@ from cgatjax.data.datasets import Crystals, Dataset, Mixture
 from cgatjax.data.store import Store
 from cgatjax.errors import ConfigError, InputError, TargetError
 from cgatjax.history import History
-from cgatjax.inference import evaluate
+from cgatjax.inference.prediction import evaluate
 from cgatjax.models.fingerprint import inputs_of
 from cgatjax.models.model import Model
 from cgatjax.models.normalizer import Normalizer

@@ -12,11 +12,11 @@ from cgatjax.analysis.inside import crystal_picture
 from cgatjax.analysis.residuals import residuals_by_element, residuals_by_sites, size_groups
 from cgatjax.config import GraphConfig
 from cgatjax.errors import InputError
-from cgatjax.explanation import Explanation, shares
 from cgatjax.graphs.bond_vectors import bond_vectors
 from cgatjax.graphs.crystal_graph import featurize
 from cgatjax.graphs.reduction import reduce_graph
-from cgatjax.inference import Predictions
+from cgatjax.inference.interpretation import Explanation, shares
+from cgatjax.inference.prediction import Predictions
 from cgatjax.structures.crystal import Crystal
 
 CONFIG = GraphConfig.recommended(max_neighbors=12)

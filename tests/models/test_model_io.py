@@ -12,7 +12,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from cgatjax.errors import InputError, MismatchError, RunExistsError, StorageError
-from cgatjax.inference import predict
+from cgatjax.inference.prediction import predict
 from cgatjax.models.model_io import check_params, load_model, save_model
 from cgatjax.models.normalizer import Normalizer
 from cgatjax.runtime.atomic_folders import MANIFEST, new_folder

@@ -15,7 +15,7 @@ from cgatjax.data.batching import collate
 from cgatjax.data.datasets import GraphList
 from cgatjax.errors import InputError, MismatchError, MissingExtraError
 from cgatjax.graphs.crystal_graph import CrystalGraph
-from cgatjax.inference import embed, predict
+from cgatjax.inference.prediction import embed, predict
 from cgatjax.models.model import Model
 from cgatjax.models.model_io import load_model, save_model
 from cgatjax.models.normalizer import Normalizer

@@ -9,7 +9,7 @@ from cgatjax.cli import main
 from cgatjax.data.datasets import Dataset
 from cgatjax.data.store import open_store
 from cgatjax.errors import MismatchError
-from cgatjax.inference import evaluate
+from cgatjax.inference.prediction import evaluate
 from cgatjax.reference import load_checkpoint
 
 

@@ -11,8 +11,8 @@ from tests.screening.conftest import BATCH, PEROVSKITE, ROCK_SALT
 import cgatjax as cg
 from cgatjax.data.datasets import GraphList
 from cgatjax.errors import MismatchError
-from cgatjax.gaussian_fit import GPConfig, fit_gp
-from cgatjax.predictor import Predictor
+from cgatjax.inference.gp_fitting import GPConfig, fit_gp
+from cgatjax.inference.predictor import Predictor
 from cgatjax.screening.decorated_batches import (
     FEWEST,
     DecoratedPredictor,

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cgatjax.analysis.canvas import colors, new_figure, plain_ticks, with_unit
-from cgatjax.calibration import (
+from cgatjax.errors import InputError
+from cgatjax.inference.calibration import (
     binned,
     coverage,
     interval_levels,
     known_errors,
     miscalibration_area,
 )
-from cgatjax.errors import InputError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,7 +6,7 @@ import numpy as np
 
 from cgatjax.analysis.canvas import COLORS, colors, new_figure
 from cgatjax.errors import InputError
-from cgatjax.explanation import Explanation
+from cgatjax.inference.interpretation import Explanation
 from cgatjax.structures.elements import SYMBOLS
 
 if TYPE_CHECKING:

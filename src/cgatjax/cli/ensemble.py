@@ -8,13 +8,13 @@ import click
 from cgatjax.cli.display import table
 from cgatjax.cli.pictures import draw_learning
 from cgatjax.data.datasets import Dataset
-from cgatjax.ensembles import is_ensemble
 from cgatjax.errors import ConfigError
+from cgatjax.inference.loading import is_ensemble
 from cgatjax.runs.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from cgatjax.history import History
-    from cgatjax.predictor import Predictor
+    from cgatjax.inference.predictor import Predictor
 
 
 def checked_size(out: str, flags: Mapping[str, Any]) -> int | None:
@@ -45,7 +45,7 @@ def report_ensemble(
     """Validation errors of the members and of their mean. One process speaks for all."""
     if run is None:
         return
-    from cgatjax.inference import evaluate
+    from cgatjax.inference.prediction import evaluate
 
     alone = [evaluate(member, valid) for member in found.members]
     together = evaluate(found, valid)

@@ -18,8 +18,8 @@ from cgatjax.runtime.atomic_files import write_durably
 from cgatjax.structures.crystal import Rejected
 
 if TYPE_CHECKING:
-    from cgatjax.inference import Predictions
-    from cgatjax.predictor import Predictor, Uncertainty
+    from cgatjax.inference.prediction import Predictions
+    from cgatjax.inference.predictor import Predictor, Uncertainty
     from cgatjax.selection import By, Selection
 
 MAP_COLORS = ("error", "target", "prediction", "std")
@@ -68,7 +68,7 @@ def select(
     \b
     cgatjax select runs/scan candidates.store --count 100 --known scan.store --out next.csv
     """
-    from cgatjax.ensembles import load_predictor
+    from cgatjax.inference.loading import load_predictor
     from cgatjax.selection import Excluded
     from cgatjax.selection import select as select_crystals
 
@@ -140,10 +140,10 @@ def embed(
     \b
     cgatjax embed runs/scan scan.store --out embeddings.parquet --map map.png
     """
-    from cgatjax.data.embedding_table import write_embeddings
-    from cgatjax.ensembles import load_predictor
-    from cgatjax.inference import embed as embed_crystals
-    from cgatjax.inference import predict
+    from cgatjax.inference.embedding_table import write_embeddings
+    from cgatjax.inference.loading import load_predictor
+    from cgatjax.inference.prediction import embed as embed_crystals
+    from cgatjax.inference.prediction import predict
 
     require_new(out, picture)
     predictor, data = load_predictor(run, uncertainty), open_store(store)
@@ -182,8 +182,8 @@ def explain(run: str, inputs: tuple[str, ...], out: str, step: int | None) -> No
     cgatjax explain runs/scan SrTiO3.cif --out looks
     """
     from cgatjax.analysis.inside import crystal_picture
-    from cgatjax.ensembles import load_predictor
-    from cgatjax.explanation import explain as explain_crystal
+    from cgatjax.inference.interpretation import explain as explain_crystal
+    from cgatjax.inference.loading import load_predictor
     from cgatjax.structures.readers import read_crystals
 
     folder = Path(out)
@@ -221,7 +221,7 @@ def _candidates(
     predictor: "Predictor", inputs: tuple[str, ...], on_error: str
 ) -> tuple[Dataset, list[Rejected]]:
     """A store's crystals, or those of files as graphs in memory."""
-    from cgatjax.inference import graphs_of
+    from cgatjax.inference.prediction import graphs_of
 
     if len(inputs) == 1 and (Path(inputs[0]) / MANIFEST).is_file():
         return open_store(inputs[0]).all(), []

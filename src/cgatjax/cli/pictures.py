@@ -12,7 +12,7 @@ from cgatjax.data.datasets import Dataset
 from cgatjax.runtime.atomic_files import writing
 
 if TYPE_CHECKING:
-    from cgatjax.inference import Predictions
+    from cgatjax.inference.prediction import Predictions
     from cgatjax.models.model import Model
 
 BLOCK = 16384

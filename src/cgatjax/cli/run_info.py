@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from cgatjax.cli.display import fields, table
-from cgatjax.ensembles import is_ensemble, load_predictor, member_folders, member_seeds
 from cgatjax.errors import CgatjaxError
+from cgatjax.inference.loading import is_ensemble, load_predictor, member_folders, member_seeds
 from cgatjax.models.metrics import mean_over_targets
 from cgatjax.models.model import Model
 from cgatjax.models.model_io import load_model

@@ -13,7 +13,7 @@ from cgatjax.data.store import MANIFEST, open_store
 from cgatjax.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
-    from cgatjax.predictor import Uncertainty
+    from cgatjax.inference.predictor import Uncertainty
 
 SHOWN = 10
 """Best rows that are printed."""
@@ -102,7 +102,7 @@ def screen(
 
     After a kill the same command with --resume goes on; the results are the same to the byte.
     """
-    from cgatjax.ensembles import load_predictor
+    from cgatjax.inference.loading import load_predictor
     from cgatjax.screening.screen_loop import PART_ROWS
     from cgatjax.screening.screen_loop import screen as screen_candidates
 

@@ -169,8 +169,8 @@ def transfer(
         --with pbe.store --out runs/joint
     """
     from cgatjax.ensemble_training import transfer_ensemble
-    from cgatjax.ensembles import load_predictor
-    from cgatjax.predictor import Predictor
+    from cgatjax.inference.loading import load_predictor
+    from cgatjax.inference.predictor import Predictor
     from cgatjax.training import transfer_model
 
     flags, size = joined(flags), checked_size(out, flags)

@@ -16,10 +16,10 @@ from cgatjax.data.store import open_store
 from cgatjax.errors import ConfigError
 
 if TYPE_CHECKING:
-    from cgatjax.calibration import FitBy
-    from cgatjax.inference import Predictions
-    from cgatjax.predictor import Uncertainty
-    from cgatjax.uncertainty_files import Rescaling
+    from cgatjax.inference.calibration import FitBy
+    from cgatjax.inference.prediction import Predictions
+    from cgatjax.inference.predictor import Uncertainty
+    from cgatjax.inference.uncertainty_io import Rescaling
 
 
 @click.command("fit-gp")
@@ -46,11 +46,11 @@ def fit_gp(run: str, store: str, part: str, one_scale: bool, **flags: Any) -> No
     cgatjax fit-gp runs/scan scan.store
     cgatjax predict runs/scan candidates/*.cif --uncertainty gp --out predictions.csv
     """
-    from cgatjax.ensembles import digest_of, load_predictor
-    from cgatjax.gaussian_fit import GPConfig
-    from cgatjax.gaussian_fit import fit_gp as fit
-    from cgatjax.inference import embed
-    from cgatjax.uncertainty_files import save_processes, save_rescalings
+    from cgatjax.inference.gp_fitting import GPConfig
+    from cgatjax.inference.gp_fitting import fit_gp as fit
+    from cgatjax.inference.loading import digest_of, load_predictor
+    from cgatjax.inference.prediction import embed
+    from cgatjax.inference.uncertainty_io import save_processes, save_rescalings
 
     given = {name: value for name, value in flags.items() if value is not None}
     options = GPConfig(one_scale=one_scale, **given)
@@ -104,9 +104,9 @@ def calibrate(
     cgatjax calibrate runs/scan scan.store --plot calibration.png
     cgatjax calibrate runs/scan scan.store --uncertainty gp
     """
-    from cgatjax.ensembles import digest_of, load_predictor
-    from cgatjax.inference import predict
-    from cgatjax.uncertainty_files import save_rescalings
+    from cgatjax.inference.loading import digest_of, load_predictor
+    from cgatjax.inference.prediction import predict
+    from cgatjax.inference.uncertainty_io import save_rescalings
 
     require_new(plot)
     loaded, data = load_predictor(run, uncertainty), open_store(store)
@@ -136,8 +136,8 @@ def _fitted(
     values: np.ndarray, found: "Predictions", target: str, by: "FitBy", part: str
 ) -> "Rescaling | None":
     """The factor of a target, None where it has no standard deviation."""
-    from cgatjax.calibration import best_factor, known_errors
-    from cgatjax.uncertainty_files import Rescaling
+    from cgatjax.inference.calibration import best_factor, known_errors
+    from cgatjax.inference.uncertainty_io import Rescaling
 
     if not np.isfinite(found.stds[target]).any():
         click.echo(f"{target}: {found.std_notes[target]}", err=True)
@@ -152,7 +152,7 @@ def _rows(
     values: np.ndarray, found: "Predictions", target: str, rescaling: "Rescaling"
 ) -> list[tuple[Any, ...]]:
     """The numbers of calibration before and after."""
-    from cgatjax.calibration import judge
+    from cgatjax.inference.calibration import judge
 
     rows = []
     for name, factor in (("before", 1.0), ("after", rescaling.factor)):

@@ -17,9 +17,9 @@ from cgatjax.runs.run_folder import RunFolder
 from cgatjax.structures.crystal import Rejected
 
 if TYPE_CHECKING:
-    from cgatjax.inference import Predictions
+    from cgatjax.inference.prediction import Predictions
+    from cgatjax.inference.predictor import Uncertainty
     from cgatjax.models.model import Model
-    from cgatjax.predictor import Uncertainty
 
 COLUMNS = ("id", "property", "prediction", "std", "unit")
 SHOWN_REASONS = 3
@@ -55,8 +55,8 @@ def evaluate(
     \b
     cgatjax evaluate runs/scan scan.store --out errors.csv --plots pictures
     """
-    from cgatjax.ensembles import load_predictor
-    from cgatjax.inference import predict as predict_crystals
+    from cgatjax.inference.loading import load_predictor
+    from cgatjax.inference.prediction import predict as predict_crystals
     from cgatjax.models.metrics import errors_of
 
     require_new(out, plot, plots)
@@ -104,8 +104,8 @@ def predict(
     \b
     cgatjax predict runs/scan candidates/*.cif --out predictions.csv
     """
-    from cgatjax.ensembles import load_predictor
-    from cgatjax.inference import predict as predict_crystals
+    from cgatjax.inference.loading import load_predictor
+    from cgatjax.inference.prediction import predict as predict_crystals
 
     path = Path(out)
     require_new(path)
@@ -183,7 +183,7 @@ def demo(out: str, quick: bool) -> None:
 
 def _echo_trust(found: "Predictions", values: dict[str, np.ndarray]) -> None:
     """How far the standard deviations of the targets that have one can be trusted."""
-    from cgatjax.calibration import judge
+    from cgatjax.inference.calibration import judge
 
     rows = []
     for target, std in found.stds.items():

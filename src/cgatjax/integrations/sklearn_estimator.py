@@ -18,7 +18,7 @@ from cgatjax.errors import ConfigError, InputError, NotFittedError, StructureErr
 from cgatjax.graphs.crystal_graph import CrystalGraph, featurize
 from cgatjax.graphs.reduction import reduce_graph
 from cgatjax.history import History
-from cgatjax.inference import predict
+from cgatjax.inference.prediction import predict
 from cgatjax.models.model import Model, init_model
 from cgatjax.models.model_io import load_model
 from cgatjax.structures.crystal import Rejected

@@ -21,8 +21,8 @@ from cgatjax.config import ModelConfig
 from cgatjax.data.batching import CrystalBatch, collate, default_float
 from cgatjax.errors import MismatchError
 from cgatjax.graphs.crystal_graph import CrystalGraph
-from cgatjax.inference import embed_of, forward_of
-from cgatjax.predictor import Predictor
+from cgatjax.inference.prediction import embed_of, forward_of
+from cgatjax.inference.predictor import Predictor
 from cgatjax.screening.templates import Template
 from cgatjax.structures.elements import ElementTable
 

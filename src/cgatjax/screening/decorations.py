@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from cgatjax.predictor import Predictor
+from cgatjax.inference.predictor import Predictor
 from cgatjax.screening.assignments import Assignments
 from cgatjax.screening.composition_filter import (
     EQUIVALENT,

@@ -12,10 +12,10 @@ from cgatjax.data.batching import default_float
 from cgatjax.data.datasets import Dataset
 from cgatjax.data.store import Store
 from cgatjax.errors import ConfigError, InputError, TargetError
-from cgatjax.inference import BATCH
+from cgatjax.inference.prediction import BATCH
+from cgatjax.inference.predictor import Predictor
 from cgatjax.models.fingerprint import versions, weights_digest
 from cgatjax.models.model import Model
-from cgatjax.predictor import Predictor
 from cgatjax.runtime.progress import progress
 from cgatjax.runtime.signals import stop_requests
 from cgatjax.screening.composition_filter import CompositionFilter

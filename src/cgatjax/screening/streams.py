@@ -16,8 +16,8 @@ from cgatjax.data.batching import BatchBudget
 from cgatjax.data.build_journal import crystal_digest
 from cgatjax.data.datasets import Dataset
 from cgatjax.errors import MismatchError
-from cgatjax.inference import BatchRunner, embed_of, forward_of, graphs_of
-from cgatjax.predictor import Predictor
+from cgatjax.inference.prediction import BatchRunner, embed_of, forward_of, graphs_of
+from cgatjax.inference.predictor import Predictor
 from cgatjax.screening.composition_filter import KEPT, REASONS, CompositionFilter
 from cgatjax.screening.decorations import Advance, Found
 from cgatjax.screening.ranked_parquet import Ranked

@@ -26,10 +26,10 @@ from cgatjax.graphs.bond_vectors import bond_vectors
 from cgatjax.graphs.crystal_graph import CrystalGraph, featurize
 from cgatjax.graphs.graph_arrays import GraphArrays
 from cgatjax.graphs.reduction import reduce_graph
-from cgatjax.inference import Predictions, predict
+from cgatjax.inference.prediction import Predictions, predict
+from cgatjax.inference.predictor import Predictor
 from cgatjax.models.model import Model
 from cgatjax.nn.cgat import CGAT
-from cgatjax.predictor import Predictor
 from cgatjax.structures.crystal import Crystal, to_crystal
 from cgatjax.structures.elements import SYMBOLS, ElementTable, reduced_formula
 

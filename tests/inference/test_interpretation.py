@@ -14,9 +14,9 @@ import cgatjax as cg
 from cgatjax.data.batching import collate
 from cgatjax.data.datasets import GraphList
 from cgatjax.errors import StructureError
-from cgatjax.explanation import explain, shares
 from cgatjax.graphs.crystal_graph import featurize
 from cgatjax.graphs.reduction import reduce_graph
+from cgatjax.inference.interpretation import explain, shares
 from cgatjax.models.model import Model
 from cgatjax.models.normalizer import Normalizer
 from cgatjax.nn.cgat import CGAT
@@ -88,7 +88,9 @@ def salt(trained):
 
 @pytest.mark.parametrize("changes", VARIANTS, ids=["released", "paper", "one weight a head"])
 def test_weights_are_those_of_the_equations_and_of_reduced_graphs(changes, monkeypatch):
-    monkeypatch.setattr("cgatjax.explanation.predict", lambda *_: None)  # tested elsewhere
+    monkeypatch.setattr(
+        "cgatjax.inference.interpretation.predict", lambda *_: None
+    )  # tested elsewhere
     with jax.enable_x64(True):
         model = model_of(equations.SMALL.replace(**changes))
         found = explain(model, PEROVSKITE)

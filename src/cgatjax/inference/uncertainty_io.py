@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from cgatjax.errors import InputError, MismatchError
-from cgatjax.gaussian_process import Process, SparseGP
+from cgatjax.inference.gaussian_process import Process, SparseGP
 from cgatjax.runtime.atomic_files import write_durably
 from cgatjax.runtime.atomic_folders import damage, new_folder, settled
 

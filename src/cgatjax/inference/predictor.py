@@ -14,9 +14,9 @@ import numpy as np
 
 from cgatjax.config import GraphConfig
 from cgatjax.errors import ConfigError, InputError, MismatchError
-from cgatjax.gaussian_process import SparseGP
+from cgatjax.inference.gaussian_process import SparseGP
+from cgatjax.inference.uncertainty_io import Rescaling, Rescalings
 from cgatjax.models.model import Model
-from cgatjax.uncertainty_files import Rescaling, Rescalings
 
 Uncertainty = Literal["ensemble", "aleatoric", "gp", "none"]
 UNCERTAINTIES: tuple[Uncertainty, ...] = ("ensemble", "aleatoric", "gp")

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import ndtri
 
-from cgatjax.calibration import (
+from cgatjax.errors import InputError
+from cgatjax.inference.calibration import (
     best_factor,
     binned,
     coverage,
@@ -15,7 +16,6 @@ from cgatjax.calibration import (
     known_errors,
     miscalibration_area,
 )
-from cgatjax.errors import InputError
 
 N = 4000
 QUANTILES = ndtri((np.arange(N) + 0.5) / N)

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 import cgatjax as cg
-from cgatjax.ensembles import describe_ensemble, member_folders
 from cgatjax.errors import ConfigError, InputError, MismatchError
-from cgatjax.inference import embed, evaluate, predict
+from cgatjax.inference.loading import describe_ensemble, member_folders
+from cgatjax.inference.prediction import embed, evaluate, predict
+from cgatjax.inference.predictor import Predictor, in_units
 from cgatjax.models.model_io import save_model
-from cgatjax.predictor import Predictor, in_units
 from cgatjax.runs.run_folder import ENSEMBLE, RunFolder
 
 CHEAP = "e-form@cheap"

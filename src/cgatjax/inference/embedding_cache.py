@@ -14,7 +14,7 @@ import jax
 import numpy as np
 
 from cgatjax.data.datasets import Crystals
-from cgatjax.inference import embed
+from cgatjax.inference.prediction import embed
 from cgatjax.models.model import Model
 from cgatjax.runtime.atomic_files import replacing
 

@@ -17,10 +17,10 @@ from cgatjax.data.store import Store
 from cgatjax.errors import InputError, StructureError
 from cgatjax.graphs.crystal_graph import CrystalGraph, featurize
 from cgatjax.graphs.reduction import reduce_graph
+from cgatjax.inference.predictor import Predictor
 from cgatjax.models.metrics import errors_of
 from cgatjax.models.model import Model
 from cgatjax.nn.cgat import CGAT
-from cgatjax.predictor import Predictor
 from cgatjax.runtime.progress import progress
 from cgatjax.structures.crystal import Crystal, Rejected
 from cgatjax.structures.elements import ElementTable

@@ -13,7 +13,7 @@ import optax
 from scipy.cluster.vq import vq
 
 from cgatjax.errors import TargetError
-from cgatjax.gaussian_process import Kernel, Process, SparseGP, best_posterior, bound
+from cgatjax.inference.gaussian_process import Kernel, Process, SparseGP, best_posterior, bound
 from cgatjax.options import Options
 
 _ROUNDS = 20

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cgatjax.errors import InputError
+from cgatjax.inference.predictor import Predictor, Uncertainty
+from cgatjax.inference.uncertainty_io import load_processes, load_rescalings
 from cgatjax.models.fingerprint import weights_digest
 from cgatjax.models.model import Model
 from cgatjax.models.model_io import load_model
-from cgatjax.predictor import Predictor, Uncertainty
 from cgatjax.runs.run_folder import ENSEMBLE, MEMBERS
-from cgatjax.uncertainty_files import load_processes, load_rescalings
 
 
 def is_ensemble(path: str | Path) -> bool:

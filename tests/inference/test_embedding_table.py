@@ -4,8 +4,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from cgatjax.data.embedding_table import write_embeddings
 from cgatjax.errors import InputError
+from cgatjax.inference.embedding_table import write_embeddings
 
 
 def test_rows_come_back_with_nulls_and_notes(tmp_path):

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 import cgatjax as cg
-from cgatjax import inference
 from cgatjax.data.datasets import GraphList
 from cgatjax.errors import InputError, MismatchError, StructureError, TargetError
-from cgatjax.inference import embed, evaluate, predict
-from cgatjax.predictor import in_units
+from cgatjax.inference.prediction import embed, evaluate, predict
+from cgatjax.inference.prediction import prediction as inference
+from cgatjax.inference.predictor import in_units
 
 CHEAP = "e-form@cheap"
 

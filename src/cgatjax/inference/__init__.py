@@ -1,0 +1,1 @@
+"""Inference: predictions, embeddings, uncertainty, interpretation."""
