@@ -24,10 +24,10 @@ import numpy as np
 import cgatjax as cg
 from cgatjax.models.losses import LOSSES
 from cgatjax.models.normalizer import Normalizer
-from cgatjax.optim import FROZEN, make_optimizer
 from cgatjax.runtime.devices import Devices
-from cgatjax.train_step import init_state, make_loss, make_train_step
-from cgatjax.transfer import TRAINED, label_parameters
+from cgatjax.training.optimizer import FROZEN, make_optimizer
+from cgatjax.training.train_step import init_state, make_loss, make_train_step
+from cgatjax.training.transfer_params import TRAINED, label_parameters
 
 PRESETS = {
     "small": cg.ModelConfig.small,

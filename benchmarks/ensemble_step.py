@@ -18,9 +18,9 @@ import numpy as np
 import cgatjax as cg
 from cgatjax.data.loader import BatchLoader, shuffled
 from cgatjax.models.losses import LOSSES
-from cgatjax.optim import make_optimizer
-from cgatjax.train_step import init_state, make_loss, make_train_step
-from cgatjax.transfer import TRAINED, label_parameters
+from cgatjax.training.optimizer import make_optimizer
+from cgatjax.training.train_step import init_state, make_loss, make_train_step
+from cgatjax.training.transfer_params import TRAINED, label_parameters
 
 STEPS = 6
 

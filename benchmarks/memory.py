@@ -104,13 +104,13 @@ def train_some(store: Any, train: Any, steps: int) -> dict[str, float]:
 
     from cgatjax.config import ModelConfig, TrainConfig
     from cgatjax.data.loader import shuffled
-    from cgatjax.feeds import feed, loaders
     from cgatjax.models.losses import LOSSES
     from cgatjax.models.model import init_model
     from cgatjax.models.normalizer import Normalizer
-    from cgatjax.optim import groups, make_optimizer
-    from cgatjax.train_step import init_state, make_loss, make_train_step
-    from cgatjax.transfer import TRAINED, label_parameters
+    from cgatjax.training.input_pipeline import feed, loaders
+    from cgatjax.training.optimizer import groups, make_optimizer
+    from cgatjax.training.train_step import init_state, make_loss, make_train_step
+    from cgatjax.training.transfer_params import TRAINED, label_parameters
 
     target = sorted(store.units)[0]
     config = TrainConfig()

@@ -23,20 +23,20 @@ import numpy as np
 from cgatjax.config import GraphConfig, ModelConfig, TrainConfig
 from cgatjax.data.batching import CrystalBatch, assemble, snug_budget
 from cgatjax.data.store import open_store
-from cgatjax.feeds import EmbeddingBatch
 from cgatjax.graphs.crystal_graph import featurize
 from cgatjax.graphs.graph_arrays import GraphArrays
 from cgatjax.graphs.reduction import reduce_graph
 from cgatjax.models.losses import LOSSES
 from cgatjax.models.normalizer import Normalizer
 from cgatjax.nn.cgat import CGAT
-from cgatjax.optim import make_optimizer
 from cgatjax.runtime.allocator import keep_freed_memory
 from cgatjax.structures.crystal import Crystal
 from cgatjax.structures.readers import read_crystals
 from cgatjax.synthetic.dataset import ionic_crystals
-from cgatjax.train_step import init_state, make_loss, make_train_step
-from cgatjax.transfer import label_parameters
+from cgatjax.training.input_pipeline import EmbeddingBatch
+from cgatjax.training.optimizer import make_optimizer
+from cgatjax.training.train_step import init_state, make_loss, make_train_step
+from cgatjax.training.transfer_params import label_parameters
 
 SIZES = {
     "small": ModelConfig.small(),

@@ -185,10 +185,10 @@ def run_ours(args: argparse.Namespace, folder: Path) -> Result:
     from cgatjax.models.losses import LOSSES
     from cgatjax.models.normalizer import Normalizer
     from cgatjax.nn.cgat import CGAT
-    from cgatjax.optim import make_optimizer
     from cgatjax.runtime.allocator import keep_freed_memory
-    from cgatjax.train_step import init_state, make_loss, make_train_step
-    from cgatjax.transfer import label_parameters
+    from cgatjax.training.optimizer import make_optimizer
+    from cgatjax.training.train_step import init_state, make_loss, make_train_step
+    from cgatjax.training.transfer_params import label_parameters
 
     keep_freed_memory()  # as the commands do
     crystals = read(args)

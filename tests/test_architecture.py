@@ -31,14 +31,15 @@ preprocessing.hull_files preprocessing.records preprocessing.downloads preproces
 data.build_journal data.store_writer data.build integrations.matbench_files
 inference.embedding_table data.batching data.loader models.normalizer nn.initializers nn.segment
 nn.mlp nn.attention nn.hypernetwork nn.composition nn.cgat models.model runs.run_folder
-models.fingerprint models.losses models.metrics schedules optim transfer runtime.devices
-train_step models.model_io runs.checkpoints reference inference.gaussian_process
-inference.uncertainty_io inference.predictor inference.loading inference.gp_fitting
-inference.calibration inference.prediction coverage selection inference.interpretation
-inference.embedding_cache feeds compiled monitor history trainer side_by_side training
-ensemble_training integrations.sklearn_estimator integrations.matbench_tasks screening
-analysis.regression analysis.scaling analysis.joint_scaling analysis.budget analysis.seeds
-analysis.canvas analysis.plots analysis.calibration_plots analysis.scaling_plots
+models.fingerprint models.losses models.metrics training.schedules training.optimizer
+training.transfer_params runtime.devices training.train_step models.model_io runs.checkpoints
+reference inference.gaussian_process inference.uncertainty_io inference.predictor
+inference.loading inference.gp_fitting inference.calibration inference.prediction coverage
+selection inference.interpretation inference.embedding_cache training.input_pipeline
+training.compiled training.monitor training.history training.trainer training.vmapped_ensembles
+training.loop training.ensembles integrations.sklearn_estimator integrations.matbench_tasks
+screening analysis.regression analysis.scaling analysis.joint_scaling analysis.budget
+analysis.seeds analysis.canvas analysis.plots analysis.calibration_plots analysis.scaling_plots
 analysis.comparison_plots analysis.periodic_table analysis.histograms analysis.residuals
 analysis.embedding_map analysis.inside demo cli
 """.split()
@@ -49,7 +50,12 @@ WALLS = {
     "grain": ["data.loader"],
     "jraph": ["data.batching", "nn.segment"],
     "matplotlib": ["analysis"],
-    "optax": ["inference.gp_fitting", "optim", "train_step", "transfer"],
+    "optax": [
+        "inference.gp_fitting",
+        "training.optimizer",
+        "training.train_step",
+        "training.transfer_params",
+    ],
     "orbax": ["runs.checkpoints"],
     "pyarrow": ["data", "inference.embedding_table", "screening.ranked_parquet"],
     "pymatgen": ["graphs.neighbors", "screening.oxidation_states", "structures"],

@@ -24,15 +24,12 @@ if TYPE_CHECKING:
     from cgatjax.data.splits import Split as Split
     from cgatjax.data.store import Store as Store
     from cgatjax.data.store import open_store as open_store
-    from cgatjax.ensemble_training import fit_ensemble as fit_ensemble
-    from cgatjax.ensemble_training import transfer_ensemble as transfer_ensemble
     from cgatjax.errors import CgatjaxError as CgatjaxError
     from cgatjax.graphs.crystal_graph import CrystalGraph as CrystalGraph
     from cgatjax.graphs.crystal_graph import featurize as featurize
     from cgatjax.graphs.hashes import graph_hash as graph_hash
     from cgatjax.graphs.hashes import prototype_hash as prototype_hash
     from cgatjax.graphs.reduction import reduce_graph as reduce_graph
-    from cgatjax.history import History as History
     from cgatjax.inference.gp_fitting import GPConfig as GPConfig
     from cgatjax.inference.gp_fitting import fit_gp as fit_gp
     from cgatjax.inference.interpretation import Explanation as Explanation
@@ -72,8 +69,11 @@ if TYPE_CHECKING:
     from cgatjax.structures.elements import ElementTable as ElementTable
     from cgatjax.structures.readers import read_crystals as read_crystals
     from cgatjax.synthetic.dataset import ionic_crystals as ionic_crystals
-    from cgatjax.training import fit as fit
-    from cgatjax.training import transfer_model as transfer_model
+    from cgatjax.training.ensembles import fit_ensemble as fit_ensemble
+    from cgatjax.training.ensembles import transfer_ensemble as transfer_ensemble
+    from cgatjax.training.history import History as History
+    from cgatjax.training.loop import fit as fit
+    from cgatjax.training.loop import transfer_model as transfer_model
 
 __version__ = "0.1.0"
 
@@ -102,7 +102,7 @@ _HOMES = {
     "structures.crystal": ("Crystal",),
     "data.datasets": ("Dataset",),
     "preprocessing.unpacking": ("unpack",),
-    "ensemble_training": ("fit_ensemble", "transfer_ensemble"),
+    "training.ensembles": ("fit_ensemble", "transfer_ensemble"),
     "inference.loading": ("load_predictor",),
     "errors": ("CgatjaxError",),
     "inference.gp_fitting": ("GPConfig", "fit_gp"),
@@ -115,11 +115,11 @@ _HOMES = {
     "integrations.sklearn_estimator": ("CGATRegressor",),
     "runs.run_folder": ("RunFolder",),
     "inference.interpretation": ("Explanation", "explain"),
-    "history": ("History",),
+    "training.history": ("History",),
     "selection": ("Selection", "select"),
     "screening.ranking": ("Keep",),
     "screening.screen_loop": ("Screened", "screen"),
-    "training": ("fit", "transfer_model"),
+    "training.loop": ("fit", "transfer_model"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

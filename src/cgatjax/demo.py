@@ -25,7 +25,6 @@ from cgatjax.data.overlap import alike
 from cgatjax.data.splits import Split, make_split
 from cgatjax.data.store import Store
 from cgatjax.errors import RunExistsError
-from cgatjax.history import History
 from cgatjax.inference.prediction import predict
 from cgatjax.models.metrics import errors_of
 from cgatjax.models.model import Model, init_model
@@ -35,7 +34,8 @@ from cgatjax.structures.crystal import Crystal
 from cgatjax.structures.dcgat_writer import write_dcgat
 from cgatjax.structures.elements import reduced_formula
 from cgatjax.synthetic.dataset import fidelity_report, ionic_crystals
-from cgatjax.training import fit, transfer_model
+from cgatjax.training.history import History
+from cgatjax.training.loop import fit, transfer_model
 
 logger = logging.getLogger("cgatjax")
 CHEAP, DEAR = "e-form@cheap", "e-form@dear"

@@ -9,12 +9,12 @@ import pytest
 
 from cgatjax import reference
 from cgatjax.config import TrainConfig
-from cgatjax.feeds import EmbeddingBatch
 from cgatjax.models.losses import LOSSES
-from cgatjax.optim import make_optimizer
-from cgatjax.schedules import cyclical
-from cgatjax.train_step import init_state, make_loss, make_train_step
-from cgatjax.transfer import label_parameters
+from cgatjax.training.input_pipeline import EmbeddingBatch
+from cgatjax.training.optimizer import make_optimizer
+from cgatjax.training.schedules import cyclical
+from cgatjax.training.train_step import init_state, make_loss, make_train_step
+from cgatjax.training.transfer_params import label_parameters
 
 NAMES = ["released", "scalar_mean", "hyper_edges"]
 LOSS_NAMES = {"L1": "l1", "RobustL1": "robust_l1", "RobustL2": "robust_l2"}

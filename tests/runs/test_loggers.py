@@ -14,7 +14,7 @@ from cgatjax.errors import ConfigError, InputError, MissingExtraError
 from cgatjax.models.model_io import save_model
 from cgatjax.runs.loggers import TensorBoardLogger, WandbLogger, curves, make_logger, read_events
 from cgatjax.runs.run_folder import RunFolder
-from cgatjax.training import fit
+from cgatjax.training.loop import fit
 
 CONFIG = TrainConfig(epochs=4, batch_size=96, learning_rate=5e-3, checkpoint_seconds=0.0)
 
@@ -129,7 +129,7 @@ def test_without_a_server_the_folder_knows_what_was_logged(tmp_path, wandb):
 
 
 def test_only_the_first_process_logs(fresh_model, sets, tmp_path, monkeypatch):
-    monkeypatch.setattr("cgatjax.training.is_first_process", lambda: False)
+    monkeypatch.setattr("cgatjax.training.loop.is_first_process", lambda: False)
     logger = TensorBoardLogger(tmp_path / "events")
     fit(fresh_model, *sets[:2], CONFIG.replace(epochs=1), loggers=[logger])
     assert not (tmp_path / "events").exists()
@@ -156,7 +156,7 @@ def test_the_commands_name_the_loggers(ionic_store, fresh_model, tmp_path, wandb
         raise InputError("far enough")
 
     for name in ("fit", "transfer_model"):
-        monkeypatch.setattr(f"cgatjax.training.{name}", stop)
+        monkeypatch.setattr(f"cgatjax.training.loop.{name}", stop)
     save_model(tmp_path / "model", fresh_model)
     options = ("--target", "e-form@cheap", "--log", "tensorboard", "--log", "wandb")
     refused("train", ionic_store.path, "--out", tmp_path / "a", *options)

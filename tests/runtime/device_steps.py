@@ -15,13 +15,13 @@ import cgatjax as cg
 from cgatjax.config import TrainConfig
 from cgatjax.data.batching import BatchBudget
 from cgatjax.data.datasets import GraphList
-from cgatjax.feeds import EmbeddingBatch
 from cgatjax.models.losses import LOSSES
 from cgatjax.models.normalizer import Normalizer
-from cgatjax.optim import make_optimizer
 from cgatjax.runtime.devices import Devices
-from cgatjax.train_step import init_state, make_eval_step, make_loss, make_train_step
-from cgatjax.transfer import TRAINED, label_parameters
+from cgatjax.training.input_pipeline import EmbeddingBatch
+from cgatjax.training.optimizer import make_optimizer
+from cgatjax.training.train_step import init_state, make_eval_step, make_loss, make_train_step
+from cgatjax.training.transfer_params import TRAINED, label_parameters
 
 N_DEVICES = 8
 SHARES = (9, 1, 12, 0, 5, 3, 0, 0, 2, 0, 1, 4, 1, 6, 2, 4)

@@ -20,7 +20,7 @@ def main() -> int:
     from cgatjax.models.fingerprint import weights_digest
     from cgatjax.runs.run_folder import RunFolder
     from cgatjax.runtime.devices import initialize, is_first_process
-    from cgatjax.transfer import TRAINED, label_parameters
+    from cgatjax.training.transfer_params import TRAINED, label_parameters
 
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     if hosts:

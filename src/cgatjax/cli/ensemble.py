@@ -13,8 +13,8 @@ from cgatjax.inference.loading import is_ensemble
 from cgatjax.runs.run_folder import RunFolder
 
 if TYPE_CHECKING:
-    from cgatjax.history import History
     from cgatjax.inference.predictor import Predictor
+    from cgatjax.training.history import History
 
 
 def checked_size(out: str, flags: Mapping[str, Any]) -> int | None:

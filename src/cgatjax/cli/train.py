@@ -20,8 +20,8 @@ from cgatjax.runs.run_folder import REPORT, SPLIT, RunFolder
 from cgatjax.runtime.signals import ended_by_interrupt
 
 if TYPE_CHECKING:
-    from cgatjax.history import History
     from cgatjax.models.model import Model
+    from cgatjax.training.history import History
 
 
 @click.command()
@@ -71,10 +71,10 @@ def train(
     cgatjax train pbe.store --target e-form --target volume --loss robust_l1 --out runs/both
     cgatjax train pbe.store --target e-form --loss robust_l1 --ensemble 4 --out runs/four
     """
-    from cgatjax.ensemble_training import fit_ensemble
     from cgatjax.models.model import init_model
     from cgatjax.structures.elements import ElementTable
-    from cgatjax.training import fit
+    from cgatjax.training.ensembles import fit_ensemble
+    from cgatjax.training.loop import fit
 
     flags, size = joined(flags), checked_size(out, flags)
     make_model_config, make_train_config = PRESETS[preset]
@@ -168,10 +168,10 @@ def transfer(
     cgatjax transfer scan.store --from runs/pbe --target e-form@scan --mode joint \\
         --with pbe.store --out runs/joint
     """
-    from cgatjax.ensemble_training import transfer_ensemble
     from cgatjax.inference.loading import load_predictor
     from cgatjax.inference.predictor import Predictor
-    from cgatjax.training import transfer_model
+    from cgatjax.training.ensembles import transfer_ensemble
+    from cgatjax.training.loop import transfer_model
 
     flags, size = joined(flags), checked_size(out, flags)
     options = _transfer_config(target, mode, PRESETS[preset][1](), config, flags)

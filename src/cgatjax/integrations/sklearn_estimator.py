@@ -17,14 +17,14 @@ from cgatjax.data.datasets import Dataset, GraphList
 from cgatjax.errors import ConfigError, InputError, NotFittedError, StructureError
 from cgatjax.graphs.crystal_graph import CrystalGraph, featurize
 from cgatjax.graphs.reduction import reduce_graph
-from cgatjax.history import History
 from cgatjax.inference.prediction import predict
 from cgatjax.models.model import Model, init_model
 from cgatjax.models.model_io import load_model
 from cgatjax.structures.crystal import Rejected
 from cgatjax.structures.inputs import is_single
 from cgatjax.structures.readers import read_crystals
-from cgatjax.training import fit, transfer_model
+from cgatjax.training.history import History
+from cgatjax.training.loop import fit, transfer_model
 
 
 class CGATRegressor:

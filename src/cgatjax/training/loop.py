@@ -10,19 +10,25 @@ from cgatjax.config import TrainConfig, TransferConfig
 from cgatjax.data.datasets import Crystals, Dataset, Mixture
 from cgatjax.data.store import Store
 from cgatjax.errors import ConfigError, InputError, TargetError
-from cgatjax.history import History
 from cgatjax.inference.prediction import evaluate
 from cgatjax.models.fingerprint import inputs_of
 from cgatjax.models.model import Model
 from cgatjax.models.normalizer import Normalizer
-from cgatjax.optim import Labels
 from cgatjax.runs.loggers import Logger
 from cgatjax.runs.run_folder import REPORT, RunFolder
 from cgatjax.runtime.devices import is_first_process, naming_lost_processes, several_processes
 from cgatjax.runtime.progress import progress
 from cgatjax.runtime.signals import stop_requests
-from cgatjax.trainer import RatesAt, Trainer
-from cgatjax.transfer import TRAINED, TransferReport, label_parameters, prepare_transfer, rates_at
+from cgatjax.training.history import History
+from cgatjax.training.optimizer import Labels
+from cgatjax.training.trainer import RatesAt, Trainer
+from cgatjax.training.transfer_params import (
+    TRAINED,
+    TransferReport,
+    label_parameters,
+    prepare_transfer,
+    rates_at,
+)
 
 logger = logging.getLogger("cgatjax")
 

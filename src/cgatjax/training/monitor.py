@@ -11,7 +11,7 @@ import numpy as np
 from cgatjax.config import TrainConfig
 from cgatjax.errors import TrainingError
 from cgatjax.models.metrics import Totals
-from cgatjax.train_step import StepMetrics
+from cgatjax.training.train_step import StepMetrics
 
 LAG = 4
 """Steps that may be under way before the report of the oldest is read."""

@@ -5,7 +5,14 @@ import optax
 import pytest
 
 from cgatjax.config import TrainConfig
-from cgatjax.optim import FROZEN, combine, groups, make_optimizer, partition, project_damping
+from cgatjax.training.optimizer import (
+    FROZEN,
+    combine,
+    groups,
+    make_optimizer,
+    partition,
+    project_damping,
+)
 
 RATE, DECAY, STEPS = 0.1, 0.01, 5
 PARAMS = {"a": jnp.array([1.0, -2.0]), "b": {"c": jnp.array([[0.5], [3.0]])}}
@@ -96,7 +103,7 @@ def test_one_step_of_sgd_worked_out_by_hand():
 @pytest.mark.parametrize("optimizer", ["adamw", "adam", "sgd"])
 def test_large_leaves_are_updated_like_small_ones(optimizer, monkeypatch):
     together = trained(options(optimizer))[0]
-    monkeypatch.setattr("cgatjax.optim.LARGE", 1)
+    monkeypatch.setattr("cgatjax.training.optimizer.LARGE", 1)
     apart = trained(options(optimizer))[0]
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), apart, together)
 

@@ -13,7 +13,7 @@ from cgatjax.data.datasets import Crystals
 from cgatjax.errors import ConfigError, TargetError
 from cgatjax.models.model import Model, fresh_params
 from cgatjax.models.normalizer import Normalizer
-from cgatjax.optim import FROZEN, Labels, Params
+from cgatjax.training.optimizer import FROZEN, Labels, Params
 
 TRAINED = "trained"
 

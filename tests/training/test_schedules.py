@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cgatjax.config import TrainConfig
-from cgatjax.schedules import Plateau, cyclical, factor_at
+from cgatjax.training.schedules import Plateau, cyclical, factor_at
 
 
 def test_the_paper_s_triangle():

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cgatjax.models.metrics import Totals, summarize
-from cgatjax.transfer import TransferReport
+from cgatjax.training.transfer_params import TransferReport
 
 PARTS = ("wait", "step", "valid", "checkpoint")
 """Kinds of work: waiting for batches, steps on the device, validation, writing states."""

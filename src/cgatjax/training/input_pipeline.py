@@ -13,9 +13,9 @@ from cgatjax.data.datasets import Crystals
 from cgatjax.data.loader import BatchLoader, Planned, choose_budgets, made_ahead, steps_of
 from cgatjax.inference.embedding_cache import kept_embeddings
 from cgatjax.models.model import Model
-from cgatjax.optim import FROZEN, Labels
 from cgatjax.runtime.devices import Devices
-from cgatjax.train_step import Forward
+from cgatjax.training.optimizer import FROZEN, Labels
+from cgatjax.training.train_step import Forward
 
 
 @jax.tree_util.register_dataclass

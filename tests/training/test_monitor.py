@@ -9,8 +9,8 @@ import pytest
 from cgatjax.config import TrainConfig
 from cgatjax.errors import TrainingError
 from cgatjax.models.metrics import ErrorSums
-from cgatjax.monitor import LAG, StepMonitor
-from cgatjax.train_step import StepMetrics
+from cgatjax.training.monitor import LAG, StepMonitor
+from cgatjax.training.train_step import StepMetrics
 
 
 class Steps:

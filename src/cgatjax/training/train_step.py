@@ -16,8 +16,8 @@ from jax import Array
 from cgatjax.models.losses import Loss
 from cgatjax.models.metrics import ErrorSums, error_sums
 from cgatjax.models.normalizer import Normalizer
-from cgatjax.optim import Labels, Params, Rates, combine, partition, project_damping
 from cgatjax.runtime.devices import Devices
+from cgatjax.training.optimizer import Labels, Params, Rates, combine, partition, project_damping
 
 Batch = Any
 """Anything with `targets` and `target_mask`: a `CrystalBatch`, or cached embeddings."""

@@ -11,7 +11,6 @@ from cgatjax.config import TrainConfig, TransferConfig
 from cgatjax.data.datasets import Crystals, Dataset
 from cgatjax.data.store import Store
 from cgatjax.errors import ConfigError, InputError
-from cgatjax.history import History
 from cgatjax.inference.loading import describe_ensemble, member_seeds
 from cgatjax.inference.predictor import Predictor
 from cgatjax.models.model import Model, fresh_params
@@ -20,9 +19,10 @@ from cgatjax.runs.loggers import Logger
 from cgatjax.runs.run_folder import DATA, ENSEMBLE, MEMBERS, SPLIT, RunFolder
 from cgatjax.runtime.atomic_files import write_durably
 from cgatjax.runtime.devices import several_processes
-from cgatjax.side_by_side import train_side_by_side
-from cgatjax.trainer import Trainer
-from cgatjax.training import fit_trainer, run_trainer, transfer_trainer
+from cgatjax.training.history import History
+from cgatjax.training.loop import fit_trainer, run_trainer, transfer_trainer
+from cgatjax.training.trainer import Trainer
+from cgatjax.training.vmapped_ensembles import train_side_by_side
 
 logger = logging.getLogger("cgatjax")
 LoggersOf = Callable[[RunFolder], Sequence[Logger]]

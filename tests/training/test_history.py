@@ -2,9 +2,9 @@ import math
 
 import pytest
 
-from cgatjax import history as module
-from cgatjax.history import PARTS, History, Stopwatch, epoch_columns, note
 from cgatjax.models.metrics import ErrorSums, Totals
+from cgatjax.training.history import PARTS, History, Stopwatch, epoch_columns, note
+from cgatjax.training.loop import history as module
 
 
 def test_every_moment_goes_to_one_part(monkeypatch):

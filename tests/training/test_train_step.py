@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from cgatjax.config import TrainConfig
-from cgatjax.feeds import EmbeddingBatch
 from cgatjax.models.losses import LOSSES
 from cgatjax.models.normalizer import Normalizer
-from cgatjax.optim import FROZEN, make_optimizer
-from cgatjax.train_step import init_state, make_loss, make_train_step
+from cgatjax.training.input_pipeline import EmbeddingBatch
+from cgatjax.training.optimizer import FROZEN, make_optimizer
+from cgatjax.training.train_step import init_state, make_loss, make_train_step
 
 NORMALIZERS = {"a": Normalizer(mean=1.0, std=2.0), "b": Normalizer(mean=-3.0, std=0.5)}
 LABELS = {"encoder": {"damping": "trained"}, "heads": {"a": "trained", "b": "trained"}}

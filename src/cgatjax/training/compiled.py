@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 from flax import traverse_util
 
 from cgatjax.config import ModelConfig, TrainConfig
-from cgatjax.feeds import forward_of
 from cgatjax.models.losses import LOSSES
 from cgatjax.models.model import Model
 from cgatjax.models.normalizer import Normalizer
-from cgatjax.optim import Labels, Params, make_optimizer
 from cgatjax.runtime.devices import Devices
 from cgatjax.structures.elements import ElementTable
-from cgatjax.train_step import (
+from cgatjax.training.input_pipeline import forward_of
+from cgatjax.training.optimizer import Labels, Params, make_optimizer
+from cgatjax.training.train_step import (
     Step,
     StepMetrics,
     TrainState,

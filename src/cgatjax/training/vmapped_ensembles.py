@@ -14,11 +14,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from cgatjax.errors import ConfigError, Interrupted
-from cgatjax.history import History
 from cgatjax.models.model import Model
 from cgatjax.runtime.progress import progress
 from cgatjax.runtime.signals import stop_requests
-from cgatjax.trainer import Trainer
+from cgatjax.training.history import History
+from cgatjax.training.trainer import Trainer
 
 
 def train_side_by_side(

@@ -11,17 +11,17 @@ import pytest
 from tests.commands import ok, refused
 
 import cgatjax as cg
-from cgatjax.compiled import compiled_for
-from cgatjax.ensemble_training import fit_ensemble, transfer_ensemble
 from cgatjax.errors import ConfigError, Interrupted
 from cgatjax.inference.prediction import evaluate
 from cgatjax.inference.predictor import Predictor
 from cgatjax.models.model import fresh_params
-from cgatjax.monitor import StepMonitor
 from cgatjax.runs.run_folder import RunFolder
-from cgatjax.side_by_side import train_side_by_side
-from cgatjax.training import fit, fit_trainer
-from cgatjax.transfer import TRAINED, label_parameters
+from cgatjax.training.compiled import compiled_for
+from cgatjax.training.ensembles import fit_ensemble, transfer_ensemble
+from cgatjax.training.loop import fit, fit_trainer
+from cgatjax.training.monitor import StepMonitor
+from cgatjax.training.transfer_params import TRAINED, label_parameters
+from cgatjax.training.vmapped_ensembles import train_side_by_side
 
 CHEAP, DEAR = "e-form@cheap", "e-form@dear"
 FAST = cg.TrainConfig(epochs=2, batch_size=32, learning_rate=5e-3, loss="robust_l1", seed=3)

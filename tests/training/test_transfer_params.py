@@ -12,10 +12,15 @@ from cgatjax.errors import ConfigError, InputError, MismatchError, TargetError
 from cgatjax.inference.prediction import evaluate, predict
 from cgatjax.inference.predictor import in_units
 from cgatjax.models.normalizer import Normalizer
-from cgatjax.optim import FROZEN
 from cgatjax.runs.run_folder import RunFolder
-from cgatjax.training import transfer_model
-from cgatjax.transfer import label_parameters, prepare_transfer, rates_at, rescale_head
+from cgatjax.training.loop import transfer_model
+from cgatjax.training.optimizer import FROZEN
+from cgatjax.training.transfer_params import (
+    label_parameters,
+    prepare_transfer,
+    rates_at,
+    rescale_head,
+)
 
 CHEAP, DEAR, VOLUME = "e-form@cheap", "e-form@dear", "volume@cheap"
 FAST = TrainConfig(epochs=2, batch_size=32, learning_rate=5e-3, schedule="constant")

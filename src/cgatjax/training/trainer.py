@@ -16,26 +16,26 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from cgatjax.compiled import compiled_for
 from cgatjax.config import TrainConfig
 from cgatjax.data.datasets import Crystals
 from cgatjax.data.loader import BatchLoader, shuffled
-from cgatjax.feeds import Fed, feed, loaders
-from cgatjax.history import PARTS, History, Stopwatch, epoch_columns, note
 from cgatjax.models.fingerprint import versions
 from cgatjax.models.losses import learns_std
 from cgatjax.models.metrics import Totals, mean_over_targets, summarize
 from cgatjax.models.model import Model
 from cgatjax.models.model_io import save_model
-from cgatjax.monitor import StepMonitor
-from cgatjax.optim import Labels, Params, groups
 from cgatjax.runs.checkpoints import StateFolder, state_name
 from cgatjax.runs.loggers import Logger, curves
 from cgatjax.runs.run_folder import RunFolder, differences
 from cgatjax.runtime.devices import restored_by_first, stop_is_agreed
 from cgatjax.runtime.signals import StopRequest
-from cgatjax.schedules import Plateau, factor_at
-from cgatjax.train_step import StepMetrics
+from cgatjax.training.compiled import compiled_for
+from cgatjax.training.history import PARTS, History, Stopwatch, epoch_columns, note
+from cgatjax.training.input_pipeline import Fed, feed, loaders
+from cgatjax.training.monitor import StepMonitor
+from cgatjax.training.optimizer import Labels, Params, groups
+from cgatjax.training.schedules import Plateau, factor_at
+from cgatjax.training.train_step import StepMetrics
 
 logger = logging.getLogger("cgatjax")
 SHOWN_IDS = 3

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 import cgatjax as cg
-from cgatjax import compiled, feeds, trainer
 from cgatjax.config import TrainConfig
 from cgatjax.data.batching import BatchBudget
 from cgatjax.data.datasets import Dataset, Mixture
@@ -27,11 +26,12 @@ from cgatjax.errors import (
 from cgatjax.inference.prediction import evaluate, predict
 from cgatjax.models.fingerprint import versions
 from cgatjax.models.model import Model
-from cgatjax.monitor import StepMonitor
-from cgatjax.optim import FROZEN
 from cgatjax.runs.run_folder import RunFolder
-from cgatjax.training import fit
-from cgatjax.transfer import label_parameters
+from cgatjax.training.loop import compiled, fit, trainer
+from cgatjax.training.loop import input_pipeline as feeds
+from cgatjax.training.monitor import StepMonitor
+from cgatjax.training.optimizer import FROZEN
+from cgatjax.training.transfer_params import label_parameters
 
 CHEAP, DEAR, VOLUME = "e-form@cheap", "e-form@dear", "volume@cheap"
 HEAD_ONLY = [("encoder/*", FROZEN), ("*", "trained")]

@@ -1,0 +1,1 @@
+"""Training and transfer: steps, input pipeline, loop."""
