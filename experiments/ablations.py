@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from cgatjax.analysis.comparison_plots import CAPTION, comparison_figure
 from cgatjax.analysis.seeds import Comparison, SeedSpread
+from cgatjax.plotting.comparison_plots import CAPTION, comparison_figure
 from experiments.bench import Bench
 from experiments.experiment import Experiment, Rows
 from experiments.scale import Scale

@@ -27,11 +27,11 @@ import numpy as np
 from scipy.stats import spearmanr
 
 import cgatjax as cg
-from cgatjax.analysis.plots import error_against_size
 from cgatjax.analysis.seeds import student_quantile
 from cgatjax.data.splits import nested_subset
 from cgatjax.inference.gp_fitting import GPConfig
 from cgatjax.models.metrics import errors_of
+from cgatjax.plotting.learning_plots import error_against_size
 from cgatjax.runtime.atomic_files import write_durably
 from cgatjax.selection import By
 from experiments.bench import Bench

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from cgatjax.analysis import Fidelities, fit_joint_power_law, plan_budget
-from cgatjax.analysis.scaling_plots import budget_figure
+from cgatjax.plotting.scaling_plots import budget_figure
 from experiments.bench import Bench
 from experiments.curves import pretraining_cells, training_cells, with_pretrain_sizes
 from experiments.experiment import Experiment, Rows

@@ -12,7 +12,7 @@ import math
 from typing import Any
 
 from cgatjax.analysis import CHEMICAL_ACCURACY, PowerLaw, equivalent_size, fit_power_law
-from cgatjax.analysis.scaling_plots import scaling_figure
+from cgatjax.plotting.scaling_plots import scaling_figure
 from experiments.bench import Bench
 from experiments.experiment import Experiment, Rows
 from experiments.published import CROSSING, STRAIGHT

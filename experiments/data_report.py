@@ -10,9 +10,9 @@ import re
 from collections import Counter
 from typing import Any
 
-from cgatjax.analysis.histograms import Summary, histograms
-from cgatjax.analysis.periodic_table import periodic_table
 from cgatjax.data.store import SKIPPED
+from cgatjax.plotting.histograms import Summary, histograms
+from cgatjax.plotting.periodic_table import periodic_table
 from experiments.bench import Bench
 from experiments.experiment import Experiment, Rows
 from experiments.scale import Scale

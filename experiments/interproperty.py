@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cgatjax.analysis.comparison_plots import CAPTION, comparison_figure
 from cgatjax.analysis.seeds import Comparison, SeedSpread
+from cgatjax.plotting.comparison_plots import CAPTION, comparison_figure
 from experiments.bench import Bench
 from experiments.experiment import Experiment, Rows
 from experiments.scale import Scale, TargetSet

@@ -9,7 +9,7 @@ Expected (Hoffmann et al. 2023, Fig. 1): full transfer ends lowest.
 import csv
 from typing import Any
 
-from cgatjax.analysis.plots import learning_curves
+from cgatjax.plotting.learning_plots import learning_curves
 from cgatjax.runs.run_folder import HISTORY
 from experiments.bench import Bench
 from experiments.experiment import Experiment, Rows

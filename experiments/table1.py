@@ -12,7 +12,7 @@ full transfer 24 to 35 %; for gaps the head alone loses 19 %, full transfer gain
 
 from typing import Any
 
-from cgatjax.analysis.plots import Bars, transfer_panels
+from cgatjax.plotting.learning_plots import Bars, transfer_panels
 from experiments.bench import Bench
 from experiments.experiment import Experiment, Rows
 from experiments.published import change, published_rows

@@ -39,9 +39,9 @@ selection inference.interpretation inference.embedding_cache training.input_pipe
 training.compiled training.monitor training.history training.trainer training.vmapped_ensembles
 training.loop training.ensembles integrations.sklearn_estimator integrations.matbench_tasks
 screening analysis.regression analysis.scaling analysis.joint_scaling analysis.budget
-analysis.seeds analysis.canvas analysis.plots analysis.calibration_plots analysis.scaling_plots
-analysis.comparison_plots analysis.periodic_table analysis.histograms analysis.residuals
-analysis.embedding_map analysis.inside demo cli
+analysis.seeds plotting.style plotting.learning_plots plotting.calibration_plots
+plotting.scaling_plots plotting.comparison_plots plotting.periodic_table plotting.histograms
+plotting.residual_plots plotting.embedding_map plotting.attention_plot demo cli
 """.split()
 
 # Third-party library -> the only modules (or packages) that may import it.
@@ -59,10 +59,10 @@ WALLS = {
     "orbax": ["runs.checkpoints"],
     "pyarrow": ["data", "inference.embedding_table", "screening.ranked_parquet"],
     "pymatgen": ["graphs.neighbors", "screening.oxidation_states", "structures"],
-    "sklearn": ["analysis.embedding_map", "integrations.sklearn_estimator"],
+    "sklearn": ["plotting.embedding_map", "integrations.sklearn_estimator"],
     "tensorboardX": ["runs.loggers"],
     "torch": ["reference"],
-    "umap": ["analysis.embedding_map"],
+    "umap": ["plotting.embedding_map"],
     "wandb": ["runs.loggers"],
 }
 DEVICE_MAPPING = {"pmap", "shard_map", "xmap"}

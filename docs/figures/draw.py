@@ -17,8 +17,8 @@ from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
 from pymatgen.core import Lattice, Structure
 
 import cgatjax as cg
-from cgatjax.analysis.canvas import COLORS, new_figure
 from cgatjax.graphs.neighbors import nearest_neighbors
+from cgatjax.plotting.style import COLORS, new_figure
 
 GREY = "0.55"
 CENTRE, HALO = "#222222", "white"

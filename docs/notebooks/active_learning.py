@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 import cgatjax as cg
-from cgatjax.analysis.embedding_map import embedding_map, project
-from cgatjax.analysis.inside import crystal_picture
+from cgatjax.plotting.attention_plot import crystal_picture
+from cgatjax.plotting.embedding_map import embedding_map, project
 
 TARGET = "e-form@cheap"
 folder = Path(tempfile.mkdtemp())

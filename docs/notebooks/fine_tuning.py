@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 import cgatjax as cg
-from cgatjax.analysis.plots import learning_curves, transfer_bars
+from cgatjax.plotting.learning_plots import learning_curves, transfer_bars
 
 folder = Path(tempfile.mkdtemp())
 CHEAP, DEAR = "e-form@cheap", "e-form@dear"

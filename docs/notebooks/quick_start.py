@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 import cgatjax as cg
-from cgatjax.analysis.plots import learning_curves, parity
+from cgatjax.plotting.learning_plots import learning_curves, parity
 
 folder = Path(tempfile.mkdtemp())
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 import cgatjax as cg
-from cgatjax.analysis.calibration_plots import calibration
 from cgatjax.inference.calibration import best_factor, judge, known_errors
+from cgatjax.plotting.calibration_plots import calibration
 
 TARGET = "e-form@cheap"
 folder = Path(tempfile.mkdtemp())

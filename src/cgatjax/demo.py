@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from cgatjax.analysis.plots import learning_curves, parity, transfer_bars
 from cgatjax.config import GraphConfig, ModelConfig, TrainConfig, TransferConfig
 from cgatjax.data.build import build_store
 from cgatjax.data.datasets import Dataset
@@ -29,6 +28,7 @@ from cgatjax.inference.prediction import predict
 from cgatjax.models.metrics import errors_of
 from cgatjax.models.model import Model, init_model
 from cgatjax.options import Options
+from cgatjax.plotting.learning_plots import learning_curves, parity, transfer_bars
 from cgatjax.runs.run_folder import CONFIG, SPLIT, RunFolder
 from cgatjax.structures.crystal import Crystal
 from cgatjax.structures.dcgat_writer import write_dcgat

@@ -181,9 +181,9 @@ def explain(run: str, inputs: tuple[str, ...], out: str, step: int | None) -> No
     \b
     cgatjax explain runs/scan SrTiO3.cif --out looks
     """
-    from cgatjax.analysis.inside import crystal_picture
     from cgatjax.inference.interpretation import explain as explain_crystal
     from cgatjax.inference.loading import load_predictor
+    from cgatjax.plotting.attention_plot import crystal_picture
     from cgatjax.structures.readers import read_crystals
 
     folder = Path(out)
@@ -252,7 +252,7 @@ def _draw_map(
     about: tuple["Predictions", np.ndarray, str],
 ) -> None:
     """The map, coloured by an error, a value, a prediction or a standard deviation."""
-    from cgatjax.analysis.embedding_map import embedding_map, project
+    from cgatjax.plotting.embedding_map import embedding_map, project
 
     found, values, target = about
     method, seed = way

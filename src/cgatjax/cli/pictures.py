@@ -30,9 +30,9 @@ def draw_evaluation(
       values: target -> (crystals,) known values.
       crystals: in the order of the predictions.
     """
-    from cgatjax.analysis.calibration_plots import calibration
-    from cgatjax.analysis.plots import parity
-    from cgatjax.analysis.residuals import residuals_by_element, residuals_by_sites
+    from cgatjax.plotting.calibration_plots import calibration
+    from cgatjax.plotting.learning_plots import parity
+    from cgatjax.plotting.residual_plots import residuals_by_element, residuals_by_sites
 
     elements = [re.findall(r"[A-Z][a-z]?", formula) for formula in crystals.formulas]
     sites = n_sites(crystals)
@@ -63,7 +63,7 @@ def draw_learning(
       model: whose targets and units they are.
       members: rows of the history of each member; those without any error are left out.
     """
-    from cgatjax.analysis.plots import learning_curves
+    from cgatjax.plotting.learning_plots import learning_curves
 
     for target in model.targets:
         parts = {"training": "train", "validation": "valid"} if len(members) == 1 else {"": "valid"}

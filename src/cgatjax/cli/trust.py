@@ -169,7 +169,7 @@ def _plot(
     fitted: "dict[str, Rescaling | None]",
 ) -> None:
     """One figure a target; several targets get their name into the file's name."""
-    from cgatjax.analysis.calibration_plots import calibration
+    from cgatjax.plotting.calibration_plots import calibration
 
     path.parent.mkdir(parents=True, exist_ok=True)
     drawn = {t: r for t, r in fitted.items() if r is not None}

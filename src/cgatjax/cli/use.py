@@ -228,7 +228,7 @@ def _write_skipped(path: Path, skipped: Sequence[Rejected]) -> None:
 
 def _plot(path: Path, found: "Predictions", values: dict[str, np.ndarray], model: "Model") -> None:
     """One parity plot a target; several targets get their name into the file's name."""
-    from cgatjax.analysis.plots import parity
+    from cgatjax.plotting.learning_plots import parity
 
     path.parent.mkdir(parents=True, exist_ok=True)
     for target in model.targets:

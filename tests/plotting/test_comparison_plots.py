@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from cgatjax.analysis.comparison_plots import VERDICT_COLORS, comparison_figure
 from cgatjax.analysis.seeds import Comparison
 from cgatjax.errors import InputError
+from cgatjax.plotting.comparison_plots import VERDICT_COLORS, comparison_figure
 
 FOUND = {
     "gain": Comparison(change=-0.2, low=-0.3, high=-0.1),

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cgatjax.analysis.canvas import new_figure
 from cgatjax.errors import InputError
+from cgatjax.plotting.style import new_figure
 from cgatjax.structures.elements import SYMBOLS, atomic_number
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cgatjax.analysis.budget import BudgetPlan
-from cgatjax.analysis.canvas import COLORS, colors, new_figure, plain_ticks, with_unit
 from cgatjax.analysis.scaling import PowerLaw
 from cgatjax.errors import InputError
+from cgatjax.plotting.style import COLORS, colors, new_figure, plain_ticks, with_unit
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from cgatjax.analysis import Fidelities, fit_joint_power_law, fit_power_law, plan_budget
-from cgatjax.analysis.histograms import Summary, histograms
-from cgatjax.analysis.periodic_table import cell_of, element_means, periodic_table
-from cgatjax.analysis.scaling_plots import budget_figure, scaling_figure
 from cgatjax.errors import InputError, StructureError
+from cgatjax.plotting.histograms import Summary, histograms
+from cgatjax.plotting.periodic_table import cell_of, element_means, periodic_table
+from cgatjax.plotting.scaling_plots import budget_figure, scaling_figure
 
 
 def law(factor=1.0, unit="meV/atom"):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.special import ndtri
 
-from cgatjax.analysis.calibration_plots import calibration, error_against_std, reliability
 from cgatjax.errors import InputError
+from cgatjax.plotting.calibration_plots import calibration, error_against_std, reliability
 
 N = 1000
 ERRORS = ndtri((np.arange(N) + 0.5) / N)

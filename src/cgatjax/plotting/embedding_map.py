@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from cgatjax.analysis.canvas import new_figure, with_unit, wrapped
 from cgatjax.errors import InputError, MissingExtraError
+from cgatjax.plotting.style import new_figure, with_unit, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

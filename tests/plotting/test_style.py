@@ -1,6 +1,6 @@
 """What all figures share."""
 
-from cgatjax.analysis.canvas import colors, new_figure, with_unit
+from cgatjax.plotting.style import colors, new_figure, with_unit
 
 
 def test_a_notebook_shows_figures_made_without_pyplot():

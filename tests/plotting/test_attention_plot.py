@@ -6,10 +6,6 @@ import itertools
 import numpy as np
 import pytest
 
-from cgatjax.analysis import inside
-from cgatjax.analysis.embedding_map import embedding_map, principal_components, project
-from cgatjax.analysis.inside import crystal_picture
-from cgatjax.analysis.residuals import residuals_by_element, residuals_by_sites, size_groups
 from cgatjax.config import GraphConfig
 from cgatjax.errors import InputError
 from cgatjax.graphs.bond_vectors import bond_vectors
@@ -17,6 +13,10 @@ from cgatjax.graphs.crystal_graph import featurize
 from cgatjax.graphs.reduction import reduce_graph
 from cgatjax.inference.interpretation import Explanation, shares
 from cgatjax.inference.prediction import Predictions
+from cgatjax.plotting import attention_plot as inside
+from cgatjax.plotting.attention_plot import crystal_picture
+from cgatjax.plotting.embedding_map import embedding_map, principal_components, project
+from cgatjax.plotting.residual_plots import residuals_by_element, residuals_by_sites, size_groups
 from cgatjax.structures.crystal import Crystal
 
 CONFIG = GraphConfig.recommended(max_neighbors=12)

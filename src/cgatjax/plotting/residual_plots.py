@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cgatjax.analysis.canvas import COLORS, new_figure, with_unit, wrapped
-from cgatjax.analysis.periodic_table import element_means, periodic_table
 from cgatjax.errors import InputError
+from cgatjax.plotting.periodic_table import element_means, periodic_table
+from cgatjax.plotting.style import COLORS, new_figure, with_unit, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

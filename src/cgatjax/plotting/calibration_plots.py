@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cgatjax.analysis.canvas import colors, new_figure, plain_ticks, with_unit
 from cgatjax.errors import InputError
 from cgatjax.inference.calibration import (
     binned,
@@ -14,6 +13,7 @@ from cgatjax.inference.calibration import (
     known_errors,
     miscalibration_area,
 )
+from cgatjax.plotting.style import colors, new_figure, plain_ticks, with_unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,7 +5,8 @@ import sys
 import numpy as np
 import pytest
 
-from cgatjax.analysis.plots import (
+from cgatjax.errors import InputError
+from cgatjax.plotting.learning_plots import (
     Bars,
     error_against_size,
     learning_curves,
@@ -13,7 +14,6 @@ from cgatjax.analysis.plots import (
     transfer_bars,
     transfer_panels,
 )
-from cgatjax.errors import InputError
 
 ROWS = [
     {"epoch": 1, "valid_mae:e-form": 0.5},

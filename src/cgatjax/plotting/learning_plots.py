@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from cgatjax.analysis.canvas import COLORS, colors, new_figure, plain_ticks, with_unit, wrapped
 from cgatjax.errors import InputError
+from cgatjax.plotting.style import COLORS, colors, new_figure, plain_ticks, with_unit, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cgatjax.analysis.canvas import colors, new_figure, with_unit
 from cgatjax.errors import InputError
+from cgatjax.plotting.style import colors, new_figure, with_unit
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

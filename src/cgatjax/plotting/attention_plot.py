@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cgatjax.analysis.canvas import COLORS, colors, new_figure
 from cgatjax.errors import InputError
 from cgatjax.inference.interpretation import Explanation
+from cgatjax.plotting.style import COLORS, colors, new_figure
 from cgatjax.structures.elements import SYMBOLS
 
 if TYPE_CHECKING:

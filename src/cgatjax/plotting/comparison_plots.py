@@ -4,9 +4,9 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from cgatjax.analysis.canvas import new_figure, wrapped
 from cgatjax.analysis.seeds import LEVEL, Comparison
 from cgatjax.errors import InputError
+from cgatjax.plotting.style import new_figure, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
