@@ -13,14 +13,14 @@ from typing import Any
 import click
 
 from cgatjax import __version__
-from cgatjax.cli.data import featurize, info
-from cgatjax.cli.explore import embed, explain, select
+from cgatjax.cli.featurize import featurize, info
+from cgatjax.cli.interpret import embed, explain, select
 from cgatjax.cli.matbench import matbench
-from cgatjax.cli.prepare import download, hull, overlap
+from cgatjax.cli.predict import demo, evaluate, import_reference, predict
+from cgatjax.cli.preprocess import download, hull, overlap
 from cgatjax.cli.screen import screen
 from cgatjax.cli.train import train, transfer
-from cgatjax.cli.trust import calibrate, fit_gp
-from cgatjax.cli.use import demo, evaluate, import_reference, predict
+from cgatjax.cli.uncertainty import calibrate, fit_gp
 from cgatjax.errors import CgatjaxError, Interrupted
 from cgatjax.runtime.allocator import keep_freed_memory
 

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cgatjax.cli.display import table
-from cgatjax.cli.pictures import draw_learning
+from cgatjax.cli.plots import draw_learning
+from cgatjax.cli.text_tables import table
 from cgatjax.data.datasets import Dataset
 from cgatjax.errors import ConfigError
 from cgatjax.inference.loading import is_ensemble

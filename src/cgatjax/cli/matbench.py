@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from cgatjax.cli.display import table
+from cgatjax.cli.text_tables import table
 from cgatjax.config import PRESETS
 
 

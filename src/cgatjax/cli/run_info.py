@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from cgatjax.cli.display import fields, table
+from cgatjax.cli.text_tables import fields, table
 from cgatjax.errors import CgatjaxError
 from cgatjax.inference.loading import is_ensemble, load_predictor, member_folders, member_seeds
 from cgatjax.models.metrics import mean_over_targets

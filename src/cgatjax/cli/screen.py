@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cgatjax.cli.display import fields, table
-from cgatjax.cli.flags import on_error_option, uncertainty_option
+from cgatjax.cli.shared_options import on_error_option, uncertainty_option
+from cgatjax.cli.text_tables import fields, table
 from cgatjax.data.store import MANIFEST, open_store
 from cgatjax.errors import ConfigError, InputError
 

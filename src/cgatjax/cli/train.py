@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cgatjax.cli.ensemble import checked_size, report_ensemble
-from cgatjax.cli.pictures import draw_learning
-from cgatjax.cli.recipe import compute_of, joined, open_run, recipe_options, train_config
+from cgatjax.cli.plots import draw_learning
+from cgatjax.cli.train_options import compute_of, joined, open_run, recipe_options, train_config
 from cgatjax.config import PRESETS, GraphConfig, ModelConfig, TrainConfig, TransferConfig
 from cgatjax.data.datasets import Dataset
 from cgatjax.data.splits import Split

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 
-from cgatjax.cli.files import chosen_part, or_empty, require_new, write_csv
-from cgatjax.cli.flags import on_error_option, part_option, uncertainty_option
+from cgatjax.cli.csv_output import chosen_part, or_empty, require_new, write_csv
+from cgatjax.cli.shared_options import on_error_option, part_option, uncertainty_option
 from cgatjax.data.datasets import Dataset
 from cgatjax.data.store import MANIFEST, open_store
 from cgatjax.errors import InputError, TargetError

@@ -15,7 +15,7 @@ from tests.commands import ok, refused
 import cgatjax as cg
 from cgatjax.screening.ranked_parquet import read_rows
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PEROVSKITE = """SrTiO3
 4.0
 1 0 0

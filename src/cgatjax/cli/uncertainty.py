@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 
-from cgatjax.cli.display import table
-from cgatjax.cli.files import chosen_part, require_new
-from cgatjax.cli.flags import part_option, uncertainty_option
+from cgatjax.cli.csv_output import chosen_part, require_new
+from cgatjax.cli.shared_options import part_option, uncertainty_option
+from cgatjax.cli.text_tables import table
 from cgatjax.data.store import open_store
 from cgatjax.errors import ConfigError
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 
-from cgatjax.cli.display import table
-from cgatjax.cli.files import chosen_part, or_empty, require_new, write_csv
-from cgatjax.cli.flags import on_error_option, uncertainty_option
-from cgatjax.cli.pictures import draw_evaluation
+from cgatjax.cli.csv_output import chosen_part, or_empty, require_new, write_csv
+from cgatjax.cli.plots import draw_evaluation
+from cgatjax.cli.shared_options import on_error_option, uncertainty_option
+from cgatjax.cli.text_tables import table
 from cgatjax.data.splits import PARTS
 from cgatjax.data.store import MANIFEST, open_store
 from cgatjax.runs.run_folder import RunFolder

@@ -9,8 +9,8 @@ from typing import Any
 import click
 import numpy as np
 
-from cgatjax.cli.display import fields, table
-from cgatjax.cli.flags import on_error_option, workers_option
+from cgatjax.cli.shared_options import on_error_option, workers_option
+from cgatjax.cli.text_tables import fields, table
 from cgatjax.config import GraphConfig
 from cgatjax.data.build import build_store
 from cgatjax.data.filters import Filter

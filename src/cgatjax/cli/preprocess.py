@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from cgatjax.cli.data import SHOWN_REASONS, cores
-from cgatjax.cli.display import table
-from cgatjax.cli.flags import on_error_option, workers_option
+from cgatjax.cli.featurize import SHOWN_REASONS, cores
+from cgatjax.cli.shared_options import on_error_option, workers_option
+from cgatjax.cli.text_tables import table
 from cgatjax.data.overlap import KEYS, compare
 from cgatjax.data.store import open_store
 from cgatjax.errors import ConfigError

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import pyarrow.parquet as pq
 import pytest
+from tests.cli.test_cli import TINY
 from tests.commands import ok, refused
-from tests.test_cli import TINY
 
 from cgatjax.data.store import open_store
 from cgatjax.structures.dcgat_writer import write_dcgat
