@@ -4,7 +4,8 @@
 
 The values of a data set's training part are hidden but for a few crystals. A model learns those;
 then a batch is chosen from the rest (at random, or in one of the three ways of
-`cgatjax.selection`), its values are shown, and the model learns anew from all that is known by now.
+`cgatjax.active_learning`), its values are shown, and the model learns anew from all that is known
+by now.
 Each way starts from the same crystals and reads the same test set after every round. Two models
 learn: a fresh network with a robust loss, and a Gaussian process on the embeddings of the network
 that was pre-trained on the cheap data (that of Table 1).
@@ -27,13 +28,13 @@ import numpy as np
 from scipy.stats import spearmanr
 
 import cgatjax as cg
+from cgatjax.active_learning import By
 from cgatjax.analysis.seeds import student_quantile
 from cgatjax.data.splits import nested_subset
 from cgatjax.inference.gp_fitting import GPConfig
 from cgatjax.models.metrics import errors_of
 from cgatjax.plotting.learning_plots import error_against_size
 from cgatjax.runtime.atomic_files import write_durably
-from cgatjax.selection import By
 from experiments.bench import Bench
 from experiments.experiment import Experiment, Rows
 from experiments.learners import FreshNetwork, PretrainedProcess

@@ -7,10 +7,9 @@ from functools import cached_property
 import numpy as np
 
 import cgatjax as cg
-from cgatjax.coverage import farthest_points
+from cgatjax.active_learning import By, farthest_points, select
 from cgatjax.data.splits import nested_subset
 from cgatjax.inference.gp_fitting import GPConfig, fit_gp
-from cgatjax.selection import By, select
 from experiments.specification import Training
 
 VALIDATIONS = 10

@@ -7,8 +7,12 @@ orbax nor matplotlib.
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from cgatjax._version import __version__ as __version__
+
 if TYPE_CHECKING:
     from cgatjax import reference as reference
+    from cgatjax.active_learning import Selection as Selection
+    from cgatjax.active_learning import select as select
     from cgatjax.config import GraphConfig as GraphConfig
     from cgatjax.config import ModelConfig as ModelConfig
     from cgatjax.config import TrainConfig as TrainConfig
@@ -63,8 +67,6 @@ if TYPE_CHECKING:
     from cgatjax.screening.ranking import Keep as Keep
     from cgatjax.screening.screen_loop import Screened as Screened
     from cgatjax.screening.screen_loop import screen as screen
-    from cgatjax.selection import Selection as Selection
-    from cgatjax.selection import select as select
     from cgatjax.structures.crystal import Crystal as Crystal
     from cgatjax.structures.elements import ElementTable as ElementTable
     from cgatjax.structures.readers import read_crystals as read_crystals
@@ -74,8 +76,6 @@ if TYPE_CHECKING:
     from cgatjax.training.history import History as History
     from cgatjax.training.loop import fit as fit
     from cgatjax.training.loop import transfer_model as transfer_model
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "models.model_io": ("load_model", "save_model"),
@@ -116,7 +116,7 @@ _HOMES = {
     "runs.run_folder": ("RunFolder",),
     "inference.interpretation": ("Explanation", "explain"),
     "training.history": ("History",),
-    "selection": ("Selection", "select"),
+    "active_learning": ("Selection", "select"),
     "screening.ranking": ("Keep",),
     "screening.screen_loop": ("Screened", "screen"),
     "training.loop": ("fit", "transfer_model"),

@@ -31,7 +31,7 @@ from cgatjax.options import Options
 from cgatjax.plotting.learning_plots import learning_curves, parity, transfer_bars
 from cgatjax.runs.run_folder import CONFIG, SPLIT, RunFolder
 from cgatjax.structures.crystal import Crystal
-from cgatjax.structures.dcgat_writer import write_dcgat
+from cgatjax.structures.dcgat import write_dcgat
 from cgatjax.structures.elements import reduced_formula
 from cgatjax.synthetic.dataset import fidelity_report, ionic_crystals
 from cgatjax.training.history import History

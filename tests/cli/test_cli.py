@@ -18,7 +18,7 @@ from cgatjax.cli import main
 from cgatjax.data.splits import Split
 from cgatjax.data.store import open_store
 from cgatjax.models.model_io import load_model
-from cgatjax.structures.dcgat_writer import write_dcgat
+from cgatjax.structures.dcgat import write_dcgat
 from cgatjax.synthetic.dataset import ionic_crystals
 
 TINY = """

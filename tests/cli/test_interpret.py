@@ -11,7 +11,7 @@ from tests.cli.test_cli import TINY
 from tests.commands import ok, refused
 
 from cgatjax.data.store import open_store
-from cgatjax.structures.dcgat_writer import write_dcgat
+from cgatjax.structures.dcgat import write_dcgat
 from cgatjax.synthetic.dataset import ionic_crystals
 
 CHEAP = "e-form@cheap"

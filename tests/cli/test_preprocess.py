@@ -8,7 +8,7 @@ from tests.commands import ok, refused
 from cgatjax.config import GraphConfig
 from cgatjax.data.build import build_store
 from cgatjax.data.store import open_store
-from cgatjax.structures.dcgat_writer import write_dcgat
+from cgatjax.structures.dcgat import write_dcgat
 from cgatjax.synthetic.dataset import ionic_crystals
 
 

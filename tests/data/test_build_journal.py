@@ -20,7 +20,7 @@ from cgatjax.data.build_journal import Journal, crystal_digest
 from cgatjax.data.filters import Filter
 from cgatjax.data.store import open_store
 from cgatjax.errors import CgatjaxError, ConfigError, InputError, MismatchError, RunExistsError
-from cgatjax.structures.dcgat_writer import write_dcgat
+from cgatjax.structures.dcgat import write_dcgat
 from cgatjax.synthetic.dataset import ionic_crystals
 
 SHARE = GraphConfig.recommended()

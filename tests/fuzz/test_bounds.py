@@ -26,8 +26,7 @@ from cgatjax.reference import read_features
 from cgatjax.runtime.atomic_folders import MANIFEST, damage
 from cgatjax.structures.ase_atoms import read_ase_database, read_extxyz
 from cgatjax.structures.crystal import Crystal, Rejected
-from cgatjax.structures.dcgat import crystal_from_entry
-from cgatjax.structures.dcgat_writer import entry_of, write_dcgat
+from cgatjax.structures.dcgat import crystal_from_entry, entry_of, write_dcgat
 from cgatjax.structures.formats import FREE_BYTES
 from cgatjax.structures.poscar import parse_poscar
 from cgatjax.structures.readers import read_crystals

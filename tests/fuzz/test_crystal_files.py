@@ -14,7 +14,7 @@ from cgatjax.config import GraphConfig
 from cgatjax.errors import StructureError
 from cgatjax.graphs.crystal_graph import featurize
 from cgatjax.structures.crystal import Crystal, Rejected
-from cgatjax.structures.dcgat_writer import entry_of
+from cgatjax.structures.dcgat import entry_of
 from cgatjax.structures.elements import SYMBOLS
 from cgatjax.structures.readers import read_crystals
 from cgatjax.synthetic.dataset import ionic_crystals

@@ -4,9 +4,9 @@ import jax
 import numpy as np
 import pytest
 
+from cgatjax.inference import embedding_cache as embeddings
 from cgatjax.inference.embedding_cache import embedding_key, kept_embeddings
 from cgatjax.inference.prediction import embed
-from cgatjax.inference.prediction import embedding_cache as embeddings
 
 
 @pytest.fixture(scope="module")

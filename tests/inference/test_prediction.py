@@ -6,8 +6,8 @@ import pytest
 import cgatjax as cg
 from cgatjax.data.datasets import GraphList
 from cgatjax.errors import InputError, MismatchError, StructureError, TargetError
+from cgatjax.inference import prediction as inference
 from cgatjax.inference.prediction import embed, evaluate, predict
-from cgatjax.inference.prediction import prediction as inference
 from cgatjax.inference.predictor import in_units
 
 CHEAP = "e-form@cheap"

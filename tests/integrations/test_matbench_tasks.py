@@ -12,7 +12,7 @@ from tests.commands import ok, refused
 from cgatjax.errors import InputError, MismatchError, StructureError
 from cgatjax.integrations.matbench_files import MatbenchTask, scores_of
 from cgatjax.integrations.matbench_tasks import run_matbench
-from cgatjax.structures.dcgat_writer import write_dcgat
+from cgatjax.structures.dcgat import write_dcgat
 from cgatjax.synthetic.dataset import ionic_crystals
 
 NAME = "matbench_log_kvrh"

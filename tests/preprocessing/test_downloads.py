@@ -24,7 +24,7 @@ from cgatjax.preprocessing import downloads as downloading
 from cgatjax.preprocessing import records as archives
 from cgatjax.preprocessing.downloads import download
 from cgatjax.preprocessing.records import RemoteFile, find_record
-from cgatjax.structures.dcgat_writer import write_dcgat
+from cgatjax.structures.dcgat import write_dcgat
 from cgatjax.synthetic.dataset import ionic_crystals
 
 BODY = bytes(range(256)) * 4000

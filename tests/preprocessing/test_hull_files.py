@@ -10,7 +10,7 @@ from cgatjax.data.build import build_store
 from cgatjax.errors import ConfigError, RunExistsError, StructureError, TargetError
 from cgatjax.preprocessing.hull_files import add_hull
 from cgatjax.structures.crystal import Crystal
-from cgatjax.structures.dcgat_writer import write_dcgat
+from cgatjax.structures.dcgat import write_dcgat
 from cgatjax.structures.readers import read_crystals
 
 

@@ -11,7 +11,7 @@ import pytest
 from cgatjax.errors import InputError
 from cgatjax.preprocessing import unpacking
 from cgatjax.preprocessing.unpacking import is_packed, unpack
-from cgatjax.structures.dcgat_writer import write_dcgat
+from cgatjax.structures.dcgat import write_dcgat
 from cgatjax.structures.readers import read_crystals
 from cgatjax.synthetic.dataset import ionic_crystals
 

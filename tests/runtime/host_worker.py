@@ -19,7 +19,7 @@ def main() -> int:
     from cgatjax.errors import Interrupted
     from cgatjax.models.fingerprint import weights_digest
     from cgatjax.runs.run_folder import RunFolder
-    from cgatjax.runtime.devices import initialize, is_first_process
+    from cgatjax.runtime.distributed import initialize, is_first_process
     from cgatjax.training.transfer_params import TRAINED, label_parameters
 
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)

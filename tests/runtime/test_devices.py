@@ -18,13 +18,8 @@ from hypothesis import strategies as st
 from cgatjax.cli import main
 from cgatjax.errors import ConfigError, TrainingError
 from cgatjax.models.model_io import load_model
-from cgatjax.runtime.devices import (
-    Devices,
-    initialize,
-    is_first_process,
-    make_deterministic,
-    naming_lost_processes,
-)
+from cgatjax.runtime.devices import Devices, make_deterministic
+from cgatjax.runtime.distributed import initialize, is_first_process, naming_lost_processes
 
 HERE = Path(__file__).parent
 SOURCE = HERE.parents[1] / "src"

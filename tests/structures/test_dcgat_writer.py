@@ -5,7 +5,7 @@ import pytest
 
 from cgatjax.errors import InputError
 from cgatjax.structures.crystal import Crystal
-from cgatjax.structures.dcgat_writer import entry_of, write_dcgat
+from cgatjax.structures.dcgat import entry_of, write_dcgat
 from cgatjax.structures.readers import read_crystals
 from cgatjax.synthetic.dataset import ionic_crystals
 

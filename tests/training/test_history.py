@@ -3,8 +3,8 @@ import math
 import pytest
 
 from cgatjax.models.metrics import ErrorSums, Totals
+from cgatjax.training import history as module
 from cgatjax.training.history import PARTS, History, Stopwatch, epoch_columns, note
-from cgatjax.training.loop import history as module
 
 
 def test_every_moment_goes_to_one_part(monkeypatch):

@@ -27,8 +27,9 @@ from cgatjax.inference.prediction import evaluate, predict
 from cgatjax.models.fingerprint import versions
 from cgatjax.models.model import Model
 from cgatjax.runs.run_folder import RunFolder
-from cgatjax.training.loop import compiled, fit, trainer
-from cgatjax.training.loop import input_pipeline as feeds
+from cgatjax.training import compiled, trainer
+from cgatjax.training import input_pipeline as feeds
+from cgatjax.training.loop import fit
 from cgatjax.training.monitor import StepMonitor
 from cgatjax.training.optimizer import FROZEN
 from cgatjax.training.transfer_params import label_parameters

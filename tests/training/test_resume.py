@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from cgatjax.cli import main
 from cgatjax.runs.run_folder import RunFolder
 from cgatjax.runtime.signals import StopRequest
-from cgatjax.training.loop import loop as training_module
+from cgatjax.training import loop as training_module
 
 ROOT = Path(__file__).resolve().parents[2]
 # A test that runs in the background would hand its deafness to Ctrl-C down.

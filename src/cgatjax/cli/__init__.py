@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from cgatjax import __version__
+from cgatjax._version import __version__
 from cgatjax.cli.featurize import featurize, info
 from cgatjax.cli.interpret import embed, explain, select
 from cgatjax.cli.matbench import matbench

@@ -18,9 +18,9 @@ from cgatjax.runtime.atomic_files import write_durably
 from cgatjax.structures.crystal import Rejected
 
 if TYPE_CHECKING:
+    from cgatjax.active_learning import By, Selection
     from cgatjax.inference.prediction import Predictions
     from cgatjax.inference.predictor import Predictor, Uncertainty
-    from cgatjax.selection import By, Selection
 
 MAP_COLORS = ("error", "target", "prediction", "std")
 SHOWN = 5
@@ -68,9 +68,9 @@ def select(
     \b
     cgatjax select runs/scan candidates.store --count 100 --known scan.store --out next.csv
     """
+    from cgatjax.active_learning import Excluded
+    from cgatjax.active_learning import select as select_crystals
     from cgatjax.inference.loading import load_predictor
-    from cgatjax.selection import Excluded
-    from cgatjax.selection import select as select_crystals
 
     path = Path(out)
     excluded_path = path.with_suffix(".excluded.csv")

@@ -148,7 +148,8 @@ def joined(flags: Mapping[str, Any]) -> dict[str, Any]:
     """
     import jax
 
-    from cgatjax.runtime.devices import Devices, initialize, make_deterministic, several_processes
+    from cgatjax.runtime.devices import Devices, make_deterministic
+    from cgatjax.runtime.distributed import initialize, several_processes
 
     if flags["deterministic"]:
         make_deterministic()
@@ -265,7 +266,7 @@ def open_run(
       MismatchError: a resumed run was trained on another store.
       ConfigError: a resumed run was split in another way.
     """
-    from cgatjax.runtime.devices import is_first_process
+    from cgatjax.runtime.distributed import is_first_process
 
     if not is_first_process():
         return None, make_split_of(store, targets, flags)

@@ -64,7 +64,7 @@ def store_rows(
     """Writes Arrow rows into a new store, in constant memory.
 
     Args:
-      batches: rows as `cgatjax.data.shard_writer.rows_of` makes them, all ids different (not checked).
+      batches: rows of `cgatjax.data.shard_writer.rows_of`, all ids different (not checked).
       out: folder to create.
       config: the options that the graphs were made with.
       units: units of properties that are not known by name.

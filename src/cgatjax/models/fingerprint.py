@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from cgatjax import __version__
+from cgatjax._version import __version__
 from cgatjax.data.datasets import Crystals
 from cgatjax.models.model import Model
 

@@ -24,7 +24,7 @@ from cgatjax.preprocessing.hull import (
 )
 from cgatjax.runtime.atomic_files import PART, write_durably, writing
 from cgatjax.structures.crystal import Crystal, Rejected
-from cgatjax.structures.dcgat_writer import write_dcgat
+from cgatjax.structures.dcgat import write_dcgat
 from cgatjax.structures.readers import read_crystals
 
 EnergyKind = Literal["cell", "atom", "formation"]

@@ -7,8 +7,12 @@ is taken, with its correction, only if it is named. No pymatgen object is made: 
 hundred times as long.
 """
 
+import bz2
+import gzip
 import json
-from collections.abc import Iterator, Sequence
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +21,7 @@ import orjson
 
 from cgatjax.errors import InputError, StructureError
 from cgatjax.structures.crystal import OCCUPANCY_TOLERANCE, Cell, Crystal, Rejected, checked
-from cgatjax.structures.elements import atomic_number
+from cgatjax.structures.elements import SYMBOLS, atomic_number, reduced_formula
 from cgatjax.structures.formats import read_bytes, stem_of
 from cgatjax.structures.properties import crystal_id, finite_or_nan, select_properties
 
@@ -151,3 +155,69 @@ def _atomic_number_at(species: Any) -> int:
     if abs(only["occu"] - 1.0) > OCCUPANCY_TOLERANCE:
         raise StructureError(f"disordered site: expected occupancy 1, got {only}")
     return atomic_number(only["element"])
+
+
+def entry_of(crystal: Crystal) -> dict[str, Any]:
+    """A crystal as the dictionary of a pymatgen `ComputedStructureEntry`.
+
+    The field "energy" is a placeholder (0.0), as properties stand under "data", per atom where they
+    are extensive. A property that is NaN is left out, which the readers give back as NaN.
+    """
+    symbols = [SYMBOLS[z] for z in crystal.atomic_numbers.tolist()]
+    known = {key: value for key, value in crystal.targets.items() if not math.isnan(value)}
+    sites = [
+        {"species": [{"element": symbol, "occu": 1.0}], "abc": abc, "properties": {}}
+        for symbol, abc in zip(symbols, crystal.frac_coords.tolist(), strict=True)
+    ]
+    return {
+        "@module": "pymatgen.core.entries",
+        "@class": "ComputedStructureEntry",
+        "energy": 0.0,
+        "composition": {symbol: float(count) for symbol, count in Counter(symbols).items()},
+        "entry_id": crystal.id,
+        "correction": 0.0,
+        "parameters": {},
+        "data": {
+            **known,
+            "id": crystal.id,
+            "decomposition": reduced_formula(crystal.atomic_numbers),
+        },
+        "structure": {
+            "@module": "pymatgen.core.structure",
+            "@class": "Structure",
+            "charge": 0.0,
+            "lattice": {"matrix": crystal.lattice.tolist(), "pbc": [True, True, True]},
+            "properties": {},
+            "sites": sites,
+        },
+    }
+
+
+def write_dcgat(crystals: Iterable[Crystal], path: str | Path) -> Path:
+    """Writes crystals to one DCGAT file, `{"entries": [...]}`; floats keep all their digits.
+
+    Args:
+      crystals: at least one (an empty file could not be told from a broken one).
+      path: ends in .json, .json.gz or .json.bz2, which decides the compression; folders that are
+        missing are made, an older file is replaced.
+
+    Returns:
+      the path.
+
+    Raises:
+      InputError: another file name, or no crystals.
+    """
+    path = Path(path)
+    if not path.name.endswith((".json", ".json.gz", ".json.bz2")):
+        raise InputError(f"{path}: expected a name in .json, .json.gz or .json.bz2")
+    entries = [entry_of(crystal) for crystal in crystals]
+    if not entries:
+        raise InputError(f"{path}: expected at least one crystal to write, got none")
+    content = orjson.dumps({"entries": entries})
+    if path.suffix == ".gz":
+        content = gzip.compress(content, mtime=0)
+    elif path.suffix == ".bz2":
+        content = bz2.compress(content)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path

@@ -18,7 +18,7 @@ from cgatjax.options import Options
 from cgatjax.runs.loggers import Logger
 from cgatjax.runs.run_folder import DATA, ENSEMBLE, MEMBERS, SPLIT, RunFolder
 from cgatjax.runtime.atomic_files import write_durably
-from cgatjax.runtime.devices import several_processes
+from cgatjax.runtime.distributed import several_processes
 from cgatjax.training.history import History
 from cgatjax.training.loop import fit_trainer, run_trainer, transfer_trainer
 from cgatjax.training.trainer import Trainer

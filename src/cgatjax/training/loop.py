@@ -16,7 +16,7 @@ from cgatjax.models.model import Model
 from cgatjax.models.normalizer import Normalizer
 from cgatjax.runs.loggers import Logger
 from cgatjax.runs.run_folder import REPORT, RunFolder
-from cgatjax.runtime.devices import is_first_process, naming_lost_processes, several_processes
+from cgatjax.runtime.distributed import is_first_process, naming_lost_processes, several_processes
 from cgatjax.runtime.progress import progress
 from cgatjax.runtime.signals import stop_requests
 from cgatjax.training.history import History

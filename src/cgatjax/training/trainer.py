@@ -27,7 +27,7 @@ from cgatjax.models.model_io import save_model
 from cgatjax.runs.checkpoints import StateFolder, state_name
 from cgatjax.runs.loggers import Logger, curves
 from cgatjax.runs.run_folder import RunFolder, differences
-from cgatjax.runtime.devices import restored_by_first, stop_is_agreed
+from cgatjax.runtime.distributed import restored_by_first, stop_is_agreed
 from cgatjax.runtime.signals import StopRequest
 from cgatjax.training.compiled import compiled_for
 from cgatjax.training.history import PARTS, History, Stopwatch, epoch_columns, note

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 import cgatjax as cg
+from cgatjax.active_learning import select
 from cgatjax.data.datasets import GraphList
 from cgatjax.errors import InputError, MismatchError
 from cgatjax.inference.prediction import embed, predict
-from cgatjax.selection import select
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cgatjax import coverage
-from cgatjax.coverage import farthest_points, nearest_distances
+from cgatjax import active_learning as coverage
+from cgatjax.active_learning import farthest_points, nearest_distances
 from cgatjax.errors import InputError
 
 LINE = np.array([[0.0], [1.0], [2.0], [6.0], [10.0]])
