@@ -24,7 +24,7 @@ import numpy as np
 from cgatjax.config import GraphConfig
 from cgatjax.data.batching import assemble
 from cgatjax.data.build import build_store
-from cgatjax.data.loader import Waste, choose_budgets, plan, shuffled
+from cgatjax.data.loader import Padding, choose_budgets, plan, shuffled
 from cgatjax.data.store import Store, open_store
 from cgatjax.synthetic.dataset import ionic_crystals
 
@@ -34,7 +34,7 @@ def measure(store: Store, batch_size: int, repeats: int, least: int) -> dict[str
     targets = sorted(store.units)[:1]
     sizes = store.sizes
     budgets = choose_budgets(sizes, batch_size)
-    rates, take_shares, waste = [], [], Waste()
+    rates, take_shares, waste = [], [], Padding()
     for repeat in range(repeats + 1):  # the first pass maps the file into memory
         epochs = -(-least // len(store))
         passes = range(repeat * epochs, (repeat + 1) * epochs)

@@ -1,7 +1,7 @@
-"""Structures per second: neighbours, shells, graph and reduction against the obvious way.
+"""Structures per second: neighbors, shells, graph and reduction against the obvious way.
 
 The obvious way is that of the released code: pymatgen's `get_all_neighbors` within 18 A, a Python
-sort of every site's list, and a Python loop over its first K neighbours. Both see the same
+sort of every site's list, and a Python loop over its first K neighbors. Both see the same
 structures, one after the other, in one thread; objects are built before the clock starts.
 
     python benchmarks/featurize.py pbe_000.json.bz2 --structures 500
@@ -53,7 +53,7 @@ def random_crystals(count: int, seed: int) -> list[Crystal]:
 
 
 def sorted_18_angstrom_search(structure: Structure, k: int) -> list[list[tuple[int, int]]]:
-    """(neighbour, shell index) of the K nearest of each site, in plain Python."""
+    """(neighbor, shell index) of the K nearest of each site, in plain Python."""
     table = []
     for neighbors in structure.get_all_neighbors(SEARCH_RADIUS):
         nearest = sorted(neighbors, key=lambda neighbor: neighbor.nn_distance)[:k]
@@ -119,7 +119,7 @@ def main() -> None:
     if options.inputs:
         found = (c for c in read_crystals(options.inputs) if isinstance(c, Crystal))
         crystals = [c for c, _ in zip(found, range(options.structures), strict=False)]
-        # Spread the slow way's share over the file: neighbours in a file are of one kind.
+        # Spread the slow way's share over the file: neighbors in a file are of one kind.
         np.random.default_rng(options.seed).shuffle(crystals)  # type: ignore[arg-type]
     else:
         crystals = random_crystals(options.structures, options.seed)

@@ -1,9 +1,9 @@
-"""How the time of a training step's gradient grows with atoms, neighbours, width and data.
+"""How the time of a training step's gradient grows with atoms, neighbors, width and data.
 
     python benchmarks/growth.py --json growth.json --figure growth.png
 
 One quantity is changed at a time on random graphs that cannot be reduced (every site differs), so
-that the sizes are what they seem. Everything else stays at 16 crystals of 8 sites, 24 neighbours,
+that the sizes are what they seem. Everything else stays at 16 crystals of 8 sites, 24 neighbors,
 width 64.
 """
 
@@ -33,7 +33,7 @@ RANGES = {
 LABELS = {
     "crystals": "crystals in a batch",
     "sites": "sites in a crystal",
-    "neighbors": "neighbours of a site",
+    "neighbors": "neighbors of a site",
     "width": "widths D and R",
 }
 

@@ -5,7 +5,7 @@
 
 Crystals come from files, from a store, or are generated. "paper" means the released equations with
 R 512 and H 6. The floor of a computation is the operations of its matrix products over the rate of
-a large product on the same machine (and, for a step, the optimiser's bytes over the rate of a
+a large product on the same machine (and, for a step, the optimizer's bytes over the rate of a
 large copy, told apart). Precision "tf32" lets the products of a GPU round their factors.
 """
 

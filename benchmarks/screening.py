@@ -6,7 +6,7 @@
 Four ways with the same random weights and the same decorations of a cubic perovskite (or of the
 first prototype that is read from the CSV file of perov5):
 
-- structures: `cgatjax.predict` of separate structures, neighbour search included;
+- structures: `cgatjax.predict` of separate structures, neighbor search included;
 - graphs: the same after the graphs were made and reduced;
 - decorated: one graph for all, as `cgatjax.screen` predicts, without reading or writing;
 - screen: the whole verb, with enumeration, the filter of charges, shards and sorted results.

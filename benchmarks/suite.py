@@ -57,7 +57,7 @@ def other_rows(results: dict[str, Any]) -> list[Row]:
     assembled = assembled.get("given") or assembled["released"]  # a store, or generated crystals
     predicted = results["inference"]
     return [
-        ("featurise, ms a structure", f"{featurized['featurize_ms']:.3g}", ""),
+        ("featurize, ms a structure", f"{featurized['featurize_ms']:.3g}", ""),
         ("reduce, ms a structure", f"{featurized['reduce_ms']:.3g}", ""),
         (
             f"assemble batches of {assembled['batch_size']}, crystals/s on one core",

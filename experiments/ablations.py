@@ -64,7 +64,7 @@ VARIANTS: dict[str, Variant] = {
     STANDARD: Variant(),
     "edges by attention (paper)": Variant(model={"edge_update": "attention"}),
     "no edge updates": Variant(model={"edge_update": "none"}),
-    "messages to the centre (paper)": Variant(model={"message_direction": "neighbor_to_center"}),
+    "messages to the center (paper)": Variant(model={"message_direction": "neighbor_to_center"}),
     "heads averaged in pooling": Variant(model={"pooling": "mean"}),
     "robust loss": Variant(train={"loss": "robust_l1"}),
     "last shell cut (released)": Variant(graph="cut"),
@@ -138,7 +138,7 @@ def show(scale: Scale, bench: Bench, rows: Rows) -> tuple[Section, list[Any]]:
     )
     words = [f"{head}: {spreads[way].text()}" for way, head in zip(WAYS, HEADERS, strict=True)]
     if any(VARIANTS[name].difference for name in scale.ablations):
-        words.append(_cheap_as_it_is(scale, bench))
+        words.append(_low_as_it_is(scale, bench))
     panels = {
         head: {n: c for n, c in found[way].items() if not VARIANTS[n].difference}
         for way, head in zip(WAYS, HEADERS, strict=True)
@@ -149,7 +149,7 @@ def show(scale: Scale, bench: Bench, rows: Rows) -> tuple[Section, list[Any]]:
     return section, drawn
 
 
-def _cheap_as_it_is(scale: Scale, bench: Bench) -> str:
+def _low_as_it_is(scale: Scale, bench: Bench) -> str:
     """The error of the cheap value itself, which learning the difference has to beat."""
     targets = scale.target_sets[0]
     start = scale.pretraining(targets, 0)

@@ -175,7 +175,7 @@ def perform(scale: Scale, bench: Bench, minutes: float | None) -> None:
 
 
 def rounds(study: Study, loop: Loop, folder: Path) -> Iterator[dict[str, Any]]:
-    """Rows of the results, learnt as they are asked for; the first round serves all ways."""
+    """Rows of the results, learned as they are asked for; the first round serves all ways."""
     start = nested_subset(study.learner.train.ids, loop.start, seed=study.seed)
     first = _round(study, loop, folder, start, WAYS)
     for way in WAYS:
@@ -210,17 +210,17 @@ def _round(
         kept: dict[str, Any] = json.loads(file.read_text())
         return kept
     LOG.info("%s: %s, seed %d, %d crystals", NAME, study.name, study.seed, len(known))
-    learnt = study.learner.learn(known)
+    learned = study.learner.learn(known)
     ids = study.learner.train.ids
     chosen = {
         way: _at_random(ids, known, loop.batch, study.seed)
         if way == "random"
-        else learnt.choose(way, loop.batch)
+        else learned.choose(way, loop.batch)
         for way in ways
     }
-    residuals = np.abs(learnt.means - study.values)
-    errors = errors_of(learnt.means, study.values)
-    errors["rank"] = float(spearmanr(learnt.stds, residuals).statistic)
+    residuals = np.abs(learned.means - study.values)
+    errors = errors_of(learned.means, study.values)
+    errors["rank"] = float(spearmanr(learned.stds, residuals).statistic)
     found = {"key": key, "errors": errors, "chosen": chosen}
     folder.mkdir(parents=True, exist_ok=True)
     write_durably(file, json.dumps(found).encode())

@@ -94,8 +94,8 @@ class Bench:
             return cg.fit(model, train, valid, config, run=run, show_progress=show_progress)
         kept = None
         if training.mode == "joint":
-            cheap = self.sources.parts(training.start)[0]
-            kept = nested(cheap, min(len(train), len(cheap)), training.seed)
+            low = self.sources.parts(training.start)[0]
+            kept = nested(low, min(len(train), len(low)), training.seed)
         crystals = len(train) + (len(kept) if kept is not None else 0)
         schedule = training.schedule(crystals)
         frozen = round(training.frozen_share * schedule.epochs)

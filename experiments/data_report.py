@@ -57,7 +57,7 @@ def show(scale: Scale, bench: Bench, rows: Rows) -> tuple[Section, list[Any]]:
 
 def reported(scale: Scale) -> dict[str, Source]:
     """The data sets of the target sets; the same crystals as other graphs are none of their own."""
-    names = dict.fromkeys(n for t in scale.target_sets for n in (t.cheap, t.accurate))
+    names = dict.fromkeys(n for t in scale.target_sets for n in (t.low, t.accurate))
     return {name: scale.sources[name] for name in names}
 
 
@@ -77,7 +77,7 @@ def properties(scale: Scale) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
     for targets in scale.target_sets:
         columns = found.setdefault(targets.target.split("@")[0], {})
-        columns[targets.cheap] = targets.cheap_target
+        columns[targets.low] = targets.low_target
         columns[targets.accurate] = targets.target
     return found
 
@@ -123,13 +123,13 @@ def _values(scale: Scale, bench: Bench) -> Table:
 def _overlaps(scale: Scale, bench: Bench) -> Table:
     """Shared formulas, and what pre-training loses by not seeing the judged ones."""
     lines = []
-    pairs = dict.fromkeys((t.cheap, t.accurate) for t in scale.target_sets)
-    for cheap, accurate in pairs:
-        all_cheap = bench.sources.store(cheap).formulas
-        shared = set(all_cheap) & set(bench.sources.store(accurate).formulas)
+    pairs = dict.fromkeys((t.low, t.accurate) for t in scale.target_sets)
+    for low, accurate in pairs:
+        all_low = bench.sources.store(low).formulas
+        shared = set(all_low) & set(bench.sources.store(accurate).formulas)
         judged = bench.sources.judged_formulas(accurate)
-        lost = sum(formula in judged for formula in all_cheap)
-        lines.append((f"{cheap}, {accurate}", f"{len(shared):,}", f"{lost:,}"))
+        lost = sum(formula in judged for formula in all_low)
+        lines.append((f"{low}, {accurate}", f"{len(shared):,}", f"{lost:,}"))
     header = ("data sets", "shared formulas", "cheap crystals with judged formulas (left out)")
     return Table(caption="Overlaps", header=header, rows=tuple(lines))
 

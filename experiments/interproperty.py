@@ -4,11 +4,11 @@
 
 The released code keeps mean and standard deviation of the old property (docs/differences.md, 25),
 so that the paper's finding that such transfer fails may rest on that alone. Here each pair of
-properties is transferred with the normaliser kept and refitted, at the learning rates x1, x0.1 and
+properties is transferred with the normalizer kept and refitted, at the learning rates x1, x0.1 and
 x0.01 with the paper's weight decay (1e-6), and at x1 with two stronger ones, against training from
 scratch at the best of the same five recipes, all with the same crystals and steps.
 
-Expected (Hoffmann et al. 2023): no gain between different properties. With the normaliser refitted:
+Expected (Hoffmann et al. 2023): no gain between different properties. With the normalizer refitted:
 unknown.
 """
 
@@ -35,12 +35,12 @@ RECIPES = {
 NORMALIZERS = ("keep", "refit")
 PAPER = (
     "The paper concludes that transfer between different properties does not help; the released "
-    "code keeps the old normaliser."
+    "code keeps the old normalizer."
 )
 
 
 def cells(scale: Scale) -> list[Cell]:
-    """Seeds x pairs x (from scratch, normaliser x recipe)."""
+    """Seeds x pairs x (from scratch, normalizer x recipe)."""
     found = []
     for seed in scale.seeds:
         for targets in scale.crossings:
@@ -69,7 +69,7 @@ def with_recipe(training: Training, name: str) -> Training:
 
 
 def show(scale: Scale, bench: Bench, rows: Rows) -> tuple[Section, list[Any]]:
-    """Errors of all ways, and for each pair and normaliser whether it helped."""
+    """Errors of all ways, and for each pair and normalizer whether it helped."""
     recipes = [f"{normalizer} {recipe}" for normalizer in NORMALIZERS for recipe in RECIPES]
     lines = []
     for way in ("none", *recipes):
@@ -81,7 +81,7 @@ def show(scale: Scale, bench: Bench, rows: Rows) -> tuple[Section, list[Any]]:
         lines.append(("from scratch, best recipe" if way == "none" else way, *shown))
     table = Table(
         caption="Test MAE, mean and standard deviation over seeds",
-        header=("normaliser, rate", *(f"{t.name} ({t.unit})" for t in scale.crossings)),
+        header=("normalizer, rate", *(f"{t.name} ({t.unit})" for t in scale.crossings)),
         rows=tuple(lines),
     )
     spread, found = comparisons(scale.crossings, rows)
@@ -115,7 +115,7 @@ class Crossing:
         """The answer for this pair in one sentence."""
         ours, base = (sum(errors) / len(errors) for errors in (self.ours, self.base))
         return (
-            f"{self.targets.name}, normaliser {self.normalizer}: {ours:.3g} against {base:.3g} "
+            f"{self.targets.name}, normalizer {self.normalizer}: {ours:.3g} against {base:.3g} "
             f"{self.targets.unit} from scratch ({self.change.text()})."
         )
 

@@ -17,7 +17,7 @@ VALIDATIONS = 10
 
 
 @dataclass(frozen=True, kw_only=True)
-class Learnt:
+class Learned:
     """What came of learning from some known crystals.
 
     Attributes:
@@ -40,7 +40,7 @@ class FreshNetwork:
         chosen = nested_subset(valid.ids, min(judges, len(valid)), seed=0)
         self.valid = named(valid, chosen)
 
-    def learn(self, ids: Sequence[str]) -> Learnt:
+    def learn(self, ids: Sequence[str]) -> Learned:
         """Trains for the same number of steps, whatever is known."""
         training, known = self.training, named(self.train, ids)
         model = cg.init_model(training.model, known, target=training.target, seed=training.seed)
@@ -53,7 +53,7 @@ class FreshNetwork:
             return select(model, self.train, count, by=way, known=[known]).ids
 
         target = training.target
-        return Learnt(means=found.means[target], stds=found.stds[target], choose=choose)
+        return Learned(means=found.means[target], stds=found.stds[target], choose=choose)
 
 
 class PretrainedProcess:
@@ -75,7 +75,7 @@ class PretrainedProcess:
         model = self.encoder()
         return cg.embed(model, self.train), cg.embed(model, self.test)
 
-    def learn(self, ids: Sequence[str]) -> Learnt:
+    def learn(self, ids: Sequence[str]) -> Learned:
         """Fits the process to what is known."""
         points, test = self.points
         place = {name: row for row, name in enumerate(self.train.ids)}
@@ -95,7 +95,7 @@ class PretrainedProcess:
             names = self.train.ids
             return [names[row] for row in left[order]]
 
-        return Learnt(means=means, stds=stds, choose=choose)
+        return Learned(means=means, stds=stds, choose=choose)
 
 
 def named(part: cg.Dataset, ids: Sequence[str]) -> cg.Dataset:

@@ -249,7 +249,7 @@ def dry_run(cells: list[Cell], bench: Bench, pace: Pace) -> list[str]:
 def _described(training: Training, size: int) -> str:
     start = ""
     if training.start is not None:
-        start = f" from {training.start.target} (normaliser {training.normalizer})"
+        start = f" from {training.start.target} (normalizer {training.normalizer})"
     return (
         f"{training.data}: {training.target}, {training.mode}{start}, about {size:,} crystals, "
         f"{training.steps:,} steps of {training.train.batch_size}, "

@@ -36,8 +36,8 @@ class TargetSet:
     """
 
     name: str
-    cheap: str
-    cheap_target: str
+    low: str
+    low_target: str
     accurate: str
     target: str
     difference: str = ""
@@ -51,10 +51,10 @@ class TargetSet:
         """The same crystals as other graphs (`GRAPHS`); their ids, and so the splits, are equal."""
         if not ending:
             return self
-        cheap, accurate, *others = (
-            f"{name}-{ending}" for name in (self.cheap, self.accurate, *self.held_out)
+        low, accurate, *others = (
+            f"{name}-{ending}" for name in (self.low, self.accurate, *self.held_out)
         )
-        return dataclasses.replace(self, cheap=cheap, accurate=accurate, held_out=tuple(others))
+        return dataclasses.replace(self, low=low, accurate=accurate, held_out=tuple(others))
 
 
 def with_graphs(sources: dict[str, Source]) -> dict[str, Source]:
@@ -79,9 +79,9 @@ class Scale:
       crossings: pairs of different properties, for transfer between them.
       model: the network.
       pretrain, transfer: recipes; rates of the transfer are those of `rates`.
-      pretrain_steps, transfer_steps: optimiser steps, the same for all ways and sizes.
+      pretrain_steps, transfer_steps: optimizer steps, the same for all ways and sizes.
       rates: candidates for the peak learning rate of the transfer.
-      seeds: of subsets, initialisation and shuffling.
+      seeds: of subsets, initialization and shuffling.
       train_sizes, pretrain_sizes: of the curves; None for all crystals.
       ablations, ablation_seeds: names of `ablations.VARIANTS`, and the seeds of all but the first.
       costs: computing time of a cheap and of an accurate calculation.
@@ -122,8 +122,8 @@ class Scale:
     def pretraining(self, targets: TargetSet, seed: int, size: int | None = None) -> Training:
         """The training on the cheap data of a target set."""
         return Training(
-            data=targets.cheap,
-            target=targets.cheap_target,
+            data=targets.low,
+            target=targets.low_target,
             size=size,
             minimum=targets.minimum,
             held_out=targets.held_out,

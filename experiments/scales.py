@@ -15,7 +15,7 @@ ALL_VARIANTS = (
     "standard",
     "edges by attention (paper)",
     "no edge updates",
-    "messages to the centre (paper)",
+    "messages to the center (paper)",
     "heads averaged in pooling",
     "robust loss",
     "last shell cut (released)",
@@ -31,7 +31,7 @@ ALL_VARIANTS = (
 
 
 def _smoke() -> Scale:
-    both = ("dear",)
+    both = ("high",)
     return Scale(
         name="smoke",
         about=(
@@ -41,29 +41,29 @@ def _smoke() -> Scale:
         ),
         sources=with_graphs(
             {
-                "cheap": Source(label="cheap", crystals=300),
-                "dear": Source(
-                    label="dear",
+                "low": Source(label="low", crystals=300),
+                "high": Source(
+                    label="high",
                     crystals=160,
-                    differences=(("e-form_difference@dear", "e-form@dear", "e-form@cheap"),),
+                    differences=(("e-form_difference@high", "e-form@high", "e-form@low"),),
                 ),
             }
         ),
         target_sets=(
             TargetSet(
                 name="formation energy",
-                cheap="cheap",
-                cheap_target="e-form@cheap",
-                accurate="dear",
-                target="e-form@dear",
-                difference="e-form_difference@dear",
+                low="low",
+                low_target="e-form@low",
+                accurate="high",
+                target="e-form@high",
+                difference="e-form_difference@high",
                 size=64,
                 held_out=both,
             ),
         ),
         crossings=_crossings(
-            ("formation energy -> volume", "cheap", "e-form@cheap", "dear", "volume@dear"),
-            ("volume -> formation energy", "cheap", "volume@cheap", "dear", "e-form@dear"),
+            ("formation energy -> volume", "low", "e-form@low", "high", "volume@high"),
+            ("volume -> formation energy", "low", "volume@low", "high", "e-form@high"),
             held_out=both,
             size=64,
         ),
@@ -97,8 +97,8 @@ def _smoke() -> Scale:
 def _local() -> Scale:
     energy = TargetSet(
         name="formation energy, OptB88vdW",
-        cheap="pbe",
-        cheap_target="e-form@PBE",
+        low="pbe",
+        low_target="e-form@PBE",
         accurate="optb88vdw",
         target="e-form@OptB88vdW",
         difference="e-form_difference@OptB88vdW",
@@ -107,8 +107,8 @@ def _local() -> Scale:
     )
     gap = TargetSet(
         name="band gap, HSE06",
-        cheap="pbe",
-        cheap_target="band_gap_ind@PBE",
+        low="pbe",
+        low_target="band_gap_ind@PBE",
         factor=1.0,
         accurate="hse",
         target="band_gap_ind@HSE06",
@@ -155,8 +155,8 @@ def _local() -> Scale:
             ),
             TargetSet(
                 name="volume, r2SCAN",
-                cheap="pbe",
-                cheap_target="volume@PBE",
+                low="pbe",
+                low_target="volume@PBE",
                 factor=1.0,
                 accurate="r2scan_volume",
                 target="volume@r2SCAN",
@@ -206,8 +206,8 @@ def _paper() -> Scale:
         rows += [
             TargetSet(
                 name=f"{name}, {label.upper()}",
-                cheap="pbe",
-                cheap_target=f"{target}@PBE",
+                low="pbe",
+                low_target=f"{target}@PBE",
                 accurate=label,
                 target=f"{target}@{label.upper()}",
                 factor=factor,
@@ -259,13 +259,13 @@ def _crossings(
 ) -> tuple[TargetSet, ...]:
     """Target sets from (name, cheap data, its property, accurate data, its property)."""
     found = []
-    for name, cheap, cheap_target, accurate, target in pairs:
+    for name, low, low_target, accurate, target in pairs:
         shown = (1.0, "A^3/atom") if target.startswith("volume") else (1000.0, "meV/atom")
         found.append(
             TargetSet(
                 name=name,
-                cheap=cheap,
-                cheap_target=cheap_target,
+                low=low,
+                low_target=low_target,
                 accurate=accurate,
                 target=target,
                 factor=shown[0],

@@ -12,7 +12,7 @@ import numpy as np
 
 import cgatjax as cg
 from cgatjax.data.leakage import held_out, without
-from cgatjax.data.overlap import alike
+from cgatjax.data.overlap import find_duplicates
 from cgatjax.data.splits import nested_subset
 from cgatjax.data.store import MANIFEST
 from cgatjax.errors import InputError
@@ -63,7 +63,7 @@ class Sources:
         self._splits: dict[str, cg.Split] = {}
 
     def store(self, name: str) -> cg.Store:
-        """The featurised data set, built on first use.
+        """The featurized data set, built on first use.
 
         Raises:
           InputError: it needs files, and no data folder was given, or the folder lacks them.
@@ -79,7 +79,7 @@ class Sources:
         source = self.sources[name]
         keep = cg.Filter(max_atoms=source.max_atoms, min_elements=2)
         config = source.graph
-        LOG.info("featurising %s into %s", name, path)
+        LOG.info("featurizing %s into %s", name, path)
         differences = {new: (one, other) for new, one, other in source.differences}
         if not source.folder:
             crystals = cg.ionic_crystals(source.crystals, seed=0)
@@ -122,7 +122,7 @@ class Sources:
         store, split = self.store(training.data), self.split(training.data)
         for other in training.held_out:
             judged = held_out(self.split(other))
-            split = without(split, alike(judged, self.store(other), store, "formula"))
+            split = without(split, find_duplicates(judged, self.store(other), store, "formula"))
         train, valid, test = (self._known(part, training) for part in store.apply(split))
         if training.size is not None:
             train = nested(train, training.size, training.seed)

@@ -32,13 +32,13 @@ class Training:
       held_out: data sets whose validation and test formulas this training must not see.
       model: sizes and variants of the network.
       train: how it is trained; `epochs` and `validate_every` follow from `steps`.
-      steps: optimiser steps, about (whole epochs, batches may end early).
+      steps: optimizer steps, about (whole epochs, batches may end early).
       start: the training whose best weights are carried over; None to train from scratch.
       mode: how they are carried over.
       normalizer: of the transfer.
       lr_groups: (pattern of parameters, factor on the learning rate) pairs of the transfer.
       frozen_share: part of the epochs of the transfer in which the encoder stands still.
-      seed: of the subset, the initialisation and the shuffling; the split never changes.
+      seed: of the subset, the initialization and the shuffling; the split never changes.
     """
 
     data: str

@@ -9,7 +9,7 @@ from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# Two devices; and no optimising of machine code, which takes longer than the tests' tiny networks.
+# Two devices; and no optimizing of machine code, which takes longer than the tests' tiny networks.
 for _flag in ("xla_force_host_platform_device_count=2", "xla_backend_optimization_level=0"):
     if _flag.split("=")[0] not in (_flags := os.environ.get("XLA_FLAGS", "")):
         os.environ["XLA_FLAGS"] = f"{_flags} --{_flag}".strip()
@@ -77,7 +77,7 @@ SMALLEST = {
 
 @pytest.fixture(scope="session")
 def ionic_store(tmp_path_factory):
-    """120 generated crystals with four properties, featurised with the recommended options."""
+    """120 generated crystals with four properties, featurized with the recommended options."""
     import cgatjax as cg
 
     out = tmp_path_factory.mktemp("stores") / "ionic"
@@ -96,7 +96,7 @@ def fresh_model(ionic_store):
     import cgatjax as cg
 
     config = cg.ModelConfig.small(**SMALLEST)
-    return cg.init_model(config, ionic_store, target="e-form@cheap", seed=0)
+    return cg.init_model(config, ionic_store, target="e-form@low", seed=0)
 
 
 @pytest.fixture(scope="session")
@@ -107,3 +107,30 @@ def trained(fresh_model, sets):
     train, valid, _ = sets
     config = cg.TrainConfig(epochs=6, batch_size=32, learning_rate=5e-3, loss="robust_l1")
     return cg.fit(fresh_model, train, valid, config)
+
+
+@pytest.fixture(scope="session")
+def train_set(sets):
+    return sets[0]
+
+
+@pytest.fixture(scope="session")
+def valid_set(sets):
+    return sets[1]
+
+
+@pytest.fixture(scope="session")
+def test_set(sets):
+    return sets[2]
+
+
+@pytest.fixture(scope="session")
+def trained_model(trained):
+    """`fresh_model` after a few epochs with a robust loss."""
+    return trained[0]
+
+
+@pytest.fixture(scope="session")
+def training_history(trained):
+    """History of the training of `trained_model`."""
+    return trained[1]

@@ -36,7 +36,7 @@ def cubic_prototypes() -> dict[str, Crystal]:
 
 
 def faulty_crystals() -> list[Crystal]:
-    """60 crystals, faults of reading and of featurising among them, few with a second target."""
+    """60 crystals, faults of reading and of featurizing among them, few with a second target."""
     crystals = ionic_crystals(60, seed=2)
     faults = {
         5: {"lattice": np.ones((3, 3))},

@@ -86,12 +86,12 @@ def test_the_same_crystal_in_another_cell_is_no_candidate(model):
 def test_what_cannot_be_chosen_is_refused(model, pool, sets):
     with pytest.raises(InputError, match=r"expected to choose 1\.\.\d+ crystals, got 1000"):
         select(model, pool, 1000)
-    with pytest.raises(InputError, match=r"\['e-form@cheap'\], got 'volume'"):
+    with pytest.raises(InputError, match=r"\['e-form@low'\], got 'volume'"):
         select(model, pool, 1, target="volume")
     with pytest.raises(InputError, match="got 'luck'"):
         select(model, pool, 1, by="luck")
-    certain = model.replace(learns_std=())
-    with pytest.raises(InputError, match="standard deviations of 'e-form@cheap'; none: "):
+    certain = model.replace(predicts_std=())
+    with pytest.raises(InputError, match="standard deviations of 'e-form@low'; none: "):
         select(certain, pool, 1)
     assert np.isnan(select(certain, pool, 1, by="diversity").stds).all()
     foreign = GraphList([cg.featurize(c) for c in cg.ionic_crystals(2)], cg.GraphConfig.released())

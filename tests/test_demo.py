@@ -46,20 +46,20 @@ def test_it_reports_every_way_on_the_same_test_set(done: tuple[Path, DemoResult]
     assert set(result.seconds) == {"data", "pretrain", "none", "head", "full"}
 
 
-def test_pre_training_sees_no_formula_of_the_dear_validation_and_test_sets(
+def test_pre_training_sees_no_formula_of_the_high_validation_and_test_sets(
     done: tuple[Path, DemoResult],
 ) -> None:
     out, _ = done
-    cheap, dear = open_store(out / "cheap.store"), open_store(out / "dear.store")
+    low, high = open_store(out / "low.store"), open_store(out / "high.store")
     seen, judged = (
-        Split.load(out / "cheap.run" / "split.json"),
+        Split.load(out / "low.run" / "split.json"),
         Split.load(out / "full.run/split.json"),
     )
-    formula_of = dict(zip(cheap.ids, cheap.formulas, strict=True))
+    formula_of = dict(zip(low.ids, low.formulas, strict=True))
     held_out = {formula_of[i] for i in (*judged.valid, *judged.test)}
     assert not held_out & {formula_of[i] for i in (*seen.train, *seen.valid)}
-    assert list(cheap.units) == ["e-form@cheap"]
-    assert dear.units == {"e-form@dear": "eV/atom"}
+    assert list(low.units) == ["e-form@low"]
+    assert high.units == {"e-form@high": "eV/atom"}
 
 
 def test_it_leaves_numbers_figures_and_runs(done: tuple[Path, DemoResult]) -> None:

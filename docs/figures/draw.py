@@ -2,7 +2,7 @@
 
     python docs/figures/draw.py [FOLDER]
 
-Neighbours, shells and merged sites are those that the library finds; the rest is boxes and arrows.
+Neighbors, shells and merged sites are those that the library finds; the rest is boxes and arrows.
 """
 
 import sys
@@ -20,8 +20,8 @@ import cgatjax as cg
 from cgatjax.graphs.neighbors import nearest_neighbors
 from cgatjax.plotting.style import COLORS, new_figure
 
-GREY = "0.55"
-CENTRE, HALO = "#222222", "white"
+Gray = "0.55"
+Center, HALO = "#222222", "white"
 SYMBOLS = ("Sr", "Ti", "O")
 """Of the perovskite, in the order of its nodes."""
 TILT = np.array([[1.0, 0.0], [0.46, 0.3], [0.0, 1.0]])
@@ -33,19 +33,19 @@ def shells() -> Figure:
     salt = Structure.from_spacegroup("Fm-3m", Lattice.cubic(2), ["Na", "Cl"], [[0] * 3, [0.5] * 3])
     figure, panels = new_figure(10.0, 3.9, panels=3)
     titles = (
-        "26 neighbours in three shells",
+        "26 neighbors in three shells",
         "cut: 24 edges",
         "share: 26 edges, weights sum to 24",
     )
     kinds = (None, "cut", "share")
     for axes, title, kind in zip(panels, titles, kinds, strict=True):
-        offsets, shell, weight = _neighbours(salt, kind)
+        offsets, shell, weight = _neighbors(salt, kind)
         _cube(axes, offsets, shell, weight)
         axes.set_title(title, fontsize=10)
     return figure
 
 
-def _neighbours(
+def _neighbors(
     structure: Structure, split_shell: str | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Offsets in units of the nearest distance, shells and weights of the first site's edges."""
@@ -72,7 +72,7 @@ def _cube(axes: Axes, offsets: np.ndarray, shell: np.ndarray, weight: np.ndarray
         axes.plot([0, x], [0, z], color=color, alpha=0.35, linewidth=1.2 * share, zorder=1)
         axes.add_patch(Circle((x, z), 0.13, facecolor=HALO, edgecolor=color, zorder=2))
         axes.add_patch(Circle((x, z), 0.13 * share**0.5, facecolor=color, linewidth=0, zorder=3))
-    axes.add_patch(Circle((0, 0), 0.15, facecolor=CENTRE, zorder=4))
+    axes.add_patch(Circle((0, 0), 0.15, facecolor=Center, zorder=4))
     for number in np.unique(shell):
         members = shell == number
         share = weight[members][0]
@@ -136,28 +136,28 @@ def _merged(axes: Axes, graph: cg.CrystalGraph) -> None:
         axes.text(x, y, names[node], ha="center", va="center", color="white", zorder=4, fontsize=9)
 
 
-def _edges(graph: cg.CrystalGraph, center: int, neighbour: int) -> str:
+def _edges(graph: cg.CrystalGraph, center: int, neighbor: int) -> str:
     """The merged edges between two nodes, as "weight in shell"."""
-    here = (graph.edge_center == center) & (graph.edge_neighbor == neighbour)
+    here = (graph.edge_center == center) & (graph.edge_neighbor == neighbor)
     pairs = zip(graph.edge_weight[here], graph.edge_shell[here], strict=True)
     text = ", ".join(f"{w:.3g} in {s}" for w, s in pairs) or "none"
-    return f"{SYMBOLS[center]} sees {SYMBOLS[neighbour]}: {text}"
+    return f"{SYMBOLS[center]} sees {SYMBOLS[neighbor]}: {text}"
 
 
 def network() -> Figure:
     """From elements and shells to a prediction."""
     figure, (axes,) = new_figure(10.0, 3.9)
     _blank(axes, (0, 20.1), (-0.3, 7.8))
-    _box(axes, (0.2, 4.5), (2.6, 1.4), "elements\nof the sites", GREY)
-    _box(axes, (0.2, 2.2), (2.6, 1.4), "shell numbers\nof the edges", GREY)
-    _box(axes, (0.2, 0.2), (2.6, 1.2), "composition", GREY)
+    _box(axes, (0.2, 4.5), (2.6, 1.4), "elements\nof the sites", Gray)
+    _box(axes, (0.2, 2.2), (2.6, 1.4), "shell numbers\nof the edges", Gray)
+    _box(axes, (0.2, 0.2), (2.6, 1.2), "composition", Gray)
     _box(axes, (4.0, 4.5), (2.2, 1.4), "states h", COLORS[0])
     _box(axes, (4.0, 2.2), (2.2, 1.4), "states e", COLORS[0])
-    _box(axes, (7.3, 2.6), (3.2, 2.9), "messages\n\nattention over\nthe 24 neighbours", COLORS[1])
+    _box(axes, (7.3, 2.6), (3.2, 2.9), "messages\n\nattention over\nthe 24 neighbors", COLORS[1])
     _box(axes, (11.5, 4.5), (2.5, 1.4), "update by a\nhypernetwork", COLORS[1])
     _box(axes, (7.3, 0.2), (3.2, 1.2), "Roost", COLORS[2])
     _box(axes, (11.5, 1.4), (2.5, 1.7), "pooling:\nattention\nover sites", COLORS[2])
-    _box(axes, (15.0, 1.55), (1.8, 1.4), "crystal\nembedding", GREY)
+    _box(axes, (15.0, 1.55), (1.8, 1.4), "crystal\nembedding", Gray)
     for row, name in enumerate(("head: e-form", "head: volume")):
         _box(axes, (17.7, 2.6 - 1.9 * row), (2.2, 1.2), name, COLORS[3])
         _arrow(axes, (16.8, 2.25), (17.7, 3.2 - 1.9 * row))

@@ -16,7 +16,7 @@ import cgatjax as cg
 from cgatjax.plotting.attention_plot import crystal_picture
 from cgatjax.plotting.embedding_map import embedding_map, project
 
-TARGET = "e-form@cheap"
+TARGET = "e-form@low"
 folder = Path(tempfile.mkdtemp())
 crystals = cg.ionic_crystals(800)
 store = cg.build_store(crystals, folder / "ionic.store", cg.GraphConfig.recommended())

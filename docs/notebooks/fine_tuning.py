@@ -1,10 +1,10 @@
 # %% [markdown]
 # # Fine-tuning on few accurate values
 #
-# Cheap formation energies are known for many crystals, accurate ones for few. Is it worth it to
-# start from a network that has learnt the cheap ones? Three ways are compared on the same crystals,
-# with the same number of steps: from scratch (`none`), training the regression head alone (`head`),
-# training everything on (`full`).
+# Low-fidelity formation energies are known for many crystals, high-fidelity ones for few. Is it
+# worth it to start from a network that has learned the former? Three modes of transfer are compared
+# on the same crystals, with the same number of steps: from scratch (`none`), training the
+# regression head alone (`head`), training everything on (`full`).
 
 # %%
 import tempfile
@@ -16,7 +16,7 @@ import cgatjax as cg
 from cgatjax.plotting.learning_plots import learning_curves, transfer_bars
 
 folder = Path(tempfile.mkdtemp())
-CHEAP, DEAR = "e-form@cheap", "e-form@dear"
+LOW, HIGH = "e-form@low", "e-form@high"
 
 # %% [markdown]
 # ## Data, and what must stay unseen
@@ -41,8 +41,8 @@ network = cg.ModelConfig.small(
     node_dim=16, edge_dim=8, heads=2, steps=1, composition_steps=1, head_widths=(64, 32)
 )
 recipe = cg.TrainConfig(epochs=15, learning_rate=4e-3, validate_every=3, loss="robust_l1")
-cheap_model = cg.init_model(network, store, target=CHEAP, seed=0)
-cheap_model, _ = cg.fit(cheap_model, pretraining, valid, recipe)
+low_model = cg.init_model(network, store, target=LOW, seed=0)
+low_model, _ = cg.fit(low_model, pretraining, valid, recipe)
 
 # %% [markdown]
 # ## Three ways to learn the dear energies
@@ -54,15 +54,15 @@ cheap_model, _ = cg.fit(cheap_model, pretraining, valid, recipe)
 recipe = recipe.replace(epochs=30, batch_size=32, learning_rate=2e-3, validate_every=5)
 errors, histories = {}, {}
 for mode in ("none", "head", "full"):
-    options = cg.TransferConfig(mode=mode, target=DEAR, train=recipe)
-    model, history = cg.transfer_model(cheap_model, (few, valid), options)
+    options = cg.TransferConfig(mode=mode, target=HIGH, train=recipe)
+    model, history = cg.transfer_model(low_model, (few, valid), options)
     errors[mode], histories[mode] = 1000 * cg.evaluate(model, test)["mae"], history.rows
 print({mode: f"{error:.0f} meV/atom" for mode, error in errors.items()})
 transfer_bars(errors, unit="meV/atom", title=f"{len(few)} dear energies")
 
 # %% [markdown]
 # With so few cheap energies and so small a network the ways hardly differ on the test set: transfer
-# can carry over only what pre-training has learnt. Take more crystals at the top, or see `make
+# can carry over only what pre-training has learned. Take more crystals at the top, or see `make
 # demo` (6,000 crystals) and the [results on real data](../../results/transfer/). What shows already
 # is the head start: in validation, transfer begins where training from scratch does not arrive.
 

@@ -28,7 +28,7 @@ for crystal in crystals[:3]:
 # %% [markdown]
 # ## A graph
 #
-# Every site sees its 24 nearest neighbours, in shells numbered by distance. The numbers of the
+# Every site sees its 24 nearest neighbors, in shells numbered by distance. The numbers of the
 # shells are all that the network learns of the geometry. Sites that no network could tell apart
 # are merged, which is exact.
 
@@ -62,7 +62,7 @@ network = cg.ModelConfig.small(
     node_dim=16, edge_dim=8, heads=2, steps=1, composition_steps=1, head_widths=(64, 32)
 )
 recipe = cg.TrainConfig(epochs=15, learning_rate=4e-3, validate_every=3, loss="robust_l1")
-model = cg.init_model(network, store, target="e-form@cheap", seed=0)
+model = cg.init_model(network, store, target="e-form@low", seed=0)
 model, history = cg.fit(model, train, valid, recipe)
 learning_curves({"quick start": history.rows}, unit="eV/atom")
 
@@ -74,7 +74,7 @@ learning_curves({"quick start": history.rows}, unit="eV/atom")
 # %%
 print(cg.evaluate(model, test))
 found = cg.predict(model, test)
-parity(test.target("e-form@cheap"), found.mean, unit="eV/atom", title="formation energy, test set")
+parity(test.target("e-form@low"), found.mean, unit="eV/atom", title="formation energy, test set")
 
 # %% [markdown]
 # ## Predictions for any structure
@@ -89,7 +89,7 @@ salt = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.6), ["K", "Br"], [[0] 
 larger = salt.copy().apply_strain(0.1, inplace=False)
 prediction = cg.predict(model, [salt, larger])
 for mean, std in zip(prediction.mean, prediction.std, strict=True):
-    print(f"{mean:.3f} +- {std:.3f} {prediction.units['e-form@cheap']}")
+    print(f"{mean:.3f} +- {std:.3f} {prediction.units['e-form@low']}")
 
 # %% [markdown]
 # A model is a folder of two files, without pickles, that keeps its graph options, its elements and

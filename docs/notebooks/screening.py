@@ -16,7 +16,7 @@ from pymatgen.core import Lattice, Structure
 
 import cgatjax as cg
 
-TARGET = "e-form@cheap"
+TARGET = "e-form@low"
 folder = Path(tempfile.mkdtemp())
 store = cg.build_store(cg.ionic_crystals(800), folder / "ionic.store", cg.GraphConfig.recommended())
 train, valid, test = store.split((0.7, 0.15, 0.15), by="formula")

@@ -16,7 +16,7 @@ import cgatjax as cg
 from cgatjax.inference.calibration import best_factor, judge, known_errors
 from cgatjax.plotting.calibration_plots import calibration
 
-TARGET = "e-form@cheap"
+TARGET = "e-form@low"
 folder = Path(tempfile.mkdtemp())
 store = cg.build_store(cg.ionic_crystals(800), folder / "ionic.store", cg.GraphConfig.recommended())
 train, valid, test = store.split((0.7, 0.15, 0.15), by="formula")
@@ -25,7 +25,7 @@ train, valid, test = store.split((0.7, 0.15, 0.15), by="formula")
 # ## A network that learns its error bars
 #
 # The robust loss weighs each error by a standard deviation that the network predicts, too: large
-# where it has learnt to expect noise or difficulty.
+# where it has learned to expect noise or difficulty.
 
 # %%
 network = cg.ModelConfig.small(

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from cgatjax.data.datasets import Dataset as Dataset
     from cgatjax.data.filters import Filter as Filter
     from cgatjax.data.overlap import Overlap as Overlap
-    from cgatjax.data.overlap import alike as alike
     from cgatjax.data.overlap import compare as compare
+    from cgatjax.data.overlap import find_duplicates as find_duplicates
     from cgatjax.data.splits import Split as Split
     from cgatjax.data.store import Store as Store
     from cgatjax.data.store import open_store as open_store
@@ -94,7 +94,7 @@ _HOMES = {
     "data.filters": ("Filter",),
     "integrations.matbench_files": ("MatbenchTask",),
     "models.normalizer": ("Normalizer",),
-    "data.overlap": ("Overlap", "alike", "compare"),
+    "data.overlap": ("Overlap", "find_duplicates", "compare"),
     "structures.readers": ("read_crystals",),
     "graphs.reduction": ("reduce_graph",),
     "data.splits": ("Split",),

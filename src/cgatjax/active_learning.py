@@ -26,7 +26,7 @@ from cgatjax.models.model import Model
 
 By = Literal["uncertainty", "diversity", "both"]
 BLOCK = 4096
-"""Points whose distances from all centres are in memory at a time."""
+"""Points whose distances from all centers are in memory at a time."""
 
 
 class Excluded(NamedTuple):
@@ -48,7 +48,7 @@ class Selection:
       distances: (n,) from the nearest crystal that is known or was chosen before, in the embedding
         space; infinite for the first one if none is known, NaN where it was not needed.
       by: how they were chosen.
-      target, unit: the property that is to be learnt.
+      target, unit: the property that is to be learned.
       std_note: how the standard deviations were made, or why there are none.
       excluded: candidates that are known or repeat another one.
     """
@@ -186,14 +186,14 @@ def _hashes(data: Crystals) -> list[int]:
 
 
 def nearest_distances(points: np.ndarray, centers: np.ndarray) -> np.ndarray:
-    """Distance of each point from its nearest centre.
+    """Distance of each point from its nearest center.
 
     Args:
       points: (n, d).
       centers: (m, d).
 
     Returns:
-      (n,) float64, infinite where there is no centre; differences below a thousandth of the
+      (n,) float64, infinite where there is no center; differences below a thousandth of the
       cloud's size are lost in float32.
 
     Raises:
@@ -201,7 +201,7 @@ def nearest_distances(points: np.ndarray, centers: np.ndarray) -> np.ndarray:
     """
     if points.ndim != 2 or centers.ndim != 2 or points.shape[1] != centers.shape[1]:
         raise InputError(
-            f"expected points (n, d) and centres (m, d), got {points.shape} and {centers.shape}"
+            f"expected points (n, d) and centers (m, d), got {points.shape} and {centers.shape}"
         )
     found = np.full(len(points), np.inf)
     if len(points) == 0 or len(centers) == 0:

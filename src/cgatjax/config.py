@@ -17,14 +17,14 @@ class GraphConfig(Options):
 
     Attributes:
       max_neighbors: K, periodic images kept around each site.
-      shell_tolerance: a neighbour starts a new shell when it is farther than the current shell's
+      shell_tolerance: a neighbor starts a new shell when it is farther than the current shell's
         first distance by more than this.
       tolerance_kind: "absolute" (the tolerance is in angstrom) or "relative" (a fraction of the
         shell's first distance; only this keeps graphs independent of the cell volume).
       split_shell: what to do where K ends inside a shell. "cut" keeps the first ones in a
         documented order; "share" keeps the whole shell, each member with weight
         (slots left) / (shell size).
-      max_radius: search limit in angstrom; a site with fewer than K neighbours inside is an error.
+      max_radius: search limit in angstrom; a site with fewer than K neighbors inside is an error.
 
     Examples:
       >>> GraphConfig.recommended(max_neighbors=12).split_shell
@@ -44,7 +44,7 @@ class GraphConfig(Options):
 
     @classmethod
     def released(cls, **changes: Any) -> "GraphConfig":
-        """The reference's options (`prepare_data.py`: 18 A, 24 neighbours, 1e-8 A)."""
+        """The reference's options (`prepare_data.py`: 18 A, 24 neighbors, 1e-8 A)."""
         return cls(**changes)
 
     @classmethod
@@ -76,7 +76,7 @@ class ModelConfig(Options):
       rezero: scale each head layer by a learned factor that starts at 0.
       head_widths: widths of the residual regression network.
       compute: "parameters" (compute in the parameters' dtype) or "bfloat16" (float32 weights,
-        softmax and normalisation; matrix products in bfloat16).
+        softmax and normalization; matrix products in bfloat16).
       rematerialize: compute the inside of each step again for the gradient instead of keeping it,
         for about a third more arithmetic; meant for accelerators short of memory.
 
@@ -127,7 +127,7 @@ class ModelConfig(Options):
 
     @classmethod
     def paper(cls, **changes: Any) -> "ModelConfig":
-        """The paper's equations: wider edges, attention edge update, messages to the centre."""
+        """The paper's equations: wider edges, attention edge update, messages to the center."""
         defaults = {
             "edge_dim": 512,
             "heads": 6,
@@ -157,8 +157,8 @@ class TrainConfig(Options):
 
     Attributes:
       epochs: passes over the training set.
-      batch_size: crystals per optimiser step and micro-batch, on average (`choose_budgets`).
-      accumulate: micro-batches summed into one optimiser step.
+      batch_size: crystals per optimizer step and micro-batch, on average (`choose_budgets`).
+      accumulate: micro-batches summed into one optimizer step.
       devices: that share each micro-batch, of all processes together (docs/scaling.md).
       device_mapping: how several run one program, "shard_map" or "pmap".
       loss: "l1", "l2", or the robust ones that also learn a standard deviation.
@@ -175,7 +175,7 @@ class TrainConfig(Options):
       checkpoint_seconds: least time between two checkpoints (there is always one at the end).
       max_bad_steps: more steps in a row than this with a loss or gradient that is not finite end
         the run; such a step changes nothing.
-      seed: of initialisation, shuffling and splits.
+      seed: of initialization, shuffling and splits.
 
     Examples:
       >>> TrainConfig.paper(epochs=10).batch_size

@@ -1,8 +1,8 @@
 """The paper's experiment in minutes, on crystals that the package generates itself.
 
 Many crystals have a cheap energy, few a dear one. A network learns the cheap energies; then the
-dear ones are learnt from scratch, with the regression head alone, and with the whole network from
-the pre-trained weights, each with the same number of optimiser steps.
+dear ones are learned from scratch, with the regression head alone, and with the whole network from
+the pre-trained weights, each with the same number of optimizer steps.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ from cgatjax.config import GraphConfig, ModelConfig, TrainConfig, TransferConfig
 from cgatjax.data.build import build_store
 from cgatjax.data.datasets import Dataset
 from cgatjax.data.leakage import held_out, without
-from cgatjax.data.overlap import alike
+from cgatjax.data.overlap import find_duplicates
 from cgatjax.data.splits import Split, make_split
 from cgatjax.data.store import Store
 from cgatjax.errors import RunExistsError
@@ -38,7 +38,7 @@ from cgatjax.training.history import History
 from cgatjax.training.loop import fit, transfer_model
 
 logger = logging.getLogger("cgatjax")
-CHEAP, DEAR = "e-form@cheap", "e-form@dear"
+LOW, HIGH = "e-form@low", "e-form@high"
 MODES = ("none", "head", "full")
 RESULTS = "results.json"
 MEV = 1000.0
@@ -57,7 +57,7 @@ class DemoConfig(Options):
       n_train, n_valid, n_test: of them with a dear energy (about: formulas stay together in
         validation and test).
       model: the network.
-      pretrain: how the cheap energies are learnt.
+      pretrain: how the cheap energies are learned.
       transfer: how the dear ones are, the same for all ways.
       seed: of the choice of crystals.
     """
@@ -72,8 +72,8 @@ class DemoConfig(Options):
     seed: int = 0
 
     def _check(self) -> None:
-        dear = self.n_train + self.n_valid + self.n_test
-        self._require(dear <= self.crystals, "crystals", f"at least {dear}, one per dear energy")
+        high = self.n_train + self.n_valid + self.n_test
+        self._require(high <= self.crystals, "crystals", f"at least {high}, one per dear energy")
 
     @classmethod
     def quick(cls, **changes: Any) -> "DemoConfig":
@@ -95,7 +95,7 @@ class DemoResult:
       errors: name -> {"mae", "rmse", "n"} in eV/atom on the dear test set. "mean" predicts the mean
         of the training set, "cheap model" is the pre-trained one as it is; then the modes.
       fidelity: of `fidelity_report`, for the formation energy.
-      counts: crystals in each set, optimiser steps of each way.
+      counts: crystals in each set, optimizer steps of each way.
       seconds: name of each part -> wall time.
     """
 
@@ -149,13 +149,13 @@ def run_demo(
     crystals = ionic_crystals(config.crystals, seed=config.seed)
     fidelity = fidelity_report(crystals)["e-form"]
     logger.info("%s", _fidelity_note(fidelity))
-    split = _dear_split(crystals, config)
-    cheap, dear = _stores(out, crystals, split, show_progress)
+    split = _high_split(crystals, config)
+    low, high = _stores(out, crystals, split, show_progress)
     clock.lap("data")
-    cheap_split = _cheap_split(cheap, dear, split, config.seed)
-    pretrained = _pretrain(out / "cheap.run", cheap, cheap_split, config, show_progress)
+    low_split = _low_split(low, high, split, config.seed)
+    pretrained = _pretrain(out / "low.run", low, low_split, config, show_progress)
     clock.lap("pretrain")
-    train, valid, test = dear.apply(split)
+    train, valid, test = high.apply(split)
     errors = {"mean": _mean_errors(train, test), "cheap model": _errors(pretrained, test)}
     histories, models = {}, {}
     for mode in MODES:
@@ -165,9 +165,9 @@ def run_demo(
         errors[mode] = _errors(models[mode], test)
         clock.lap(mode)
     counts = {p: len(getattr(split, p)) for p in ("train", "valid", "test")}
-    counts |= {"cheap": len(cheap_split.train), "steps": int(histories["full"].rows[-1]["step"])}
+    counts |= {"low": len(low_split.train), "steps": int(histories["full"].rows[-1]["step"])}
     result = DemoResult(errors=errors, fidelity=fidelity, counts=counts, seconds=clock.laps)
-    _write(out, config, result, histories, (test.target(DEAR), _predicted(models["full"], test)))
+    _write(out, config, result, histories, (test.target(HIGH), _predicted(models["full"], test)))
     return result
 
 
@@ -192,7 +192,7 @@ def _fidelity_note(fidelity: Mapping[str, float]) -> str:
     )
 
 
-def _dear_split(crystals: Sequence[Crystal], config: DemoConfig) -> Split:
+def _high_split(crystals: Sequence[Crystal], config: DemoConfig) -> Split:
     """Ids of the dear training, validation and test sets, whole formulas in the last two."""
     formulas = [reduced_formula(c.atomic_numbers) for c in crystals]
     sizes = (config.n_train, config.n_valid, config.n_test)
@@ -206,12 +206,12 @@ def _stores(
 ) -> tuple[Store, Store]:
     """DCGAT files and stores: all crystals with the cheap energy, the split's with the dear one."""
     chosen = {*split.train, *held_out(split)}
-    parts = {CHEAP: list(crystals), DEAR: [c for c in crystals if c.id in chosen]}
+    parts = {LOW: list(crystals), HIGH: [c for c in crystals if c.id in chosen]}
     stores = []
     for target, members in parts.items():
         name = target.split("@")[1]
-        labelled = [dataclasses.replace(c, targets={target: c.targets[target]}) for c in members]
-        file = write_dcgat(labelled, out / f"{name}.json.gz")
+        labeled = [dataclasses.replace(c, targets={target: c.targets[target]}) for c in members]
+        file = write_dcgat(labeled, out / f"{name}.json.gz")
         graphs = GraphConfig.recommended()
         stores.append(
             build_store([file], out / f"{name}.store", graphs, show_progress=show_progress)
@@ -219,19 +219,19 @@ def _stores(
     return stores[0], stores[1]
 
 
-def _cheap_split(cheap: Store, dear: Store, dear_split: Split, seed: int) -> Split:
+def _low_split(low: Store, high: Store, high_split: Split, seed: int) -> Split:
     """The cheap crystals without the formulas of the dear validation and test sets."""
-    split = cheap.make_split((0.95, 0.05, 0.0), by="formula", seed=seed)
-    return without(split, alike(held_out(dear_split), dear, cheap, "formula"))
+    split = low.make_split((0.95, 0.05, 0.0), by="formula", seed=seed)
+    return without(split, find_duplicates(held_out(high_split), high, low, "formula"))
 
 
 def _pretrain(
-    folder: Path, cheap: Store, split: Split, config: DemoConfig, show_progress: bool
+    folder: Path, low: Store, split: Split, config: DemoConfig, show_progress: bool
 ) -> Model:
     """Learns the cheap energies."""
-    train, valid, _ = cheap.apply(split)
+    train, valid, _ = low.apply(split)
     logger.info("pre-training on %d cheap energies", len(train))
-    model = init_model(config.model, train, target=CHEAP, seed=config.pretrain.seed)
+    model = init_model(config.model, train, target=LOW, seed=config.pretrain.seed)
     run = _run_folder(folder, split)
     return fit(model, train, valid, config.pretrain, run=run, show_progress=show_progress)[0]
 
@@ -246,7 +246,7 @@ def _transfer(
     show_progress: bool,
 ) -> tuple[Model, History]:
     """Learns the dear energies in one of the three ways."""
-    options = TransferConfig(mode=mode, target=DEAR, train=config.transfer)  # type: ignore[arg-type]
+    options = TransferConfig(mode=mode, target=HIGH, train=config.transfer)  # type: ignore[arg-type]
     run = _run_folder(folder, split)
     return transfer_model(model, data, options, run=run, show_progress=show_progress)
 
@@ -262,11 +262,11 @@ def _predicted(model: Model, data: Dataset) -> np.ndarray:
 
 
 def _errors(model: Model, test: Dataset) -> dict[str, float]:
-    return errors_of(_predicted(model, test), test.target(DEAR))
+    return errors_of(_predicted(model, test), test.target(HIGH))
 
 
 def _mean_errors(train: Dataset, test: Dataset) -> dict[str, float]:
-    return errors_of(np.full(len(test), train.target(DEAR).mean()), test.target(DEAR))
+    return errors_of(np.full(len(test), train.target(HIGH).mean()), test.target(HIGH))
 
 
 def _write(
@@ -295,5 +295,5 @@ def _write(
 
 def _in_mev(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row of a history with its validation error in meV/atom."""
-    column = f"valid_mae:{DEAR}"
+    column = f"valid_mae:{HIGH}"
     return {"epoch": row["epoch"], column: MEV * row[column] if column in row else None}

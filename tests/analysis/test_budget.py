@@ -46,9 +46,9 @@ def test_slopes_that_depend_on_each_other_are_noticed():
 
 def test_a_plan_by_hand():
     """P^-1/2 N^-1/2 at (100, 100): 400 buys P = 500 or, at five times the cost, N = 180."""
-    plan = plan_budget(law_of(-0.5, -0.5), have=Fidelities(cheap=100, accurate=100), extra=[0, 400])
+    plan = plan_budget(law_of(-0.5, -0.5), have=Fidelities(low=100, accurate=100), extra=[0, 400])
     assert plan.now == pytest.approx(0.2)
-    np.testing.assert_allclose(plan.error_cheap, [0.2, 0.2 / np.sqrt(5)])
+    np.testing.assert_allclose(plan.error_low, [0.2, 0.2 / np.sqrt(5)])
     np.testing.assert_allclose(plan.error_accurate, [0.2, 0.2 / np.sqrt(1.8)])
     assert plan.best_share[1] == 0.0
     assert plan.confidence[1] == 0.0
@@ -57,16 +57,16 @@ def test_a_plan_by_hand():
 
 
 def test_where_more_data_do_not_help_neither_is_recommended():
-    plan = plan_budget(law_of(0.01, 0.0), have=Fidelities(cheap=10, accurate=10), extra=[1])
+    plan = plan_budget(law_of(0.01, 0.0), have=Fidelities(low=10, accurate=10), extra=[1])
     assert plan.answer().startswith("the next 10,000 calculations: neither PBE nor SCAN")
 
 
 def test_few_accurate_data_and_a_steep_slope_call_for_more_of_them():
     plan = plan_budget(
         law_of(-0.05, -0.4),
-        have=Fidelities(cheap=1e6, accurate=1e4),
+        have=Fidelities(low=1e6, accurate=1e4),
         extra=[1e4],
-        costs=Fidelities(cheap=0.5, accurate=2.5),
+        costs=Fidelities(low=0.5, accurate=2.5),
         names=("PBE", "r2SCAN"),
     )
     assert plan.answer().startswith("the next 10,000 calculations: r2SCAN")
@@ -76,8 +76,8 @@ def test_few_accurate_data_and_a_steep_slope_call_for_more_of_them():
 @given(st.floats(-0.6, -0.05), st.floats(-0.6, -0.05), st.floats(1, 1e6))
 def test_the_best_mixture_is_never_worse_than_either_choice(pretrain_slope, train_slope, time):
     law = law_of(pretrain_slope, train_slope, draws=10)
-    plan = plan_budget(law, have=Fidelities(cheap=1e4, accurate=1e3), extra=[time, 10 * time])
-    best = np.minimum(plan.error_cheap, plan.error_accurate)
+    plan = plan_budget(law, have=Fidelities(low=1e4, accurate=1e3), extra=[time, 10 * time])
+    best = np.minimum(plan.error_low, plan.error_accurate)
     assert (plan.error_best <= best * (1 + 1e-12)).all()
     assert (np.diff(plan.error_best) < 0).all()
 
@@ -98,10 +98,10 @@ def test_points_that_fix_no_plane_are_refused(pretrain, train, message):
 
 
 def test_impossible_plans_are_refused():
-    law, have = law_of(-0.1, -0.3, draws=10), Fidelities(cheap=10, accurate=10)
+    law, have = law_of(-0.1, -0.3, draws=10), Fidelities(low=10, accurate=10)
     with pytest.raises(InputError, match="extra"):
         plan_budget(law, have=have, extra=[-1])
     with pytest.raises(InputError, match="costs"):
-        plan_budget(law, have=have, extra=[1], costs=Fidelities(cheap=0, accurate=5))
+        plan_budget(law, have=have, extra=[1], costs=Fidelities(low=0, accurate=5))
     with pytest.raises(InputError, match="calculations"):
         plan_budget(law, have=have, extra=[1]).answer(0)

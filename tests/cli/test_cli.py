@@ -34,7 +34,7 @@ head_widths = [8]
 epochs = 2
 batch_size = 16
 """
-CHEAP, DEAR = "e-form@cheap", "e-form@dear"
+LOW, HIGH = "e-form@low", "e-form@high"
 
 
 class Place(NamedTuple):
@@ -55,7 +55,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     config.write_text(TINY)
     ok("featurize", data, "--out", root / "ionic.store", "--workers", 1)
     store = root / "ionic.store"
-    ok("train", store, "--target", CHEAP, "--out", root / "pbe", "--config", config)
+    ok("train", store, "--target", LOW, "--out", root / "pbe", "--config", config)
     return Place(root, data, store, config, root / "pbe")
 
 
@@ -113,26 +113,26 @@ def test_graph_options_come_from_flags_over_file_over_preset(place: Place, tmp_p
     file = tmp_path / "graph.toml"
     file.write_text('[graph]\nmax_neighbors = 12\nsplit_shell = "cut"\n')
     ok("featurize", place.data, "--out", tmp_path / "s", "--workers", 1, "--recommended",
-       "--config", file, "--max-neighbors", 16, "--target", CHEAP, "--unit", f"{CHEAP}=eV",
+       "--config", file, "--max-neighbors", 16, "--target", LOW, "--unit", f"{LOW}=eV",
        "--no-reduce")  # fmt: skip
     store = open_store(tmp_path / "s")
     config = store.graph_config
     assert (config.max_neighbors, config.split_shell) == (16, "cut")
     assert config.tolerance_kind == "relative"
-    assert store.units == {CHEAP: "eV"}
+    assert store.units == {LOW: "eV"}
     assert not store.reduced
 
 
 def test_featurize_makes_differences(place: Place, tmp_path: Path) -> None:
-    gain = f"gain={DEAR},{CHEAP}"
-    ok("featurize", place.data, "--out", tmp_path / "s", "--workers", 1, "--target", CHEAP,
+    gain = f"gain={HIGH},{LOW}"
+    ok("featurize", place.data, "--out", tmp_path / "s", "--workers", 1, "--target", LOW,
        "--difference", gain)  # fmt: skip
     store = open_store(tmp_path / "s")
     both = open_store(place.store)
-    assert store.units == {CHEAP: "eV/atom", "gain": "eV/atom"}
-    np.testing.assert_array_equal(store.target("gain"), both.target(DEAR) - both.target(CHEAP))
+    assert store.units == {LOW: "eV/atom", "gain": "eV/atom"}
+    np.testing.assert_array_equal(store.target("gain"), both.target(HIGH) - both.target(LOW))
     new = ("--out", tmp_path / "new", "--workers", 1)
-    for wrong in ("gain", f"gain={DEAR}", f"gain={DEAR},{CHEAP},more"):
+    for wrong in ("gain", f"gain={HIGH}", f"gain={HIGH},{LOW},more"):
         assert "NAME=ONE,OTHER" in refused("featurize", place.data, "--difference", wrong, *new)
 
 
@@ -141,17 +141,17 @@ def test_featurize_refuses(place: Place, tmp_path: Path) -> None:
     assert "choose another folder" in refused("featurize", place.data, "--out", place.store)
     assert "NAME=UNIT" in refused("featurize", place.data, "--unit", "heat", *new)
     assert "no such file" in refused("featurize", tmp_path / "nothing.json", *new)
-    assert DEAR in refused("featurize", place.data, "--target", "e-form@none", *new)
+    assert HIGH in refused("featurize", place.data, "--target", "e-form@none", *new)
     # A mistyped target leaves nothing that would be in the way of the second try.
-    ok("featurize", place.data, "--target", CHEAP, *new)
+    ok("featurize", place.data, "--target", LOW, *new)
 
 
 def test_info_of_a_store_and_of_a_run(place: Place) -> None:
     store = ok("info", place.store)
-    for word in ("48 crystals kept", "nodes", "max_neighbors", CHEAP, "eV/atom", "A^3/atom"):
+    for word in ("48 crystals kept", "nodes", "max_neighbors", LOW, "eV/atom", "A^3/atom"):
         assert word in store
     trained = ok("info", place.pbe)
-    for word in ("parameters", "node_dim", "max_neighbors", CHEAP, "valid MAE", "best of 2 epochs"):
+    for word in ("parameters", "node_dim", "max_neighbors", LOW, "valid MAE", "best of 2 epochs"):
         assert word in trained
     assert "error: " in refused("info", place.root)
 
@@ -192,30 +192,30 @@ def test_train_leaves_a_whole_run(place: Place) -> None:
 def test_train_refuses(place: Place, tmp_path: Path) -> None:
     base = ("train", place.store, "--config", place.config)
     new = ("--out", tmp_path / "new")
-    assert "--resume" in refused(*base, "--target", CHEAP, "--out", place.pbe)
+    assert "--resume" in refused(*base, "--target", LOW, "--out", place.pbe)
     line = refused(*base, "--target", "e-hull", *new)
     assert "'e-hull'" in line
-    assert CHEAP in line
+    assert LOW in line
     wrong = tmp_path / "wrong.toml"
     wrong.write_text("[model]\nwidth = 3\n")
-    line = refused("train", place.store, "--target", CHEAP, "--config", wrong, *new)
+    line = refused("train", place.store, "--target", LOW, "--config", wrong, *new)
     assert "width" in line
     assert "node_dim" in line
     wrong.write_text("[graph]\nmax_neighbors = 3\n")
-    refused("train", place.store, "--target", CHEAP, "--config", wrong, *new)
-    assert "three numbers" in refused(*base, "--target", CHEAP, "--fractions", "a,b", *new)
+    refused("train", place.store, "--target", LOW, "--config", wrong, *new)
+    assert "three numbers" in refused(*base, "--target", LOW, "--fractions", "a,b", *new)
     assert not (tmp_path / "new").exists()
 
 
 def test_resume_goes_on_only_with_the_same_options(place: Place, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(place.pbe, copy)
-    base = ("train", place.store, "--target", CHEAP, "--config", place.config, "--out", copy)
+    base = ("train", place.store, "--target", LOW, "--config", place.config, "--out", copy)
     assert "best of 2 epochs" in ok(*base, "--resume")
     assert "train.epochs: 2 -> 3" in refused(*base, "--resume", "--epochs", 3)
     assert "split_by: 'id' -> 'formula'" in refused(*base, "--resume", "--split-by", "formula")
     other = tmp_path / "other.store"
-    ok("featurize", place.data, "--out", other, "--workers", 1, "--target", CHEAP)
+    ok("featurize", place.data, "--out", other, "--workers", 1, "--target", LOW)
     line = refused("train", other, *base[2:], "--resume")
     assert "same store" in line
     assert "nothing to resume" in refused(*base[:-1], tmp_path / "none", "--resume")
@@ -224,7 +224,7 @@ def test_resume_goes_on_only_with_the_same_options(place: Place, tmp_path: Path)
 @pytest.mark.parametrize("by", ["id", "formula"])
 def test_excluded_crystals_are_in_no_part(place: Place, tmp_path: Path, by: str) -> None:
     out = tmp_path / "run"
-    base = ("train", place.store, "--target", CHEAP, "--config", place.config, "--epochs", 0)
+    base = ("train", place.store, "--target", LOW, "--config", place.config, "--epochs", 0)
     output = ok(*base, "--seed", 3, "--exclude", place.pbe, "--exclude-by", by, "--out", out)
     judged, seen = Split.load(place.pbe / "split.json"), Split.load(out / "split.json")
     assert f"excluded by {place.pbe}" in output
@@ -237,7 +237,7 @@ def test_a_structure_type_is_excluded_with_all_its_decorations(place: Place, tmp
     data = open_store(place.store)
     types = data.hashes("prototype")
     (tmp_path / "ids.txt").write_text(f"{data.ids[0]}\n")
-    ok("train", place.store, "--target", CHEAP, "--config", place.config, "--epochs", 0,
+    ok("train", place.store, "--target", LOW, "--config", place.config, "--epochs", 0,
        "--exclude", tmp_path / "ids.txt", "--exclude-by", "prototype",
        "--out", tmp_path / "run")  # fmt: skip
     seen = Split.load(tmp_path / "run" / "split.json")
@@ -247,13 +247,13 @@ def test_a_structure_type_is_excluded_with_all_its_decorations(place: Place, tmp
 
 
 def test_a_store_stands_for_what_its_transfer_holds_out(place: Place, tmp_path: Path) -> None:
-    crystals = [dataclasses.replace(c, targets={DEAR: c.targets[DEAR]} if k % 2 else {})
+    crystals = [dataclasses.replace(c, targets={HIGH: c.targets[HIGH]} if k % 2 else {})
                 for k, c in enumerate(ionic_crystals(30))]  # fmt: skip
-    data = write_dcgat(crystals, tmp_path / "dear.json")
-    ok("featurize", data, "--out", tmp_path / "dear", "--workers", 1, "--target", DEAR)
-    _, valid, test = open_store(tmp_path / "dear").split(targets=(DEAR,))
-    ok("train", place.store, "--target", CHEAP, "--config", place.config, "--epochs", 0,
-       "--exclude", tmp_path / "dear", "--out", tmp_path / "run")  # fmt: skip
+    data = write_dcgat(crystals, tmp_path / "high.json")
+    ok("featurize", data, "--out", tmp_path / "high", "--workers", 1, "--target", HIGH)
+    _, valid, test = open_store(tmp_path / "high").split(targets=(HIGH,))
+    ok("train", place.store, "--target", LOW, "--config", place.config, "--epochs", 0,
+       "--exclude", tmp_path / "high", "--out", tmp_path / "run")  # fmt: skip
     seen = Split.load(tmp_path / "run" / "split.json")
     everything = {*seen.train, *seen.valid, *seen.test}
     assert len(everything) == 48 - len(valid) - len(test)
@@ -264,7 +264,7 @@ def test_a_given_split_a_nested_subset_and_ids_of_a_file(place: Place, tmp_path:
     ids = open_store(place.store).ids
     Split(train=tuple(ids[:20]), valid=tuple(ids[20:30]), test=()).save(tmp_path / "split.json")
     (tmp_path / "ids.txt").write_text(f"{ids[0]}\n")
-    ok("train", place.store, "--target", CHEAP, "--config", place.config, "--epochs", 0,
+    ok("train", place.store, "--target", LOW, "--config", place.config, "--epochs", 0,
        "--split", tmp_path / "split.json", "--train-size", 12, "--exclude", tmp_path / "ids.txt",
        "--out", tmp_path / "run")  # fmt: skip
     split = Split.load(tmp_path / "run" / "split.json")
@@ -274,33 +274,33 @@ def test_a_given_split_a_nested_subset_and_ids_of_a_file(place: Place, tmp_path:
 
 def test_transfer_of_the_head_reports_before_and_after(place: Place, tmp_path: Path) -> None:
     out = tmp_path / "head"
-    output = ok("transfer", place.store, "--from", place.pbe, "--target", DEAR, "--mode", "head",
+    output = ok("transfer", place.store, "--from", place.pbe, "--target", HIGH, "--mode", "head",
                 "--epochs", 2, "--batch-size", 16, "--out", out)  # fmt: skip
-    for word in ("frozen", "before training", f"head from '{CHEAP}'", "valid MAE"):
+    for word in ("frozen", "before training", f"head from '{LOW}'", "valid MAE"):
         assert word in output
-    assert load_model(out).targets == (DEAR,)
+    assert load_model(out).targets == (HIGH,)
     assert "before training" in ok("info", out)
 
 
 def test_joint_transfer_keeps_the_old_head(place: Place, tmp_path: Path) -> None:
-    base = ("transfer", place.store, "--from", place.pbe, "--target", DEAR, "--out", tmp_path / "j")
+    base = ("transfer", place.store, "--from", place.pbe, "--target", HIGH, "--out", tmp_path / "j")
     assert "--with" in refused(*base, "--mode", "joint")
     assert "--with" in refused(*base, "--mode", "full", "--with", place.store)
     ok(*base, "--mode", "joint", "--with", place.store, "--epochs", 0, "--batch-size", 16,
        "--lr-group", "encoder/*=0.1", "--unfreeze", "1:encoder/*")  # fmt: skip
-    assert load_model(tmp_path / "j").targets == (CHEAP, DEAR)
+    assert load_model(tmp_path / "j").targets == (LOW, HIGH)
 
 
 def test_transfer_refuses(place: Place, tmp_path: Path) -> None:
     base = ("transfer", "--from", place.pbe, "--mode", "full", "--out", tmp_path / "new")
     assert "'e-hull'" in refused(*base, place.store, "--target", "e-hull")
-    wrong = refused(*base, place.store, "--target", DEAR, "--lr-group", "encoder/*")
+    wrong = refused(*base, place.store, "--target", HIGH, "--lr-group", "encoder/*")
     assert "PATTERN=FACTOR" in wrong
-    wrong = refused(*base, place.store, "--target", DEAR, "--unfreeze", "x:encoder/*")
+    wrong = refused(*base, place.store, "--target", HIGH, "--unfreeze", "x:encoder/*")
     assert "EPOCH:PATTERN" in wrong
     other = tmp_path / "other.store"
     ok("featurize", place.data, "--out", other, "--workers", 1, "--max-neighbors", 12)
-    assert "max_neighbors: model 24, data 12" in refused(*base, other, "--target", DEAR)
+    assert "max_neighbors: model 24, data 12" in refused(*base, other, "--target", HIGH)
     assert not (tmp_path / "new").exists()
 
 
@@ -334,7 +334,7 @@ def test_predict_writes_units_and_why_there_is_no_std(place: Place, tmp_path: Pa
     assert "robust" in header[1]
     rows = read_csv(out)
     assert [*rows[0]] == ["id", "property", "prediction", "std", "unit"]
-    assert {(r["property"], r["std"], r["unit"]) for r in rows} == {(CHEAP, "", "eV/atom")}
+    assert {(r["property"], r["std"], r["unit"]) for r in rows} == {(LOW, "", "eV/atom")}
     assert "choose another name" in refused("predict", place.pbe, place.data, "--out", out)
     from_store = tmp_path / "store.csv"
     ok("predict", place.pbe, place.store, "--out", from_store)

@@ -14,7 +14,7 @@ from cgatjax.data.store import open_store
 from cgatjax.structures.dcgat import write_dcgat
 from cgatjax.synthetic.dataset import ionic_crystals
 
-CHEAP = "e-form@cheap"
+LOW = "e-form@low"
 SALT = """data_salt
 _cell_length_a 5.64
 _cell_length_b 5.64
@@ -53,7 +53,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     data = write_dcgat(ionic_crystals(48), root / "ionic.json.gz")
     (root / "tiny.toml").write_text(TINY)
     ok("featurize", data, "--out", root / "store", "--workers", 1, "--recommended")
-    output = ok("train", root / "store", "--target", CHEAP, "--out", root / "run", "--plots",
+    output = ok("train", root / "store", "--target", LOW, "--out", root / "run", "--plots",
                 "--loss", "robust_l1", "--config", root / "tiny.toml")  # fmt: skip
     assert f"learning: {root / 'run' / 'learning.png'}" in output
     return Place(root, data, root / "store", root / "run")
@@ -105,12 +105,12 @@ def test_embed_writes_rows_for_every_crystal_and_a_map(place: Place, tmp_path: P
     assert "48 crystals (all crystals), 12 numbers each" in output
     assert "principal components" in output
     table = pq.read_table(out)
-    names = ["id", "formula", CHEAP, f"{CHEAP}:prediction", f"{CHEAP}:std", "embedding"]
+    names = ["id", "formula", LOW, f"{LOW}:prediction", f"{LOW}:std", "embedding"]
     assert table.column_names == names
     store = open_store(place.store)
     assert table.column("id").to_pylist() == store.ids
-    assert table.column(CHEAP).to_pylist() == store.target(CHEAP).tolist()
-    assert table.schema.metadata[f"unit of {CHEAP}".encode()] == b"eV/atom"
+    assert table.column(LOW).to_pylist() == store.target(LOW).tolist()
+    assert table.schema.metadata[f"unit of {LOW}".encode()] == b"eV/atom"
     assert is_picture(picture)
 
 

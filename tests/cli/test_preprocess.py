@@ -29,16 +29,16 @@ def test_overlap_counts_and_lists(tmp_path):
 
 def test_hull_writes_files_that_featurize_reads(tmp_path):
     data = write_dcgat(ionic_crystals(20), tmp_path / "in.json")
-    base = ("hull", data, "--energy", "e-form@cheap", "--workers", 1)
+    base = ("hull", data, "--energy", "e-form@low", "--workers", 1)
     line = refused(*base, "--kind", "atom", "--out", tmp_path / "no")
     assert "no entry of the pure element" in line
     out = tmp_path / "hull"
-    output = ok(*base, "--kind", "formation", "--suffix", "@cheap2", "--out", out)
+    output = ok(*base, "--kind", "formation", "--suffix", "@low2", "--out", out)
     assert "20 crystals, 20 with e-form@cheap2 and e_above_hull_new@cheap2" in output
     ok("featurize", out, "--out", tmp_path / "store", "--workers", 1)
     store = open_store(tmp_path / "store")
-    assert store.unit("e_above_hull_new@cheap2") == "eV/atom"
-    np.testing.assert_allclose(store.target("e-form@cheap2"), store.target("e-form@cheap"))
+    assert store.unit("e_above_hull_new@low2") == "eV/atom"
+    np.testing.assert_allclose(store.target("e-form@low2"), store.target("e-form@low"))
     skipping = ok(*base, "--kind", "atom", "--on-error", "skip", "--out", tmp_path / "skip")
     assert "0 with e-form" in skipping
     assert "skip.skipped.csv" in skipping

@@ -23,7 +23,7 @@ from cgatjax.inference.uncertainty_io import (
 from cgatjax.models.model_io import save_model
 from cgatjax.runs.run_folder import SPLIT, RunFolder
 
-CHEAP = "e-form@cheap"
+LOW = "e-form@low"
 
 
 @pytest.fixture(scope="module")
@@ -45,28 +45,28 @@ def copy(run, trained, tmp_path):
 @pytest.fixture(scope="module")
 def process(trained, sets):
     x = embed(trained[0], sets[0])
-    return fit_gp(x, sets[0].target(CHEAP), GPConfig(inducing=8, steps=0))
+    return fit_gp(x, sets[0].target(LOW), GPConfig(inducing=8, steps=0))
 
 
 def test_a_process_comes_back_and_predicts(copy, trained, sets, process):
-    save_processes(copy, {CHEAP: process}, digest_of([trained[0]]))
+    save_processes(copy, {LOW: process}, digest_of([trained[0]]))
     found = load_predictor(copy, "gp")
     expected = process.predict(embed(trained[0], sets[2]))
     predicted = predict(found, sets[2])
     np.testing.assert_allclose(predicted.mean, expected[0], rtol=1e-6)
     np.testing.assert_allclose(predicted.std, expected[1], rtol=1e-6)
     note = "Gaussian process on embeddings, 8 inducing points for 96 crystals"
-    assert predicted.std_notes[CHEAP] == note
+    assert predicted.std_notes[LOW] == note
     assert load_predictor(copy).uncertainty == "aleatoric"
     with pytest.raises(InputError, match="expected embeddings"):
-        found.moments(CHEAP, np.zeros((1, 5, 2)))
+        found.moments(LOW, np.zeros((1, 5, 2)))
 
 
 def test_what_belongs_to_other_weights_is_refused(copy, process):
-    save_processes(copy, {CHEAP: process}, "other")
+    save_processes(copy, {LOW: process}, "other")
     with pytest.raises(MismatchError, match="other weights than the run's; fit it again"):
         load_predictor(copy)
-    save_processes(copy, {CHEAP: process}, digest_of(load_members(copy)))
+    save_processes(copy, {LOW: process}, digest_of(load_members(copy)))
     save_rescalings(copy, {}, "other")
     with pytest.raises(MismatchError, match="calibrate again, or remove it"):
         load_predictor(copy)
@@ -78,7 +78,7 @@ def load_members(path):
 
 def test_damaged_files_are_refused(copy, process):
     digest = digest_of(load_members(copy))
-    save_processes(copy, {CHEAP: process}, digest)
+    save_processes(copy, {LOW: process}, digest)
     file = copy / GAUSSIAN_PROCESS / "process.json"
     file.write_text("{}")
     with pytest.raises(InputError, match="fit the Gaussian process again"):
@@ -99,7 +99,7 @@ def load_predictor_without_process(path):
 
 def test_calibrate_keeps_a_factor_that_predictions_use(copy, ionic_store, sets):
     before = predict(load_predictor(copy), sets[1])
-    z = (before.mean - sets[1].target(CHEAP)) / before.std
+    z = (before.mean - sets[1].target(LOW)) / before.std
     output = ok("calibrate", copy, ionic_store.path, "--plot", copy.parent / "c.png")
     factor = float(np.sqrt(np.square(z).mean()))
     assert f"{factor:.5g}" in output
@@ -108,7 +108,7 @@ def test_calibrate_keeps_a_factor_that_predictions_use(copy, ionic_store, sets):
     np.testing.assert_allclose(after.std, factor * before.std, rtol=1e-6)
     np.testing.assert_array_equal(after.mean, before.mean)
     expected = f"; times {factor:.4g}, fitted on 12 validation crystals by likelihood"
-    assert after.std_notes[CHEAP].endswith(expected)
+    assert after.std_notes[LOW].endswith(expected)
     assert expected in ok("info", copy)
     plain = predict(load_predictor(copy).without_rescaling(), sets[1])
     np.testing.assert_array_equal(plain.std, before.std)
@@ -128,10 +128,10 @@ def test_fit_gp_and_its_own_factor(copy, ionic_store, sets):
     ok("calibrate", copy, ionic_store.path, "--uncertainty", "gp", "--by", "area")
     kept = json.loads((copy / CALIBRATION).read_text())["factors"]
     assert list(kept) == ["gp"]
-    note = predict(load_predictor(copy, "gp"), sets[1]).std_notes[CHEAP]
+    note = predict(load_predictor(copy, "gp"), sets[1]).std_notes[LOW]
     assert note.startswith("Gaussian process on embeddings, 8 inducing points for 96 crystals; ")
     assert note.endswith("validation crystals by area")
-    assert "times" not in predict(load_predictor(copy), sets[1]).std_notes[CHEAP]
+    assert "times" not in predict(load_predictor(copy), sets[1]).std_notes[LOW]
     assert "calibrate again" in ok(*command)
     assert json.loads((copy / CALIBRATION).read_text())["factors"] == {}
 
@@ -140,5 +140,5 @@ def test_what_a_run_does_not_have_is_refused(copy, trained, ionic_store):
     assert "a Gaussian process from fit-gp" in refused(
         "predict", copy, ionic_store.path, "--uncertainty", "gp", "--out", copy / "p.csv"
     )
-    save_model(copy / "model", trained[0].replace(learns_std=()))
+    save_model(copy / "model", trained[0].replace(predicts_std=()))
     assert "predicts no standard deviation" in refused("calibrate", copy, ionic_store.path)

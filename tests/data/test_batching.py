@@ -123,7 +123,7 @@ def test_100_random_graphs_are_batched_as_one_by_one(seed):
             assert not batch.targets[name][10:].any()
 
 
-def test_featurised_crystals_are_batched_as_one_by_one():
+def test_featurized_crystals_are_batched_as_one_by_one():
     for config in (GraphConfig.released(), GraphConfig.recommended()):
         graphs = [featurize(c, config) for c in ionic_crystals(8, seed=3)]
         for chosen in (graphs, [reduce_graph(g) for g in graphs]):
@@ -163,7 +163,7 @@ def test_elements_alone_have_no_composition_edges():
 
 
 @given(st.integers(0, 10**6))
-def test_no_graph_is_lost_between_its_neighbours(seed):
+def test_no_graph_is_lost_between_its_neighbors(seed):
     rng = np.random.default_rng(seed)
     graphs = [random_graph(rng) for _ in range(5)]
     batch = collate(graphs)
@@ -207,7 +207,7 @@ def test_an_in_degree_is_seen_where_all_sites_have_as_many_edges():
 
 
 @pytest.mark.parametrize("padding", [1, 2, 30])
-def test_in_a_dense_batch_edge_k_belongs_to_centre_k_over_the_in_degree(padding):
+def test_in_a_dense_batch_edge_k_belongs_to_center_k_over_the_in_degree(padding):
     graphs = [dense_graph(n, 3) for n in (1, 4, 2)]
     nodes = 7 + padding
     budget = BatchBudget(5, nodes, 3 * nodes, 30, 90, in_degree=3)

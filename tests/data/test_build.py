@@ -59,7 +59,7 @@ FAULTS = {
         rocksalt("odd", frac_coords=np.zeros((2, 3))),
         "",
     ),
-    "too few neighbours": (rocksalt("odd", edge=60.0), "max_radius"),
+    "too few neighbors": (rocksalt("odd", edge=60.0), "max_radius"),
     "no sites": (
         rocksalt("odd", frac_coords=np.zeros((0, 3)), atomic_numbers=np.zeros(0, np.uint8)),
         "no sites",
@@ -159,12 +159,12 @@ def test_a_target_cannot_have_the_name_of_a_column(tmp_path):
 def test_only_named_targets_are_kept_with_their_units(tmp_path):
     crystals = ionic_crystals(3, seed=0)
     store = build_store(
-        crystals, tmp_path / "s", SHARE, targets=["volume@dear"], units={"volume@dear": "nm^3"}
+        crystals, tmp_path / "s", SHARE, targets=["volume@high"], units={"volume@high": "nm^3"}
     )
-    assert store.units == {"volume@dear": "nm^3"}
-    assert store.target("volume@dear").tolist() == [c.targets["volume@dear"] for c in crystals]
-    with pytest.raises(TargetError, match=r"'e-form@cheap'.*\['volume@dear'\]"):
-        store.target("e-form@cheap")
+    assert store.units == {"volume@high": "nm^3"}
+    assert store.target("volume@high").tolist() == [c.targets["volume@high"] for c in crystals]
+    with pytest.raises(TargetError, match=r"'e-form@low'.*\['volume@high'\]"):
+        store.target("e-form@low")
 
 
 def test_nothing_to_read_is_an_error(tmp_path):

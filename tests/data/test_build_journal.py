@@ -64,7 +64,7 @@ def assert_same_files(one: Path, two: Path) -> None:
 
 
 def counted(monkeypatch) -> list[str]:
-    """Ids of the crystals that are featurised from now on."""
+    """Ids of the crystals that are featurized from now on."""
     done: list[str] = []
     original = build.featurize
 
@@ -149,8 +149,8 @@ def changed_inputs(crystals):
         "order": (crystals[second:], expected),
         "fewer": (crystals[:15], "it ends before the crystal"),
         "structure": (changed(third, frac_coords=moved), "other structures or targets"),
-        "target": (changed(third, targets={"e-form@cheap": 0.0}), "other structures or targets"),
-        "failed": (changed(17, lattice=5.0 * np.eye(3)), "'odd-17' could not be featurised"),
+        "target": (changed(third, targets={"e-form@low": 0.0}), "other structures or targets"),
+        "failed": (changed(17, lattice=5.0 * np.eye(3)), "'odd-17' could not be featurized"),
     }
 
 

@@ -3,13 +3,13 @@ import pytest
 
 from cgatjax.config import GraphConfig
 from cgatjax.data.build import build_store
-from cgatjax.data.datasets import Dataset, GraphList, Mixture
+from cgatjax.data.datasets import ConcatDataset, Dataset, GraphList
 from cgatjax.errors import MismatchError, TargetError
 from cgatjax.graphs.crystal_graph import featurize
 from cgatjax.graphs.reduction import reduce_graph
 from cgatjax.synthetic.dataset import ionic_crystals
 
-CHEAP, DEAR = "e-form@cheap", "e-form@dear"
+LOW, HIGH = "e-form@low", "e-form@high"
 
 
 @pytest.fixture
@@ -21,12 +21,12 @@ def test_a_data_set_is_rows_of_its_store(data, ionic_store):
     assert len(data) == 3
     assert data.ids == [ionic_store.ids[i] for i in (7, 3, 90)]
     assert data.formulas == [ionic_store.formulas[i] for i in (7, 3, 90)]
-    assert data.target(CHEAP).tolist() == ionic_store.target(CHEAP)[[7, 3, 90]].tolist()
+    assert data.target(LOW).tolist() == ionic_store.target(LOW)[[7, 3, 90]].tolist()
     assert data.sizes.tolist() == ionic_store.sizes[[7, 3, 90]].tolist()
-    assert (data.digest, data.unit(CHEAP)) == (ionic_store.digest, "eV/atom")
-    taken = data.take(np.array([2, 0]), [CHEAP])
+    assert (data.digest, data.unit(LOW)) == (ionic_store.digest, "eV/atom")
+    taken = data.take(np.array([2, 0]), [LOW])
     assert taken.n_node.tolist() == ionic_store.sizes[[90, 7], 0].tolist()
-    assert taken.targets[CHEAP].tolist() == ionic_store.target(CHEAP)[[90, 7]].tolist()
+    assert taken.targets[LOW].tolist() == ionic_store.target(LOW)[[90, 7]].tolist()
 
 
 def test_selecting_by_position_and_by_mask(data):
@@ -35,14 +35,14 @@ def test_selecting_by_position_and_by_mask(data):
 
 
 def test_a_data_set_teaches_only_what_it_may(data):
-    only = data.teaching(CHEAP)
-    assert np.isnan(only.target(DEAR)).all()
-    assert only.target(CHEAP).tolist() == data.target(CHEAP).tolist()
-    taken = only.take(np.arange(3), [CHEAP, DEAR])
-    assert list(taken.targets) == [CHEAP, DEAR]
-    assert np.isnan(taken.targets[DEAR]).all()
-    assert len(only.knowing(DEAR)) == 0
-    assert len(only.knowing(CHEAP, DEAR)) == 3
+    only = data.restrict_targets(LOW)
+    assert np.isnan(only.target(HIGH)).all()
+    assert only.target(LOW).tolist() == data.target(LOW).tolist()
+    taken = only.take(np.arange(3), [LOW, HIGH])
+    assert list(taken.targets) == [LOW, HIGH]
+    assert np.isnan(taken.targets[HIGH]).all()
+    assert len(only.with_targets(HIGH)) == 0
+    assert len(only.with_targets(LOW, HIGH)) == 3
 
 
 def test_an_unknown_target_is_an_error(data):
@@ -52,24 +52,24 @@ def test_an_unknown_target_is_an_error(data):
 
 def test_a_mixture_keeps_order_and_each_part_its_lesson(ionic_store):
     parts = (
-        Dataset(ionic_store, np.arange(10)).teaching(CHEAP),
-        Dataset(ionic_store, np.arange(50, 54)).teaching(DEAR),
+        Dataset(ionic_store, np.arange(10)).restrict_targets(LOW),
+        Dataset(ionic_store, np.arange(50, 54)).restrict_targets(HIGH),
     )
-    mixed = Mixture(*parts)
+    mixed = ConcatDataset(*parts)
     assert len(mixed) == 14
     assert mixed.ids == parts[0].ids + parts[1].ids
-    assert np.flatnonzero(np.isfinite(mixed.target(CHEAP))).tolist() == list(range(10))
-    assert np.flatnonzero(np.isfinite(mixed.target(DEAR))).tolist() == list(range(10, 14))
+    assert np.flatnonzero(np.isfinite(mixed.target(LOW))).tolist() == list(range(10))
+    assert np.flatnonzero(np.isfinite(mixed.target(HIGH))).tolist() == list(range(10, 14))
     order = np.array([12, 0, 13, 9, 1])
-    taken = mixed.take(order, [CHEAP, DEAR])
+    taken = mixed.take(order, [LOW, HIGH])
     rows = np.concatenate([p.rows for p in parts])[order]
     whole = ionic_store.take(rows)
     for name in ("n_node", "atomic_numbers", "edge_center", "edge_neighbor", "edge_shell"):
         np.testing.assert_array_equal(getattr(taken, name), getattr(whole, name))
-    np.testing.assert_array_equal(taken.targets[CHEAP], mixed.target(CHEAP)[order])
-    np.testing.assert_array_equal(taken.targets[DEAR], mixed.target(DEAR)[order])
+    np.testing.assert_array_equal(taken.targets[LOW], mixed.target(LOW)[order])
+    np.testing.assert_array_equal(taken.targets[HIGH], mixed.target(HIGH)[order])
     assert mixed.sizes.tolist() == ionic_store.sizes[np.r_[0:10, 50:54]].tolist()
-    assert mixed.unit(DEAR) == "eV/atom"
+    assert mixed.unit(HIGH) == "eV/atom"
     assert mixed.digest == f"{ionic_store.digest}+{ionic_store.digest}"
     assert mixed.graph_config == ionic_store.graph_config
 
@@ -77,7 +77,7 @@ def test_a_mixture_keeps_order_and_each_part_its_lesson(ionic_store):
 def test_graphs_of_different_kinds_do_not_mix(ionic_store, tmp_path):
     other = build_store(ionic_crystals(3), tmp_path / "s", GraphConfig.released())
     with pytest.raises(MismatchError, match="equal graph options"):
-        Mixture(ionic_store.all(), other.all())
+        ConcatDataset(ionic_store.all(), other.all())
 
 
 def test_graphs_in_memory_are_like_those_of_a_store(ionic_store):

@@ -1,4 +1,4 @@
-"""Any executor featurises: nothing but `submit` and results is asked of it."""
+"""Any executor featurizes: nothing but `submit` and results is asked of it."""
 
 import pytest
 

@@ -8,8 +8,8 @@ from cgatjax.data import loader as module
 from cgatjax.data.batching import BatchBudget
 from cgatjax.data.loader import (
     BatchLoader,
+    Padding,
     Planned,
-    Waste,
     choose_budgets,
     made_ahead,
     plan,
@@ -52,7 +52,7 @@ def test_every_crystal_once_in_batches_that_fit(seed, n, batch_size):
 )
 def test_batches_of_the_size_asked_for_with_little_padding(batch_size, padding):
     sizes = random_sizes(0, 8000)
-    waste, counts = Waste(), []
+    waste, counts = Padding(), []
     for planned in plan(sizes, shuffled(8000, 0, 0), choose_budgets(sizes, batch_size)):
         waste.add(planned, sizes)
         counts.append(len(planned.positions))
@@ -85,14 +85,14 @@ def test_the_order_depends_on_seed_and_epoch_alone():
 
 def test_an_epoch_holds_every_crystal_once_with_its_value(ionic_store):
     data = ionic_store.all().select(np.arange(5, 95))
-    values = data.target("e-form@dear")
-    batches = BatchLoader(data, ["e-form@dear"], 16)
+    values = data.target("e-form@high")
+    batches = BatchLoader(data, ["e-form@high"], 16)
     seen, shapes = [], set()
     for planned, batch in batches.batches(shuffled(len(data), 0, 0)):
         n = len(planned.positions)
         assert batch.graph_mask.sum() == n
-        assert np.array_equal(batch.target_mask["e-form@dear"], batch.graph_mask)
-        assert batch.targets["e-form@dear"][:n] == pytest.approx(values[planned.positions])
+        assert np.array_equal(batch.target_mask["e-form@high"], batch.graph_mask)
+        assert batch.targets["e-form@high"][:n] == pytest.approx(values[planned.positions])
         assert batch.crystal.n_node[:n].tolist() == data.sizes[planned.positions, 0].tolist()
         seen += planned.positions.tolist()
         shapes.add(batch.crystal.nodes["element"].shape + batch.crystal.receivers.shape)
@@ -102,9 +102,9 @@ def test_an_epoch_holds_every_crystal_once_with_its_value(ionic_store):
 
 def test_batches_made_in_a_thread_have_the_precision_of_the_caller(ionic_store):
     with jax.enable_x64(True):
-        loader = BatchLoader(ionic_store.all(), ["e-form@dear"], 32)
+        loader = BatchLoader(ionic_store.all(), ["e-form@high"], 32)
         batches = [batch for _, batch in loader.batches(np.arange(len(ionic_store)))]
-    assert {batch.targets["e-form@dear"].dtype for batch in batches} == {np.dtype(np.float64)}
+    assert {batch.targets["e-form@high"].dtype for batch in batches} == {np.dtype(np.float64)}
     assert {batch.crystal.edges["weight"].dtype for batch in batches} == {np.dtype(np.float64)}
 
 
@@ -116,12 +116,12 @@ def test_padding_is_counted(ionic_store):
         nodes += len(batch.crystal.nodes["element"])
         edges += len(batch.crystal.receivers)
     used = data.sizes.sum(0)
-    assert batches.waste.fraction == pytest.approx((1 - used[0] / nodes, 1 - used[1] / edges))
-    assert 0 < batches.waste.fraction[0] < 0.5
+    assert batches.padding.fraction == pytest.approx((1 - used[0] / nodes, 1 - used[1] / edges))
+    assert 0 < batches.padding.fraction[0] < 0.5
 
 
 def test_no_waste_before_the_first_batch(ionic_store):
-    assert BatchLoader(ionic_store.all(), (), 32).waste.fraction == (1.0, 1.0)
+    assert BatchLoader(ionic_store.all(), (), 32).padding.fraction == (1.0, 1.0)
 
 
 def test_an_error_in_the_thread_comes_up(ionic_store, monkeypatch):
@@ -169,7 +169,7 @@ def test_every_batch_goes_to_one_process_once(n, width, processes, start):
 
 def test_two_processes_see_every_crystal_once_per_epoch(ionic_store):
     data = ionic_store.all().select(np.arange(95))
-    loader = BatchLoader(data, ["e-form@dear"], 8, choose_budgets(data.sizes, 8)[-1:])
+    loader = BatchLoader(data, ["e-form@high"], 8, choose_budgets(data.sizes, 8)[-1:])
     for epoch in range(2):
         plan_ = loader.plan(shuffled(len(data), 0, epoch))
         assert len(plan_) % 4
@@ -181,8 +181,8 @@ def test_two_processes_see_every_crystal_once_per_epoch(ionic_store):
             ):
                 for positions, batch in step:
                     seen += positions.tolist()
-                    known += int(batch.target_mask["e-form@dear"].sum())
-                    assert batch.target_mask["e-form@dear"].sum() == len(positions)
+                    known += int(batch.target_mask["e-form@high"].sum())
+                    assert batch.target_mask["e-form@high"].sum() == len(positions)
         assert sorted(seen) == list(range(len(data)))
         assert known == len(data)
 

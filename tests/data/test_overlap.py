@@ -8,7 +8,7 @@ import pytest
 
 from cgatjax.config import GraphConfig
 from cgatjax.data.build import build_store
-from cgatjax.data.overlap import alike, compare
+from cgatjax.data.overlap import compare, find_duplicates
 from cgatjax.errors import InputError, MismatchError
 from cgatjax.structures.crystal import Crystal
 
@@ -98,8 +98,10 @@ def test_what_cannot_be_compared(stores, prototypes, tmp_path):
 )
 def test_what_is_like_given_crystals(stores, by, expected):
     first, second = stores["first"], stores["second"]
-    assert set(alike(["NaCl"], second, first, by)) == expected
+    assert set(find_duplicates(["NaCl"], second, first, by)) == expected
     # LiCl is in the second store only; its structure type is that of NaCl.
-    assert set(alike(["LiCl"], second, first, by)) == (expected if by == "prototype" else set())
+    assert set(find_duplicates(["LiCl"], second, first, by)) == (
+        expected if by == "prototype" else set()
+    )
     with pytest.raises(InputError, match=r"1 ids are not in the store: \['none'\].*by id alone"):
-        alike(["NaCl", "none"], second, first, by)
+        find_duplicates(["NaCl", "none"], second, first, by)

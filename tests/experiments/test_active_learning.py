@@ -1,11 +1,11 @@
-"""The rounds of active learning: who is asked what, nothing learnt twice, fair verdicts."""
+"""The rounds of active learning: who is asked what, nothing learned twice, fair verdicts."""
 
 import dataclasses
 
 import numpy as np
 import pytest
 from experiments.active_learning import CHOICES, LOOPS, WAYS, Study, rounds, verdict
-from experiments.learners import Learnt
+from experiments.learners import Learned
 
 LOOP = dataclasses.replace(LOOPS["smoke"], start=4, batch=2, rounds=2)
 
@@ -31,7 +31,7 @@ class FakeLearner:
             return [name for name in reversed(FakeSet.ids) if name not in ids][:count]
 
         errors = np.array([1.0, 2.0, 3.0]) / len(ids)
-        return Learnt(means=errors, stds=errors, choose=choose)
+        return Learned(means=errors, stds=errors, choose=choose)
 
 
 def study(learner, seed=0):
@@ -51,7 +51,7 @@ def test_every_way_starts_alike_grows_by_batches_and_is_judged_after_each(tmp_pa
     assert len({row["key"] for row in rows}) == len(rows)
 
 
-def test_nothing_is_learnt_twice_and_seeds_draw_differently(tmp_path):
+def test_nothing_is_learned_twice_and_seeds_draw_differently(tmp_path):
     first, again, other = FakeLearner(), FakeLearner(), FakeLearner()
     rows = list(rounds(study(first), LOOP, tmp_path))
     assert list(rounds(study(again), LOOP, tmp_path)) == rows

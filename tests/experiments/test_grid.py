@@ -22,17 +22,17 @@ from experiments.specification import Cell, Training, at_rates, distinct, needed
 import cgatjax as cg
 from cgatjax.errors import ConfigError
 
-PRINTS = {"cheap": "a", "dear": "b", "other": "c"}
+PRINTS = {"low": "a", "high": "b", "other": "c"}
 
 
 def training(**changes):
-    options = {"data": "cheap", "target": "e-form@cheap", "model": cg.ModelConfig.small(),
+    options = {"data": "low", "target": "e-form@low", "model": cg.ModelConfig.small(),
                "train": cg.TrainConfig(batch_size=10), "steps": 100}  # fmt: skip
     return Training(**{**options, **changes})
 
 
 def transferred(**changes):
-    options = {"data": "dear", "target": "e-form@dear", "start": training(), "mode": "full"}
+    options = {"data": "high", "target": "e-form@high", "start": training(), "mode": "full"}
     return training(**{**options, **changes})
 
 
@@ -48,12 +48,12 @@ def test_the_key_changes_with_everything_that_determines_the_result():
         transferred(model=cg.ModelConfig.small(heads=2)),
         transferred(train=cg.TrainConfig(batch_size=10, learning_rate=1e-4)),
         transferred(start=training(seed=1)),
-        transferred(start=training(held_out=("dear",))),
+        transferred(start=training(held_out=("high",))),
     ]
     keys = {base, *(t.key(PRINTS) for t in others)}
     assert len(keys) == 1 + len(others)
-    assert transferred().key({**PRINTS, "dear": "changed"}) not in keys
-    assert transferred().key({**PRINTS, "cheap": "changed"}) not in keys
+    assert transferred().key({**PRINTS, "high": "changed"}) not in keys
+    assert transferred().key({**PRINTS, "low": "changed"}) not in keys
 
 
 def test_the_key_does_not_change_with_what_changes_no_number():
@@ -64,7 +64,7 @@ def test_the_key_does_not_change_with_what_changes_no_number():
 
 
 def test_data_sets_of_a_training_are_those_of_its_start_too():
-    assert transferred(start=training(held_out=("other",))).datasets == ("cheap", "other", "dear")
+    assert transferred(start=training(held_out=("other",))).datasets == ("low", "other", "high")
 
 
 @pytest.mark.parametrize(
@@ -226,8 +226,8 @@ def test_a_dry_run_names_every_training_its_size_and_the_time(tmp_path):
     assert rows == [", ".join(f"{k} {v}" for k, v in cell.labels.items()) for cell in CELLS]
     trainings = [line for line in lines[:-1] if line.startswith(" ")]
     assert len(trainings) == 4
-    assert "1  cheap: e-form@cheap, none, about 1,234 crystals, 100 steps of 10" in trainings[0]
-    assert "full from e-form@cheap (normaliser refit)" in trainings[1]
+    assert "1  cheap: e-form@low, none, about 1,234 crystals, 100 steps of 10" in trainings[0]
+    assert "full from e-form@low (normalizer refit)" in trainings[1]
     assert lines[-1].startswith("3 rows, 4 trainings, 1.3 min at 100 crystals/s")
 
 

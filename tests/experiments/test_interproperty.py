@@ -29,9 +29,9 @@ def crossings_of(scratch, moved):
 def test_verdicts_are_at_the_recipe_that_validation_chooses():
     spread, found = comparisons(*crossings_of([1.0, 1.01, 1.02], [0.8, 0.81, 0.8]))
     assert spread.freedom == 4
-    (one,) = found  # none for the normaliser whose recipes are not done
+    (one,) = found  # none for the normalizer whose recipes are not done
     text = one.text()
-    assert "normaliser refit: 0.803 against 1.01 A^3/atom from scratch (-20%, " in text
+    assert "normalizer refit: 0.803 against 1.01 A^3/atom from scratch (-20%, " in text
     assert text.endswith(": better).")
     _, (one,) = comparisons(*crossings_of([0.8, 0.81], [1.0, 1.01]))
     assert one.change.verdict == "worse"

@@ -233,8 +233,8 @@ def test_a_list_that_holds_itself_twice(tmp_path):
 
 
 @pytest.mark.parametrize("change", [{"std": 0.0}, {"mean": "1"}, {"std": float("nan")}])
-def test_a_normaliser_from_a_file_is_checked(change):
-    with pytest.raises(InputError, match="normaliser: expected"):
+def test_a_normalizer_from_a_file_is_checked(change):
+    with pytest.raises(InputError, match="normalizer: expected"):
         Normalizer(**{"mean": 0.0, "std": 1.0, **change})
 
 

@@ -1,4 +1,4 @@
-"""Vectors along bonds end at images of the neighbour, at its distance."""
+"""Vectors along bonds end at images of the neighbor, at its distance."""
 
 import numpy as np
 import pytest

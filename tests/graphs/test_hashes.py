@@ -84,8 +84,8 @@ def test_another_decoration_shares_the_prototype_alone(prototypes):
 def test_sites_of_one_element_are_another_type(prototypes):
     """Polonium, caesium chloride with one element and with two: three simple lattices."""
     chloride = prototypes["CsCl"]
-    body_centred = with_elements(chloride, (17, 55))
-    types = {hashes(c)[1] for c in (prototypes["polonium"], chloride, body_centred)}
+    body_centered = with_elements(chloride, (17, 55))
+    types = {hashes(c)[1] for c in (prototypes["polonium"], chloride, body_centered)}
     assert len(types) == 3
 
 

@@ -60,7 +60,7 @@ def test_shells_worked_out_by_hand(prototypes, name, site, sizes):
 def test_shared_weight_is_a_reduced_fraction(prototypes):
     crystal = prototypes["CsCl"]
     found = nearest_neighbors(crystal.lattice, crystal.frac_coords, SHARE)
-    assert set(found.weight_numerator[found.shell == 3]) == {5}  # 10 slots left for 12 neighbours
+    assert set(found.weight_numerator[found.shell == 3]) == {5}  # 10 slots left for 12 neighbors
     assert set(found.weight_denominator[found.shell == 3]) == {6}
 
 
@@ -88,7 +88,7 @@ def test_shells_equal_the_rule_written_as_a_loop(seed, tolerance, is_relative):
 
 
 def brute_force(lattice, frac_coords, k, tolerance):
-    """Sorted (shell, neighbour, weight) of each site, from all images in a block large enough."""
+    """Sorted (shell, neighbor, weight) of each site, from all images in a block large enough."""
     found = nearest_neighbors(lattice, frac_coords, GraphConfig(max_radius=100.0))
     radius = found.distance.max() * (1 + tolerance) + 0.01
     reach = np.ceil(radius * np.linalg.norm(np.linalg.inv(lattice), axis=0)) + 5
@@ -200,10 +200,10 @@ def test_golden_edges_in_their_order(shared, golden_crystals, file):
         assert np.array_equal(found.neighbor, neighbor[edges] - offset)
 
 
-def test_too_few_neighbours_names_crystal_site_count_and_radius(prototypes):
+def test_too_few_neighbors_names_crystal_site_count_and_radius(prototypes):
     crystal = prototypes["polonium"]
     config = GraphConfig(max_radius=4.5)
-    with pytest.raises(StructureError, match=r"'Po': site 0 has 6 neighbours within 4.5 A.*24"):
+    with pytest.raises(StructureError, match=r"'Po': site 0 has 6 neighbors within 4.5 A.*24"):
         nearest_neighbors(crystal.lattice, crystal.frac_coords, config, id="Po")
 
 

@@ -59,7 +59,7 @@ def coarsest(graph: CrystalGraph) -> int:
 
 
 def fingerprint(graph: CrystalGraph) -> Counter:
-    """What does not depend on numbering: a deep colour of each class and its share of the sites."""
+    """What does not depend on numbering: a deep color of each class and its share of the sites."""
     color = graph.atomic_numbers.tolist()
     for _ in range(6):
         outgoing, incoming = seen(graph, color)
@@ -110,7 +110,7 @@ def test_rocksalt_is_two_nodes_and_six_edges(prototypes):
     assert small.edge_center.tolist() == [0, 0, 0, 1, 1, 1]
     assert small.edge_neighbor.tolist() == [1, 0, 1, 0, 1, 0]
     assert small.edge_shell.tolist() == [1, 2, 3, 1, 2, 3]
-    assert weights(small) == [6, 12, 6] * 2  # the last: 8 neighbours share 6 slots
+    assert weights(small) == [6, 12, 6] * 2  # the last: 8 neighbors share 6 slots
 
 
 def test_perovskite_weights_worked_out_by_hand(prototypes):
@@ -128,7 +128,7 @@ def test_perovskite_weights_worked_out_by_hand(prototypes):
     ]
 
 
-def test_sums_of_fractions_are_recognised():
+def test_sums_of_fractions_are_recognized():
     # Site 0 sees 1/3 + 1/3 + 1/3 of a kind, site 1 sees it once: they are of one class.
     graph = CrystalGraph(
         atomic_numbers=np.array([3, 3], np.uint8),

@@ -134,7 +134,7 @@ def test_everything_becomes_json(salt):
     crystal, found = salt
     plain = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert plain["id"] == crystal.id
-    assert plain["predictions"]["e-form@cheap"]["unit"] == "eV/atom"
+    assert plain["predictions"]["e-form@low"]["unit"] == "eV/atom"
     assert len(plain["sites"]) == crystal.n_sites
     assert len(plain["sites"][0]["weight"]) == 2
     bond = plain["bonds"][0]
@@ -143,10 +143,10 @@ def test_everything_becomes_json(salt):
     assert len(plain["bonds"]) == found.graph.n_edges
     sums = sum(b["attention"][1][0] for b in plain["bonds"] if b["receiver"] == 0)
     assert sums == pytest.approx(1)
-    unsure = dataclasses.replace(found.predictions, stds={"e-form@cheap": np.array([np.nan])})
+    unsure = dataclasses.replace(found.predictions, stds={"e-form@low": np.array([np.nan])})
     bare = dataclasses.replace(found, crystal=None, vectors=None, predictions=unsure).to_dict()
     assert "vector" not in bare["bonds"][0]
-    assert bare["predictions"]["e-form@cheap"]["std"] is None
+    assert bare["predictions"]["e-form@low"]["std"] is None
     json.dumps(bare, allow_nan=False)
 
 

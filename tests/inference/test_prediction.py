@@ -10,7 +10,7 @@ from cgatjax.inference import prediction as inference
 from cgatjax.inference.prediction import embed, evaluate, predict
 from cgatjax.inference.predictor import in_units
 
-CHEAP = "e-form@cheap"
+LOW = "e-form@low"
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def test_new_structures_are_predicted_as_their_rows_in_the_store(trained, ionic_
     assert fresh.ids == rows.ids == ionic_store.ids
     np.testing.assert_allclose(fresh.mean, rows.mean, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(fresh.std, rows.std, rtol=1e-4)
-    assert rows.units == {CHEAP: "eV/atom"}
+    assert rows.units == {LOW: "eV/atom"}
     assert np.unique(rows.mean.round(4)).size > 50
 
 
@@ -42,24 +42,24 @@ def test_a_standard_deviation_needs_a_robust_loss(trained, sets):
     model = trained[0]
     robust = predict(model, sets[2])
     assert (robust.std > 0).all()
-    assert robust.std_notes[CHEAP] == "aleatoric, learned by a robust loss"
-    plain = predict(model.replace(learns_std=()), sets[2])
+    assert robust.std_notes[LOW] == "aleatoric, learned by a robust loss"
+    plain = predict(model.replace(predicts_std=()), sets[2])
     assert np.isnan(plain.std).all()
-    assert "not trained with a robust loss" in plain.std_notes[CHEAP]
+    assert "not trained with a robust loss" in plain.std_notes[LOW]
     assert np.array_equal(plain.mean, robust.mean)
 
 
 def test_outputs_are_brought_into_units_by_hand(trained):
     model = trained[0]
-    scale = model.normalizers[CHEAP]
-    mean, std = in_units(model, CHEAP, np.array([[0.5, 0.0], [-1.0, np.log(3.0)]]))
+    scale = model.normalizers[LOW]
+    mean, std = in_units(model, LOW, np.array([[0.5, 0.0], [-1.0, np.log(3.0)]]))
     assert mean == pytest.approx([scale.mean + 0.5 * scale.std, scale.mean - scale.std])
     assert std == pytest.approx([scale.std, 3 * scale.std])
 
 
 def test_errors_are_those_of_numpy(trained, sets):
     model, test = trained[0], sets[2]
-    error = predict(model, test).mean - test.target(CHEAP)
+    error = predict(model, test).mean - test.target(LOW)
     found = evaluate(model, test)
     expected = {"mae": abs(error).mean(), "rmse": (error**2).mean() ** 0.5, "n": len(test)}
     assert found == pytest.approx(expected, rel=1e-12)
@@ -70,12 +70,12 @@ def test_a_whole_store_is_evaluated(trained, ionic_store):
 
 
 def test_several_targets(fresh_model, ionic_store, sets):
-    names = (CHEAP, "volume@dear")
+    names = (LOW, "volume@high")
     model = cg.init_model(fresh_model.config, ionic_store, target=names)
     scales = {n: cg.Normalizer.fit(ionic_store.target(n)) for n in names}
     found = predict(model.replace(normalizers=scales), sets[2])
     assert tuple(found.mean) == tuple(found.std) == names
-    assert found.units == {CHEAP: "eV/atom", "volume@dear": "A^3/atom"}
+    assert found.units == {LOW: "eV/atom", "volume@high": "A^3/atom"}
     errors = evaluate(model.replace(normalizers=scales), sets[2])
     for name in names:
         expected = abs(found.mean[name] - sets[2].target(name)).mean()
@@ -88,7 +88,7 @@ def test_embeddings_are_in_the_order_of_the_data_and_feed_the_head(trained, sets
     assert found.shape == (len(test), model.config.embedding_dim)
     backwards = embed(model, test.select(np.arange(len(test))[::-1]), batch_size=4)
     np.testing.assert_allclose(backwards[::-1], found, rtol=1e-4, atol=1e-5)
-    mean, _ = in_units(model, CHEAP, np.asarray(model.read(model.params, found)[CHEAP]))
+    mean, _ = in_units(model, LOW, np.asarray(model.read(model.params, found)[LOW]))
     np.testing.assert_allclose(mean, predict(model, test).mean, rtol=1e-4, atol=1e-5)
 
 
@@ -141,8 +141,8 @@ def test_graphs_of_another_kind_are_refused(trained, crystals, tmp_path):
 
 def test_a_target_that_the_data_lack_is_an_error(trained, crystals, tmp_path):
     config = cg.GraphConfig.recommended()
-    store = cg.build_store(crystals[:4], tmp_path / "s", config, targets=["volume@dear"])
-    with pytest.raises(TargetError, match=r"'e-form@cheap'.*\['volume@dear'\]"):
+    store = cg.build_store(crystals[:4], tmp_path / "s", config, targets=["volume@high"])
+    with pytest.raises(TargetError, match=r"'e-form@low'.*\['volume@high'\]"):
         evaluate(trained[0], store)
 
 
@@ -153,5 +153,5 @@ def test_nothing_to_predict_and_models_without_training(trained, fresh_model, io
             predict(trained[0], data)
     with pytest.raises(InputError, match="no crystal to embed"):
         embed(trained[0], nothing)
-    with pytest.raises(InputError, match="no mean and std of 'e-form@cheap': train it"):
+    with pytest.raises(InputError, match="no mean and std of 'e-form@low': train it"):
         predict(fresh_model, ionic_store)

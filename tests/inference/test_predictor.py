@@ -11,18 +11,18 @@ from cgatjax.inference.predictor import Predictor, in_units
 from cgatjax.models.model_io import save_model
 from cgatjax.runs.run_folder import ENSEMBLE, RunFolder
 
-CHEAP = "e-form@cheap"
+LOW = "e-form@low"
 
 
 @pytest.fixture(scope="module")
 def members(trained, ionic_store):
     """Three members: the trained one, and two whose weights are somewhat different."""
     model, rng = trained[0], np.random.default_rng(0)
-    head = model.params["heads"][CHEAP]
+    head = model.params["heads"][LOW]
 
     def shifted():
         bias = head["out"]["bias"] + rng.normal(0, 0.3, 2).astype(np.float32)
-        heads = {CHEAP: {**head, "out": {**head["out"], "bias": bias}}}
+        heads = {LOW: {**head, "out": {**head["out"], "bias": bias}}}
         return model.replace(params={**model.params, "heads": heads})
 
     return [model, shifted(), shifted()]
@@ -30,7 +30,7 @@ def members(trained, ionic_store):
 
 def by_hand(members, outputs):
     """Mean and variance of an even mixture of normal distributions."""
-    each = [in_units(m, CHEAP, o) for m, o in zip(members, outputs, strict=True)]
+    each = [in_units(m, LOW, o) for m, o in zip(members, outputs, strict=True)]
     mean = sum(m for m, _ in each) / len(each)
     second = sum(m**2 + s**2 for m, s in each) / len(each)
     return mean, np.sqrt(second - mean**2)
@@ -38,7 +38,7 @@ def by_hand(members, outputs):
 
 def test_moments_are_those_of_the_mixture(members):
     outputs = np.random.default_rng(1).normal(0, 0.5, (3, 7, 2))
-    mean, std = Predictor.of(members).moments(CHEAP, outputs)
+    mean, std = Predictor.of(members).moments(LOW, outputs)
     expected = by_hand(members, outputs)
     np.testing.assert_allclose(mean, expected[0], rtol=1e-12)
     np.testing.assert_allclose(std, expected[1], rtol=1e-9)
@@ -47,14 +47,14 @@ def test_moments_are_those_of_the_mixture(members):
 def test_parts_of_the_variance(members):
     outputs = np.zeros((2, 1, 2))
     outputs[:, 0] = [[-1, np.log(3)], [1, np.log(4)]]
-    scale = members[0].normalizers[CHEAP].std
-    both = Predictor.of(members[:2]).moments(CHEAP, outputs)[1]
+    scale = members[0].normalizers[LOW].std
+    both = Predictor.of(members[:2]).moments(LOW, outputs)[1]
     assert both == pytest.approx(scale * np.sqrt(1 + 12.5))
-    noise = Predictor.of(members[:2], "aleatoric").moments(CHEAP, outputs)[1]
+    noise = Predictor.of(members[:2], "aleatoric").moments(LOW, outputs)[1]
     assert noise == pytest.approx(scale * np.sqrt(12.5))
-    plain = [m.replace(learns_std=()) for m in members[:2]]
-    assert Predictor.of(plain).moments(CHEAP, outputs)[1] == pytest.approx(scale)
-    assert np.isnan(Predictor.of(members[:2], "none").moments(CHEAP, outputs)[1]).all()
+    plain = [m.replace(predicts_std=()) for m in members[:2]]
+    assert Predictor.of(plain).moments(LOW, outputs)[1] == pytest.approx(scale)
+    assert np.isnan(Predictor.of(members[:2], "none").moments(LOW, outputs)[1]).all()
 
 
 def test_an_ensemble_predicts_the_mean_of_its_members(members, sets):
@@ -64,21 +64,21 @@ def test_an_ensemble_predicts_the_mean_of_its_members(members, sets):
     means, stds = np.stack([a.mean for a in alone]), np.stack([a.std for a in alone])
     np.testing.assert_allclose(found.mean, means.mean(0), rtol=1e-6)
     np.testing.assert_allclose(found.std**2, means.var(0) + (stds**2).mean(0), rtol=1e-6)
-    assert found.std_notes[CHEAP] == (
+    assert found.std_notes[LOW] == (
         "ensemble of 3: spread between the members and aleatoric, learned by a robust loss"
     )
-    expected = np.abs(found.mean - test.target(CHEAP)).mean()
+    expected = np.abs(found.mean - test.target(LOW)).mean()
     assert evaluate(Predictor.of(members), test)["mae"] == pytest.approx(expected)
     np.testing.assert_array_equal(embed(Predictor.of(members), test), embed(members[0], test))
 
 
 def test_the_default_is_the_most_telling_kind(members):
     model = members[0]
-    plain = [m.replace(learns_std=()) for m in members]
+    plain = [m.replace(predicts_std=()) for m in members]
     kinds = [Predictor.of(m).uncertainty for m in (members, plain, model, plain[0])]
     assert kinds == ["ensemble", "ensemble", "aleatoric", "none"]
     assert Predictor.of(Predictor.of(members), "aleatoric").uncertainty == "aleatoric"
-    assert "mean of 3 members" in Predictor.of(members, "aleatoric").std_note(CHEAP)
+    assert "mean of 3 members" in Predictor.of(members, "aleatoric").std_note(LOW)
     with pytest.raises(ConfigError, match=r"'ensemble': expected one of.*, \['aleatoric'\]"):
         Predictor.of(model, "ensemble")
     with pytest.raises(ConfigError, match=r"'aleatoric'.*\['ensemble'\]"):
@@ -86,7 +86,7 @@ def test_the_default_is_the_most_telling_kind(members):
 
 
 def test_members_must_fit_together(members):
-    other = members[0].replace(units={CHEAP: "meV"})
+    other = members[0].replace(units={LOW: "meV"})
     with pytest.raises(MismatchError, match="member 1 differs from member 0 in its units"):
         Predictor.of([members[0], other])
     with pytest.raises(InputError, match="at least one model"):

@@ -18,9 +18,9 @@ from cgatjax.integrations.sklearn_estimator import CGATRegressor
 from cgatjax.models.model_io import save_model
 from cgatjax.synthetic.dataset import ionic_crystals
 
-CHEAP = "e-form@cheap"
+LOW = "e-form@low"
 CRYSTALS = ionic_crystals(40, seed=0)
-VALUES = np.array([crystal.targets[CHEAP] for crystal in CRYSTALS])
+VALUES = np.array([crystal.targets[LOW] for crystal in CRYSTALS])
 DO_NOT_APPLY = {
     "check_estimators_unfitted": "raises an error of ours with the same bases",
     "check_n_features_in_after_fitting": "structures have no number of features",
@@ -97,7 +97,8 @@ def test_it_learns_and_says_how_sure_it_is(fitted):
     assert fitted.score(CRYSTALS, VALUES) == pytest.approx(1 - residual / spread)
     weights = np.r_[np.ones(20), np.zeros(20)]
     half = fitted.score(CRYSTALS[:20], VALUES[:20])
-    assert fitted.score(CRYSTALS, VALUES, sample_weight=weights) == pytest.approx(half)
+    # Batches of another size sum in another order: equal to the rounding of float32.
+    assert fitted.score(CRYSTALS, VALUES, sample_weight=weights) == pytest.approx(half, abs=1e-5)
 
 
 def test_every_kind_of_structure_gives_the_same(fitted):
@@ -126,11 +127,11 @@ def test_it_transfers_from_a_pre_trained_model(trained, tmp_path):
     save_model(tmp_path / "model", model)
     from_folder = CGATRegressor(start_from=str(tmp_path / "model"), epochs=0, mode="head")
     from_folder.fit(CRYSTALS, VALUES)
-    assert from_folder.model_.units == {CHEAP: "eV/atom"}
-    dear = CGATRegressor(start_from=model, epochs=0, target="e-form@dear").fit(CRYSTALS, VALUES)
-    assert dear.model_.units == {"e-form@dear": "eV/atom"}
-    assert dear.history_.report.rescaled
-    assert from_folder.history_.report.source == CHEAP
+    assert from_folder.model_.units == {LOW: "eV/atom"}
+    high = CGATRegressor(start_from=model, epochs=0, target="e-form@high").fit(CRYSTALS, VALUES)
+    assert high.model_.units == {"e-form@high": "eV/atom"}
+    assert high.history_.report.rescaled
+    assert from_folder.history_.report.source == LOW
     assert from_folder.history_.report.frozen
     for name, value in (("network", SMALLEST), ("graph", GraphConfig.released())):
         with pytest.raises(ConfigError, match=f"{name}: start_from brings its own"):

@@ -27,10 +27,10 @@ def test_each_change_shows_where_it_is(inputs, trained, sets):
     model, (train, valid, test) = trained[0], sets
     assert changed(inputs, model, train.select(np.arange(96)[::-1]), valid) == ["train.digest"]
     assert "valid.digest" in changed(inputs, model, train, test)
-    assert changed(inputs, model, train.teaching("volume@cheap"), valid) == ["train.digest"]
+    assert changed(inputs, model, train.restrict_targets("volume@low"), valid) == ["train.digest"]
     scales = {t: n.__class__(mean=n.mean, std=2 * n.std) for t, n in model.normalizers.items()}
     names = changed(inputs, model.replace(normalizers=scales), train, valid)
-    assert names == ["normalizers.e-form@cheap"]
+    assert names == ["normalizers.e-form@low"]
     other = jax.tree.map(lambda x: np.nextafter(x, np.float32(9)), model.params)
     assert changed(inputs, model.replace(params=other), train, valid) == ["weights"]
 

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from cgatjax.models.losses import LOSSES, learns_std, robust_l1, robust_l2
+from cgatjax.models.losses import LOSSES, predicts_std, robust_l1, robust_l2
 
 OUTPUT = jnp.array([[1.0, 0.5], [2.0, -0.5]])  # predictions 1 and 2; s = 0.5 and -0.5
 TARGET = jnp.array([3.0, 2.0])
@@ -27,7 +27,7 @@ def test_worked_out_by_hand(name, expected):
 def test_plain_losses_do_not_train_the_standard_deviation(name):
     gradient = jax.grad(lambda o: LOSSES[name](o, TARGET).sum())(OUTPUT)
     assert gradient[:, 1].tolist() == [0.0, 0.0]
-    assert not learns_std(name)
+    assert not predicts_std(name)
 
 
 def test_robust_losses_are_least_at_the_true_spread():
@@ -35,5 +35,5 @@ def test_robust_losses_are_least_at_the_true_spread():
     for loss, best in ((robust_l1, math.log(2**0.5 * 2.0)), (robust_l2, math.log(2.0))):
         slope = jax.grad(lambda s, loss=loss: loss(jnp.array([1.0, s]), jnp.array(3.0)))
         assert float(slope(best)) == pytest.approx(0, abs=1e-6)
-    assert learns_std("robust_l1")
-    assert learns_std("robust_l2")
+    assert predicts_std("robust_l1")
+    assert predicts_std("robust_l2")

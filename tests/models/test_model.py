@@ -32,8 +32,8 @@ SIZES = {
 }
 VARIANTS = {
     "released": {},
-    "to the centre": {"message_direction": "neighbor_to_center"},
-    "attention, to the centre": {
+    "to the center": {"message_direction": "neighbor_to_center"},
+    "attention, to the center": {
         "edge_update": "attention",
         "message_direction": "neighbor_to_center",
         "pooling": "mean",
@@ -151,7 +151,7 @@ def test_nan_in_the_padding_reaches_neither_predictions_nor_gradients(variant):
 
 
 def test_start_states_by_element_and_steps_computed_again_learn_the_same():
-    variant = "attention, to the centre"
+    variant = "attention, to the center"
     # More than 104 nodes: the first step then works on one row for each element.
     wide = BatchBudget(8, 160, 2432, 40, 128)
     with jax.enable_x64(True):
@@ -167,7 +167,7 @@ def test_start_states_by_element_and_steps_computed_again_learn_the_same():
 
 
 def test_dense_batches_predict_and_learn_the_same():
-    variant = "attention, to the centre"
+    variant = "attention, to the center"
     cut = GraphConfig.recommended(split_shell="cut", max_neighbors=6)
     crystals = (c for c in ionic_crystals(40, seed=11) if c.n_sites <= 12)
     graphs = [featurize(c, cut) for c, _ in zip(crystals, range(5), strict=False)]
@@ -242,11 +242,11 @@ def test_the_order_of_sites_and_edges_does_not_matter(variant):
 
 def test_a_model_takes_sizes_and_units_from_the_data(ionic_store):
     config = ModelConfig.small(**SIZES, max_shells=7, element_dim=3)
-    model = init_model(config, ionic_store, target=["e-form@dear", "volume@cheap"])
-    assert model.targets == ("e-form@dear", "volume@cheap")
+    model = init_model(config, ionic_store, target=["e-form@high", "volume@low"])
+    assert model.targets == ("e-form@high", "volume@low")
     assert model.config.max_shells == ionic_store.graph_config.max_neighbors
     assert model.config.element_dim == 200
-    assert model.units == {"e-form@dear": "eV/atom", "volume@cheap": "A^3/atom"}
+    assert model.units == {"e-form@high": "eV/atom", "volume@low": "A^3/atom"}
     assert model.n_params == sum(x.size for x in jax.tree.leaves(model.params))
     assert set(model.params) == {"encoder", "heads"}
     assert set(model.params["heads"]) == set(model.targets)
@@ -254,7 +254,7 @@ def test_a_model_takes_sizes_and_units_from_the_data(ionic_store):
 
 def test_weights_depend_on_the_seed_alone(fresh_model, ionic_store):
     def has_the_weights_of_seed(seed):
-        model = init_model(fresh_model.config, ionic_store, target="e-form@cheap", seed=seed)
+        model = init_model(fresh_model.config, ionic_store, target="e-form@low", seed=seed)
         equal = jax.tree.map(np.array_equal, model.params, fresh_model.params)
         return all(jax.tree.leaves(equal))
 
@@ -263,14 +263,14 @@ def test_weights_depend_on_the_seed_alone(fresh_model, ionic_store):
 
 
 def test_a_target_that_does_not_exist_is_an_error_that_lists_those_that_do(ionic_store):
-    with pytest.raises(TargetError, match=r"'gap'.*'e-form@cheap'"):
+    with pytest.raises(TargetError, match=r"'gap'.*'e-form@low'"):
         init_model(ModelConfig.small(**SIZES), ionic_store, target="gap")
 
 
 def test_no_data_is_an_error(ionic_store):
     with pytest.raises(TargetError, match="at least one crystal"):
         init_model(
-            ModelConfig.small(), ionic_store.all().select(np.array([], int)), target="e-form@cheap"
+            ModelConfig.small(), ionic_store.all().select(np.array([], int)), target="e-form@low"
         )
 
 
@@ -291,6 +291,6 @@ def test_another_element_table_goes_into_the_network(ionic_store):
         "numbers", {s: [float(i), 1.0] for i, s in enumerate(["Na", "Cl", "O", "K"])}
     )
     config = ModelConfig.small(**SIZES)
-    model = init_model(config, ionic_store, target="e-form@cheap", element_table=table)
+    model = init_model(config, ionic_store, target="e-form@low", element_table=table)
     assert model.config.element_dim == 2
     assert model.params["encoder"]["embedding"]["kernel"].shape[0] == 2

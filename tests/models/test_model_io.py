@@ -58,26 +58,26 @@ def test_another_element_table_travels_along(trained, tmp_path):
 
 def test_an_untrained_model_with_several_heads(fresh_model, tmp_path):
     model = fresh_model.replace(
-        normalizers={"e-form@cheap": Normalizer(mean=-1.0, std=0.3)}, units={"e-form@cheap": ""}
+        normalizers={"e-form@low": Normalizer(mean=-1.0, std=0.3)}, units={"e-form@low": ""}
     )
     save_model(tmp_path / "m", model)
     found = load_model(tmp_path / "m")
     assert found.normalizers == model.normalizers
-    assert found.learns_std == ()
+    assert found.predicts_std == ()
 
 
 def test_all_differences_of_weights_are_listed_at_once(saved):
     file = saved / "model.safetensors"
     tensors = load_file(file)
     del tensors["params/encoder/shell_embedding"]
-    name = "params/heads/e-form@cheap/out/bias"
+    name = "params/heads/e-form@low/out/bias"
     tensors[name] = np.zeros(3, np.float32)
     tensors["params/encoder/extra"] = np.zeros(1, np.float32)
     save_file(tensors, file)
     sign(saved)
     message = (
         r"missing \['encoder/shell_embedding'\], unexpected \['encoder/extra'\], "
-        r"misshapen \['heads/e-form@cheap/out/bias: expected \(2,\), got \(3,\)'\]"
+        r"misshapen \['heads/e-form@low/out/bias: expected \(2,\), got \(3,\)'\]"
     )
     with pytest.raises(MismatchError, match=message):
         load_model(saved)
@@ -112,7 +112,7 @@ def test_a_full_disk_leaves_the_earlier_model(saved, trained, monkeypatch):
     def full(descriptor):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    other = trained[0].replace(units={"e-form@cheap": "meV/atom"})
+    other = trained[0].replace(units={"e-form@low": "meV/atom"})
     with monkeypatch.context() as patched:
         patched.setattr(os, "fsync", full)
         with pytest.raises(StorageError, match=r"model: cannot be written: No space.*free some"):
@@ -134,7 +134,7 @@ def test_a_crash_in_the_exchange_leaves_the_earlier_model(saved, trained, monkey
     with monkeypatch.context() as patched:
         patched.setattr(Path, "rename", killed)
         with pytest.raises(KeyboardInterrupt):
-            save_model(saved, trained[0].replace(units={"e-form@cheap": "meV/atom"}))
+            save_model(saved, trained[0].replace(units={"e-form@low": "meV/atom"}))
     assert not saved.exists()
     assert load_model(saved).units == load_model(saved.parent).units == trained[0].units
     save_model(saved, trained[0])

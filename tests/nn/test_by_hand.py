@@ -1,4 +1,4 @@
-"""One site, two neighbours, one head: a network small enough for pencil and paper."""
+"""One site, two neighbors, one head: a network small enough for pencil and paper."""
 
 import math
 
@@ -105,7 +105,7 @@ def test_composition_vector():
     ("direction", "hears"),
     [("center_to_neighbor", [False, True]), ("neighbor_to_center", [True, True])],
 )
-def test_messages_run_from_centre_to_neighbour_or_back(direction, hears):
+def test_messages_run_from_center_to_neighbor_or_back(direction, hears):
     # Site 0 sees site 1 twice, site 1 sees itself. Released messages all arrive at site 1: site 0
     # hears nothing, and Hyper, here without a bias, makes nothing of it.
     graph = CrystalGraph.from_neighbors(

@@ -1,7 +1,7 @@
 """Every variant of the network against its equations written as slow NumPy loops.
 
 Nothing here is shared with the library: plain loops over crystals, edges, heads and channels, on
-graphs with one node per site, no padding, no merged edges, no factorised layer, no shell table.
+graphs with one node per site, no padding, no merged edges, no factorized layer, no shell table.
 """
 
 import itertools

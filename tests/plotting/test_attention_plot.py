@@ -115,12 +115,12 @@ def test_maps_are_refused_what_they_cannot_draw():
         embedding_map(project(np.eye(3)), np.ones(2))
 
 
-def test_map_draws_the_largest_on_top_and_the_unknown_in_grey(tmp_path):
+def test_map_draws_the_largest_on_top_and_the_unknown_in_gray(tmp_path):
     place = project(np.random.default_rng(0).normal(size=(5, 3)))
     values = np.array([3.0, np.nan, 1.0, 2.0, 0.0])
     figure = embedding_map(place, values, label="|error|", unit="eV", log=True)
-    grey, colored = figure.axes[0].collections
-    assert len(grey.get_offsets()) == 2  # NaN, and zero on a logarithmic scale
+    gray, colored = figure.axes[0].collections
+    assert len(gray.get_offsets()) == 2  # NaN, and zero on a logarithmic scale
     np.testing.assert_array_equal(colored.get_array(), [1, 2, 3])
     assert figure.axes[1].get_ylabel() == "|error| (eV)"
     for extreme in (np.full(5, np.nan), np.full(5, 2.0)):

@@ -1,4 +1,4 @@
-"""Figures of comparisons show changes in percent, their intervals, and verdicts as colours."""
+"""Figures of comparisons show changes in percent, their intervals, and verdicts as colors."""
 
 import math
 

@@ -40,11 +40,11 @@ def test_budget_figure_draws_both_choices_and_the_best_one():
     sizes = np.array([[10, 10], [10, 100], [100, 10], [100, 100], [1000, 10]])
     errors = sizes[:, 0] ** -0.1 * sizes[:, 1] ** -0.3
     joint = fit_joint_power_law(*sizes.T, errors, unit="eV", draws=20)
-    have = Fidelities(cheap=100, accurate=10)
+    have = Fidelities(low=100, accurate=10)
     plan = plan_budget(joint, have=have, extra=[0, 10, 100, 1000], names=("PBE", "HSE"))
     axes = budget_figure(plan).axes[0]
-    cheap, accurate, best, now = axes.get_lines()
-    np.testing.assert_allclose(cheap.get_xydata(), np.c_[plan.extra, plan.error_cheap][1:])
+    low, accurate, best, now = axes.get_lines()
+    np.testing.assert_allclose(low.get_xydata(), np.c_[plan.extra, plan.error_low][1:])
     np.testing.assert_allclose(accurate.get_ydata(), plan.error_accurate[1:])
     np.testing.assert_allclose(best.get_ydata(), plan.error_best[1:])
     assert now.get_ydata()[0] == pytest.approx(plan.now)
@@ -75,7 +75,7 @@ def test_periodic_table_shows_the_numbers_it_was_given():
     assert len(figure.axes[0].patches) == 103
 
 
-def test_periodic_table_refuses_what_it_cannot_colour():
+def test_periodic_table_refuses_what_it_cannot_color():
     with pytest.raises(InputError, match="positive"):
         periodic_table({"O": 0.0}, log=True)
     with pytest.raises(InputError, match="none"):

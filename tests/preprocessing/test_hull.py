@@ -150,7 +150,7 @@ def test_pymatgen_finds_the_same(entries):
     formation = [diagram.get_form_energy_per_atom(entry) for entry in theirs]
     np.testing.assert_allclose(found.formation, formation, atol=1e-9)
     distance = [diagram.get_phase_separation_energy(entry) for entry in theirs]
-    # Theirs is an optimisation that stops at a tolerance.
+    # Theirs is an optimization that stops at a tolerance.
     np.testing.assert_allclose(found.distance, distance, atol=2e-5)
 
 

@@ -47,7 +47,7 @@ def test_energies_of_cells_become_targets(crystals, tmp_path, monkeypatch):
     monkeypatch.setattr("cgatjax.preprocessing.hull_files.ENTRIES", 2)
     path = write_dcgat(crystals, tmp_path / "in.json")
     done = add_hull(path, tmp_path / "out", energy="total", kind="cell")
-    assert (done.n_crystals, done.n_labelled, done.n_stable) == (5, 5, 4)
+    assert (done.n_crystals, done.n_labeled, done.n_stable) == (5, 5, 4)
     assert (done.skipped, done.skipped_path) == ([], None)
     files = [f"0000{k}.json.gz" for k in range(3)]
     assert sorted(p.name for p in tmp_path.rglob("*.gz")) == files
@@ -96,7 +96,7 @@ def test_what_has_no_hull_is_kept_and_listed(crystals, tmp_path):
     (tmp_path / "broken.json").write_text("{")
     inputs = [path, tmp_path / "broken.json"]
     done = add_hull(inputs, tmp_path / "out", energy="total", kind="cell", on_error="skip")
-    assert (done.n_crystals, done.n_labelled) == (7, 5)
+    assert (done.n_crystals, done.n_labeled) == (7, 5)
     rows = list(csv.DictReader((tmp_path / "out.skipped.csv").read_text().splitlines()))
     assert [row["id"] for row in rows] == ["", "KCl", "none"]
     assert "pure element K" in rows[1]["reason"]

@@ -89,8 +89,8 @@ def test_a_model_comes_back_from_its_checkpoint(saved, model, tmp_path):
 
 
 def test_the_flag_of_the_loss_says_the_opposite_of_its_name(saved):
-    assert reference.load_checkpoint(saved({"std_loss": True})).learns_std == ()
-    assert reference.load_checkpoint(saved({"std_loss": False})).learns_std == ("e-form",)
+    assert reference.load_checkpoint(saved({"std_loss": True})).predicts_std == ()
+    assert reference.load_checkpoint(saved({"std_loss": False})).predicts_std == ("e-form",)
 
 
 def test_what_the_checkpoint_does_not_say_is_asked_for(saved):
@@ -178,7 +178,7 @@ def test_a_bare_pickle_that_would_run_code_is_refused(tmp_path):
 def test_a_namespace_of_options_is_plain_data(saved):
     options = argparse.Namespace(target="e-form", std_loss=False)
     found = reference.load_checkpoint(saved(hyper_parameters=options))
-    assert found.learns_std == ("e-form",)
+    assert found.predicts_std == ("e-form",)
 
 
 @needs_torch
@@ -249,5 +249,5 @@ def test_the_reference_keeps_the_old_mean_and_std_in_transfer(shared):
         sites = np.array([graph.n_sites for graph in features.graphs])[after["index"]]
         volume = features.targets["volume"][after["index"]]
         np.testing.assert_allclose(after["target"], volume / sites, rtol=1e-6)
-        normalised = (volume - after["mean"]) / after["std"]
-        assert normalised.mean() > 15  # what such a network would be asked for
+        normalized = (volume - after["mean"]) / after["std"]
+        assert normalized.mean() > 15  # what such a network would be asked for

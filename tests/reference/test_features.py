@@ -81,7 +81,7 @@ def test_unnamed_crystals_are_named_by_their_position(tmp_path):
     assert read_features(saved(tmp_path / "f.pickle.gz", content)).ids == ["crystal-0", "crystal-1"]
 
 
-def test_fewer_neighbours_than_the_file_has(tmp_path):
+def test_fewer_neighbors_than_the_file_has(tmp_path):
     path = saved(tmp_path / "f.pickle.gz", written(small_graphs(), TARGETS))
     graph = read_features(path, max_neighbors=2).graphs[0]
     assert graph.max_neighbors == 2
@@ -163,7 +163,7 @@ def test_files_that_hold_something_else(tmp_path, change, message):
 def test_edges_out_of_order_are_refused(tmp_path):
     content = written(small_graphs(), TARGETS)
     content["input"][1, 0] = 1 - content["input"][1, 0]
-    with pytest.raises(InputError, match="centres of its edges"):
+    with pytest.raises(InputError, match="centers of its edges"):
         read_features(saved(tmp_path / "f.pickle.gz", content))
 
 
@@ -191,7 +191,7 @@ def golden_crystals(shared):
 
 
 def test_released_graphs_are_those_of_the_reference(golden_features, golden_crystals):
-    """All 480: shells, neighbours in each, and which atoms stay where K cuts a shell."""
+    """All 480: shells, neighbors in each, and which atoms stay where K cuts a shell."""
     assert golden_features.ids == [crystal.id for crystal in golden_crystals]
     different_shells = different_neighbors = 0
     for crystal, expected in zip(golden_crystals, golden_features.graphs, strict=True):

@@ -51,8 +51,8 @@ def computed(golden):
 
         def loss_of(kind, out):
             target = case.batch.targets[TARGET]
-            normalised = (target - case.normalizer.mean) / case.normalizer.std
-            losses = LOSSES[kind](out, normalised)
+            normalized = (target - case.normalizer.mean) / case.normalizer.std
+            losses = LOSSES[kind](out, normalized)
             return jnp.where(case.batch.graph_mask, losses, 0).sum() / case.batch.graph_mask.sum()
 
         with jax.enable_x64(True):

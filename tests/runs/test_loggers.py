@@ -137,7 +137,7 @@ def test_only_the_first_process_logs(fresh_model, sets, tmp_path, monkeypatch):
 
 def test_a_missing_package_is_named_before_anything_is_made(ionic_store, tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    arguments = ("--target", "e-form@cheap", "--out", tmp_path / "run")
+    arguments = ("--target", "e-form@low", "--out", tmp_path / "run")
     for name, package in (("tensorboard", "tensorboardX"), ("wandb", "wandb")):
         with pytest.raises(MissingExtraError, match=rf"pip install 'cgatjax\[{name}\]'"):
             make_logger(name, tmp_path)
@@ -158,7 +158,7 @@ def test_the_commands_name_the_loggers(ionic_store, fresh_model, tmp_path, wandb
     for name in ("fit", "transfer_model"):
         monkeypatch.setattr(f"cgatjax.training.loop.{name}", stop)
     save_model(tmp_path / "model", fresh_model)
-    options = ("--target", "e-form@cheap", "--log", "tensorboard", "--log", "wandb")
+    options = ("--target", "e-form@low", "--log", "tensorboard", "--log", "wandb")
     refused("train", ionic_store.path, "--out", tmp_path / "a", *options)
     base = ("transfer", ionic_store.path, "--from", tmp_path / "model", "--mode", "full")
     refused(*base, "--out", tmp_path / "b", *options)

@@ -37,7 +37,7 @@ def main() -> int:
         composition_hidden=8,
         head_widths=(16, 8),
     )
-    model = cg.init_model(network, store, target="e-form@cheap", seed=0)
+    model = cg.init_model(network, store, target="e-form@low", seed=0)
     rules = [("encoder/*", "frozen")] if parts == "heads" else []
     labels = label_parameters(model.params, [*rules, ("*", TRAINED)])
     # Adam would blow differences of rounding up where a gradient is zero but for them.

@@ -284,7 +284,7 @@ def test_sigterm_to_one_process_stops_all_and_the_run_resumes(ionic_store, tmp_p
     ],
 )
 def test_the_command_line_says_what_is_wrong_with_devices(ionic_store, tmp_path, options, message):
-    command = ["train", str(ionic_store.path), "--target", "e-form@cheap"]
+    command = ["train", str(ionic_store.path), "--target", "e-form@low"]
     result = CliRunner().invoke(main, [*command, "--out", str(tmp_path / "run"), *options])
     assert result.exit_code == 2, result.output
     assert message in result.output

@@ -38,7 +38,7 @@ def some(template: Template, n: int = 21) -> np.ndarray:
 
 
 def one_by_one(predictor, template, numbers):
-    """Mean and std from separate structures, featurised and reduced with their elements."""
+    """Mean and std from separate structures, featurized and reduced with their elements."""
     crystals = [template.decorated(row) for row in numbers]
     found = cg.predict(predictor, crystals, batch_size=BATCH)
     return found.mean, found.std
@@ -48,7 +48,7 @@ def one_by_one(predictor, template, numbers):
 def test_predictions_are_those_of_separate_structures(model, prototype) -> None:
     template, predictor = Template.of(prototype, SHARE), Predictor.of(model)
     numbers = some(template)
-    mean, std = DecoratedPredictor(predictor, template, "e-form@cheap", BATCH)(numbers)
+    mean, std = DecoratedPredictor(predictor, template, "e-form@low", BATCH)(numbers)
     expected_mean, expected_std = one_by_one(predictor, template, numbers)
     assert np.abs(mean - expected_mean).max() < 1e-6 * max(np.abs(expected_mean).max(), 1)
     assert np.abs(std - expected_std).max() < 1e-6
@@ -58,7 +58,7 @@ def test_predictions_are_those_of_separate_structures(model, prototype) -> None:
 def test_an_ensemble_spreads(ensemble) -> None:
     template = Template.of(PEROVSKITE, SHARE)
     numbers = some(template)
-    predict = DecoratedPredictor(ensemble, template, "e-form@cheap", BATCH)
+    predict = DecoratedPredictor(ensemble, template, "e-form@low", BATCH)
     mean, std = predict(numbers)
     expected_mean, expected_std = one_by_one(ensemble, template, numbers)
     np.testing.assert_allclose(mean, expected_mean, rtol=1e-5, atol=1e-6)
@@ -67,7 +67,7 @@ def test_an_ensemble_spreads(ensemble) -> None:
 
 
 def test_a_gaussian_process_reads_the_embeddings(model, sets) -> None:
-    target, train = "e-form@cheap", sets[0]
+    target, train = "e-form@low", sets[0]
     process = fit_gp(
         cg.embed(model, train, batch_size=BATCH),
         train.target(target),
@@ -143,8 +143,8 @@ def test_the_composition_graphs_are_those_of_the_crystals(rows) -> None:
 
 def test_a_table_of_too_few_shells(model) -> None:
     template = Template.of(PEROVSKITE, SHARE.replace(max_neighbors=30))
-    with pytest.raises(MismatchError, match="30 neighbours a site, the model's table has 24"):
-        DecoratedPredictor(Predictor.of(model), template, "e-form@cheap")
+    with pytest.raises(MismatchError, match="30 neighbors a site, the model's table has 24"):
+        DecoratedPredictor(Predictor.of(model), template, "e-form@low")
 
 
 def test_batches_shrink_with_the_network() -> None:

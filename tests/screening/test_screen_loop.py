@@ -86,7 +86,7 @@ def test_the_report_counts(screened) -> None:
     assert report["left_out"] == {"same crystal as another assignment": 1}
     assert report["prototypes"][0]["classes"] == {"Sr": 1, "Ti": 1, "O": 3}
     assert [p["assignments"] for p in report["prototypes"]] == [48, 4]
-    assert report["target"] == "e-form@cheap"
+    assert report["target"] == "e-form@low"
     assert sorted(f.name for f in screened.path.iterdir()) == [
         "report.json",
         "results",
@@ -273,7 +273,7 @@ def test_mistakes_are_named(model, tmp_path, screened) -> None:
     refused(InputError, r"class of sites 'Fe'; expected one of \['O', 'Sr', 'Ti'\]",
             elements={"Fe": ["O"]})  # fmt: skip
     refused(InputError, "two prototypes have the id 'abx3'", inputs=[PEROVSKITE, PEROVSKITE])
-    refused(TargetError, "one of .'e-form@cheap'.*, got 'gap'", target="gap")
+    refused(TargetError, "one of .'e-form@low'.*, got 'gap'", target="gap")
     refused(ConfigError, "sizes of at least 1", part_rows=0)
     table = model.element_table
     known = table.known.copy()

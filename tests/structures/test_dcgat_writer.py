@@ -35,7 +35,7 @@ def test_pymatgen_reads_an_entry():
     crystal = ionic_crystals(1)[0]
     entry = computed_entries.ComputedStructureEntry.from_dict(entry_of(crystal))
     assert entry.entry_id == crystal.id
-    assert entry.data["e-form@dear"] == crystal.targets["e-form@dear"]
+    assert entry.data["e-form@high"] == crystal.targets["e-form@high"]
     assert [site.specie.Z for site in entry.structure] == crystal.atomic_numbers.tolist()
 
 

@@ -13,7 +13,7 @@ from cgatjax.structures.crystal import Rejected
 from cgatjax.structures.delta_targets import ingredients, units_with, with_differences
 from cgatjax.synthetic.dataset import ionic_crystals
 
-GAIN = {"gain": ("e-form@dear", "e-form@cheap")}
+GAIN = {"gain": ("e-form@high", "e-form@low")}
 GRAPHS = GraphConfig.recommended()
 
 
@@ -40,9 +40,9 @@ def test_a_property_is_never_overwritten():
 
 def test_what_differences_are_made_of_is_read_but_not_kept(tmp_path):
     crystals = ionic_crystals(5, seed=0)
-    store = build_store(crystals, tmp_path / "s", GRAPHS, targets=["volume@dear"], differences=GAIN)
-    assert store.units == {"volume@dear": "A^3/atom", "gain": "eV/atom"}
-    expected = [c.targets["e-form@dear"] - c.targets["e-form@cheap"] for c in crystals]
+    store = build_store(crystals, tmp_path / "s", GRAPHS, targets=["volume@high"], differences=GAIN)
+    assert store.units == {"volume@high": "A^3/atom", "gain": "eV/atom"}
+    expected = [c.targets["e-form@high"] - c.targets["e-form@low"] for c in crystals]
     np.testing.assert_array_equal(store.target("gain"), np.array(expected))
     everything = build_store(crystals, tmp_path / "all", GRAPHS, differences=GAIN)
     assert set(everything.units) == {*crystals[0].targets, "gain"}
@@ -54,7 +54,7 @@ def test_a_difference_may_be_named_among_the_targets(tmp_path):
     assert store.units == {"gain": "eV/atom"}
 
 
-@pytest.mark.parametrize("targets", ["gain", ["volume@dear", "volume@dear"]])
+@pytest.mark.parametrize("targets", ["gain", ["volume@high", "volume@high"]])
 def test_targets_are_a_list_of_distinct_names(tmp_path, targets):
     for differences in ({}, GAIN):
         with pytest.raises(InputError, match="targets: expected"):
@@ -66,9 +66,9 @@ def test_targets_are_a_list_of_distinct_names(tmp_path, targets):
 
 
 def test_a_difference_that_nobody_has_is_an_error(tmp_path):
-    with pytest.raises(TargetError, match=r"\['gain'\]; the input has \['volume@dear'\]"):
+    with pytest.raises(TargetError, match=r"\['gain'\]; the input has \['volume@high'\]"):
         build_store(
-            [replace(c, targets={"volume@dear": 20.0}) for c in ionic_crystals(2, seed=0)],
+            [replace(c, targets={"volume@high": 20.0}) for c in ionic_crystals(2, seed=0)],
             tmp_path / "s", GRAPHS, differences=GAIN,
         )  # fmt: skip
 
@@ -92,7 +92,7 @@ def test_a_resumed_build_has_the_same_differences(tmp_path, monkeypatch):
 
 def test_properties_to_read():
     assert ingredients(None, GAIN) is None
-    assert ingredients(["volume", "e-form@dear"], GAIN) == ["volume", "e-form@dear", "e-form@cheap"]
+    assert ingredients(["volume", "e-form@high"], GAIN) == ["volume", "e-form@high", "e-form@low"]
 
 
 def test_units_are_those_of_both_properties():

@@ -64,9 +64,9 @@ def test_the_pressure_is_zero(name, labels, fidelity):
 
 def test_the_energy_is_the_sum_over_pairs():
     """Short-range part of rocksalt NaCl against an explicit sum over a block of 15**3 cells."""
-    coefficients = coefficients_of("rocksalt", ("Na1+", "Cl1-"), "dear")
+    coefficients = coefficients_of("rocksalt", ("Na1+", "Cl1-"), "high")
     ions = [find_ion("Na1+"), find_ion("Cl1-")]
-    exponent, strength = repulsion_parameters(ions, "dear")
+    exponent, strength = repulsion_parameters(ions, "high")
     dispersion = dispersion_strengths(ions)
     a, total = 5.6, 0.0
     for cell in itertools.product(range(-15, 16), repeat=3):
@@ -83,7 +83,7 @@ def test_the_energy_is_the_sum_over_pairs():
 def test_born_lande_energy_of_rocksalt_by_hand():
     """Without like-charged repulsion, E = -M k / d (1 - 1/n) at d = sum of radii, nearest only."""
     ions = [Ion("Na", 1, 1.0, 0.1, "Ne"), Ion("F", -1, 1.5, 0.1, "Ne")]
-    exponent, strength = repulsion_parameters(ions, "cheap")
+    exponent, strength = repulsion_parameters(ions, "low")
     assert exponent[0, 1] == 9
     d = 2.5
     force = 1.747565 * COULOMB / d**2 - 6 * 9 * strength[0, 1] / d**10
@@ -93,9 +93,9 @@ def test_born_lande_energy_of_rocksalt_by_hand():
 
 def test_exponents_of_the_two_fidelities():
     ions = [find_ion("Li1+"), find_ion("Cs1+"), find_ion("O2-")]
-    assert (repulsion_parameters(ions, "cheap")[0] == 9).all()
-    dear = repulsion_parameters(ions, "dear")[0]
-    np.testing.assert_array_equal(dear, [[5, 8.5, 6], [8.5, 12, 9.5], [6, 9.5, 7]])
+    assert (repulsion_parameters(ions, "low")[0] == 9).all()
+    high = repulsion_parameters(ions, "high")[0]
+    np.testing.assert_array_equal(high, [[5, 8.5, 6], [8.5, 12, 9.5], [6, 9.5, 7]])
 
 
 def test_every_mean_of_two_born_exponents_is_in_the_energy():

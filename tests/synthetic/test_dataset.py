@@ -24,7 +24,7 @@ def test_every_crystal_has_every_target(crystals):
     for crystal in crystals:
         assert tuple(crystal.targets) == TARGETS
         assert np.isfinite(list(crystal.targets.values())).all()
-        volume = crystal.targets["volume@cheap"]
+        volume = crystal.targets["volume@low"]
         assert crystal.volume / crystal.n_sites == pytest.approx(volume, rel=1e-12)
 
 
@@ -51,7 +51,7 @@ def test_no_two_atoms_are_too_close(crystals):
 
 def test_energies_and_volumes_are_those_of_ionic_solids(crystals):
     values = {name: np.array([c.targets[name] for c in crystals]) for name in TARGETS}
-    for fidelity in ("cheap", "dear"):
+    for fidelity in ("low", "high"):
         assert -5 < values[f"e-form@{fidelity}"].min() < -4
         assert values[f"e-form@{fidelity}"].max() < 1
         assert values[f"volume@{fidelity}"].min() > 4
@@ -105,14 +105,14 @@ def test_the_difference_of_the_fidelities_is_worth_learning(crystals):
     assert 0.2 < volume["std_learnable"] < 0.3 * volume["std_composition"]
 
 
-def pair(cheap, dear, numbers=(11, 17)):
-    targets = {"e-form@cheap": cheap, "e-form@dear": dear, "volume@cheap": cheap}
+def pair(low, high, numbers=(11, 17)):
+    targets = {"e-form@low": low, "e-form@high": high, "volume@low": low}
     return Crystal(
         id="x",
         lattice=np.eye(3),
         frac_coords=np.zeros((len(numbers), 3)),
         atomic_numbers=np.array(numbers, np.uint8),
-        targets={**targets, "volume@dear": dear},
+        targets={**targets, "volume@high": high},
     )
 
 
@@ -131,5 +131,5 @@ def test_a_report_by_hand():
 def test_a_report_needs_all_values():
     with pytest.raises(TargetError, match="at least two"):
         fidelity_report([pair(1, 2)])
-    with pytest.raises(TargetError, match=r"'e-form@dear'.*1 have none.*'x'"):
+    with pytest.raises(TargetError, match=r"'e-form@high'.*1 have none.*'x'"):
         fidelity_report([pair(1, 2), pair(1, np.nan)])

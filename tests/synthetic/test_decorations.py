@@ -33,13 +33,13 @@ def test_the_population_is_neutral_distinct_and_exothermic():
         assert 0 < len(block) <= MOST_DECORATIONS
         assert (CHARGE[block.ions] @ block.prototype.role_counts == 0).all()
         assert len(np.unique(block.atomic_numbers, axis=0)) == len(block)
-        assert (block.e_form["cheap"] < 0).all()
+        assert (block.e_form["low"] < 0).all()
         assert touching(block.prototype, block.ions, block.scale).all()
 
 
-def test_dear_crystals_have_not_collapsed():
+def test_high_crystals_have_not_collapsed():
     for block in population():
-        ratio = block.volume["dear"] / block.volume["cheap"]
+        ratio = block.volume["high"] / block.volume["low"]
         assert ratio.min() > 0.7
         assert ratio.max() < 1.2
 
@@ -49,10 +49,10 @@ def test_of_several_charge_assignments_the_lowest_stands():
     element = np.array([ion.atomic_number for ion in ion_table()])
     every = neutral_decorations(find_prototype("ilmenite"))
     block = next(b for b in population() if b.prototype.name == "ilmenite")
-    scale, e_form = relax(block.prototype, every, "cheap")
+    scale, e_form = relax(block.prototype, every, "low")
     fits = touching(block.prototype, every, scale) & (e_form < 0)
     ambiguous = 0
-    for elements, kept in zip(block.atomic_numbers[:100], block.e_form["cheap"], strict=False):
+    for elements, kept in zip(block.atomic_numbers[:100], block.e_form["low"], strict=False):
         rivals = fits & (element[every] == elements).all(axis=1)
         ambiguous += rivals.sum() > 1
         assert abs(kept - e_form[rivals].min()) < 1e-9

@@ -11,14 +11,14 @@ from cgatjax.synthetic.lattice_sums import (
 
 CUBIC = np.eye(3)
 FCC = np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0]]) / 2
-ORIGIN, CENTRE, QUARTER = (0.0, 0.0, 0.0), (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
+ORIGIN, Center, QUARTER = (0.0, 0.0, 0.0), (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 
 
 @pytest.mark.parametrize(
     ("lattice", "sites", "charges", "nearest", "madelung"),
     [
-        (FCC, [ORIGIN, CENTRE], [1, -1], 0.5, 1.7475646),
-        (CUBIC, [ORIGIN, CENTRE], [1, -1], np.sqrt(0.75), 1.7626748),
+        (FCC, [ORIGIN, Center], [1, -1], 0.5, 1.7475646),
+        (CUBIC, [ORIGIN, Center], [1, -1], np.sqrt(0.75), 1.7626748),
         (FCC, [ORIGIN, QUARTER], [1, -1], np.sqrt(3) / 4, 1.6380550),
         # With both charges of CaF2 in the product, 2 * 2.519392.
         (FCC, [ORIGIN, QUARTER, (0.75, 0.75, 0.75)], [2, -1, -1], np.sqrt(3) / 4, 5.0387849),
@@ -42,7 +42,7 @@ def test_the_potential_does_not_depend_on_the_splitting(eta, seed):
 
 
 def test_potentials_scale_with_the_inverse_length():
-    sites = np.array([ORIGIN, CENTRE])
+    sites = np.array([ORIGIN, Center])
     np.testing.assert_allclose(
         electrostatic_matrix(3 * FCC, sites), electrostatic_matrix(FCC, sites) / 3, atol=1e-12
     )
@@ -54,7 +54,7 @@ def test_potentials_scale_with_the_inverse_length():
         (CUBIC, 1.0, {5: 10.377525, 6: 8.401924, 9: 6.628859, 12: 6.202149}),
         (FCC, np.sqrt(0.5), {6: 14.453921, 12: 12.131880}),
     ],
-    ids=["simple cubic", "face-centred cubic"],
+    ids=["simple cubic", "face-centered cubic"],
 )
 def test_inverse_power_sums_of_one_sublattice(lattice, nearest, expected):
     exponents = np.array(list(expected))

@@ -23,7 +23,7 @@ from cgatjax.training.monitor import StepMonitor
 from cgatjax.training.transfer_params import TRAINED, label_parameters
 from cgatjax.training.vmapped_ensembles import train_side_by_side
 
-CHEAP, DEAR = "e-form@cheap", "e-form@dear"
+LOW, HIGH = "e-form@low", "e-form@high"
 FAST = cg.TrainConfig(epochs=2, batch_size=32, learning_rate=5e-3, loss="robust_l1", seed=3)
 
 
@@ -45,7 +45,7 @@ def test_members_are_what_single_runs_with_their_seeds_are(two, fresh_model, set
     alone, history = fit(seeded, *sets[:2], FAST.replace(seed=4))
     assert same(alone.params, found.members[1].params)
     assert not same(alone.params, found.members[0].params)
-    column = f"valid_mae:{CHEAP}"
+    column = f"valid_mae:{LOW}"
     assert history.column(column) == histories[1].column(column)
     assert same(cg.load_model(path / "members" / "1").params, alone.params)
     assert [same(a.params, b.params) for a, b in zip(
@@ -60,7 +60,7 @@ def test_members_share_their_compiled_steps(fresh_model, trained):
     later = model.replace(params=trained[0].params)
     assert compiled_for(later, FAST.replace(seed=9, epochs=7), labels) is first
     assert compiled_for(model, FAST.replace(loss="l1"), labels) is not first
-    other = {CHEAP: cg.Normalizer(mean=0.0, std=1.0)}
+    other = {LOW: cg.Normalizer(mean=0.0, std=1.0)}
     assert compiled_for(model.replace(normalizers=other), FAST, labels) is not first
 
 
@@ -91,7 +91,7 @@ def test_side_by_side_members_are_those_that_were_trained_alone(
     found, together = fit_ensemble(*arguments, size=2, run=run, side_by_side=True)
     for number in range(2):
         close(found.members[number].params, alone.members[number].params)
-        for name in ("train_loss", f"valid_mae:{CHEAP}", "step"):
+        for name in ("train_loss", f"valid_mae:{LOW}", "step"):
             expected = histories[number].column(name)
             assert together[number].column(name) == pytest.approx(expected, rel=1e-3)
     assert not same(found.members[0].params, found.members[1].params)
@@ -135,14 +135,14 @@ def test_an_ensemble_stopped_in_its_second_member_goes_on(two, fresh_model, sets
 
 
 def test_transfer_starts_from_the_old_members_in_turn(two, sets):
-    config = cg.TransferConfig(mode="head", target=DEAR, train=FAST)
+    config = cg.TransferConfig(mode="head", target=HIGH, train=FAST)
     found, histories = transfer_ensemble(two[0], sets[:2], config, size=3)
     old = two[0].members
     encoders = [m.params["encoder"] for m in found.members]
     assert same(encoders[0], old[0].params["encoder"])
     assert same(encoders[1], old[1].params["encoder"])
     assert same(encoders[2], old[0].params["encoder"])
-    heads = [m.params["heads"][DEAR] for m in found.members]
+    heads = [m.params["heads"][HIGH] for m in found.members]
     assert not same(heads[0], heads[2])
     assert len(histories) == 3
     with pytest.raises(ConfigError, match="at least 1 member, got 0"):
@@ -157,7 +157,7 @@ def test_commands_take_ensembles(ionic_store, tmp_path):
         "[train]\nepochs = 2\nbatch_size = 32\nlearning_rate = 5e-3\n"
     )
     run = tmp_path / "run"
-    command = ("train", ionic_store.path, "--target", CHEAP, "--out", run, "--config", config)
+    command = ("train", ionic_store.path, "--target", LOW, "--out", run, "--config", config)
     output = ok(*command, "--loss", "robust_l1", "--ensemble", 2, "--seed", 3)
     assert "together" in output
     store = cg.open_store(ionic_store.path)
@@ -181,7 +181,7 @@ def test_commands_take_ensembles(ionic_store, tmp_path):
     assert "mean of 2 members" in (tmp_path / "e.csv").read_text()
     assert "ensemble of 2 members, seeds 3, 4" in ok("info", run)
     assert "test part" in ok("evaluate", run / "members" / "1", ionic_store.path)
-    new = ("--target", DEAR, "--mode", "head", "--out", tmp_path / "new", "--epochs", 1)
+    new = ("--target", HIGH, "--mode", "head", "--out", tmp_path / "new", "--epochs", 1)
     line = refused("transfer", ionic_store.path, "--from", run, *new)
     assert "is an ensemble; add --ensemble N" in line
 

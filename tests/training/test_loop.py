@@ -13,7 +13,7 @@ import pytest
 import cgatjax as cg
 from cgatjax.config import TrainConfig
 from cgatjax.data.batching import BatchBudget
-from cgatjax.data.datasets import Dataset, Mixture
+from cgatjax.data.datasets import ConcatDataset, Dataset
 from cgatjax.data.loader import BatchLoader, Planned, shuffled
 from cgatjax.errors import (
     ConfigError,
@@ -34,7 +34,7 @@ from cgatjax.training.monitor import StepMonitor
 from cgatjax.training.optimizer import FROZEN
 from cgatjax.training.transfer_params import label_parameters
 
-CHEAP, DEAR, VOLUME = "e-form@cheap", "e-form@dear", "volume@cheap"
+LOW, HIGH, VOLUME = "e-form@low", "e-form@high", "volume@low"
 HEAD_ONLY = [("encoder/*", FROZEN), ("*", "trained")]
 FAST = TrainConfig(epochs=2, batch_size=32, learning_rate=5e-3, schedule="constant")
 
@@ -47,19 +47,19 @@ def test_the_loss_falls_and_the_best_epoch_is_returned(trained, sets):
     model, history = trained
     losses = history.column("train_loss")
     assert losses[-1] < 0.85 * losses[0]
-    errors = history.column(f"valid_mae:{CHEAP}")
+    errors = history.column(f"valid_mae:{LOW}")
     assert len(errors) == 6
     assert evaluate(model, sets[1])["mae"] == pytest.approx(min(errors), rel=1e-4)
     assert [row["epoch"] for row in history.rows] == [1, 2, 3, 4, 5, 6]
     assert history.column("rate") == pytest.approx([0.1, 0.4, 0.7, 1.0, 0.7, 0.4])
     assert history.column("skipped") == [0] * 6
     assert history.column("none such") == []
-    assert all(0 < share < 1 for share in history.waste)
+    assert all(0 < share < 1 for share in history.padding)
 
 
-def test_the_normaliser_is_that_of_the_training_set(trained, sets):
-    values = sets[0].target(CHEAP)
-    scale = trained[0].normalizers[CHEAP]
+def test_the_normalizer_is_that_of_the_training_set(trained, sets):
+    values = sets[0].target(LOW)
+    scale = trained[0].normalizers[LOW]
     assert (scale.mean, scale.std) == pytest.approx((values.mean(), values.std(ddof=1)))
 
 
@@ -77,7 +77,7 @@ def test_validation_covers_all_and_each_shape_compiles_once(fresh_model, ionic_s
     config = FAST.replace(batch_size=20, epochs=3)
     model, history = fit(fresh_model, train, valid, config)
     assert len(shapes) <= 1 + 2
-    best = min(history.column(f"valid_mae:{CHEAP}"))
+    best = min(history.column(f"valid_mae:{LOW}"))
     monkeypatch.undo()
     found = evaluate(model, valid)
     assert found["n"] == 50
@@ -87,10 +87,12 @@ def test_validation_covers_all_and_each_shape_compiles_once(fresh_model, ionic_s
 def test_two_targets_train_together_where_values_are_missing(fresh_model, ionic_store, sets):
     train, valid, _ = sets
     half = np.arange(len(train)) < 60
-    mixed = Mixture(train.select(half).teaching(CHEAP), train.select(~half).teaching(VOLUME))
-    model = cg.init_model(fresh_model.config, ionic_store, target=(CHEAP, VOLUME))
+    mixed = ConcatDataset(
+        train.select(half).restrict_targets(LOW), train.select(~half).restrict_targets(VOLUME)
+    )
+    model = cg.init_model(fresh_model.config, ionic_store, target=(LOW, VOLUME))
     found, history = fit(model, mixed, valid, FAST.replace(epochs=3))
-    for name, rows in ((CHEAP, half), (VOLUME, ~half)):
+    for name, rows in ((LOW, half), (VOLUME, ~half)):
         values = train.select(rows).target(name)
         scale = found.normalizers[name]
         assert (scale.mean, scale.std) == pytest.approx((values.mean(), values.std(ddof=1)))
@@ -119,7 +121,7 @@ def test_heads_train_on_cached_embeddings_as_without_the_cache(trained, sets, mo
     slow, slow_history = fit(model, train, valid, config.replace(clip_norm=1e9), labels=labels)
     assert same(slow.params["encoder"], model.params["encoder"])
     assert slow_history.rows[-1]["step"] == history.rows[-1]["step"] == 9
-    for name in ("train_loss", f"valid_mae:{CHEAP}"):
+    for name in ("train_loss", f"valid_mae:{LOW}"):
         assert slow_history.column(name) == pytest.approx(history.column(name), rel=1e-5)
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6),
@@ -190,7 +192,7 @@ def test_a_run_stopped_by_signals_ends_like_one_that_was_not(
             go_on()
     # What was best by then can be used already.
     assert evaluate(cg.load_model(tmp_path / "parts"), valid)["mae"] == pytest.approx(
-        whole[2].column(f"valid_mae:{CHEAP}")[0], rel=1e-4
+        whole[2].column(f"valid_mae:{LOW}")[0], rel=1e-4
     )
     with monkeypatch.context() as patched:
         signal_in_validation(patched, signal.SIGINT, 2, len(valid))
@@ -315,13 +317,13 @@ def test_too_many_bad_steps_in_a_row_end_the_run_and_keep_its_state(trained, set
             run=run,
         )
     assert (run.path / "state").is_dir()
-    assert np.isfinite(cg.load_model(run.path).params["heads"][CHEAP]["out"]["bias"]).all()
+    assert np.isfinite(cg.load_model(run.path).params["heads"][LOW]["out"]["bias"]).all()
 
 
 def test_bfloat16_stays_close(trained, sets):
     model, (train, valid, test) = trained[0], sets
     low = model.replace(config=model.config.replace(compute="bfloat16"))
-    spread = model.normalizers[CHEAP].std
+    spread = model.normalizers[LOW].std
     assert abs(predict(low, test).mean - predict(model, test).mean).max() < 0.05 * spread
     found, history = fit(low, train, valid, FAST.replace(epochs=1))
     assert np.isfinite(history.column("train_loss")).all()
@@ -342,7 +344,7 @@ def test_training_that_is_nowhere_finite_is_an_error(trained, sets, caplog):
 def test_no_epochs_change_nothing(fresh_model, sets):
     found, history = fit(fresh_model, sets[0], sets[1], FAST.replace(epochs=0))
     assert same(found.params, fresh_model.params)
-    assert CHEAP in found.normalizers
+    assert LOW in found.normalizers
     assert history.rows == []
 
 
@@ -354,35 +356,35 @@ def test_what_cannot_be_trained_on_is_refused(fresh_model, sets, tmp_path):
     with pytest.raises(InputError, match="the validation set is empty"):
         fit(fresh_model, train, nothing, FAST)
     with pytest.raises(TargetError, match="expected at least 2 known values"):
-        fit(fresh_model, train.teaching(DEAR), valid, FAST)
+        fit(fresh_model, train.restrict_targets(HIGH), valid, FAST)
     with pytest.raises(TargetError, match="the validation set has no known value"):
-        fit(fresh_model, train, valid.teaching(DEAR), FAST)
+        fit(fresh_model, train, valid.restrict_targets(HIGH), FAST)
     other = cg.build_store(cg.ionic_crystals(3), tmp_path / "s", cg.GraphConfig.released())
     with pytest.raises(MismatchError, match="the training set: graphs made with other options"):
         fit(fresh_model, other.all(), valid, FAST)
 
 
 def test_an_incomplete_stack_is_filled_with_batches_that_teach_nothing(ionic_store):
-    loader = BatchLoader(ionic_store.all(), [CHEAP], 10, [BatchBudget(11, 128, 1024, 64, 128)])
+    loader = BatchLoader(ionic_store.all(), [LOW], 10, [BatchBudget(11, 128, 1024, 64, 128)])
     stacks = [fed.batch for fed in feeds.feed(loader, np.arange(50), 2)]
     assert [s.graph_mask.shape for s in stacks] == [(2, 11)] * 3
-    assert [int(s.target_mask[CHEAP].sum()) for s in stacks] == [20, 20, 10]
-    assert not stacks[-1].target_mask[CHEAP][1].any()
+    assert [int(s.target_mask[LOW].sum()) for s in stacks] == [20, 20, 10]
+    assert not stacks[-1].target_mask[LOW][1].any()
 
 
 def test_embeddings_are_batched_with_padding(ionic_store):
     data = ionic_store.all().select(np.arange(7))
     embeddings = np.arange(14, dtype=np.float32).reshape(7, 2)
-    loader = feeds.EmbeddingLoader(embeddings, data, [CHEAP], 4)
+    loader = feeds.EmbeddingLoader(embeddings, data, [LOW], 4)
     order = np.array([6, 0, 3, 2, 5, 1, 4])
     batches = [loader.load(planned) for planned in loader.plan(order)]
     assert [b.graph_mask.tolist() for b in batches] == [[True] * 4, [True] * 3 + [False]]
     for positions, batch in zip((order[:4], order[4:]), batches, strict=True):
         n = len(positions)
         assert batch.embedding[:n].tolist() == embeddings[positions].tolist()
-        assert batch.targets[CHEAP][:n] == pytest.approx(data.target(CHEAP)[positions])
-        assert np.array_equal(batch.target_mask[CHEAP], batch.graph_mask)
+        assert batch.targets[LOW][:n] == pytest.approx(data.target(LOW)[positions])
+        assert np.array_equal(batch.target_mask[LOW], batch.graph_mask)
     blank = loader.load(Planned(np.empty(0, np.int64)))
     assert not blank.graph_mask.any()
-    assert not blank.target_mask[CHEAP].any()
+    assert not blank.target_mask[LOW].any()
     assert np.isfinite(blank.embedding).all()

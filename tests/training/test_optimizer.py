@@ -27,7 +27,7 @@ GRADIENTS = [
 
 
 def trained(config: TrainConfig, labels=TRAINED, rates=None, gradients=GRADIENTS):
-    """Parameters and optimiser state after a step with each of the gradients."""
+    """Parameters and optimizer state after a step with each of the gradients."""
     optimizer = make_optimizer(config, labels)
     params, state = PARAMS, optimizer.init(PARAMS)
     rates = rates or {"trained": 1.0}

@@ -99,7 +99,7 @@ class Command(NamedTuple):
 def training(folder: Path, store: Path, name: str, epochs: int, seconds: float) -> Command:
     config = folder / f"{name}.toml"
     config.write_text(OPTIONS.format(epochs=epochs, seconds=seconds))
-    arguments = ("train", str(store), "--target", "e-form@cheap", "--config", str(config))
+    arguments = ("train", str(store), "--target", "e-form@low", "--config", str(config))
     return Command(arguments, folder / name)
 
 

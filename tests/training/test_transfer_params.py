@@ -22,7 +22,7 @@ from cgatjax.training.transfer_params import (
     rescale_head,
 )
 
-CHEAP, DEAR, VOLUME = "e-form@cheap", "e-form@dear", "volume@cheap"
+LOW, HIGH, VOLUME = "e-form@low", "e-form@high", "volume@low"
 FAST = TrainConfig(epochs=2, batch_size=32, learning_rate=5e-3, schedule="constant")
 
 
@@ -35,7 +35,7 @@ def same(a, b) -> bool:
 
 
 def options(**changes) -> TransferConfig:
-    return TransferConfig(**{"target": DEAR, "train": FAST, **changes})
+    return TransferConfig(**{"target": HIGH, "train": FAST, **changes})
 
 
 @pytest.fixture(scope="module")
@@ -48,15 +48,15 @@ def few(sets):
 def test_refitting_for_the_same_property_changes_no_prediction(trained, few, sets, mode):
     model, test = trained[0], sets[2]
     prepared = prepare_transfer(model, few[0], options(mode=mode))
-    new = prepared.model.replace(learns_std=(DEAR,))
-    values = few[0].target(DEAR)
-    assert new.normalizers[DEAR] == Normalizer.fit(values)
-    assert new.normalizers[DEAR] != model.normalizers[CHEAP]
+    new = prepared.model.replace(predicts_std=(HIGH,))
+    values = few[0].target(HIGH)
+    assert new.normalizers[HIGH] == Normalizer.fit(values)
+    assert new.normalizers[HIGH] != model.normalizers[LOW]
     before, after = predict(model, test), predict(new, test)
     np.testing.assert_allclose(after.mean, before.mean, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(after.std, before.std, rtol=1e-4)
     assert prepared.report.rescaled
-    assert prepared.report.source == CHEAP
+    assert prepared.report.source == LOW
 
 
 def test_the_rescaled_layer_by_hand():
@@ -71,8 +71,8 @@ def test_the_rescaled_layer_by_hand():
 def test_keeping_keeps_mean_std_and_weights(trained, few):
     model = trained[0]
     prepared = prepare_transfer(model, few[0], options(normalizer="keep"))
-    assert prepared.model.normalizers == {DEAR: model.normalizers[CHEAP]}
-    assert same(prepared.model.params["heads"][DEAR], model.params["heads"][CHEAP])
+    assert prepared.model.normalizers == {HIGH: model.normalizers[LOW]}
+    assert same(prepared.model.params["heads"][HIGH], model.params["heads"][LOW])
     assert not prepared.report.rescaled
 
 
@@ -80,14 +80,14 @@ def test_another_property_is_not_rescaled(trained, few):
     model = trained[0]
     prepared = prepare_transfer(model, few[0], options(target=VOLUME))
     assert not prepared.report.rescaled
-    assert prepared.report.source == CHEAP
+    assert prepared.report.source == LOW
     assert prepared.model.units == {VOLUME: "A^3/atom"}
     assert prepared.model.normalizers[VOLUME] == Normalizer.fit(few[0].target(VOLUME))
-    assert same(prepared.model.params["heads"][VOLUME], model.params["heads"][CHEAP])
+    assert same(prepared.model.params["heads"][VOLUME], model.params["heads"][LOW])
 
 
 def test_the_same_name_in_another_unit_is_another_property(trained, few):
-    model = trained[0].replace(units={CHEAP: "kJ/mol"})
+    model = trained[0].replace(units={LOW: "kJ/mol"})
     assert not prepare_transfer(model, few[0], options()).report.rescaled
 
 
@@ -98,7 +98,7 @@ def test_none_starts_from_scratch(trained, few):
     report = prepared.report
     assert (report.loaded, report.frozen, report.source, report.rescaled) == ((), (), None, False)
     assert set(report.reinitialized) == set(flat(prepared.model.params))
-    assert prepared.model.normalizers[DEAR] == Normalizer.fit(few[0].target(DEAR))
+    assert prepared.model.normalizers[HIGH] == Normalizer.fit(few[0].target(HIGH))
     old, new = flat(model.params["encoder"]), flat(prepared.model.params["encoder"])
     assert old.keys() == new.keys()
     assert not any(np.array_equal(old[p], new[p]) for p in old)
@@ -110,9 +110,9 @@ def test_a_head_is_trained_and_the_encoder_stays_bit_by_bit(trained, few, tmp_pa
     with caplog.at_level(logging.INFO, "cgatjax"):
         new, history = transfer_model(model, few, config, run=run)
     assert same(new.params["encoder"], model.params["encoder"])
-    start = prepare_transfer(model, few[0], config).model.params["heads"][DEAR]
+    start = prepare_transfer(model, few[0], config).model.params["heads"][HIGH]
     moved = {
-        p: not np.array_equal(flat(start)[p], v) for p, v in flat(new.params["heads"][DEAR]).items()
+        p: not np.array_equal(flat(start)[p], v) for p, v in flat(new.params["heads"][HIGH]).items()
     }
     assert not moved["out/kernel"]
     assert not moved["out/bias"]
@@ -122,17 +122,17 @@ def test_a_head_is_trained_and_the_encoder_stays_bit_by_bit(trained, few, tmp_pa
     assert set(report.loaded) == set(flat(new.params))
     assert report.reinitialized == ()
     # The error before training is that of the old model on the new labels.
-    old = predict(model, few[1]).mean - few[1].target(DEAR)
+    old = predict(model, few[1]).mean - few[1].target(HIGH)
     assert report.step_zero["valid"]["mae"] == pytest.approx(abs(old).mean(), rel=1e-4)
     assert report.step_zero["train"]["n"] == 40
     assert (
         f"before training, valid: MAE {report.step_zero['valid']['mae']:.5g} on 12" in caplog.text
     )
     saved = json.loads((run.path / "report.json").read_text())
-    assert saved["source"] == CHEAP
+    assert saved["source"] == LOW
     assert saved["rescaled"] is True
     assert saved["step_zero"] == report.step_zero
-    assert cg.load_model(run.path).targets == (DEAR,)
+    assert cg.load_model(run.path).targets == (HIGH,)
 
 
 def test_joint_training_keeps_the_old_head_learning(trained, few, sets):
@@ -140,32 +140,32 @@ def test_joint_training_keeps_the_old_head_learning(trained, few, sets):
     new, history = transfer_model(
         model, few, options(mode="joint"), keep_training=sets[0].select(np.arange(40, 90))
     )
-    assert new.targets == (CHEAP, DEAR)
-    assert new.normalizers[CHEAP] == model.normalizers[CHEAP]
-    assert not same(new.params["heads"][CHEAP], model.params["heads"][CHEAP])
+    assert new.targets == (LOW, HIGH)
+    assert new.normalizers[LOW] == model.normalizers[LOW]
+    assert not same(new.params["heads"][LOW], model.params["heads"][LOW])
     assert not same(new.params["encoder"], model.params["encoder"])
     errors = evaluate(new, sets[2])
-    assert errors[CHEAP]["n"] == errors[DEAR]["n"] == len(sets[2])
-    assert set(history.report.normalizers) == {CHEAP, DEAR}
-    assert all(np.isfinite(history.column(f"train_mae:{t}")).all() for t in (CHEAP, DEAR))
+    assert errors[LOW]["n"] == errors[HIGH]["n"] == len(sets[2])
+    assert set(history.report.normalizers) == {LOW, HIGH}
+    assert all(np.isfinite(history.column(f"train_mae:{t}")).all() for t in (LOW, HIGH))
     # Only the new target is validated, and only its values decide which epoch is best.
-    assert np.isnan(history.column(f"valid_mae:{CHEAP}")).all()
-    assert np.isfinite(history.column(f"valid_mae:{DEAR}")).all()
+    assert np.isnan(history.column(f"valid_mae:{LOW}")).all()
+    assert np.isfinite(history.column(f"valid_mae:{HIGH}")).all()
 
 
-def test_joint_training_needs_cheap_data_and_a_name_of_its_own(trained, few):
+def test_joint_training_needs_low_data_and_a_name_of_its_own(trained, few):
     with pytest.raises(InputError, match="joint transfer needs the cheap data"):
         transfer_model(trained[0], few, options(mode="joint"))
-    message = r"keeps the old head 'e-form@cheap'; name the new one apart.*e-form@accurate"
+    message = r"keeps the old head 'e-form@low'; name the new one apart.*e-form@accurate"
     with pytest.raises(ConfigError, match=message):
-        prepare_transfer(trained[0], few[0], options(mode="joint", target=CHEAP))
+        prepare_transfer(trained[0], few[0], options(mode="joint", target=LOW))
 
 
 def test_a_store_is_split_with_the_seed_of_training(trained, ionic_store, sets):
     config = options(train=FAST.replace(epochs=0))
     new, history = transfer_model(trained[0], ionic_store, config)
     assert history.report.step_zero["valid"]["n"] == len(sets[1])
-    assert new.normalizers[DEAR] == Normalizer.fit(sets[0].target(DEAR))
+    assert new.normalizers[HIGH] == Normalizer.fit(sets[0].target(HIGH))
 
 
 def test_parts_can_start_anew(trained, few):
@@ -174,7 +174,7 @@ def test_parts_can_start_anew(trained, few):
     prepared = prepare_transfer(model, few[0], config)
     paths = list(flat(prepared.model.params))
     pooling = {p for p in paths if p.startswith("encoder/pooling/")}
-    layer = {p for p in paths if p.startswith(f"heads/{DEAR}/layer_1/")}
+    layer = {p for p in paths if p.startswith(f"heads/{HIGH}/layer_1/")}
     assert pooling
     assert layer
     assert set(prepared.report.reinitialized) == pooling | layer
@@ -199,7 +199,7 @@ def test_groups_and_unfreezing_by_epoch(trained, few):
     assert labels["encoder/composition/pooling/power"] == "later:encoder/composition/*"
     assert labels["encoder/node_0/attention/kernel_in"] == "rate:encoder/node_*"
     assert labels["encoder/shell_embedding"] == "rate:encoder/*"
-    assert labels[f"heads/{DEAR}/out/bias"] == "trained"
+    assert labels[f"heads/{HIGH}/out/bias"] == "trained"
     assert rates_at(config, 2, 0.8) == pytest.approx(
         {
             "trained": 0.8,
@@ -235,30 +235,30 @@ def test_several_old_heads(fresh_model, ionic_store, few):
             normalizers={t: Normalizer.fit(ionic_store.target(t)) for t in targets}
         )
 
-    both = of(CHEAP, DEAR)
-    with pytest.raises(TargetError, match=r"predicts \('e-form@cheap', 'e-form@dear'\); say which"):
+    both = of(LOW, HIGH)
+    with pytest.raises(TargetError, match=r"predicts \('e-form@low', 'e-form@high'\); say which"):
         prepare_transfer(both, few[0], options(target=None))
-    assert prepare_transfer(both, few[0], options(target=DEAR)).report.source == DEAR
-    mixed = prepare_transfer(of(CHEAP, VOLUME), few[0], options(target=DEAR))
-    assert mixed.report.source == CHEAP
+    assert prepare_transfer(both, few[0], options(target=HIGH)).report.source == HIGH
+    mixed = prepare_transfer(of(LOW, VOLUME), few[0], options(target=HIGH))
+    assert mixed.report.source == LOW
     assert mixed.report.rescaled
-    fresh = prepare_transfer(of(CHEAP, DEAR), few[0], options(target=VOLUME)).report
+    fresh = prepare_transfer(of(LOW, HIGH), few[0], options(target=VOLUME)).report
     assert fresh.source is None
     assert set(fresh.reinitialized) == {p for p in fresh.reinitialized if p.startswith("heads/")}
     assert fresh.reinitialized
 
 
 def test_which_old_head_must_be_clear(fresh_model, ionic_store, tmp_path):
-    model = cg.init_model(fresh_model.config, ionic_store, target=(CHEAP, DEAR))
+    model = cg.init_model(fresh_model.config, ionic_store, target=(LOW, HIGH))
     crystals = cg.ionic_crystals(4)
     renamed = [
         cg.Crystal(
-            **{**c.__dict__, "targets": {"e-form": c.targets[DEAR]}},
+            **{**c.__dict__, "targets": {"e-form": c.targets[HIGH]}},
         )
         for c in crystals
     ]
     store = cg.build_store(renamed, tmp_path / "s", ionic_store.graph_config)
-    message = r"'e-form' could start from any of the heads \['e-form@cheap', 'e-form@dear'\]"
+    message = r"'e-form' could start from any of the heads \['e-form@low', 'e-form@high'\]"
     with pytest.raises(TargetError, match=message):
         prepare_transfer(model, store.all(), options(target="e-form"))
     from_scratch = prepare_transfer(model, store.all(), options(target="e-form", mode="none"))
@@ -269,7 +269,7 @@ def test_graphs_of_another_kind_and_unknown_targets_are_refused(trained, few, tm
     other = cg.build_store(cg.ionic_crystals(4), tmp_path / "s", cg.GraphConfig.released())
     with pytest.raises(MismatchError, match="the transfer data: graphs made with other options"):
         prepare_transfer(trained[0], other.all(), options())
-    with pytest.raises(TargetError, match=r"'gap'.*'e-form@cheap'"):
+    with pytest.raises(TargetError, match=r"'gap'.*'e-form@low'"):
         prepare_transfer(trained[0], few[0], options(target="gap"))
 
 
@@ -278,5 +278,5 @@ def test_the_old_model_is_left_as_it_was(trained, few):
     before = jax.tree.map(np.array, model.params)
     prepare_transfer(model, few[0], options())
     assert same(before, model.params)
-    mean, _ = in_units(model, CHEAP, np.zeros((1, 2)))
-    assert mean[0] == model.normalizers[CHEAP].mean
+    mean, _ = in_units(model, LOW, np.zeros((1, 2)))
+    assert mean[0] == model.normalizers[LOW].mean

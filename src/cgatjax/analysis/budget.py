@@ -27,7 +27,7 @@ class Fidelities:
       accurate: of the training data.
     """
 
-    cheap: float
+    low: float
     accurate: float
 
 
@@ -51,11 +51,11 @@ class BudgetPlan:
     """
 
     extra: np.ndarray
-    error_cheap: np.ndarray
+    error_low: np.ndarray
     error_accurate: np.ndarray
     error_best: np.ndarray
     best_share: np.ndarray
-    band_cheap: np.ndarray
+    band_low: np.ndarray
     band_accurate: np.ndarray
     confidence: np.ndarray
     now: float
@@ -84,21 +84,21 @@ class BudgetPlan:
         plan = plan_budget(
             self.law, have=self.have, costs=self.costs, extra=[time], names=self.names
         )
-        cheap, accurate = plan.error_cheap[0], plan.error_accurate[0]
-        if min(cheap, accurate) >= self.now:
+        low, accurate = plan.error_low[0], plan.error_accurate[0]
+        if min(low, accurate) >= self.now:
             return (
                 f"the next {calculations:,} calculations: neither {self.names[0]} nor "
                 f"{self.names[1]}, as the fit shows no gain from more data ({self.law.text()})"
             )
-        choice = 0 if cheap < accurate else 1
+        choice = 0 if low < accurate else 1
         sure = plan.confidence[0] if choice else 1 - plan.confidence[0]
-        n_cheap = round(time / self.costs.cheap)
-        counts = (n_cheap, calculations)
+        n_low = round(time / self.costs.low)
+        counts = (n_low, calculations)
         return (
             f"the next {counts[choice]:,} calculations: {self.names[choice]} (error "
-            f"{self.now:.3g} -> {(cheap, accurate)[choice]:.3g} {self.unit}; the same computing "
+            f"{self.now:.3g} -> {(low, accurate)[choice]:.3g} {self.unit}; the same computing "
             f"time in {counts[1 - choice]:,} {self.names[1 - choice]} calculations gives "
-            f"{(cheap, accurate)[1 - choice]:.3g}; {sure:.0%} of the bootstrap agrees)"
+            f"{(low, accurate)[1 - choice]:.3g}; {sure:.0%} of the bootstrap agrees)"
         )
 
 
@@ -107,7 +107,7 @@ def plan_budget(
     *,
     have: Fidelities,
     extra: Sequence[float] | np.ndarray,
-    costs: Fidelities = Fidelities(cheap=1.0, accurate=SCAN_COST),
+    costs: Fidelities = Fidelities(low=1.0, accurate=SCAN_COST),
     names: tuple[str, str] = ("PBE", "SCAN"),
 ) -> BudgetPlan:
     """Expected error against extra computing time for either choice, and for the best mixture.
@@ -123,30 +123,30 @@ def plan_budget(
       InputError: sizes or costs that are not positive, times that are negative, or no times.
     """
     for name, pair in (("have", have), ("costs", costs)):
-        if not (0 < pair.cheap < np.inf and 0 < pair.accurate < np.inf):
+        if not (0 < pair.low < np.inf and 0 < pair.accurate < np.inf):
             raise InputError(f"{name}: expected two positive numbers, got {pair}")
     times = np.asarray(extra, np.float64)
     if times.ndim != 1 or len(times) == 0 or not (np.isfinite(times) & (times >= 0)).all():
         raise InputError(f"extra: expected a list of times that are not negative, got {extra}")
-    cheap = have.cheap + times / costs.cheap
+    low = have.low + times / costs.low
     accurate = have.accurate + times / costs.accurate
     shared = law.error_at(
-        have.cheap + np.outer(1 - _SHARES, times) / costs.cheap,
+        have.low + np.outer(1 - _SHARES, times) / costs.low,
         have.accurate + np.outer(_SHARES, times) / costs.accurate,
     )
-    drawn_cheap = law.drawn_errors(cheap, have.accurate)
-    drawn_accurate = law.drawn_errors(have.cheap, accurate)
+    drawn_low = law.drawn_errors(low, have.accurate)
+    drawn_accurate = law.drawn_errors(have.low, accurate)
     tails = [(1 - law.level) / 2, (1 + law.level) / 2]
     return BudgetPlan(
         extra=times,
-        error_cheap=law.error_at(cheap, have.accurate),
-        error_accurate=law.error_at(have.cheap, accurate),
+        error_low=law.error_at(low, have.accurate),
+        error_accurate=law.error_at(have.low, accurate),
         error_best=shared.min(axis=0),
         best_share=_SHARES[shared.argmin(axis=0)],
-        band_cheap=np.quantile(drawn_cheap, tails, axis=0),
+        band_low=np.quantile(drawn_low, tails, axis=0),
         band_accurate=np.quantile(drawn_accurate, tails, axis=0),
-        confidence=(drawn_accurate < drawn_cheap).mean(axis=0),
-        now=float(law.error_at(have.cheap, have.accurate)),
+        confidence=(drawn_accurate < drawn_low).mean(axis=0),
+        now=float(law.error_at(have.low, have.accurate)),
         have=have,
         costs=costs,
         names=names,

@@ -168,9 +168,9 @@ def bootstrap_fits(
     left = np.einsum("bk,bkp,bkq->bpq", weights, columns, columns)
     right = np.einsum("bk,bkp,bk->bp", weights, columns, means)
     drawn = np.linalg.solve(left, right[..., None])[..., 0]
-    centre, _ = weighted_fit(design, data.means, data.weights)
+    center, _ = weighted_fit(design, data.means, data.weights)
     normal = NormalDist().inv_cdf((1 + level) / 2)
-    return np.asarray(centre + (drawn - centre) * t_quantile(level, free) / normal)
+    return np.asarray(center + (drawn - center) * t_quantile(level, free) / normal)
 
 
 def _drawn_points(design: np.ndarray, draws: int, rng: np.random.Generator) -> np.ndarray:

@@ -1,6 +1,6 @@
 """The command line: `cgatjax COMMAND --help` explains each command.
 
-Commands import what they need when they run, so that `--help` and the featurising workers stay
+Commands import what they need when they run, so that `--help` and the featurizing workers stay
 quick. Every error raised on purpose becomes one line and exit code 2; Ctrl-C is 130, a run that
 SIGTERM stopped is 143.
 """

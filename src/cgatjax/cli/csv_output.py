@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from cgatjax.data.datasets import Dataset
-from cgatjax.data.splits import PARTS, Split
+from cgatjax.data.splits import SUBSETS, Split
 from cgatjax.data.store import Store
 from cgatjax.errors import InputError, RunExistsError
 from cgatjax.runs.run_folder import SPLIT
@@ -43,7 +43,9 @@ def chosen_part(run: Path, data: Store, part: str | None) -> tuple[Dataset, str]
         return data.all(), "all crystals"
     if not has_split:
         raise InputError(f"{run}: has no {SPLIT}, so no part {part!r}; use --part all")
-    return data.apply(Split.load(run / SPLIT))[PARTS.index(part)], f"{part} part of the run's split"
+    return data.apply(Split.load(run / SPLIT))[
+        SUBSETS.index(part)
+    ], f"{part} part of the run's split"
 
 
 def write_csv(

@@ -87,11 +87,11 @@ def cores() -> int:
     show_default=True,
     help="Leave out crystals of fewer elements; 2 leaves out pure elements.",
 )
-@click.option("--max-neighbors", type=int, help="Neighbours kept around a site.  [default: 24]")
+@click.option("--max-neighbors", type=int, help="Neighbors kept around a site.  [default: 24]")
 @click.option(
     "--shell-tolerance",
     type=float,
-    help="A neighbour farther by more than this starts a shell.  [default: 1e-8]",
+    help="A neighbor farther by more than this starts a shell.  [default: 1e-8]",
 )
 @click.option(
     "--tolerance-kind",
@@ -146,7 +146,7 @@ def featurize(
         --out mine.store --on-error skip
 
     What is finished stays on disk after a kill or an error. The same command with --resume reads
-    the input again, compares it, and featurises only the rest; the store is the same to the byte.
+    the input again, compares it, and featurizes only the rest; the store is the same to the byte.
     """
     store = build_store(
         list(inputs),
@@ -205,7 +205,7 @@ def info(path: str, verify: bool) -> None:
 
     \b
     cgatjax info pbe.store     crystals, graphs, options, targets with units and statistics
-    cgatjax info runs/scan     network, normalisers, graph options, errors, what was transferred
+    cgatjax info runs/scan     network, normalizers, graph options, errors, what was transferred
 
     Opening a store compares the sizes of its files. --verify hashes them, some seconds per GB.
     """
@@ -227,7 +227,7 @@ def _show_store(store: Store) -> None:
     click.echo(f"sites {sites}, nodes {nodes} ({nodes / sites:.2f} a site), edges {edges}")
     full = sites * store.graph_config.max_neighbors
     state = "merged where no network can tell them apart" if store.reduced else "not merged"
-    click.echo(f"sites and edges are {state}; edges per neighbour asked for: {edges / full:.2f}")
+    click.echo(f"sites and edges are {state}; edges per neighbor asked for: {edges / full:.2f}")
     click.echo(f"digest {store.digest}")
     click.echo("\ngraph options")
     click.echo(fields(store.graph_config.to_dict()))

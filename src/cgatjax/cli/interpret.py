@@ -115,9 +115,9 @@ def select(
     type=click.Choice(list(MAP_COLORS)),
     default="error",
     show_default=True,
-    help="What the map is coloured by.",
+    help="What the map is colored by.",
 )
-@click.option("--target", metavar="NAME", help="Of the colours, where the run predicts several.")
+@click.option("--target", metavar="NAME", help="Of the colors, where the run predicts several.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of tsne and umap.")
 @uncertainty_option
 def embed(
@@ -251,7 +251,7 @@ def _draw_map(
     color: str,
     about: tuple["Predictions", np.ndarray, str],
 ) -> None:
-    """The map, coloured by an error, a value, a prediction or a standard deviation."""
+    """The map, colored by an error, a value, a prediction or a standard deviation."""
     from cgatjax.plotting.embedding_map import embedding_map, project
 
     found, values, target = about

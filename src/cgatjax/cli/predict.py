@@ -11,7 +11,7 @@ from cgatjax.cli.csv_output import chosen_part, or_empty, require_new, write_csv
 from cgatjax.cli.plots import draw_evaluation
 from cgatjax.cli.shared_options import on_error_option, uncertainty_option
 from cgatjax.cli.text_tables import table
-from cgatjax.data.splits import PARTS
+from cgatjax.data.splits import SUBSETS
 from cgatjax.data.store import MANIFEST, open_store
 from cgatjax.runs.run_folder import RunFolder
 from cgatjax.structures.crystal import Rejected
@@ -30,7 +30,7 @@ SHOWN_REASONS = 3
 @click.argument("store", type=click.Path())
 @click.option(
     "--part",
-    type=click.Choice([*PARTS, "all"]),
+    type=click.Choice([*SUBSETS, "all"]),
     help="Of the run's split.  [default: test if the split is of this store, else all]",
 )
 @click.option("--out", type=click.Path(), help="CSV file with every value and prediction.")
@@ -173,7 +173,7 @@ def demo(out: str, quick: bool) -> None:
     result = run_demo(out, DemoConfig.quick() if quick else DemoConfig(), show_progress=True)
     sizes = result.counts
     click.echo(
-        f"\n{sizes['train']} dear energies to train on, {sizes['cheap']} cheap ones before, "
+        f"\n{sizes['train']} dear energies to train on, {sizes['low']} cheap ones before, "
         f"{sizes['steps']} steps each; test MAE on {sizes['test']} crystals\n"
     )
     click.echo(table(("way", "meV/atom", "against none"), result.table()))

@@ -102,7 +102,7 @@ def hull(inputs: tuple[str, ...], out: str, workers: int | None, **options: Any)
     done = add_hull(list(inputs), out, workers=workers or cores(), **options)
     names = " and ".join(name + options["suffix"] for name in (FORMATION, DISTANCE))
     click.echo(
-        f"{done.path}: {done.n_crystals} crystals, {done.n_labelled} with {names}, "
+        f"{done.path}: {done.n_crystals} crystals, {done.n_labeled} with {names}, "
         f"{done.n_stable} of them on the hull, {len(done.skipped)} skipped"
     )
     for item in done.skipped[:SHOWN_REASONS]:

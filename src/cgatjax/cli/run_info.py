@@ -20,7 +20,7 @@ _MODEL_OPTIONS_SHOWN_ELSEWHERE = ("targets",)
 
 
 def show_run(path: Path) -> None:
-    """Prints network, normalisers, graph options, best validation and transfer report.
+    """Prints network, normalizers, graph options, best validation and transfer report.
 
     Raises:
       InputError: the folder holds no model.
@@ -111,7 +111,7 @@ def _targets(model: Model) -> list[tuple[Any, ...]]:
             model.units.get(name) or "?",
             model.normalizers[name].mean if name in model.normalizers else "",
             model.normalizers[name].std if name in model.normalizers else "",
-            "yes" if name in model.learns_std else "no",
+            "yes" if name in model.predicts_std else "no",
         )
         for name in model.targets
     ]

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from cgatjax.data.splits import PARTS
+from cgatjax.data.splits import SUBSETS
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -37,7 +37,7 @@ def part_option(default: str, use: str = "") -> Decorator:
     """--part, of commands that take a store by the split of a run; `use` says what for."""
     return click.option(
         "--part",
-        type=click.Choice([*PARTS, "all"]),
+        type=click.Choice([*SUBSETS, "all"]),
         default=default,
         show_default=True,
         help=f"Of the run's split{use}.",

@@ -140,9 +140,9 @@ def train(
 )
 @click.option(
     "--with",
-    "cheap",
+    "low",
     type=click.Path(),
-    help="For joint: the store of --from, whose training part goes on being learnt.",
+    help="For joint: the store of --from, whose training part goes on being learned.",
 )
 @recipe_options
 @ended_by_interrupt()
@@ -153,7 +153,7 @@ def transfer(
     mode: str,
     out: str,
     preset: str,
-    cheap: str | None,
+    low: str | None,
     config: str | None,
     **flags: Any,
 ) -> None:
@@ -175,14 +175,14 @@ def transfer(
 
     flags, size = joined(flags), checked_size(out, flags)
     options = _transfer_config(target, mode, PRESETS[preset][1](), config, flags)
-    if (mode == "joint") != (cheap is not None):
+    if (mode == "joint") != (low is not None):
         raise ConfigError("--with STORE belongs to --mode joint, and joint needs it")
     data, models = open_store(store), load_predictor(source).members
     models[0].check_options(data.graph_config, store)
     if len(models) > 1 and not size:
         raise ConfigError(f"{source} is an ensemble; add --ensemble N, or start from a member")
-    about = {"from": source, **({"with": cheap} if cheap else {})}
-    kept = _kept_training(cheap, Path(source)) if cheap else None
+    about = {"from": source, **({"with": low} if low else {})}
+    kept = _kept_training(low, Path(source)) if low else None
     seed = options.train.seed
     loggers = _loggers(flags["loggers"], out)
     run, split = open_run(out, data, (target,), {**flags, "seed": seed}, about)
@@ -247,17 +247,17 @@ def _pair(text: str, sign: str, name: str) -> tuple[Any, Any]:
     return pattern, number
 
 
-def _kept_training(cheap: str, source: Path) -> Dataset:
+def _kept_training(low: str, source: Path) -> Dataset:
     """The training part of the run to start from, in its store."""
     if not (source / SPLIT).is_file():
         raise InputError(f"{source}: joint transfer needs a run folder with {SPLIT}; there is none")
-    return open_store(cheap).apply(Split.load(source / SPLIT))[0]
+    return open_store(low).apply(Split.load(source / SPLIT))[0]
 
 
 def _parts(data: Store, split: Split, targets: Sequence[str]) -> tuple[Dataset, Dataset]:
     """Training and validation set; crystals without any value of the targets are left out."""
     train, valid, _ = data.apply(split)
-    known = train.knowing(*targets), valid.knowing(*targets)
+    known = train.with_targets(*targets), valid.with_targets(*targets)
     unknown = len(train) + len(valid) - sum(len(part) for part in known)
     if unknown:
         click.echo(

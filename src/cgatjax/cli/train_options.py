@@ -9,8 +9,8 @@ import click
 
 from cgatjax.config import TrainConfig
 from cgatjax.data.leakage import held_out, read_ids, without
-from cgatjax.data.overlap import KEYS, alike
-from cgatjax.data.splits import PARTS, Split, nested_subset
+from cgatjax.data.overlap import KEYS, find_duplicates
+from cgatjax.data.splits import SUBSETS, Split, nested_subset
 from cgatjax.data.store import MANIFEST, Store, open_store
 from cgatjax.errors import ConfigError, InputError, MismatchError
 from cgatjax.runs.loggers import LOGGERS
@@ -55,7 +55,7 @@ _OPTIONS = (
     click.option("--schedule", type=_choice("cyclical", "plateau", "constant")),
     click.option("--cycle-period", type=int, help="Epochs per triangle of the cyclical schedule."),
     click.option("--clip-norm", type=float, help="Largest norm of the gradient."),
-    click.option("--accumulate", type=int, help="Micro-batches per optimiser step."),
+    click.option("--accumulate", type=int, help="Micro-batches per optimizer step."),
     click.option(
         "--devices",
         metavar="N|all",
@@ -86,7 +86,7 @@ _OPTIONS = (
         is_flag=True,
         help="All members of the ensemble in one step; for accelerators that one leaves idle.",
     ),
-    click.option("--seed", type=int, help="Of initialisation, shuffling and split.  [default: 0]"),
+    click.option("--seed", type=int, help="Of initialization, shuffling and split.  [default: 0]"),
     click.option(
         "--deterministic",
         is_flag=True,
@@ -194,7 +194,7 @@ def make_split_of(store: Store, targets: Sequence[str], flags: Mapping[str, Any]
     for source in flags["exclude"]:
         ids, home = _held_out_by(Path(source), store, targets, flags)
         if flags["exclude_by"] != "id":
-            ids = (*ids, *alike(ids, home, store, flags["exclude_by"]))
+            ids = (*ids, *find_duplicates(ids, home, store, flags["exclude_by"]))
         before = _size(split)
         split = without(split, ids)
         click.echo(f"excluded by {source}: {before - _size(split)} of {before} crystals", err=True)
@@ -277,7 +277,7 @@ def open_run(
     split = make_split_of(store, targets, flags)
     run = RunFolder(out, resume=flags["resume"])
     split.save(run.path / SPLIT)
-    counts = {part: len(getattr(split, part)) for part in PARTS}
+    counts = {part: len(getattr(split, part)) for part in SUBSETS}
     described = {"store": str(store.path), "digest": store.digest, "targets": list(targets)}
     run.save_json(DATA, {**described, **about, "counts": counts, "split": options})
     return run, split

@@ -1,7 +1,7 @@
 """Padded batches: crystal graphs in, one `CrystalBatch` of fixed shape out.
 
 The straight line is graphs (or rows of a store) -> `GraphArrays` (flat, unpadded) -> `assemble`.
-Everything here is vectorised NumPy; nothing loops over crystals.
+Everything here is vectorized NumPy; nothing loops over crystals.
 """
 
 from collections.abc import Mapping, Sequence
@@ -54,14 +54,14 @@ class CrystalBatch:
 
     Attributes:
       crystal: graphs of sites. nodes {"element": (N,) int32 atomic number, "weight": (N,) float,
-        sites the node stands for}; edges {"shell": (E,) int32, "weight": (E,) float, neighbours
-        seen from one centre site}; receivers are centres, senders neighbours.
+        sites the node stands for}; edges {"shell": (E,) int32, "weight": (E,) float, neighbors
+        seen from one center site}; receivers are centers, senders neighbors.
       composition: one node per distinct element. nodes {"element", "fraction": (C,) float};
         one edge per ordered pair of distinct elements.
       targets: name -> (G,) float, 0 where unknown; per atom, in the target's unit.
       target_mask: name -> (G,) bool, True where the target is known.
       graph_mask: (G,) bool, True for crystals, False for padding.
-      in_degree: of the budget, static under jit: where it is not 0, edge k belongs to the centre
+      in_degree: of the budget, static under jit: where it is not 0, edge k belongs to the center
         k // in_degree, so that sums and softmax over edges are those of a dense array.
     """
 

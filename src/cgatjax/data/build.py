@@ -1,4 +1,4 @@
-"""From structures to a store: read, filter, featurise in parallel, write shards in order.
+"""From structures to a store: read, filter, featurize in parallel, write shards in order.
 
 A build keeps a journal in the folder of the store, so that it goes on where it was killed; the
 store is then equal, byte for byte, to one that was built in one go. In memory are some chunks of
@@ -60,7 +60,7 @@ def build_store(
     resume: bool = False,
     show_progress: bool = False,
 ) -> Store:
-    """Featurises structures into a new store, or goes on with one that was not finished.
+    """Featurizes structures into a new store, or goes on with one that was not finished.
 
     Args:
       inputs: whatever `read_crystals` takes: files, folders, globs, structures.
@@ -73,11 +73,11 @@ def build_store(
       keep: crystals to leave out on purpose.
       reduce: merge sites and edges that no network can tell apart (exact, and smaller).
       workers: processes, or those of the executor; the result does not depend on their number.
-      executor: runs the featurising instead of local processes (Dask, MPI, Parsl).
+      executor: runs the featurizing instead of local processes (Dask, MPI, Parsl).
       on_error: "raise" at the first bad crystal, or "skip" it; skipped ones stand in
         `skipped.csv` with the reason.
       resume: go on after the last finished shard if `out` holds an unfinished build; the input is
-        read again and compared, not featurised again. A folder that is not there is begun, and a
+        read again and compared, not featurized again. A folder that is not there is begun, and a
         finished store with these graph options is opened as it is.
       show_progress: a progress bar on standard error.
 

@@ -1,7 +1,7 @@
 """The journal of a store that is being built: what is finished, so that a killed build goes on.
 
 `unfinished.jsonl` in the store's folder begins with the options of the build. Then come, as they
-happen, the crystals that could not be featurised and the shards that are on disk. A line counts
+happen, the crystals that could not be featurized and the shards that are on disk. A line counts
 once a later shard's line stands below it, or is one itself; what was written after the last shard
 is forgotten and done again.
 """
@@ -60,7 +60,7 @@ class Journal:
         self._file.close()
 
     def add_failure(self, rejected: Rejected, digest: bytes) -> None:
-        """Notes a crystal that could not be featurised.
+        """Notes a crystal that could not be featurized.
 
         Raises:
           StorageError: the journal cannot be written.
@@ -80,7 +80,7 @@ class Journal:
         self.shards.append(shard)
 
     def failures(self) -> Iterator[Rejected]:
-        """The crystals that could not be featurised, in order."""
+        """The crystals that could not be featurized, in order."""
         self._file.seek(0)
         for line in self._file:
             failed = json.loads(line).get("failed")
@@ -131,7 +131,7 @@ class Journal:
         digest = self._failed.get(crystal.id)
         if digest is not None and digest != crystal_digest(crystal).hex():
             raise MismatchError(
-                f"{self.folder}: the crystal {crystal.id!r} could not be featurised and has "
+                f"{self.folder}: the crystal {crystal.id!r} could not be featurized and has "
                 f"changed since; {_ANEW}"
             )
         return digest is not None

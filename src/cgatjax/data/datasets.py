@@ -129,16 +129,16 @@ class Dataset:
         """The crystals at the given positions, or where a mask of this length holds."""
         return dataclasses.replace(self, rows=self.rows[keep])
 
-    def teaching(self, *targets: str) -> "Dataset":
+    def restrict_targets(self, *targets: str) -> "Dataset":
         """The same rows, teaching only these targets."""
         return dataclasses.replace(self, only=targets)
 
-    def knowing(self, *targets: str) -> "Dataset":
+    def with_targets(self, *targets: str) -> "Dataset":
         """The crystals for which at least one of these targets is known."""
         return self.select(np.any([np.isfinite(self.target(t)) for t in targets], axis=0))
 
 
-class Mixture:
+class ConcatDataset:
     """Data sets of several stores as one, for joint training.
 
     Raises:

@@ -44,7 +44,7 @@ class Filter(NamedTuple):
 
 
 class Intake:
-    """The crystals of a stream that are to be featurised; the others are counted and listed.
+    """The crystals of a stream that are to be featurized; the others are counted and listed.
 
     What is left out while reading goes to a file at once, so that memory does not grow with it;
     what fails later is listed after it, as workers read ahead and the list must not depend on how
@@ -76,7 +76,7 @@ class Intake:
             self._path.unlink(missing_ok=True)
 
     def accepted(self, found: Iterable[Crystal | Rejected]) -> Iterator[Crystal]:
-        """The crystals to featurise.
+        """The crystals to featurize.
 
         Raises:
           StructureError: one cannot be used, with on_error="raise".
@@ -95,7 +95,7 @@ class Intake:
                 yield item
 
     def count_failure(self, rejected: Rejected) -> None:
-        """Counts a crystal that was accepted and could not be featurised.
+        """Counts a crystal that was accepted and could not be featurized.
 
         Raises:
           StructureError: with on_error="raise".

@@ -2,7 +2,7 @@
 
 An encoder pre-trained on the cheap labels of crystals whose dear labels are the test set has seen
 the answers' composition and structure. The reference's scripts remove those ids; what resembles
-them may be removed as well (`alike` of `cgatjax.data.overlap`).
+them may be removed as well (`find_duplicates` of `cgatjax.data.overlap`).
 """
 
 import csv
@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from cgatjax.data.splits import PARTS, Split
+from cgatjax.data.splits import SUBSETS, Split
 from cgatjax.errors import InputError
 
 ID_COLUMNS = ("id", "entry_id", "mat_id", "material_id")
@@ -57,7 +57,7 @@ def _json_ids(path: Path, text: str) -> tuple[str, ...]:
         return held_out(Split.load(path))
     if isinstance(content, list) and all(isinstance(item, str | int) for item in content):
         return tuple(str(item) for item in content)
-    raise InputError(f"{path}: expected a split ({', '.join(PARTS)}) or a list of ids")
+    raise InputError(f"{path}: expected a split ({', '.join(SUBSETS)}) or a list of ids")
 
 
 def _csv_ids(path: Path, lines: Sequence[str]) -> tuple[str, ...]:
@@ -77,5 +77,5 @@ def _csv_ids(path: Path, lines: Sequence[str]) -> tuple[str, ...]:
 def without(split: Split, ids: Iterable[str]) -> Split:
     """The split with some ids taken out of every part; ids that it lacks do not matter."""
     unwanted = set(ids)
-    parts = {p: tuple(i for i in getattr(split, p) if i not in unwanted) for p in PARTS}
+    parts = {p: tuple(i for i in getattr(split, p) if i not in unwanted) for p in SUBSETS}
     return Split(**parts)

@@ -37,7 +37,7 @@ class Planned(NamedTuple):
 
 
 @dataclass
-class Waste:
+class Padding:
     """How much of the batches was padding."""
 
     used: np.ndarray = field(default_factory=lambda: np.zeros(2))
@@ -184,7 +184,7 @@ class BatchLoader:
       data: the data set.
       targets: names whose values go into the batches.
       budgets: the padded shapes in use.
-      waste: padding so far.
+      padding: share so far.
     """
 
     def __init__(
@@ -200,7 +200,7 @@ class BatchLoader:
         self.budgets = (
             tuple(budgets) if budgets else choose_budgets(self._sizes, batch_size, data.in_degree)
         )
-        self.waste = Waste()
+        self.padding = Padding()
         self._real = default_float()  # batches are made in another thread, which may not know
 
     def plan(self, order: np.ndarray) -> list[Planned]:
@@ -209,7 +209,7 @@ class BatchLoader:
 
     def load(self, planned: Planned) -> CrystalBatch:
         """Assembles one batch; without positions a blank one, of the data set's first crystal."""
-        self.waste.add(planned, self._sizes)
+        self.padding.add(planned, self._sizes)
         is_blank = len(planned.positions) == 0
         positions = np.zeros(1, np.int64) if is_blank else planned.positions
         budget = planned.budget or max(self.budgets)

@@ -124,7 +124,7 @@ def compare(sets: Mapping[str, Store | Dataset], by: Sequence[str] = KEYS) -> Ov
     )
 
 
-def alike(ids: Sequence[str], home: Store, store: Store, by: str) -> tuple[str, ...]:
+def find_duplicates(ids: Sequence[str], home: Store, store: Store, by: str) -> tuple[str, ...]:
     """Ids of the crystals of a store that share a key with given crystals of another one.
 
     Args:

@@ -15,7 +15,7 @@ import numpy as np
 
 from cgatjax.errors import InputError
 
-PARTS = ("train", "valid", "test")
+SUBSETS = ("train", "valid", "test")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -32,7 +32,7 @@ class Split:
 
     def save(self, path: str | Path) -> None:
         """Writes the ids as JSON."""
-        parts = {name: list(getattr(self, name)) for name in PARTS}
+        parts = {name: list(getattr(self, name)) for name in SUBSETS}
         Path(path).write_text(json.dumps(parts))
 
     @classmethod
@@ -44,10 +44,10 @@ class Split:
         """
         try:
             content = json.loads(Path(path).read_text())
-            parts = {name: content[name] for name in PARTS}
+            parts = {name: content[name] for name in SUBSETS}
         except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
             raise InputError(
-                f"{path}: expected a JSON split with the keys {PARTS}: {error}"
+                f"{path}: expected a JSON split with the keys {SUBSETS}: {error}"
             ) from error
         for name, ids in parts.items():
             if not isinstance(ids, list) or not all(type(i) in (str, int) for i in ids):
@@ -86,7 +86,7 @@ def make_split(
     """
     positions = split_positions(ids, groups, fractions=fractions, seed=seed)
     return Split(
-        **{p: tuple(ids[i] for i in part) for p, part in zip(PARTS, positions, strict=True)}
+        **{p: tuple(ids[i] for i in part) for p, part in zip(SUBSETS, positions, strict=True)}
     )
 
 

@@ -1,4 +1,4 @@
-"""The store: featurised crystals in Arrow IPC shards, memory-mapped, one format for everything.
+"""The store: featurized crystals in Arrow IPC shards, memory-mapped, one format for everything.
 
 A store is a folder: `store.json` (options, targets with units, shards, counts), `shards/*.arrow`
 and `skipped.csv`. A row holds a crystal's id, formula, graph and targets; the files open in
@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 from cgatjax.config import GraphConfig
 from cgatjax.data.datasets import Dataset
 from cgatjax.data.shard_reader import DAMAGED, Shard, is_sound
-from cgatjax.data.splits import PARTS, Split, split_positions
+from cgatjax.data.splits import SUBSETS, Split, split_positions
 from cgatjax.errors import CgatjaxError, ConfigError, InputError, TargetError
 from cgatjax.graphs.crystal_graph import CrystalGraph
 from cgatjax.graphs.graph_arrays import (
@@ -43,7 +43,7 @@ FORMAT = 1
 
 
 class Store:
-    """A featurised data set on disk, opened read-only with `open_store`.
+    """A featurized data set on disk, opened read-only with `open_store`.
 
     Attributes:
       path: its folder.
@@ -156,7 +156,7 @@ class Store:
         return rows.to_numpy().astype(np.int64)
 
     def take(self, rows: np.ndarray, targets: Sequence[str] = ()) -> GraphArrays:
-        """Graphs of the given rows, laid end to end in the given order. Vectorised per shard.
+        """Graphs of the given rows, laid end to end in the given order. Vectorized per shard.
 
         Raises:
           TargetError: the store has no such target.
@@ -214,7 +214,7 @@ class Store:
         """The ids of `split`, to save or to change before `apply`."""
         parts = self._split_rows(fractions, by, seed, targets)
         named = (tuple(self.strings("id", rows)) for rows in parts)
-        return Split(**dict(zip(PARTS, named, strict=True)))
+        return Split(**dict(zip(SUBSETS, named, strict=True)))
 
     def apply(self, split: Split) -> tuple[Dataset, Dataset, Dataset]:
         """The three sets of a split of this store's ids."""

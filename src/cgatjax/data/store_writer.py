@@ -95,7 +95,7 @@ def store_rows(
 def repeat_store(store: Store, out: str | Path, n: int) -> Store:
     """Writes the rows of a store again and again, under new ids, until there are n crystals.
 
-    It makes large stores for measurements; what is learnt from one says nothing about materials.
+    It makes large stores for measurements; what is learned from one says nothing about materials.
 
     Args:
       store: at least one crystal.

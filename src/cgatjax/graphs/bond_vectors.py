@@ -1,4 +1,4 @@
-"""Where the neighbours of a site stand: the periodic image behind each edge of a graph."""
+"""Where the neighbors of a site stand: the periodic image behind each edge of a graph."""
 
 import numpy as np
 
@@ -11,9 +11,9 @@ _SLACK = 1e-6
 
 
 def bond_vectors(crystal: Crystal, config: GraphConfig) -> np.ndarray:
-    """Vectors from centre to neighbour, in the order of the edges of `featurize`.
+    """Vectors from center to neighbor, in the order of the edges of `featurize`.
 
-    Edges of one centre, neighbour and shell are alike for every network; where a shell is cut,
+    Edges of one center, neighbor and shell are alike for every network; where a shell is cut,
     which of its images were kept is told up to that.
 
     Args:

@@ -32,7 +32,7 @@ _DTYPES = {
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class CrystalGraph:
-    """A periodic crystal as a graph, one entry per edge, edges ordered by centre.
+    """A periodic crystal as a graph, one entry per edge, edges ordered by center.
 
     An unreduced graph has one node per site. In a reduced one (`reduce_graph`) a node stands for
     a class of sites that no number of message-passing steps could tell apart.
@@ -42,12 +42,12 @@ class CrystalGraph:
       atomic_numbers: (nodes,) uint8.
       node_multiplicity: (nodes,) uint32, sites that a node stands for; their sum is `n_sites`.
       site_class: (sites,) uint16, the node of each site.
-      edge_center: (edges,) uint16, ascending: the site that looks for neighbours.
+      edge_center: (edges,) uint16, ascending: the site that looks for neighbors.
       edge_neighbor: (edges,) uint16: the site found.
       edge_shell: (edges,) uint8, shell index 1..K.
       weight_numerator, weight_denominator: (edges,) uint16; their quotient is the number of
-        neighbours of that kind seen from *one* site of the centre's class (1 for an unreduced
-        "cut" graph; a fraction in the last shell under "share"). Per centre they sum to K.
+        neighbors of that kind seen from *one* site of the center's class (1 for an unreduced
+        "cut" graph; a fraction in the last shell under "share"). Per center they sum to K.
       max_neighbors: K.
     """
 
@@ -101,7 +101,7 @@ class CrystalGraph:
             or numbers.shape != neighbors.shape[:1]
         ):
             raise InputError(
-                f"{id!r}: expected atomic numbers (n,), neighbours (n, K) and shells (n, K), "
+                f"{id!r}: expected atomic numbers (n,), neighbors (n, K) and shells (n, K), "
                 f"got {numbers.shape}, {neighbors.shape} and {shells.shape}"
             )
         n, k = neighbors.shape
@@ -184,7 +184,7 @@ class CrystalGraph:
 
     @property
     def edge_weight(self) -> np.ndarray:
-        """(edges,) float64, weight of each edge seen from one site of the centre's class."""
+        """(edges,) float64, weight of each edge seen from one site of the center's class."""
         return self.weight_numerator / self.weight_denominator.astype(np.float64)
 
     @property
@@ -198,7 +198,7 @@ class CrystalGraph:
 
     @property
     def shells(self) -> np.ndarray:
-        """(n, K) uint8, shell index of each neighbour, for an unreduced "cut" graph only.
+        """(n, K) uint8, shell index of each neighbor, for an unreduced "cut" graph only.
 
         Raises:
           InputError: as for `neighbors`.
@@ -226,7 +226,7 @@ def featurize(structure: Any, config: GraphConfig | None = None, *, id: str = ""
 
     Args:
       structure: a `Crystal`, a pymatgen `Structure` or an ASE `Atoms`.
-      config: neighbours, shells and search radius; the released ones if None.
+      config: neighbors, shells and search radius; the released ones if None.
       id: name of the crystal; a `Crystal` has its own.
 
     Returns:

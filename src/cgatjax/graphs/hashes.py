@@ -1,15 +1,15 @@
 """Hashes of crystal graphs: equal for the same crystal, or for the same structure type.
 
-Both refine colours over the reduced graph as `reduction` does. The *graph* hash begins with the
+Both refine colors over the reduced graph as `reduction` does. The *graph* hash begins with the
 elements: two crystals have the same one if no network can tell them apart, whatever the order of
-sites, the orientation or the cell. The *prototype* hash begins with one colour for all sites, and a
+sites, the orientation or the cell. The *prototype* hash begins with one color for all sites, and a
 message says only whether both ends hold the same element: it is equal for all decorations of a
 structure type (rock salt, with any two elements on either site).
 
 Hashes are comparable between graphs of equal options. Under the released options the graph itself
 depends on the choice of cell and on noise (docs/invariances.md), and so do its hashes. Two
 different graphs share one of the 2**64 values by accident about once in 1e19 pairs; graphs that
-colour refinement cannot tell apart share it always.
+color refinement cannot tell apart share it always.
 """
 
 import dataclasses
@@ -99,7 +99,7 @@ def _graphs(arrays: GraphArrays) -> Iterator[CrystalGraph]:
 
 
 def _hash(graph: CrystalGraph, *, with_elements: bool) -> int:
-    """Hash of the sorted (colour, share of the sites) of a reduced graph's nodes."""
+    """Hash of the sorted (color, share of the sites) of a reduced graph's nodes."""
     divisor = np.gcd.reduce(graph.node_multiplicity)
     graph = dataclasses.replace(graph, node_multiplicity=graph.node_multiplicity // divisor)
     rows = np.stack([_colors(graph, with_elements), graph.node_multiplicity.astype(np.uint64)], 1)
@@ -109,7 +109,7 @@ def _hash(graph: CrystalGraph, *, with_elements: bool) -> int:
 
 
 def _colors(graph: CrystalGraph, with_elements: bool) -> np.ndarray:
-    """(nodes,) uint64 colours after one round more than is needed to tell nodes apart."""
+    """(nodes,) uint64 colors after one round more than is needed to tell nodes apart."""
     receiver, source, salt, weight = directed_edges(graph)
     begins = run_starts(receiver)
     numbers = graph.atomic_numbers.astype(np.uint64)

@@ -3,7 +3,7 @@
 The radius of the search grows from the density of the crystal, so that few more images are found
 than are kept. Distances are those of pymatgen's compiled `find_points_in_spheres`.
 
-Order: neighbours of a site ascend in distance, compared as exact floats. Equal distances are
+Order: neighbors of a site ascend in distance, compared as exact floats. Equal distances are
 ordered as an 18 A search delivers them (what the released `prepare_data.py` sorts, stably): by the
 18 A cube that the image lies in, then by descending cell image (i, j, k), then by descending site.
 The cube, not the radius of our own search, enters the rule: a graph does not depend on how far we
@@ -27,7 +27,7 @@ MIN_DISTANCE = 1e-3
 """Angstrom; sites closer than this stand on one place, which no crystal does."""
 
 SELF_DISTANCE = 1e-8
-"""Angstrom; a site is not its own neighbour (the same number as in the released code's search)."""
+"""Angstrom; a site is not its own neighbor (the same number as in the released code's search)."""
 
 ORDER_CUBE = 18.0
 """Angstrom; edge of the cubes that order equal distances (the released code's search radius)."""
@@ -43,13 +43,13 @@ _FAR_OUTSIDE = 4.0  # cells; coordinates beyond are wrapped, for the search span
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Neighbors:
-    """The neighbours kept around each site, one entry per edge, ordered by centre and distance.
+    """The neighbors kept around each site, one entry per edge, ordered by center and distance.
 
     Attributes:
-      center: (edges,) int64, ascending: the site that looks for neighbours.
+      center: (edges,) int64, ascending: the site that looks for neighbors.
       neighbor: (edges,) int64, the site of the cell whose image was found.
       distance: (edges,) float64, angstrom.
-      shell: (edges,) int64, shell index of the centre, 1..K.
+      shell: (edges,) int64, shell index of the center, 1..K.
       weight_numerator, weight_denominator: (edges,) int64, weight of the edge as a reduced
         fraction: 1/1, or (slots left)/(shell size) in a last shell that is shared.
     """
@@ -94,7 +94,7 @@ def nearest_neighbors(
 
     Raises:
       StructureError: more than 65535 sites, two sites closer than 1e-3 A, a site with fewer than
-        K neighbours within `config.max_radius`, or a cell so long or skewed that the search would
+        K neighbors within `config.max_radius`, or a cell so long or skewed that the search would
         visit `MAX_IMAGES` or `MAX_CUBES`.
     """
     n = len(frac_coords)
@@ -121,7 +121,7 @@ def nearest_neighbors(
 def shell_indices(distance: np.ndarray, config: GraphConfig) -> np.ndarray:
     """Numbers the shells that sorted distances form.
 
-    The index starts at 1 and rises by one whenever a neighbour is farther than the current
+    The index starts at 1 and rises by one whenever a neighbor is farther than the current
     shell's *first* distance by more than the tolerance (`CGAT/prepare_data.py`).
 
     Args:
@@ -169,7 +169,7 @@ def _boundary(first: np.ndarray, config: GraphConfig) -> np.ndarray:
 
 
 def _first_of_last_shell(distance: np.ndarray, shell: np.ndarray) -> np.ndarray:
-    """(n,) float, first distance of the shell that holds the K-th neighbour."""
+    """(n,) float, first distance of the shell that holds the K-th neighbor."""
     column = np.argmax(shell == shell[:, -1:], axis=1)
     return distance[np.arange(len(distance)), column]
 
@@ -193,7 +193,7 @@ def _share(images: _Images, shell: np.ndarray, end: np.ndarray) -> Neighbors:
     kept = np.flatnonzero(images.distance <= end[images.center])
     center = images.center[kept]
     rank = kept - images.start[center]
-    before = np.argmax(shell == shell[:, -1:], axis=1)  # neighbours in the shells that are whole
+    before = np.argmax(shell == shell[:, -1:], axis=1)  # neighbors in the shells that are whole
     slots = k - before
     size = np.bincount(center, minlength=n) - before
     divisor = np.gcd(slots, size)
@@ -223,7 +223,7 @@ def _search_until_enough(
         if radius >= config.max_radius:
             site = int(np.argmin(images.count))
             raise StructureError(
-                f"{id!r}: site {site} has {images.count[site]} neighbours within "
+                f"{id!r}: site {site} has {images.count[site]} neighbors within "
                 f"{config.max_radius:g} A, expected at least {k}; raise max_radius or lower "
                 "max_neighbors"
             )
@@ -240,7 +240,7 @@ def _require_compact(
     cubes = math.prod(length / radius + 3 for length in extent.tolist())
     if not (images <= MAX_IMAGES and cubes <= MAX_CUBES):
         raise StructureError(
-            f"{id!r}: the cell is too long or too skewed to search for neighbours: heights "
+            f"{id!r}: the cell is too long or too skewed to search for neighbors: heights "
             f"{heights.round(4).tolist()} A, sites spread over {extent.round(1).tolist()} A; "
             "use its reduced cell"
         )
@@ -252,7 +252,7 @@ def _search(lattice: np.ndarray, positions: np.ndarray, radius: float, id: str) 
         positions, positions, r=radius, pbc=_PERIODIC, lattice=lattice, tol=_SEARCH_TOLERANCE
     )
     # The search's own distances round differently in different releases of pymatgen, and with
-    # them the order of neighbours that are equally far: compute them here, as it now does.
+    # them the order of neighbors that are equally far: compute them here, as it now does.
     fractional = _times(positions, _inverse(lattice)[0])
     floor = np.floor(fractional)
     cell += floor[neighbor]

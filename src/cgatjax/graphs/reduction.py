@@ -1,13 +1,13 @@
-"""The exact reduction of a graph: one node per class of sites, one edge per kind of neighbour.
+"""The exact reduction of a graph: one node per class of sites, one edge per kind of neighbor.
 
-Colour refinement (1-dimensional Weisfeiler-Leman) splits the sites by element, then again and again
-by the *sum of edge weights* to and from the sites of every (shell, colour), until nothing splits.
+Color refinement (1-dimensional Weisfeiler-Leman) splits the sites by element, then again and again
+by the *sum of edge weights* to and from the sites of every (shell, color), until nothing splits.
 Sites that are left together have equal states after any number of message-passing steps, in either
 message direction, so one of them can stand for all (docs/network.md, savings 3, 4).
 
 The sums are those of 64-bit hashes times whole numbers, modulo 2**64: weights are scaled by the
-least common multiple of their denominators, so that equal sums of fractions are recognised
-without rounding. Two different neighbourhoods agree by accident once in about 1e15 comparisons.
+least common multiple of their denominators, so that equal sums of fractions are recognized
+without rounding. Two different neighborhoods agree by accident once in about 1e15 comparisons.
 """
 
 import math
@@ -33,8 +33,8 @@ def reduce_graph(graph: CrystalGraph) -> CrystalGraph:
 
     Returns:
       A graph whose nodes are classes of the nodes of `graph`, numbered by their first node. Its
-      edges are ordered by (centre, shell, neighbour); their weight is what *one* site of the
-      centre's class sees.
+      edges are ordered by (center, shell, neighbor); their weight is what *one* site of the
+      center's class sees.
 
     Raises:
       StructureError: a weight of the reduced graph does not fit a fraction of two uint16.
@@ -96,10 +96,10 @@ def directed_edges(
 
 
 def _scaled_weights(graph: CrystalGraph) -> tuple[np.ndarray, np.ndarray]:
-    """Edge weights seen by one site of the centre and of the neighbour, times one whole number.
+    """Edge weights seen by one site of the center and of the neighbor, times one whole number.
 
-    With multiplicities m, an edge of weight w is seen by one site of the neighbour's class as
-    w * m[centre] / m[neighbour].
+    With multiplicities m, an edge of weight w is seen by one site of the neighbor's class as
+    w * m[center] / m[neighbor].
     """
     numerator = graph.weight_numerator.astype(np.uint64)
     _, kinds = _inverses(graph.weight_denominator)
@@ -122,7 +122,7 @@ def _inverses(values: np.ndarray) -> tuple[int, np.ndarray]:
 
 
 def mixed(words: np.ndarray) -> np.ndarray:
-    """Scrambles uint64 words of any shape one to one (finaliser of splitmix64, Steele 2014)."""
+    """Scrambles uint64 words of any shape one to one (finalizer of splitmix64, Steele 2014)."""
     words = words + _GOLDEN
     words ^= words >> np.uint64(30)
     words *= _MIX_1
@@ -133,7 +133,7 @@ def mixed(words: np.ndarray) -> np.ndarray:
 
 
 _OUTGOING, _INCOMING = mixed(np.arange(512, dtype=np.uint64) << np.uint64(32)).reshape(2, 256)
-"""Hashes of (direction, shell index), by which the colours at the other end are told apart."""
+"""Hashes of (direction, shell index), by which the colors at the other end are told apart."""
 
 
 def run_starts(ordered: np.ndarray) -> np.ndarray:
@@ -160,7 +160,7 @@ def _numbered_by_first(colors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _merged_edges(
     graph: CrystalGraph, node_class: np.ndarray, first: np.ndarray
 ) -> tuple[np.ndarray, ...]:
-    """Edges of the first node of each class, one for each (centre, shell, neighbour) of classes."""
+    """Edges of the first node of each class, one for each (center, shell, neighbor) of classes."""
     is_first = np.zeros(graph.n_nodes, dtype=bool)
     is_first[first] = True
     kept = is_first[graph.edge_center].nonzero()[0]

@@ -29,7 +29,7 @@ BLOCK = 2048
 
 
 class Process(NamedTuple):
-    """Parameters of a sparse process over standardised numbers; all float64.
+    """Parameters of a sparse process over standardized numbers; all float64.
 
     Attributes:
       inducing: (M, d) inducing points.
@@ -57,7 +57,7 @@ class SparseGP:
     Attributes:
       kernel: "rbf" (squared exponential) or "matern52".
       process: the parameters.
-      x_mean, x_std: (d,) by which embeddings are standardised.
+      x_mean, x_std: (d,) by which embeddings are standardized.
       y_mean, y_std: by which the property is, in its unit.
       n: crystals that it was fitted to.
     """

@@ -97,7 +97,7 @@ def fit_gp(
 
 
 def k_means(points: np.ndarray, k: int, seed: int) -> np.ndarray:
-    """(k, d) centres of clusters of points (n, d), k <= n; a centre without points stays."""
+    """(k, d) centers of clusters of points (n, d), k <= n; a center without points stays."""
     rng = np.random.default_rng(seed)
     chosen = rng.permutation(len(points))[: _SAMPLE * k]
     sample = points[chosen]

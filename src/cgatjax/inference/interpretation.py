@@ -6,7 +6,7 @@ The scores that attention is made of are kept by the network when somebody asks 
     bond attention   w exp(s) / sum of w exp(s) over the edges of one receiver, per step and head
     atom weight      m exp(s) / sum of m exp(s) over the nodes of the crystal, per head
 
-w is the number of neighbours that an edge stands for as seen by one site of the receiver's class, m
+w is the number of neighbors that an edge stands for as seen by one site of the receiver's class, m
 the number of sites of a node (docs/network.md, savings 3 and 4). With vector attention each channel
 has weights of its own; theirs is the mean, which sums to one, too.
 """
@@ -41,11 +41,11 @@ class Explanation:
     Attributes:
       graph: the crystal's graph; the arrays below follow its edges and sites.
       crystal: its coordinates, None where only a graph was given.
-      vectors: (edges, 3) from centre to neighbour in angstrom, None without coordinates.
+      vectors: (edges, 3) from center to neighbor in angstrom, None without coordinates.
       receivers, senders: (edges,) int64 nodes; messages run from sender to receiver.
       bond_attention: (steps, heads, edges) float64; sums to one over the edges of a receiver.
       even_share: (edges,) float64, the attention that all edges of a receiver would have if every
-        neighbour counted alike.
+        neighbor counted alike.
       atom_weights: (heads, sites) float64, share of each site in the pooling; sums to one.
       site_class: (sites,) int64, equal for sites that no network can tell apart.
       embedding: (`config.embedding_dim`,) of the crystal; of an ensemble the first member's, as all

@@ -29,7 +29,7 @@ from cgatjax.structures.readers import read_crystals
 BATCH = 128
 """Crystals per batch of inference."""
 CHUNK = 4096
-"""Structures featurised before they are predicted."""
+"""Structures featurized before they are predicted."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -192,7 +192,7 @@ class BatchRunner:
 
 @functools.lru_cache(maxsize=8)
 def forward_of(config: ModelConfig, table: ElementTable) -> Callable[..., dict[str, jax.Array]]:
-    """The compiled network: parameters and batch -> {target: (graphs, 2)}, normalised."""
+    """The compiled network: parameters and batch -> {target: (graphs, 2)}, normalized."""
     model = Model(config=config, params=None, graph_config=None, element_table=table)  # type: ignore[arg-type]
     return jax.jit(model.forward)
 

@@ -29,7 +29,7 @@ class Predictor:
     """Models that predict the same properties of the same graphs.
 
     Attributes:
-      members: one model, or those of an ensemble; equal in everything but weights and normalisers.
+      members: one model, or those of an ensemble; equal in everything but weights and normalizers.
       uncertainty: what the standard deviation is made of: "ensemble" (spread between the members
         and what they learned of the noise), "aleatoric" (only what they learned), "gp" (a Gaussian
         process on the first member's embedding, which then makes the prediction, too), or "none".
@@ -183,7 +183,7 @@ class Predictor:
         return self.rescalings.get(self.uncertainty, {}).get(target)
 
     def _learns(self, target: str) -> bool:
-        return all(target in m.learns_std for m in self.members)
+        return all(target in m.predicts_std for m in self.members)
 
 
 def in_units(model: Model, target: str, output: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -196,7 +196,7 @@ def in_units(model: Model, target: str, output: np.ndarray) -> tuple[np.ndarray,
         raise InputError(f"the model has no mean and std of {target!r}: train it before predicting")
     scale = model.normalizers[target]
     mean = output[:, 0].astype(np.float64) * scale.std + scale.mean
-    if target not in model.learns_std:
+    if target not in model.predicts_std:
         return mean, np.full(len(mean), np.nan)
     return mean, np.exp(output[:, 1].astype(np.float64)) * scale.std
 

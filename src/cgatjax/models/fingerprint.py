@@ -16,7 +16,7 @@ def inputs_of(model: Model, train: Crystals, valid: Crystals) -> dict[str, Any]:
     """The record of a run's inputs, plain values that can be compared.
 
     Args:
-      model: before training, with its normalisers.
+      model: before training, with its normalizers.
       train: the training set.
       valid: the validation set.
     """

@@ -1,4 +1,4 @@
-"""Element-wise losses on the normalised target: (…, 2) outputs and (…) targets to (…) losses.
+"""Element-wise losses on the normalized target: (…, 2) outputs and (…) targets to (…) losses.
 
 An output holds the prediction and s, the logarithm of its standard deviation. Only the robust
 losses train s (reference: `utils.py`).
@@ -45,6 +45,6 @@ def robust_l2(output: Array, target: Array) -> Array:
 LOSSES: dict[str, Loss] = {"l1": l1, "l2": l2, "robust_l1": robust_l1, "robust_l2": robust_l2}
 
 
-def learns_std(loss: str) -> bool:
+def predicts_std(loss: str) -> bool:
     """Whether a model trained with this loss predicts a standard deviation."""
     return loss.startswith("robust")

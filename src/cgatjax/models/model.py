@@ -32,7 +32,7 @@ class Model:
       element_table: vectors of the elements.
       normalizers: target -> mean and std, fitted on the training set; empty before training.
       units: target -> unit, "" where unknown.
-      learns_std: targets whose log_std was trained (by a robust loss).
+      predicts_std: targets whose log_std was trained (by a robust loss).
     """
 
     config: ModelConfig
@@ -41,7 +41,7 @@ class Model:
     element_table: ElementTable = field(default_factory=ElementTable.matscholar)
     normalizers: Mapping[str, Normalizer] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
-    learns_std: tuple[str, ...] = ()
+    predicts_std: tuple[str, ...] = ()
 
     @property
     def net(self) -> CGAT:
@@ -63,7 +63,7 @@ class Model:
         return dataclasses.replace(self, **changes)
 
     def forward(self, params: Any, batch: CrystalBatch) -> dict[str, jax.Array]:
-        """{target: (graphs, 2)} normalised outputs, also for a single target."""
+        """{target: (graphs, 2)} normalized outputs, also for a single target."""
         output: Any = self.net.apply({"params": params}, batch)
         return output if isinstance(output, dict) else {self.targets[0]: output}
 
@@ -123,7 +123,7 @@ def init_model(
       config: sizes and variants; targets, shell table and element width are set from the data.
       data: a store or a data set.
       target: one name, or several for several heads.
-      seed: of the initialisation.
+      seed: of the initialization.
       element_table: vectors of the elements; matscholar by default.
 
     Raises:
@@ -151,7 +151,7 @@ def init_model(
 
 
 def fresh_params(model: Model, data: Crystals, seed: int) -> Any:
-    """Newly initialised parameters of a model's network."""
+    """Newly initialized parameters of a model's network."""
     arrays = data.take(np.zeros(1, np.int64))
     batch = assemble(arrays, snug_budget(arrays))
     shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), batch)

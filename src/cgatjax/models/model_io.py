@@ -1,7 +1,7 @@
 """Models on disk: safetensors and JSON, nothing in them can run.
 
 A model folder holds `model.safetensors` (parameters, element vectors), `model.json` (options,
-normalisers, units) and `manifest.json` (sizes and SHA-256 of both). It is written whole or not at
+normalizers, units) and `manifest.json` (sizes and SHA-256 of both). It is written whole or not at
 all, and checked when it is read.
 """
 
@@ -58,7 +58,7 @@ def save_model(path: str | Path, model: Model) -> None:
         "element_table": model.element_table.name,
         "normalizers": {name: asdict(n) for name, n in model.normalizers.items()},
         "units": dict(model.units),
-        "learns_std": list(model.learns_std),
+        "predicts_std": list(model.predicts_std),
     }
     with new_folder(path) as folder:
         (folder / WEIGHTS).write_bytes(save(tensors))
@@ -110,7 +110,7 @@ def _described(description: Mapping[str, Any], tensors: dict[str, np.ndarray]) -
         raise InputError(f"model format {found!r:.80}, this version reads {FORMAT}")
     _require_text("the element table's name", [description["element_table"]])
     _require_text("units", [*description["units"], *description["units"].values()])
-    _require_text("targets with a learned std", description["learns_std"])
+    _require_text("targets with a learned std", description["predicts_std"])
     table = ElementTable(
         name=description["element_table"],
         vectors=tensors.pop(_VECTORS),
@@ -123,7 +123,7 @@ def _described(description: Mapping[str, Any], tensors: dict[str, np.ndarray]) -
         element_table=table,
         normalizers={n: Normalizer(**v) for n, v in description["normalizers"].items()},
         units=description["units"],
-        learns_std=tuple(description["learns_std"]),
+        predicts_std=tuple(description["predicts_std"]),
     )
 
 

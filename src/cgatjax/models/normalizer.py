@@ -24,9 +24,9 @@ class Normalizer:
         """Raises InputError unless both are finite and std is positive: files may say anything."""
         for name, value in (("mean", self.mean), ("std", self.std)):
             if not is_number(value) or not abs(value) <= sys.float_info.max:
-                raise InputError(f"normaliser: expected {name} as a finite number, got {value!r}")
+                raise InputError(f"normalizer: expected {name} as a finite number, got {value!r}")
         if self.std <= 0:
-            raise InputError(f"normaliser: expected a positive std, got {self.std!r}")
+            raise InputError(f"normalizer: expected a positive std, got {self.std!r}")
 
     @classmethod
     def fit(cls, values: np.ndarray, name: str = "target") -> "Normalizer":

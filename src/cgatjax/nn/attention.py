@@ -19,7 +19,7 @@ def _hidden(parts: tuple[Part, ...], bias: Array) -> Array:
 class MultiHeadNetwork(nn.Module):
     """H small networks side by side: Dense -> LeakyReLU -> Dense on concatenated inputs.
 
-    The first layer is factorised (docs/network.md, saving 2): W [a | b] = W_a a + W_b b. Each part
+    The first layer is factorized (docs/network.md, saving 2): W [a | b] = W_a a + W_b b. Each part
     is projected where it has fewest rows (nodes, or the shell table), then gathered. Heads come
     first in every array from there on, so that the second layer is a plain batched product.
 

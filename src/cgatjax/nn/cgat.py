@@ -1,4 +1,4 @@
-"""The crystal graph attention network, from a padded batch to normalised predictions.
+"""The crystal graph attention network, from a padded batch to normalized predictions.
 
 Equations: Schmidt et al., Sci. Adv. 7 (2021) eabi7948, and Hoffmann et al., Digital Discovery 2
 (2023) 1368; reference file `CGAT/CGAT.py`.
@@ -26,7 +26,7 @@ class _Edges(NamedTuple):
     """What a message-passing step needs to know of the edges.
 
     `weights` are the multiplicities that one receiver sees. Where all sites have as many edges,
-    centres need no array of indices.
+    centers need no array of indices.
     """
 
     centers: Index
@@ -55,7 +55,7 @@ class CGAT(nn.Module):
         self.heads = Heads(self.config)
 
     def __call__(self, batch: CrystalBatch) -> Array | dict[str, Array]:
-        """Normalised prediction and log_std: (graphs, 2), or {target: (graphs, 2)} for several."""
+        """Normalized prediction and log_std: (graphs, 2), or {target: (graphs, 2)} for several."""
         return self.read(self.encoder(batch))
 
     def embed(self, batch: CrystalBatch) -> Array:
@@ -163,7 +163,7 @@ class NodeUpdate(nn.Module):
         scores, messages = _scores_and_messages(config, config.node_dim, parts)
         self.sow("intermediates", "scores", scores)
         size = len(rows_of(h))
-        ascending = config.message_direction == "neighbor_to_center"  # edges are so by centre
+        ascending = config.message_direction == "neighbor_to_center"  # edges are so by center
         mixed = attend(scores, messages, edges.receivers, size, edges.weights, ascending)
         low = config.compute == "bfloat16"
         hyper = DampedHypernetwork(config.node_dim, self.first, low, name="update")
@@ -241,7 +241,7 @@ def _with_plain_padding(batch: CrystalBatch) -> CrystalBatch:
 def _edges_of(batch: CrystalBatch, config: ModelConfig) -> _Edges:
     """Edges in the configured message direction.
 
-    The batch counts neighbours of one centre site. Seen from one site of the neighbour's class
+    The batch counts neighbors of one center site. Seen from one site of the neighbor's class
     the same edges number weight * n_center / n_neighbor (docs/network.md, saving 4).
     """
     centers: Index = Each(batch.in_degree) if batch.in_degree else batch.crystal.receivers

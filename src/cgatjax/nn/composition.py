@@ -15,7 +15,7 @@ SOFTMAX_FLOOR = 1e-13
 
 
 class _TwoLayer(nn.Module):
-    """Dense -> LeakyReLU -> Dense on concatenated parts, first layer factorised."""
+    """Dense -> LeakyReLU -> Dense on concatenated parts, first layer factorized."""
 
     hidden: int
     features: int

@@ -21,8 +21,8 @@ NORM_EPSILON = 1e-5
 
 def layer_norm(x: Array) -> Array:
     """LayerNorm without scale or offset over the last axis, statistics in float32 at least."""
-    centred = x - x.mean(-1, keepdims=True)
-    return centred * jax.lax.rsqrt((centred * centred).mean(-1, keepdims=True) + NORM_EPSILON)
+    centered = x - x.mean(-1, keepdims=True)
+    return centered * jax.lax.rsqrt((centered * centered).mean(-1, keepdims=True) + NORM_EPSILON)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
@@ -118,7 +118,7 @@ class DampedHypernetwork(nn.Module):
     """Hyper with its input mixed by a learned damping d: z = d*start + (1 - d)*x.
 
     In the first step (`first`) z is the start state, which is then the current one. d is kept in
-    [0, 1] by a projection after each optimiser step (`optim.project_damping`), not here.
+    [0, 1] by a projection after each optimizer step (`optim.project_damping`), not here.
     """
 
     width: int

@@ -1,4 +1,4 @@
-"""Dense layers with the reference's initialisation, and the residual regression head."""
+"""Dense layers with the reference's initialization, and the residual regression head."""
 
 import itertools
 from collections.abc import Sequence
@@ -67,7 +67,7 @@ def sum_of(parts: Sequence[Part]) -> Array:
 
 
 class Dense(nn.Module):
-    """y = x W + b, initialised as torch does: (rows, in) -> (rows, features)."""
+    """y = x W + b, initialized as torch does: (rows, in) -> (rows, features)."""
 
     features: int
     use_bias: bool = True
@@ -82,7 +82,7 @@ class Dense(nn.Module):
 
 
 class ResidualHead(nn.Module):
-    """The regression network: crystal embedding -> (prediction, log_std), both normalised.
+    """The regression network: crystal embedding -> (prediction, log_std), both normalized.
 
     Each layer is relu(Dense(x)) [* alpha, ReZero] + skip, where skip is the identity or, between
     different widths, a Dense without bias (reference: `message_changed.py`).

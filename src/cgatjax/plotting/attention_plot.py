@@ -112,7 +112,7 @@ def _draw_cell(
 
 
 def _draw_shells(axes: "Axes", found: Explanation, attention: np.ndarray) -> None:
-    """Attention that a site of one element gives to the shells of another, as coloured cells."""
+    """Attention that a site of one element gives to the shells of another, as colored cells."""
     graph = found.graph
     numbers = graph.atomic_numbers
     receiving, sending = numbers[found.receivers], numbers[found.senders]
@@ -136,7 +136,7 @@ def _draw_shells(axes: "Axes", found: Explanation, attention: np.ndarray) -> Non
     every = max(1, n_shells // 8)
     axes.set_xticks(range(0, n_shells, every), [str(s + 1) for s in range(0, n_shells, every)])
     axes.set_ylabel("site ← whom it listens to")
-    axes.set_xlabel("shell of the centre" + _left_out(len(pairs) - len(order), "pairs"))
+    axes.set_xlabel("shell of the center" + _left_out(len(pairs) - len(order), "pairs"))
 
 
 def _draw_atoms(axes: "Axes", found: Explanation, color_of: dict[str, str]) -> None:

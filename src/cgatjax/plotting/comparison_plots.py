@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 VERDICT_COLORS = {"better": "#55A868", "worse": "#C44E52", "undecided": "0.45"}
 CAPTION = (
     f"Lines are intervals of {LEVEL:.0%} that the spread of seeds leaves; green is better, red "
-    "worse, grey undecided."
+    "worse, gray undecided."
 )
 """What a reader must know of the figure."""
 _ROW = 0.3

@@ -1,4 +1,4 @@
-"""A map of the data: embeddings in two dimensions, coloured by an error or a property."""
+"""A map of the data: embeddings in two dimensions, colored by an error or a property."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 NEIGHBORS = 15
 """Of UMAP; its default."""
 _BRIGHTEST = 0.99
-"""Share of the crystals below the end of the colour scale: a few outliers do not grey the rest."""
+"""Share of the crystals below the end of the color scale: a few outliers do not gray the rest."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -39,7 +39,7 @@ def project(
 
     "pca" keeps the two directions of largest variance: distances in the plane are at most those of
     the embeddings, and the labels say which share of the variance is seen. "tsne" and "umap" keep
-    neighbours together, and nothing else: distances between clusters mean little.
+    neighbors together, and nothing else: distances between clusters mean little.
 
     Args:
       embeddings: (n, d).
@@ -66,13 +66,13 @@ def project(
 
 def principal_components(points: np.ndarray) -> Projection:
     """The two directions of largest variance; the largest entry of each is positive."""
-    centred = points - points.mean(0)
-    _, sizes, directions = np.linalg.svd(centred, full_matrices=False)
+    centered = points - points.mean(0)
+    _, sizes, directions = np.linalg.svd(centered, full_matrices=False)
     directions = directions[:2]
     largest = np.abs(directions).argmax(1)
     directions = directions * np.sign(directions[np.arange(len(directions)), largest])[:, None]
     plane = np.zeros((len(points), 2))
-    plane[:, : len(directions)] = centred @ directions.T
+    plane[:, : len(directions)] = centered @ directions.T
     variance = np.zeros(2)
     variance[: len(directions)] = sizes[:2] ** 2 / max(float((sizes**2).sum()), 1e-300)
     first, second = (f"principal component {k + 1} ({v:.0%})" for k, v in enumerate(variance))
@@ -89,15 +89,15 @@ def embedding_map(
     title: str = "",
     log: bool = False,
 ) -> "Figure":
-    """The plane as points, coloured by a number; the largest numbers lie on top.
+    """The plane as points, colored by a number; the largest numbers lie on top.
 
     Args:
       place: of `project`.
-      values: (n,); crystals without a finite one are small and grey.
-      label: of the colours.
+      values: (n,); crystals without a finite one are small and gray.
+      label: of the colors.
       unit: of the values.
       title: of the figure.
-      log: colours by the logarithm; values that are not positive are taken as unknown.
+      log: colors by the logarithm; values that are not positive are taken as unknown.
 
     Raises:
       InputError: lengths that differ.

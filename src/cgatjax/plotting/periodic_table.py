@@ -1,4 +1,4 @@
-"""A periodic table coloured by a number: counts of an element, errors by element."""
+"""A periodic table colored by a number: counts of an element, errors by element."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -47,9 +47,9 @@ def periodic_table(
     """A periodic table with a number in the cell of each element that has one.
 
     Args:
-      values: element symbol -> finite number; elements that are not named stay grey.
-      label: of the colour bar, with the unit.
-      log: colours by the logarithm; all numbers have to be positive.
+      values: element symbol -> finite number; elements that are not named stay gray.
+      label: of the color bar, with the unit.
+      log: colors by the logarithm; all numbers have to be positive.
       title: of the figure.
       number_format: of the number in a cell.
 

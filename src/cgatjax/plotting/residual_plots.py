@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 MAX_GROUPS = 12
 """Boxes side by side whose labels do not overlap."""
 _WIDE = 5.0
-"""From this ratio of the largest to the smallest error on, colours are logarithmic."""
+"""From this ratio of the largest to the smallest error on, colors are logarithmic."""
 
 
 def residuals_by_element(
@@ -26,7 +26,7 @@ def residuals_by_element(
     Args:
       residuals: (crystals,) prediction minus target in `unit`; NaN is left out.
       elements: the distinct symbols of each crystal.
-      unit: for the colour bar.
+      unit: for the color bar.
       title: of the figure.
 
     Raises:

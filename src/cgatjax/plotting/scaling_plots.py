@@ -90,7 +90,7 @@ def budget_figure(plan: BudgetPlan, *, time_unit: str = "PBE calculations") -> "
     figure, (axes,) = new_figure(6.0, 4.4)
     times = plan.extra[shown]
     choices = (
-        (f"all into {plan.names[0]}", plan.error_cheap, plan.band_cheap),
+        (f"all into {plan.names[0]}", plan.error_low, plan.band_low),
         (f"all into {plan.names[1]}", plan.error_accurate, plan.band_accurate),
     )
     for color, (name, error, band) in zip(COLORS, choices, strict=False):

@@ -1,4 +1,4 @@
-"""What all figures share: an empty figure, colours, labels with units, readable ticks.
+"""What all figures share: an empty figure, colors, labels with units, readable ticks.
 
 matplotlib is loaded when a figure is made. Figures are made without pyplot, so that nothing needs a
 display and nobody else's figures are touched; a notebook shows them all the same.
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLORS = ("#4C72B0", "#DD8452", "#55A868", "#C44E52", "#8172B3", "#937860")
-"""One for each line or bar, told apart by colour-blind people, too."""
+"""One for each line or bar, told apart by color-blind people, too."""
 _LETTERS_PER_INCH = 9.5
 """Of a title in its usual size."""
 
@@ -47,7 +47,7 @@ def _figure_class() -> type["Figure"]:
 
 
 def colors(n: int) -> list[str]:
-    """The first n colours, from the first again where they run out."""
+    """The first n colors, from the first again where they run out."""
     return [COLORS[i % len(COLORS)] for i in range(n)]
 
 

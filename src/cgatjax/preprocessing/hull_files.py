@@ -44,7 +44,7 @@ class HullFiles:
     Attributes:
       path: folder of DCGAT files.
       n_crystals: crystals in them.
-      n_labelled: of these, crystals with the new targets.
+      n_labeled: of these, crystals with the new targets.
       n_stable: of these, crystals on the hull (distance at most 0).
       skipped: the others, and what could not be read, each with the reason.
       skipped_path: the file where these stand, None if there is none.
@@ -52,7 +52,7 @@ class HullFiles:
 
     path: Path
     n_crystals: int
-    n_labelled: int
+    n_labeled: int
     n_stable: int
     skipped: Sequence[Rejected]
     skipped_path: Path | None
@@ -124,20 +124,20 @@ def add_hull(
         workers=workers,
         executor=executor,
     )
-    unlabelled = [
+    unlabeled = [
         Rejected(id=entries.names[k][0], source=entries.names[k][1], reason=reason)
         for k, reason in found.reasons.items()
     ]
-    if unlabelled and on_error == "raise":
-        raise unlabelled[0].error()
+    if unlabeled and on_error == "raise":
+        raise unlabeled[0].error()
     _write(inputs, out, found, (FORMATION + suffix, DISTANCE + suffix))
-    skipped = [*unread, *unlabelled]
+    skipped = [*unread, *unlabeled]
     if skipped:
         _write_list(listed, skipped)
     return HullFiles(
         path=out,
         n_crystals=len(entries.energies),
-        n_labelled=len(entries.energies) - len(unlabelled),
+        n_labeled=len(entries.energies) - len(unlabeled),
         n_stable=int(np.count_nonzero(found.distance <= 0)),
         skipped=skipped,
         skipped_path=listed if skipped else None,
@@ -179,8 +179,8 @@ def _write(
     with writing(part):
         part.mkdir(parents=True)
         try:
-            labelled = _labelled(inputs, found, names)
-            batches = iter(lambda: list(islice(labelled, ENTRIES)), [])
+            labeled = _labeled(inputs, found, names)
+            batches = iter(lambda: list(islice(labeled, ENTRIES)), [])
             for number, batch in enumerate(batches):
                 write_dcgat(batch, part / f"{number:05d}.json.gz")
             part.rename(out)
@@ -188,7 +188,7 @@ def _write(
             shutil.rmtree(part, ignore_errors=True)
 
 
-def _labelled(
+def _labeled(
     inputs: str | Path | Sequence[str | Path], found: HullEnergies, names: tuple[str, str]
 ) -> Iterator[Crystal]:
     """The crystals once more, with the new targets where they are known."""

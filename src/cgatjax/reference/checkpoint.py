@@ -139,7 +139,7 @@ def load_checkpoint(
         normalizers={name: _normalizer(path, checkpoint.state_dict)},
         units={name: default_unit if unit is None else unit},
         # `--std-loss` is a store_false flag: False chooses the robust loss that learns log_std.
-        learns_std=(name,) if options.get("std_loss") is False else (),
+        predicts_std=(name,) if options.get("std_loss") is False else (),
     )
 
 
@@ -151,14 +151,14 @@ def state_dict_from_model(model: Model) -> dict[str, np.ndarray]:
 
     Raises:
       MismatchError: several targets, or a variant that the reference does not have.
-      InputError: the model has no normaliser yet.
+      InputError: the model has no normalizer yet.
     """
     if model.config.edge_update not in ("shell", "hyper"):
         raise MismatchError(
             f"the reference has no edge update like {model.config.edge_update!r} that runs"
         )
     if model.config.message_direction != "center_to_neighbor":
-        raise MismatchError("the reference's messages run from centre to neighbour only")
+        raise MismatchError("the reference's messages run from center to neighbor only")
     weights = state_dict_from_params(model.params, model.config)
     target = model.targets[0]
     if target not in model.normalizers:

@@ -62,7 +62,7 @@ def read_features(path: str | Path, *, max_neighbors: int | None = None) -> Feat
 
     Args:
       path: a pickle, compressed by gzip or not.
-      max_neighbors: keep so many of each site's neighbours (the reference's `--max-nbr`); all if
+      max_neighbors: keep so many of each site's neighbors (the reference's `--max-nbr`); all if
         None.
 
     Raises:
@@ -132,7 +132,7 @@ def _unpickled(path: Path) -> Mapping[str, Any]:
 
 
 def _inputs(table: np.ndarray) -> tuple[Any, Any, Any]:
-    """Shells, centres and neighbours of each crystal, from either layout that the reference has."""
+    """Shells, centers and neighbors of each crystal, from either layout that the reference has."""
     table = np.asarray(table, dtype=object)
     if table.ndim < 2 or 3 not in table.shape[:2]:
         raise ValueError(f"'input' is ragged or has shape {table.shape}, not (3, crystals)")
@@ -157,7 +157,7 @@ def _graph(
         for a in (shells, centers, neighbors)
     )
     if (centers != np.arange(len(numbers))[:, None]).any():
-        raise ValueError(f"{id!r}: the centres of its edges are not its sites in order")
+        raise ValueError(f"{id!r}: the centers of its edges are not its sites in order")
     return CrystalGraph.from_neighbors(numbers, neighbors, shells, id=id)
 
 

@@ -14,7 +14,7 @@ def map_in_order(
 ) -> Iterator[R]:
     """Like `map`, with at most `ahead` jobs submitted before their results are taken.
 
-    An error in a job is raised where its result is taken; jobs not yet begun are then cancelled.
+    An error in a job is raised where its result is taken; jobs not yet begun are then canceled.
     """
     under_way: deque[Future[R]] = deque()
     try:

@@ -1,7 +1,7 @@
 """The network on many decorations of one prototype: elements in, outputs out.
 
 All decorations have the same graph, so a batch is that graph as often as there are candidates, made
-inside the compiled function from the elements alone: no search for neighbours, no padding, nothing
+inside the compiled function from the elements alone: no search for neighbors, no padding, nothing
 but one byte a class goes to the device. Prototypes with equal numbers of nodes, edges and classes
 share a compilation.
 """
@@ -41,7 +41,7 @@ class TemplateArrays:
       node_class: (nodes,) int32, the class whose element a node has.
       node_weight: (nodes,) sites that a node stands for.
       centers, neighbors, shells: (edges,) int32.
-      edge_weight: (edges,) neighbours of that kind seen from one centre.
+      edge_weight: (edges,) neighbors of that kind seen from one center.
       fraction: (classes,) share of each class in the sites.
       sizes: (2,) int32, nodes and edges once more: as constants XLA would count them out at length.
       in_degree: edges of every node where all have as many, static; 0 where they have not.
@@ -100,7 +100,7 @@ class DecoratedPredictor:
         config = predictor.model.config
         if template.graph.max_neighbors > config.max_shells:
             raise MismatchError(
-                f"{template.crystal.id!r}: {template.graph.max_neighbors} neighbours a site, the "
+                f"{template.crystal.id!r}: {template.graph.max_neighbors} neighbors a site, the "
                 f"model's table has {config.max_shells} shells"
             )
         self.predictor, self.target = predictor, target

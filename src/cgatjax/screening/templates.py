@@ -63,7 +63,7 @@ class Template:
             no network could tell apart are one, named "O1", "O2".
 
         Raises:
-          StructureError: the prototype cannot be featurised.
+          StructureError: the prototype cannot be featurized.
           InputError: more than 255 classes.
         """
         whole = featurize(crystal, config)
@@ -116,15 +116,15 @@ class Template:
             order = np.arange(n)
             for group, images in zip(groups, choice, strict=True):
                 order[group] = images
-            if (order != np.arange(n)).any() and self._labelled_hash(order) == self._plain_hash:
+            if (order != np.arange(n)).any() and self._labeled_hash(order) == self._plain_hash:
                 found.append(order)
         return np.array(found, np.int64).reshape(-1, n)
 
     @functools.cached_property
     def _plain_hash(self) -> int:
-        return self._labelled_hash(np.arange(len(self.classes)))
+        return self._labeled_hash(np.arange(len(self.classes)))
 
-    def _labelled_hash(self, labels: np.ndarray) -> int:
+    def _labeled_hash(self, labels: np.ndarray) -> int:
         numbers = (labels[self.node_class] + 1).astype(np.uint8)
         return graph_hash(dataclasses.replace(self.graph, atomic_numbers=numbers))
 

@@ -95,7 +95,7 @@ def check_crystal(crystal: Crystal) -> str | None:
 
     Checked are shapes, finite numbers, known elements, and a lattice that spans space (volume above
     1e-3 cubic angstrom a site) with no entry above `MAX_LENGTH`. Coinciding sites are found by the
-    neighbour search.
+    neighbor search.
     """
     n = crystal.n_sites
     if n == 0:

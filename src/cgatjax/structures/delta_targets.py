@@ -34,7 +34,7 @@ def with_differences(
     Examples:
       >>> from cgatjax.synthetic.dataset import ionic_crystals
       >>> crystals = ionic_crystals(1, seed=0)
-      >>> [crystal] = with_differences(crystals, {"gain": ("e-form@dear", "e-form@cheap")}, [])
+      >>> [crystal] = with_differences(crystals, {"gain": ("e-form@high", "e-form@low")}, [])
       >>> list(crystal.targets)
       ['gain']
     """

@@ -3,7 +3,7 @@
 The default table, `matscholar.npz` beside this module, holds the 200 matscholar numbers of the 103
 elements up to lawrencium (Weston et al., J. Chem. Inf. Model. 59 (2019) 3692), taken from
 `element_representations/matscholar-embedding.json` of the ElementEmbeddings package, version 0.8.0
-(MIT licence, copyright (c) 2022 Materials Design Group), and rounded to float32.
+(MIT license, copyright (c) 2022 Materials Design Group), and rounded to float32.
 """
 
 import functools

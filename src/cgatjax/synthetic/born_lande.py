@@ -34,9 +34,9 @@ import numpy as np
 from cgatjax.errors import InputError
 from cgatjax.synthetic.ions import BORN_EXPONENTS, EFFECTIVE_ELECTRONS, Ion
 
-Fidelity = Literal["cheap", "dear"]
+Fidelity = Literal["low", "high"]
 
-FIDELITIES: tuple[Fidelity, ...] = ("cheap", "dear")
+FIDELITIES: tuple[Fidelity, ...] = ("low", "high")
 
 COULOMB = 14.399645
 """e^2 / (4 pi epsilon_0) in eV angstrom."""
@@ -44,7 +44,7 @@ COULOMB = 14.399645
 EXPONENTS = np.array([1, 5, 6, 7, 7.5, 8, 8.5, 9, 9.5, 10, 10.5, 11, 12])
 """(13,) powers of 1/a in the energy: electrostatics, then every mean of two Born exponents."""
 
-CHEAP_EXPONENT = 9
+LOW_EXPONENT = 9
 """Repulsion exponent of all pairs in the cheap fidelity (Born and Lande's value)."""
 
 ROCKSALT_MADELUNG = 1.747565
@@ -84,8 +84,8 @@ def repulsion_parameters(ions: Sequence[Ion], fidelity: Fidelity) -> tuple[np.nd
     column = _columns(ions)
     charge, radius, outer = column["charge"], column["radius"], column["outer"]
     contact = radius[:, None] + radius
-    exponent = np.full_like(contact, CHEAP_EXPONENT)
-    if fidelity == "dear":
+    exponent = np.full_like(contact, LOW_EXPONENT)
+    if fidelity == "high":
         exponent = (column["born"][:, None] + column["born"]) / 2
     product = charge[:, None] * charge
     attraction = ROCKSALT_MADELUNG * COULOMB * np.abs(product) / (6 * exponent)
@@ -130,7 +130,7 @@ def energy_coefficients(
     coefficients[:, 0] = COULOMB / 2 * np.einsum("mi,ij,mj->m", charge, potentials, charge)
     for p, n in enumerate(EXPONENTS[1:], start=1):
         chosen = np.where(exponent == n, strength, 0)[first, second]
-        if fidelity == "dear" and n == 6:
+        if fidelity == "high" and n == 6:
             chosen = chosen - dispersion_strengths(ions)[first, second]
         coefficients[:, p] = (chosen * power_sums[p - 1]).sum(axis=(1, 2)) / 2
     return coefficients

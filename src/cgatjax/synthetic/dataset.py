@@ -5,7 +5,7 @@ many cheap labels, few dear ones, the same crystals. It is a model world, no sub
 experiment or density-functional theory: hard ions with formal charges on ideal structure types, one
 free scale.
 
-Properties, per atom: "e-form@cheap", "e-form@dear" in eV/atom, "volume@cheap", "volume@dear" in
+Properties, per atom: "e-form@low", "e-form@high" in eV/atom, "volume@low", "volume@high" in
 A^3/atom. The structure is the cheap equilibrium. The physics stands in `born_lande` (energy and
 volume) and `formation` (reference energies), the choice of crystals in `decorations`.
 """
@@ -19,7 +19,7 @@ from cgatjax.structures.crystal import Crystal
 from cgatjax.structures.elements import SYMBOLS
 from cgatjax.synthetic.decorations import Decorations, population
 
-TARGETS = ("e-form@cheap", "e-form@dear", "volume@cheap", "volume@dear")
+TARGETS = ("e-form@low", "e-form@high", "volume@low", "volume@high")
 """Names of the properties that every crystal has."""
 
 
@@ -31,10 +31,10 @@ def _crystal(decorations: Decorations, index: int) -> Crystal:
         frac_coords=prototype.frac_coords.copy(),
         atomic_numbers=decorations.atomic_numbers[index][prototype.site_roles],
         targets={
-            "e-form@cheap": float(decorations.e_form["cheap"][index]),
-            "e-form@dear": float(decorations.e_form["dear"][index]),
-            "volume@cheap": float(decorations.volume["cheap"][index]),
-            "volume@dear": float(decorations.volume["dear"][index]),
+            "e-form@low": float(decorations.e_form["low"][index]),
+            "e-form@high": float(decorations.e_form["high"][index]),
+            "volume@low": float(decorations.volume["low"][index]),
+            "volume@high": float(decorations.volume["high"][index]),
         },
         source="ionic_crystals",
     )
@@ -124,14 +124,14 @@ def fidelity_report(crystals: Sequence[Crystal]) -> dict[str, dict[str, float]]:
     fractions = _atomic_fractions(crystals)
     report = {}
     for name in ("e-form", "volume"):
-        cheap, dear = _values(crystals, f"{name}@cheap"), _values(crystals, f"{name}@dear")
+        low, high = _values(crystals, f"{name}@low"), _values(crystals, f"{name}@high")
         report[name] = {
-            "pearson": float(np.corrcoef(cheap, dear)[0, 1]),
-            "spearman": float(np.corrcoef(_ranks(cheap), _ranks(dear))[0, 1]),
-            "std": float(dear.std()),
-            "std_composition": _left_by_fit(fractions, dear),
-            "std_difference": float((dear - cheap).std()),
-            "std_learnable": _left_by_fit(fractions, dear - cheap),
-            "std_learnable_scaled": _left_by_fit(np.column_stack([fractions, cheap]), dear),
+            "pearson": float(np.corrcoef(low, high)[0, 1]),
+            "spearman": float(np.corrcoef(_ranks(low), _ranks(high))[0, 1]),
+            "std": float(high.std()),
+            "std_composition": _left_by_fit(fractions, high),
+            "std_difference": float((high - low).std()),
+            "std_learnable": _left_by_fit(fractions, high - low),
+            "std_learnable_scaled": _left_by_fit(np.column_stack([fractions, low]), high),
         }
     return report

@@ -153,22 +153,22 @@ def decorate(prototype: Prototype) -> Decorations:
     element = np.array([ion.atomic_number for ion in ion_table()], dtype=np.uint8)
     ions = neutral_decorations(prototype)
     ions = ions[_thinned(element[ions], MOST_CANDIDATES)]
-    scale, e_form = relax(prototype, ions, "cheap")
+    scale, e_form = relax(prototype, ions, "low")
     kept = np.flatnonzero(touching(prototype, ions, scale) & (e_form < 0))
     kept = kept[np.argsort(e_form[kept], kind="stable")]
     _, lowest = np.unique(element[ions[kept]], axis=0, return_index=True)
     kept = kept[lowest]
     kept = kept[_thinned(element[ions[kept]], MOST_DECORATIONS)]
     ions, scale, e_form = ions[kept], scale[kept], e_form[kept]
-    dear_scale, dear_e_form = relax(prototype, ions, "dear")
+    high_scale, high_e_form = relax(prototype, ions, "high")
     site_volume = prototype.volume / len(prototype.site_roles)
     return Decorations(
         prototype=prototype,
         ions=ions,
         atomic_numbers=element[ions],
         scale=scale,
-        e_form={"cheap": e_form, "dear": dear_e_form},
-        volume={"cheap": site_volume * scale**3, "dear": site_volume * dear_scale**3},
+        e_form={"low": e_form, "high": high_e_form},
+        volume={"low": site_volume * scale**3, "high": site_volume * high_scale**3},
     )
 
 

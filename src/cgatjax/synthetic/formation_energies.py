@@ -1,7 +1,7 @@
 """Formation energies of ionic crystals: lattice energies less a reference energy for each ion.
 
 Lattice energies count from isolated ions: tens of eV an atom, and nearly all of it composition. A
-chemist counts from the elements. In place of atomisation and ionisation energies, whose errors in a
+chemist counts from the elements. In place of atomization and ionization energies, whose errors in a
 model of hard ions would be eVs, each ion gets the reference energy with which one well-known
 compound of it comes out at its measured enthalpy of formation:
 

@@ -10,7 +10,7 @@ The numbers are facts from the literature, typed in here; nothing is read from a
   Phys. Rev. 92 (1953) 890, and S. S. Jaswal and T. P. Sharma, J. Phys. Chem. Solids 34 (1973) 509
   (the three are collected in C. Kittel's textbook). Open-shell, lanthanide and lone-pair cations
   and N3- are not in those tables: theirs are *estimates*, interpolated with the cube of the radius
-  between neighbours in the periodic table, good to perhaps 30 %.
+  between neighbors in the periodic table, good to perhaps 30 %.
 - Core: the noble gas (or d10 shell counted with it) that sets the Born exponent (L. Pauling, The
   Nature of the Chemical Bond, 1960: He 5, Ne 7, Ar and Cu+ 9, Kr and Ag+ 10, Xe and Au+ 12) and the
   effective number of electrons in the Slater-Kirkwood formula. That number is the one with which

@@ -43,7 +43,7 @@ def electrostatic_matrix(
     """Ewald sums phi between sites: E = 1/2 k q^T phi q for charges q that add up to zero.
 
     Each entry is the potential at one site of unit charges on another site's sublattice in a
-    neutralising background, which cancels for neutral cells (P. P. Ewald, Ann. Phys. 369 (1921)
+    neutralizing background, which cancels for neutral cells (P. P. Ewald, Ann. Phys. 369 (1921)
     253).
 
     Args:

@@ -7,7 +7,7 @@ axes.
 
 Axial ratios and free parameters are those of a typical member of the type (R. W. G. Wyckoff,
 Crystal Structures, 2nd ed., 1963-1971), rounded, and moved where needed so that distances to the 24
-nearest neighbours which symmetry does not make equal differ by more than one part in a thousand:
+nearest neighbors which symmetry does not make equal differ by more than one part in a thousand:
 the shells are then the same for every sensible tolerance.
 """
 

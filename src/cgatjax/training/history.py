@@ -19,12 +19,12 @@ class History:
 
     Attributes:
       rows: epoch, rate, training loss, errors of each target, seconds of each part.
-      waste: share of padding among nodes and edges.
+      padding: share of padding among nodes and edges.
       report: of a transfer, what was carried over.
     """
 
     rows: list[dict[str, Any]] = field(default_factory=list)
-    waste: tuple[float, float] = (0.0, 0.0)
+    padding: tuple[float, float] = (0.0, 0.0)
     report: TransferReport | None = None
 
     def column(self, name: str) -> list[Any]:

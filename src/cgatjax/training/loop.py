@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from cgatjax.config import TrainConfig, TransferConfig
-from cgatjax.data.datasets import Crystals, Dataset, Mixture
+from cgatjax.data.datasets import ConcatDataset, Crystals, Dataset
 from cgatjax.data.store import Store
 from cgatjax.errors import ConfigError, InputError, TargetError
 from cgatjax.inference.prediction import evaluate
@@ -47,7 +47,7 @@ def fit(
 ) -> tuple[Model, History]:
     """Trains a model, and returns it at its best validation error.
 
-    Normalisers that the model lacks are fitted on the training set. If the encoder is frozen,
+    Normalizers that the model lacks are fitted on the training set. If the encoder is frozen,
     its embeddings are computed once and only the heads run from then on (exact).
 
     With a run folder, SIGTERM and SIGINT (Ctrl-C) are answered between two steps: the state is
@@ -190,8 +190,10 @@ def transfer_trainer(
             raise InputError(
                 "joint transfer needs the cheap data that the old heads go on learning"
             )
-        together = Mixture(keep_training.teaching(*model.targets), train.teaching(target))
-        valid = valid.teaching(target)
+        together = ConcatDataset(
+            keep_training.restrict_targets(*model.targets), train.restrict_targets(target)
+        )
+        valid = valid.restrict_targets(target)
     report = _with_step_zero(prepared.report, prepared.model, target, train, valid)
     log_report(report)
     if run is not None:
@@ -221,7 +223,7 @@ def log_report(report: TransferReport) -> None:
 
 
 def _ready(model: Model, train: Crystals, valid: Crystals, config: TrainConfig) -> Model:
-    """The model with its normalisers, after the checks that need no computing."""
+    """The model with its normalizers, after the checks that need no computing."""
     for data, name in ((train, "training"), (valid, "validation")):
         if len(data) == 0:
             raise InputError(
@@ -243,6 +245,6 @@ def _with_step_zero(
 ) -> TransferReport:
     errors = {}
     for name, part in (("train", train), ("valid", valid)):
-        found = evaluate(model, part.teaching(target))
+        found = evaluate(model, part.restrict_targets(target))
         errors[name] = found[target] if len(model.targets) > 1 else found
     return TransferReport(**{**report.__dict__, "step_zero": errors})

@@ -1,4 +1,4 @@
-"""Optimisers over a full parameter tree of which only some leaves are trained.
+"""Optimizers over a full parameter tree of which only some leaves are trained.
 
 Labels decide: every leaf carries "frozen" or the name of a learning-rate group. Clipping, moments,
 weight decay and rates live inside the trainable branch of `optax.multi_transform`, so frozen
@@ -25,12 +25,12 @@ Rates = Mapping[str, Any]
 
 
 def make_optimizer(config: TrainConfig, labels: Labels) -> optax.GradientTransformationExtraArgs:
-    """The configured optimiser for the leaves that are not labelled "frozen".
+    """The configured optimizer for the leaves that are not labeled "frozen".
 
     Its `update` takes a keyword `rates`: {group: factor}, for every group among the labels.
 
     Args:
-      config: optimiser, peak learning rate, weight decay, clipping.
+      config: optimizer, peak learning rate, weight decay, clipping.
       labels: tree like the parameters, "frozen" or a group name at each leaf.
     """
     branches = jax.tree.map(lambda label: FROZEN if label == FROZEN else "trained", labels)
@@ -107,7 +107,7 @@ def combine(trainable: Params, frozen: Params) -> Params:
 
 
 def project_damping(params: Params) -> Params:
-    """Clips every damping to [0, 1], after each optimiser step.
+    """Clips every damping to [0, 1], after each optimizer step.
 
     The reference clamps in place before each forward pass, gradients passing: a projection.
     """

@@ -1,4 +1,4 @@
-"""One optimiser step as a pure function of arrays, compiled once per batch shape.
+"""One optimizer step as a pure function of arrays, compiled once per batch shape.
 
 The step is written for one device. With several, each gets its part of the batch, and the only
 thing they exchange is one sum of gradients and metrics (`Devices.sum`).
@@ -22,7 +22,7 @@ from cgatjax.training.optimizer import Labels, Params, Rates, combine, partition
 Batch = Any
 """Anything with `targets` and `target_mask`: a `CrystalBatch`, or cached embeddings."""
 Forward = Callable[[Params, Batch], dict[str, Array]]
-"""Parameters and batch -> {target: (graphs, 2)}, normalised."""
+"""Parameters and batch -> {target: (graphs, 2)}, normalized."""
 
 
 @jax.tree_util.register_dataclass
@@ -31,7 +31,7 @@ class TrainState:
     """Everything that a step changes, arrays only.
 
     Attributes:
-      step: () int32, optimiser steps done.
+      step: () int32, optimizer steps done.
       params: {"encoder": …, "heads": …}.
       opt_state: optax state; frozen leaves have none.
       skipped: () int32, steps left out because loss or gradient was not finite.
@@ -75,8 +75,8 @@ class MaskedLoss:
     differ in nothing else share one compilation.
 
     Attributes:
-      forward: parameters and batch -> normalised outputs.
-      loss: element-wise, on normalised targets.
+      forward: parameters and batch -> normalized outputs.
+      loss: element-wise, on normalized targets.
       scales: target -> (mean, std).
     """
 
@@ -103,7 +103,7 @@ class MaskedLoss:
 
 
 def make_loss(forward: Forward, loss: Loss, normalizers: Mapping[str, Normalizer]) -> MaskedLoss:
-    """The loss of a network in terms of its targets' normalisers."""
+    """The loss of a network in terms of its targets' normalizers."""
     scales = {name: (n.mean, n.std) for name, n in normalizers.items()}
     return MaskedLoss(forward, loss, scales)
 

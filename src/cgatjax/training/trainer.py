@@ -20,7 +20,7 @@ from cgatjax.config import TrainConfig
 from cgatjax.data.datasets import Crystals
 from cgatjax.data.loader import BatchLoader, shuffled
 from cgatjax.models.fingerprint import versions
-from cgatjax.models.losses import learns_std
+from cgatjax.models.losses import predicts_std
 from cgatjax.models.metrics import Totals, mean_over_targets, summarize
 from cgatjax.models.model import Model
 from cgatjax.models.model_io import save_model
@@ -123,7 +123,7 @@ class Trainer:
     def finish(self) -> tuple[Model, History]:
         """The best model, saved if there is a run folder."""
         if isinstance(self.train_loader, BatchLoader):
-            self.history.waste = self.train_loader.waste.fraction
+            self.history.padding = self.train_loader.padding.fraction
         self._log_costs()
         best = self._best_model()
         if self.run is not None:
@@ -183,9 +183,9 @@ class Trainer:
 
     def _best_model(self) -> Model:
         params = jax.tree.map(np.array, self.best)
-        learned = self.model.targets if learns_std(self.config.loss) else ()
-        kept = [t for t in self.model.learns_std if t not in self.model.targets]
-        return self.model.replace(params=params, learns_std=(*kept, *learned))
+        learned = self.model.targets if predicts_std(self.config.loss) else ()
+        kept = [t for t in self.model.predicts_std if t not in self.model.targets]
+        return self.model.replace(params=params, predicts_std=(*kept, *learned))
 
     def _note_skipped(self, epoch: int, step: int, positions: np.ndarray) -> None:
         all_ids = self.train.ids
@@ -203,7 +203,7 @@ class Trainer:
         """Where the time went, and how much of the batches was padding."""
         spent, left = self.history.seconds, self.clock.take()
         seconds = {part: spent[part] + left[f"seconds_{part}"] for part in PARTS}
-        nodes, edges = self.history.waste
+        nodes, edges = self.history.padding
         logger.info(
             "time: wait for data %.1f s, steps %.1f s, validation %.1f s, checkpoints %.1f s; "
             "padding: %.0f %% of nodes, %.0f %% of edges",

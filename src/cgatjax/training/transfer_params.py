@@ -25,7 +25,7 @@ class TransferReport:
     Attributes:
       frozen, reinitialized, loaded: paths of parameters; frozen ones are loaded too.
       source: the old target whose head was taken, None for a fresh head.
-      rescaled: whether that head's last layer was rescaled to the new normaliser.
+      rescaled: whether that head's last layer was rescaled to the new normalizer.
       normalizers: new target -> (mean, std).
       step_zero: part -> {"mae", "rmse", "n"} on the target data before any training.
     """
@@ -44,7 +44,7 @@ class Prepared:
     """A model ready to be trained on.
 
     Attributes:
-      model: new heads, normalisers and units.
+      model: new heads, normalizers and units.
       labels: "frozen" or a learning-rate group for every parameter.
       report: what was done.
     """
@@ -74,11 +74,11 @@ def label_parameters(params: Params, rules: Sequence[tuple[str, str]]) -> Labels
             )
         for path in matching:
             labels.setdefault(path, label)
-    unlabelled = [p for p in paths if p not in labels]
-    if unlabelled:
+    unlabeled = [p for p in paths if p not in labels]
+    if unlabeled:
         raise ConfigError(
-            f"{len(unlabelled)} parameters match none of the patterns {[p for p, _ in rules]}: "
-            f"{unlabelled[:5]}"
+            f"{len(unlabeled)} parameters match none of the patterns {[p for p, _ in rules]}: "
+            f"{unlabeled[:5]}"
         )
     return traverse_util.unflatten_dict(labels, sep="/")
 
@@ -92,7 +92,7 @@ def rates_at(config: TransferConfig, epoch: int, factor: float) -> dict[str, flo
 
 
 def rescale_head(head: Mapping[str, Any], old: Normalizer, new: Normalizer) -> dict[str, Any]:
-    """The last layer for a new normaliser, predictions and standard deviations in units unchanged.
+    """The last layer for a new normalizer, predictions and standard deviations in units unchanged.
 
     W' = W s_old/s_new, b' = (s_old b + m_old - m_new)/s_new, log_std bias + ln(s_old/s_new).
     """
@@ -108,13 +108,13 @@ def prepare_transfer(model: Model, train: Crystals, config: TransferConfig) -> P
     """Fits a trained model to a new target, without training.
 
     The head of the same property (its name before "@", in the same unit) is taken over and, when
-    the normaliser is refitted, rescaled. For another property the head's weights are taken as they
+    the normalizer is refitted, rescaled. For another property the head's weights are taken as they
     are, as the reference does, unless `reinit` says otherwise.
 
     Args:
       model: the trained model.
       train: the new training set.
-      config: mode, target, normaliser, what to start anew, learning-rate groups.
+      config: mode, target, normalizer, what to start anew, learning-rate groups.
 
     Raises:
       MismatchError: the graphs were made with other options than the model's.
@@ -136,7 +136,7 @@ def prepare_transfer(model: Model, train: Crystals, config: TransferConfig) -> P
         config=model.config.replace(targets=(*kept_heads, target)),
         normalizers={**{t: model.normalizers[t] for t in kept_heads}, target: normalizer},
         units={**{t: model.units[t] for t in kept_heads}, target: unit},
-        learns_std=tuple(t for t in model.learns_std if t in kept_heads),
+        predicts_std=tuple(t for t in model.predicts_std if t in kept_heads),
     )
     fresh = fresh_params(skeleton, train, config.train.seed)
     rescaled = not from_scratch and same and not keep and old is not None
