@@ -10,7 +10,7 @@ import cgatjax as cg
 from cgatjax.structures.crystal import Crystal
 
 BATCH = 16
-"""Of all tests, so that they share compilations."""
+"""Batch size of all screening tests, so that they share compilations."""
 PEROVSKITE = Crystal(
     id="abx3",
     lattice=4.0 * np.eye(3),
@@ -27,17 +27,17 @@ ELEMENTS = {"Sr": ("Ca", "Sr", "Ba", "La"), "Ti": ("Ti", "Zr", "Sr", "Al"), "O":
 
 
 @pytest.fixture(scope="session")
-def model(trained) -> cg.Model:
-    return trained[0]
+def model(trained_model) -> cg.Model:
+    return trained_model
 
 
 @pytest.fixture(scope="session")
 def ensemble(model) -> cg.Predictor:
-    """Two members that differ a little."""
+    """Ensemble of two slightly different members."""
     other = model.replace(params=jax.tree.map(lambda x: x * 1.01, model.params))
     return cg.Predictor.of([model, other])
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """Everything in a folder, by name."""
+    """Contents of all files in a folder, by relative path."""
     return {str(f.relative_to(folder)): f.read_bytes() for f in folder.rglob("*") if f.is_file()}

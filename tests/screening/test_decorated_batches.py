@@ -1,4 +1,4 @@
-"""One graph for all decorations gives what predicting them one by one gives."""
+"""Predictions on one shared graph equal predictions of the decorations one by one."""
 
 import jax
 import numpy as np
@@ -14,7 +14,7 @@ from cgatjax.errors import MismatchError
 from cgatjax.inference.gp_fitting import GPConfig, fit_gp
 from cgatjax.inference.predictor import Predictor
 from cgatjax.screening.decorated_batches import (
-    FEWEST,
+    MIN_BATCH,
     DecoratedPredictor,
     TemplateArrays,
     decorated_batch,
@@ -31,8 +31,8 @@ VARIANTS = {
 }
 
 
-def some(template: Template, n: int = 21) -> np.ndarray:
-    """Assignments, equal elements on several classes among them."""
+def random_assignments(template: Template, n: int = 21) -> np.ndarray:
+    """Random assignments; some put the same element on several classes."""
     random = np.random.default_rng(0)
     return random.choice([8, 9, 22, 38, 103], (n, len(template.classes))).astype(np.uint8)
 
@@ -47,7 +47,7 @@ def one_by_one(predictor, template, numbers):
 @pytest.mark.parametrize("prototype", [PEROVSKITE, ROCK_SALT], ids=["abx3", "ax"])
 def test_predictions_are_those_of_separate_structures(model, prototype) -> None:
     template, predictor = Template.of(prototype, SHARE), Predictor.of(model)
-    numbers = some(template)
+    numbers = random_assignments(template)
     mean, std = DecoratedPredictor(predictor, template, "e-form@low", BATCH)(numbers)
     expected_mean, expected_std = one_by_one(predictor, template, numbers)
     assert np.abs(mean - expected_mean).max() < 1e-6 * max(np.abs(expected_mean).max(), 1)
@@ -55,9 +55,9 @@ def test_predictions_are_those_of_separate_structures(model, prototype) -> None:
     assert (std > 0).all()
 
 
-def test_an_ensemble_spreads(ensemble) -> None:
+def test_ensemble_predictions_are_those_of_separate_structures(ensemble) -> None:
     template = Template.of(PEROVSKITE, SHARE)
-    numbers = some(template)
+    numbers = random_assignments(template)
     predict = DecoratedPredictor(ensemble, template, "e-form@low", BATCH)
     mean, std = predict(numbers)
     expected_mean, expected_std = one_by_one(ensemble, template, numbers)
@@ -66,25 +66,25 @@ def test_an_ensemble_spreads(ensemble) -> None:
     assert predict(numbers[:0])[0].shape == (0,)
 
 
-def test_a_gaussian_process_reads_the_embeddings(model, sets) -> None:
-    target, train = "e-form@low", sets[0]
+def test_a_gaussian_process_reads_the_embeddings(model, train_set) -> None:
+    target = "e-form@low"
     process = fit_gp(
-        cg.embed(model, train, batch_size=BATCH),
-        train.target(target),
+        cg.embed(model, train_set, batch_size=BATCH),
+        train_set.target(target),
         GPConfig(inducing=8, steps=0),
     )
     predictor = Predictor.of(model, "gp", {target: process})
     template = Template.of(PEROVSKITE, SHARE)
-    numbers = some(template)
+    numbers = random_assignments(template)
     mean, std = DecoratedPredictor(predictor, template, target, BATCH)(numbers)
     expected_mean, expected_std = one_by_one(predictor, template, numbers)
     np.testing.assert_allclose(mean, expected_mean, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(std, expected_std, rtol=1e-4, atol=1e-6)
 
 
-def test_in_float64_to_the_last_digits() -> None:
+def test_float64_predictions_agree_to_rounding() -> None:
     with jax.enable_x64(True):
-        exact("attention", CUT, "orbit")
+        check_in_float64("attention", CUT, "orbit")
 
 
 @pytest.mark.long
@@ -93,10 +93,10 @@ def test_in_float64_to_the_last_digits() -> None:
 @pytest.mark.parametrize("by", ["element", "orbit"])
 def test_all_variants_in_float64(variant, options, by) -> None:
     with jax.enable_x64(True):
-        exact(variant, options, by)
+        check_in_float64(variant, options, by)
 
 
-def exact(variant, options, by) -> None:
+def check_in_float64(variant, options, by) -> None:
     template = Template.of(PEROVSKITE, options, by)
     config = cg.ModelConfig.small(**{**SMALLEST, **VARIANTS[variant]})
     graphs = GraphList([template.graph], options)
@@ -105,11 +105,12 @@ def exact(variant, options, by) -> None:
         params=jax.tree.map(lambda x: np.asarray(x, np.float64), model.params),
         normalizers={"x": cg.Normalizer(mean=0.0, std=1.0)},
     )
-    numbers, predictor = some(template), Predictor.of(model)
+    numbers, predictor = random_assignments(template), Predictor.of(model)
     mean, _ = DecoratedPredictor(predictor, template, "x", BATCH)(numbers)
     crystals = [cg.featurize(template.decorated(row), options) for row in numbers]
-    batch = cg.collate([cg.reduce_graph(graph) for graph in crystals])  # here, not in a thread:
-    expected = model.forward(model.params, batch)["x"][: len(numbers), 0]  # float64 is this one's
+    # Not by `cg.predict`: its input threads do not see the float64 setting of this thread.
+    batch = cg.collate([cg.reduce_graph(graph) for graph in crystals])
+    expected = model.forward(model.params, batch)["x"][: len(numbers), 0]
     assert np.ptp(expected) > 1e-3
     assert np.abs(mean - expected).max() < 1e-12
 
@@ -141,13 +142,13 @@ def test_the_composition_graphs_are_those_of_the_crystals(rows) -> None:
     assert (made.receivers[n_edges:] >= n_real).all()
 
 
-def test_a_table_of_too_few_shells(model) -> None:
+def test_graphs_with_more_neighbors_than_shells_are_refused(model) -> None:
     template = Template.of(PEROVSKITE, SHARE.replace(max_neighbors=30))
-    with pytest.raises(MismatchError, match="30 neighbors a site, the model's table has 24"):
+    with pytest.raises(MismatchError, match=r"at most 24 neighbors .*, got 30"):
         DecoratedPredictor(Predictor.of(model), template, "e-form@low")
 
 
-def test_batches_shrink_with_the_network() -> None:
+def test_batches_are_smaller_for_larger_networks() -> None:
     template = Template.of(PEROVSKITE, SHARE)
     small, released = cg.ModelConfig.small(), cg.ModelConfig.released()
-    assert suitable_batch(small, template) > suitable_batch(released, template) >= FEWEST
+    assert suitable_batch(small, template) > suitable_batch(released, template) >= MIN_BATCH

@@ -1,9 +1,8 @@
-"""The network on many decorations of one prototype: elements in, outputs out.
+"""Batches of decorations of one prototype, built on the device from their elements alone.
 
-All decorations have the same graph, so a batch is that graph as often as there are candidates, made
-inside the compiled function from the elements alone: no search for neighbors, no padding, nothing
-but one byte a class goes to the device. Prototypes with equal numbers of nodes, edges and classes
-share a compilation.
+All decorations share one graph, so the compiled function tiles it once per candidate: no neighbor
+search, no padding, and one byte per site class is all that is sent to the device. Prototypes with
+equal numbers of nodes, edges and classes share a compilation.
 """
 
 import dataclasses
@@ -27,24 +26,25 @@ from cgatjax.screening.templates import Template
 from cgatjax.structures.elements import ElementTable
 
 CPU_BYTES, DEVICE_BYTES = 2**22, 2**31
-"""Memory that the largest array of a batch may take, on a CPU (its cache) and on other devices."""
-FEWEST, MOST = 64, 65536
-"""Candidates in a batch."""
+"""Memory for the largest array of a batch, on a CPU (size of its cache) and on other devices."""
+MIN_BATCH, MAX_BATCH = 64, 65536
+"""Bounds of the number of candidates in a batch."""
 
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, kw_only=True)
 class TemplateArrays:
-    """A template's reduced graph as arrays of the device.
+    """Reduced graph of a template as device arrays.
 
     Attributes:
-      node_class: (nodes,) int32, the class whose element a node has.
-      node_weight: (nodes,) sites that a node stands for.
+      node_class: (nodes,) int32, site class of each node.
+      node_weight: (nodes,) number of sites merged into each node.
       centers, neighbors, shells: (edges,) int32.
-      edge_weight: (edges,) neighbors of that kind seen from one center.
-      fraction: (classes,) share of each class in the sites.
-      sizes: (2,) int32, nodes and edges once more: as constants XLA would count them out at length.
-      in_degree: edges of every node where all have as many, static; 0 where they have not.
+      edge_weight: (edges,) number of neighbors merged into each edge.
+      fraction: (classes,) fraction of the sites in each class.
+      sizes: (2,) int32, numbers of nodes and edges. Arrays, not constants: XLA folds what is made
+        of constants at compile time, which takes long.
+      in_degree: number of edges per node if it is the same for all nodes, else 0; static.
     """
 
     node_class: Any
@@ -59,7 +59,7 @@ class TemplateArrays:
 
     @classmethod
     def of(cls, template: Template) -> "TemplateArrays":
-        """The arrays in the precision that JAX is set to."""
+        """Convert a template, with floats in the precision that JAX is set to."""
         graph, real = template.graph, default_float()
         return cls(
             node_class=template.node_class.astype(np.int32),
@@ -75,33 +75,33 @@ class TemplateArrays:
 
 
 def _common_degree(graph: CrystalGraph) -> int:
-    """Edges of every node, merged ones counted once; 0 where nodes have various numbers."""
+    """Number of (merged) edges per node, 0 if it differs between nodes."""
     degrees = set(np.bincount(graph.edge_center, minlength=graph.n_nodes).tolist())
     return degrees.pop() if len(degrees) == 1 else 0
 
 
 class DecoratedPredictor:
-    """Predicts decorations of one template.
+    """Predictor for decorations of one template.
 
     Attributes:
-      predictor: one model or an ensemble.
-      target: the property.
-      batch_size: candidates in a batch; the last one is filled up with repeats.
+      predictor: model or ensemble.
+      target: property to predict.
+      batch_size: candidates per batch; the last batch is filled with copies of its last candidate.
     """
 
     def __init__(
         self, predictor: Predictor, template: Template, target: str, batch_size: int | None = None
     ) -> None:
-        """Puts the weights and the graph on the device.
+        """Copy the weights and the graph to the device.
 
         Raises:
-          MismatchError: the network's table of shells is too short for the graph.
+          MismatchError: the graph has more neighbors per site than the network has shells.
         """
         config = predictor.model.config
         if template.graph.max_neighbors > config.max_shells:
             raise MismatchError(
-                f"{template.crystal.id!r}: {template.graph.max_neighbors} neighbors a site, the "
-                f"model's table has {config.max_shells} shells"
+                f"{template.crystal.id!r}: expected at most {config.max_shells} neighbors per site "
+                f"(max_shells of the model), got {template.graph.max_neighbors}"
             )
         self.predictor, self.target = predictor, target
         embeds = predictor.reads_embeddings
@@ -113,13 +113,13 @@ class DecoratedPredictor:
         self._function = _compiled(config, predictor.model.element_table, embeds)
 
     def __call__(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and standard deviation of decorations, in the target's unit.
+        """Predict mean and standard deviation of decorations, in the unit of the target.
 
         Args:
-          numbers: (m, classes) atomic numbers that the element table knows.
+          numbers: (m, classes) atomic numbers, all in the element table of the model.
 
         Returns:
-          (m,) float64 each; the standard deviation is NaN where there is none.
+          (m,) float64 each; standard deviations are NaN if the model predicts none.
         """
         running = [
             [self._function(params, self._arrays, batch)[self._output] for params in self._members]
@@ -138,20 +138,21 @@ class DecoratedPredictor:
 
 
 def suitable_batch(config: ModelConfig, template: Template) -> int:
-    """Candidates in a batch whose largest array fits the memory that is best for the device."""
+    """Choose a batch size whose largest array fits the memory budget of the device."""
     graph, width = template.graph, config.node_dim
     hidden = config.heads * int((2 * width + config.edge_dim) / 1.5)
-    numbers = max(graph.n_nodes * width * (width + 1), graph.n_edges * hidden)
-    room = CPU_BYTES if jax.default_backend() == "cpu" else DEVICE_BYTES
-    fitting = max(room // (4 * numbers), 1)
-    return min(max(2 ** (fitting.bit_length() - 1), FEWEST), MOST)
+    # The larger of the weights that the hypernetwork makes per node and the edge messages.
+    floats = max(graph.n_nodes * width * (width + 1), graph.n_edges * hidden)
+    budget = CPU_BYTES if jax.default_backend() == "cpu" else DEVICE_BYTES
+    fitting = max(budget // (4 * floats), 1)
+    return min(max(2 ** (fitting.bit_length() - 1), MIN_BATCH), MAX_BATCH)
 
 
 @functools.lru_cache(maxsize=8)
 def _compiled(
     config: ModelConfig, table: ElementTable, embeds: bool
 ) -> Callable[..., dict[str, Array]]:
-    """Compiled: parameters, template, (m, classes) elements -> {target: (m, 2)}, or embeddings."""
+    """Jit (parameters, template, (m, classes) elements) -> {target: (m, 2)} or embeddings."""
     forward = embed_of(config, table) if embeds else forward_of(config, table)
 
     def run(params: Any, template: TemplateArrays, numbers: Array) -> dict[str, Array]:
@@ -162,17 +163,17 @@ def _compiled(
 
 
 def decorated_batch(template: TemplateArrays, numbers: Array) -> CrystalBatch:
-    """A batch of all candidates and one padding graph, made of arrays alone (inside jit).
+    """Build a batch of all candidates and one padding graph (traceable by jit).
 
     Args:
-      template: of C classes, N nodes, E edges.
+      template: template with C classes.
       numbers: (m, C) atomic numbers.
     """
     m, n_nodes = len(numbers), len(template.node_class)
     is_real = jnp.arange(m + 1) < m
     numbers = numbers.astype(jnp.int32)
-    skeleton = _skeleton()
-    crystal = skeleton.crystal._replace(
+    placeholder = _placeholder_batch()
+    crystal = placeholder.crystal._replace(
         nodes={
             "element": numbers[:, template.node_class].reshape(-1),
             "weight": jnp.tile(template.node_weight, m),
@@ -181,13 +182,13 @@ def decorated_batch(template: TemplateArrays, numbers: Array) -> CrystalBatch:
             "shell": jnp.tile(template.shells, m),
             "weight": jnp.tile(template.edge_weight, m),
         },
-        receivers=_laid_end_to_end(template.centers, m, n_nodes),
-        senders=_laid_end_to_end(template.neighbors, m, n_nodes),
+        receivers=_tiled_indices(template.centers, m, n_nodes),
+        senders=_tiled_indices(template.neighbors, m, n_nodes),
         n_node=is_real * template.sizes[0],
         n_edge=is_real * template.sizes[1],
     )
     return dataclasses.replace(
-        skeleton,
+        placeholder,
         crystal=crystal,
         composition=_composition(template.fraction, numbers),
         graph_mask=is_real,
@@ -196,34 +197,34 @@ def decorated_batch(template: TemplateArrays, numbers: Array) -> CrystalBatch:
 
 
 @functools.cache
-def _skeleton() -> CrystalBatch:
-    """Some batch, for the form alone: every array of it is replaced."""
+def _placeholder_batch() -> CrystalBatch:
+    """Batch with the right tree structure, whose arrays are all replaced."""
     ones = np.ones((1, 1), np.int64)
     return collate([CrystalGraph.from_neighbors(ones[0], 0 * ones, ones)])
 
 
-def _laid_end_to_end(index: Array, m: int, n_nodes: int) -> Array:
-    """(m * edges,) node indices of m copies of a graph."""
+def _tiled_indices(index: Array, m: int, n_nodes: int) -> Array:
+    """Return (m * edges,) node indices of m copies of a graph, laid end to end."""
     return (index[None] + n_nodes * jnp.arange(m, dtype=jnp.int32)[:, None]).reshape(-1)
 
 
 def _composition(fraction: Array, numbers: Array) -> Any:
-    """Composition graphs of candidates: a node for each distinct element.
+    """Build the composition graphs of candidates, with a node for each distinct element.
 
-    Room is made for C nodes a candidate. Where two classes have one element, its first class is
-    the node, with both fractions; the others are moved to the end, into the padding graph, and so
-    are their edges.
+    Shapes are static: C nodes per candidate. If several classes have the same element, the first
+    class becomes the node and takes the sum of their fractions; the nodes of the other classes, and
+    their edges, are moved to the end, into the padding graph.
     """
     m, n = numbers.shape
     same = numbers[:, :, None] == numbers[:, None, :]
     is_first = ~(same & np.tri(n, k=-1, dtype=bool)).any(2)
     total = (same * fraction[None, None, :]).sum(2)
-    place = _first_true(is_first.reshape(-1))
+    place = _selected_first(is_first.reshape(-1))
     node = place.reshape(m, n)
     one, other = np.nonzero(~np.eye(n, dtype=bool))
     is_edge = (is_first[:, one] & is_first[:, other]).reshape(-1)
     last = jnp.int32(m * n - 1)
-    to_edge = _first_true(is_edge)
+    to_edge = _selected_first(is_edge)
 
     def edges(ends: np.ndarray) -> Array:
         values = jnp.where(is_edge, node[:, ends].reshape(-1), last)
@@ -232,7 +233,7 @@ def _composition(fraction: Array, numbers: Array) -> Any:
     def nodes(values: Array) -> Array:
         return jnp.zeros_like(values).at[place].set(values, unique_indices=True)
 
-    return _skeleton().composition._replace(
+    return _placeholder_batch().composition._replace(
         nodes={"element": nodes(numbers.reshape(-1)), "fraction": nodes(total.reshape(-1))},
         receivers=edges(one),
         senders=edges(other),
@@ -241,14 +242,14 @@ def _composition(fraction: Array, numbers: Array) -> Any:
     )
 
 
-def _first_true(chosen: Array) -> Array:
-    """Where each goes if those chosen come first and all else stays in order: a permutation."""
-    chosen_before = jnp.cumsum(chosen, dtype=jnp.int32)
-    others_before = jnp.cumsum(~chosen, dtype=jnp.int32)
-    count = chosen.sum(dtype=jnp.int32)
-    return jnp.where(chosen, chosen_before - 1, count + others_before - 1)
+def _selected_first(selected: Array) -> Array:
+    """Return the stable permutation (item -> new index) that moves selected items to the front."""
+    selected_rank = jnp.cumsum(selected, dtype=jnp.int32)
+    other_rank = jnp.cumsum(~selected, dtype=jnp.int32)
+    count = selected.sum(dtype=jnp.int32)
+    return jnp.where(selected, selected_rank - 1, count + other_rank - 1)
 
 
 def _with_rest(counts: Array, total: int) -> Array:
-    """Counts of the graphs and, last, what is left for the padding graph."""
+    """Append the rest of the total, which belongs to the padding graph, to the graphs' counts."""
     return jnp.append(counts, jnp.int32(total) - counts.sum(dtype=jnp.int32))
