@@ -36,7 +36,7 @@ def test_frames_with_properties(tmp_path):
     assert first.atomic_numbers.tolist() == [11, 17]
 
 
-def test_frames_that_are_no_crystals(tmp_path):
+def test_unusable_frames(tmp_path):
     slab = rock_salt()
     slab.pbc = (True, True, False)
     io.write(tmp_path / "a.xyz", [build.molecule("H2O"), slab, rock_salt()], format="extxyz")
@@ -46,7 +46,7 @@ def test_frames_that_are_no_crystals(tmp_path):
     assert math.isnan(crystal.targets["gap"])
 
 
-def test_damage_after_a_good_frame(tmp_path):
+def test_a_truncated_file_after_a_good_frame(tmp_path):
     path = tmp_path / "a.extxyz"
     io.write(path, [rock_salt(), rock_salt()])
     path.write_text(path.read_text().rsplit("\n", 2)[0])
@@ -70,7 +70,7 @@ def test_databases(tmp_path, suffix):
 
 
 @pytest.mark.parametrize("content", [b"", b"no database at all, but text" * 100])
-def test_files_that_are_no_database(tmp_path, content):
+def test_damaged_databases(tmp_path, content):
     (tmp_path / "a.db").write_bytes(content)
     with pytest.raises(InputError, match=r"empty|expected an ASE database"):
         list(read_ase_database(tmp_path / "a.db", None))

@@ -111,7 +111,7 @@ def test_a_cif_with_two_structures(tmp_path):
         ('id,cif\n1,"a\0b"\n', "CSV|_cell"),
     ],
 )
-def test_files_that_are_no_table(tmp_path, text, message):
+def test_files_without_a_table(tmp_path, text, message):
     (tmp_path / "t.csv").write_text(text)
     with pytest.raises(InputError, match=message):
         raise_rejected(read_csv(tmp_path / "t.csv", None))

@@ -9,7 +9,9 @@ import pytest
 
 from cgatjax.errors import InputError
 from cgatjax.structures.crystal import Crystal, Rejected
-from cgatjax.structures.dcgat import read_dcgat
+from cgatjax.structures.dcgat import entry_of, read_dcgat, write_dcgat
+from cgatjax.structures.readers import read_crystals
+from cgatjax.synthetic.dataset import ionic_crystals
 
 
 def entry(name="mp-1", symbols=("Na", "Cl"), *, occu=1.0, data=None, **changes) -> dict:
@@ -57,7 +59,7 @@ def test_a_bare_list_of_entries(tmp_path):
     assert crystal.n_sites == 2
 
 
-def test_ids_come_from_the_entry_or_its_data_or_its_place(tmp_path):
+def test_ids_come_from_the_entry_its_data_or_its_position(tmp_path):
     entries = [
         entry(None, data={"id": "b", "mat_id": "c"}),
         entry(None, data={"mat_id": "c"}),
@@ -68,7 +70,7 @@ def test_ids_come_from_the_entry_or_its_data_or_its_place(tmp_path):
     assert [crystal.id for crystal in read(path)] == ["b", "c", "a:3", "d"]
 
 
-def test_targets_asked_for_are_nan_where_missing(tmp_path):
+def test_named_targets_are_nan_where_missing(tmp_path):
     values = [{"gap": 1}, {"gap": None}, {"gap": "1"}, {"gap": math.nan}, {"gap": math.inf}, {}]
     path = write(tmp_path / "a.json", {"entries": [entry(data=data) for data in values]})
     found = [crystal.targets["gap"] for crystal in read(path, ["gap"])]
@@ -194,7 +196,7 @@ def test_real_archives_agree_with_pymatgen(shared):
         assert crystal.atomic_numbers.tolist() == list(structure.atomic_numbers)
 
 
-def test_the_energy_of_an_entry_is_taken_only_by_name(tmp_path):
+def test_the_energy_of_an_entry_is_read_only_by_name(tmp_path):
     entries = [
         entry("a", energy=-7.0, correction=-0.5),
         entry("b", energy=-7.0, data={"energy": -3.0}),
@@ -206,3 +208,59 @@ def test_the_energy_of_an_entry_is_taken_only_by_name(tmp_path):
     last = [c.targets["energy"] for c in read(path, ["energy"])[2:]]
     assert (math.isnan(last[0]), last[1]) == (True, -7.0)
     assert "energy" not in read(path)[0].targets
+
+
+# Writing.
+
+
+@pytest.mark.parametrize("suffix", [".json", ".json.gz", ".json.bz2"])
+def test_written_crystals_are_read_back_exactly(tmp_path, suffix):
+    crystals = ionic_crystals(20)
+    path = write_dcgat(crystals, tmp_path / "new" / f"ionic{suffix}")
+    back = list(read_crystals(path))
+    assert [crystal.id for crystal in back] == [crystal.id for crystal in crystals]
+    for one, other in zip(back, crystals, strict=True):
+        np.testing.assert_array_equal(one.lattice, other.lattice)
+        np.testing.assert_array_equal(one.frac_coords, other.frac_coords)
+        np.testing.assert_array_equal(one.atomic_numbers, other.atomic_numbers)
+        assert dict(one.targets) == dict(other.targets)
+
+
+@pytest.mark.parametrize("suffix", [".json.gz", ".json.bz2"])
+def test_the_same_crystals_give_the_same_bytes(tmp_path, suffix):
+    first = write_dcgat(ionic_crystals(3), tmp_path / f"a{suffix}")
+    second = write_dcgat(iter(ionic_crystals(3)), tmp_path / f"b{suffix}")
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_pymatgen_reads_an_entry():
+    computed_entries = pytest.importorskip("pymatgen.entries.computed_entries")
+    crystal = ionic_crystals(1)[0]
+    entry = computed_entries.ComputedStructureEntry.from_dict(entry_of(crystal))
+    assert entry.entry_id == crystal.id
+    assert entry.data["e-form@high"] == crystal.targets["e-form@high"]
+    assert [site.specie.Z for site in entry.structure] == crystal.atomic_numbers.tolist()
+
+
+def test_a_missing_value_is_omitted_and_read_as_nan(tmp_path):
+    targets = {"e-form": float("nan"), "volume": 2.0}
+    crystal = Crystal(
+        id="a",
+        lattice=3 * np.eye(3),
+        frac_coords=np.zeros((1, 3)),
+        atomic_numbers=np.array([11], np.uint8),
+        targets=targets,
+    )
+    path = write_dcgat([crystal], tmp_path / "one.json")
+    data = json.loads(path.read_text())["entries"][0]["data"]
+    assert data == {"volume": 2.0, "id": "a", "decomposition": "Na"}
+    (back,) = read_crystals(path, targets=["e-form", "volume"])
+    assert np.isnan(back.targets["e-form"])
+    assert back.targets["volume"] == 2.0
+
+
+def test_writing_to_another_suffix_or_nothing_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"\.json"):
+        write_dcgat(ionic_crystals(1), tmp_path / "crystals.csv")
+    with pytest.raises(InputError, match="at least one"):
+        write_dcgat([], tmp_path / "none.json")

@@ -10,7 +10,7 @@ from cgatjax.config import GraphConfig
 from cgatjax.data.build import build_store
 from cgatjax.errors import ConfigError, InputError, TargetError
 from cgatjax.structures.crystal import Rejected
-from cgatjax.structures.delta_targets import ingredients, units_with, with_differences
+from cgatjax.structures.delta_targets import properties_to_read, units_with, with_differences
 from cgatjax.synthetic.dataset import ionic_crystals
 
 GAIN = {"gain": ("e-form@high", "e-form@low")}
@@ -38,7 +38,7 @@ def test_a_property_is_never_overwritten():
         list(with_differences(crystals, {"d": ("a", "b")}))
 
 
-def test_what_differences_are_made_of_is_read_but_not_kept(tmp_path):
+def test_the_operands_of_differences_are_read_but_not_kept(tmp_path):
     crystals = ionic_crystals(5, seed=0)
     store = build_store(crystals, tmp_path / "s", GRAPHS, targets=["volume@high"], differences=GAIN)
     assert store.units == {"volume@high": "A^3/atom", "gain": "eV/atom"}
@@ -65,7 +65,7 @@ def test_targets_are_a_list_of_distinct_names(tmp_path, targets):
     assert not (tmp_path / "s").exists()
 
 
-def test_a_difference_that_nobody_has_is_an_error(tmp_path):
+def test_a_difference_without_any_value_is_an_error(tmp_path):
     with pytest.raises(TargetError, match=r"\['gain'\]; the input has \['volume@high'\]"):
         build_store(
             [replace(c, targets={"volume@high": 20.0}) for c in ionic_crystals(2, seed=0)],
@@ -91,8 +91,12 @@ def test_a_resumed_build_has_the_same_differences(tmp_path, monkeypatch):
 
 
 def test_properties_to_read():
-    assert ingredients(None, GAIN) is None
-    assert ingredients(["volume", "e-form@high"], GAIN) == ["volume", "e-form@high", "e-form@low"]
+    assert properties_to_read(None, GAIN) is None
+    assert properties_to_read(["volume", "e-form@high"], GAIN) == [
+        "volume",
+        "e-form@high",
+        "e-form@low",
+    ]
 
 
 def test_units_are_those_of_both_properties():

@@ -41,7 +41,7 @@ def test_units(name, unit):
 @pytest.mark.parametrize(
     "value", [None, "1.0", True, False, math.nan, math.inf, [1.0], 10**400, np.array([1.0])]
 )
-def test_what_is_no_finite_number_is_nan(value):
+def test_other_values_than_finite_numbers_are_nan(value):
     assert math.isnan(finite_or_nan(value))
 
 
@@ -54,7 +54,7 @@ def test_numbers_of_any_type(value):
 VALUES = {"gap": 1.5, "steps": 3, "metal": True, "id": 7, "spg": 225, "formula": "NaCl"}
 
 
-def test_all_numbers_or_those_asked_for():
+def test_all_numbers_or_the_named_ones():
     found = select_properties({**VALUES, "bad": math.nan, "none": None}, None)
     assert found == {"gap": 1.5, "steps": 3.0}
     assert select_properties(VALUES, ["spg"]) == {"spg": 225.0}

@@ -54,7 +54,7 @@ def ids(crystals) -> list[str]:
     return [crystal.id for crystal in crystals]
 
 
-# What stands in one format reads back from another.
+# Round trips through the formats.
 
 
 @st.composite
@@ -90,7 +90,7 @@ def assert_same(read: Crystal | Rejected, made: Crystal, atol: float) -> None:
 
 
 @given(made=crystals())
-def test_dcgat_holds_a_crystal_exactly(made, tmp_path_factory):
+def test_dcgat_round_trip_exactly(made, tmp_path_factory):
     path = write_dcgat(tmp_path_factory.mktemp("dcgat") / "a.json", made)
     (read,) = read_crystals(path)
     for name in ("lattice", "frac_coords", "atomic_numbers"):
@@ -99,7 +99,7 @@ def test_dcgat_holds_a_crystal_exactly(made, tmp_path_factory):
 
 
 @given(made=crystals(), direct=st.booleans())
-def test_poscar_holds_a_crystal(made, direct, tmp_path_factory):
+def test_poscar_round_trip(made, direct, tmp_path_factory):
     folder = tmp_path_factory.mktemp("poscar")
     text = vasp.Poscar(structure_of(made)).get_str(direct=direct, significant_figures=12)
     (folder / "one.vasp").write_text(text)
@@ -112,7 +112,7 @@ def test_poscar_holds_a_crystal(made, direct, tmp_path_factory):
 
 @pytest.mark.filterwarnings("ignore:No Pauling electronegativity:UserWarning")  # of the writer
 @given(made=crystals())
-def test_cif_holds_a_crystal(made, tmp_path_factory):
+def test_cif_round_trip(made, tmp_path_factory):
     path = tmp_path_factory.mktemp("cif") / "one.cif"
     path.write_text(str(cif.CifWriter(structure_of(made))))
     (read,) = read_crystals(path)
@@ -120,7 +120,7 @@ def test_cif_holds_a_crystal(made, tmp_path_factory):
 
 
 @given(made=crystals())
-def test_extended_xyz_holds_a_crystal(made, tmp_path_factory):
+def test_extended_xyz_round_trip(made, tmp_path_factory):
     ase = pytest.importorskip("ase")
     io = pytest.importorskip("ase.io")
     path = tmp_path_factory.mktemp("xyz") / "one.extxyz"
@@ -138,7 +138,7 @@ def test_extended_xyz_holds_a_crystal(made, tmp_path_factory):
 
 
 @given(made=crystals())
-def test_a_structure_holds_a_crystal(made):
+def test_structure_round_trip(made):
     structure = structure_of(made)
     structure.properties = {"material_id": "one", **made.targets}
     (read,) = read_crystals(structure)
@@ -149,7 +149,7 @@ def test_a_structure_holds_a_crystal(made):
     np.testing.assert_allclose(read.frac_coords, made.frac_coords, atol=1e-12)
 
 
-# Where crystals come from.
+# Inputs.
 
 
 def test_a_folder_is_read_in_order_of_its_files(tmp_path):
@@ -249,11 +249,11 @@ def test_a_property_table_without_structure_files_is_an_ordinary_one(tmp_path):
     assert crystal.targets == {"gap": 1.0}
 
 
-# What cannot be read.
+# Unreadable inputs.
 
 
 @pytest.mark.parametrize("name", ["absent", "absent.json", "*.json", "notes.txt", "folder", "n*"])
-def test_inputs_that_are_not_there_raise_at_once(tmp_path, name):
+def test_missing_inputs_raise_at_once(tmp_path, name):
     (tmp_path / "notes.txt").write_text("no crystals")
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "notes.txt").write_text("no crystals")
@@ -299,7 +299,7 @@ def test_malformed_structure_files_keep_their_name(tmp_path):
     assert "VASP 4" in b.reason
 
 
-def test_structures_that_are_no_crystals():
+def test_unusable_structures():
     lattice = core.Lattice.cubic(4.0)
     half = core.Structure(lattice, [{"Na": 0.5, "K": 0.5}], [[0, 0, 0]])
     dummy = core.Structure(lattice, ["Xa"], [[0, 0, 0]])

@@ -33,7 +33,12 @@ from cgatjax.runtime.atomic_files import writing
 from cgatjax.runtime.executors import map_in_order
 from cgatjax.runtime.progress import progress
 from cgatjax.structures.crystal import Crystal, Rejected
-from cgatjax.structures.delta_targets import Differences, ingredients, units_with, with_differences
+from cgatjax.structures.delta_targets import (
+    Differences,
+    properties_to_read,
+    units_with,
+    with_differences,
+)
 from cgatjax.structures.readers import read_crystals
 
 logger = logging.getLogger("cgatjax")
@@ -110,7 +115,7 @@ def build_store(
         return _finished_before(out, config, reduce)
     differences = differences or {}
     units = units_with(units, differences)
-    named = ingredients(targets, differences)
+    named = properties_to_read(targets, differences)
     found = read_crystals(inputs, targets=named, properties=properties)
     found = with_differences(found, differences, targets)
     wanted = list(dict.fromkeys([*(targets or ()), *differences]))

@@ -1,4 +1,4 @@
-"""Crystals through ASE: Atoms objects, extended XYZ files, ASE databases (extra `ase`)."""
+"""Readers through ASE: Atoms objects, extended XYZ files, ASE databases (extra `ase`)."""
 
 import io
 import json
@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cgatjax.errors import InputError, MissingExtraError, StructureError
-from cgatjax.structures.crystal import Crystal, Rejected, cell_of, checked
+from cgatjax.errors import InputError, MissingExtraError
+from cgatjax.structures.crystal import Crystal, Rejected, cell_of, parse_crystal
 from cgatjax.structures.formats import read_bytes, read_text, stem_of
 from cgatjax.structures.properties import crystal_id, select_properties
 
@@ -22,7 +22,7 @@ _DAMAGE = (
     *(OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, SyntaxError),
     *(ArithmeticError, AssertionError, NotImplementedError),
 )
-"""What ASE raises on malformed files: its readers have no exception of their own."""
+"""Exceptions of ASE's readers on malformed files; they define no class of their own."""
 
 
 def _require_ase() -> None:
@@ -35,16 +35,15 @@ def _require_ase() -> None:
 
 
 def read_extxyz(path: Path, targets: Sequence[str] | None) -> Iterator[Crystal | Rejected]:
-    """Yields the frames of an (extended) XYZ file.
+    """Yield the frames of an (extended) XYZ file.
 
-    Properties are the values of the comment line and of the calculator (`energy` is then what the
-    file says, usually eV for the whole cell: nothing is divided by the number of atoms). A frame
-    without an id is called "STEM:N", N being its place in the file from 1. A frame that makes no
-    sense is rejected alone.
+    Properties are the values of the comment line and of the calculator (`energy` is not divided by
+    the number of atoms; its unit is usually eV per cell). A frame without an id is called
+    "STEM:N", N from 1. A malformed frame is rejected alone.
 
     Raises:
-      InputError: the file is cut off, or a frame does not begin with its number of sites; the
-        frames before have been yielded.
+      InputError: the file is truncated, or a frame does not begin with its number of sites; the
+        frames before it have been yielded.
       MissingExtraError: ASE is not installed.
     """
     _require_ase()
@@ -55,7 +54,7 @@ def read_extxyz(path: Path, targets: Sequence[str] | None) -> Iterator[Crystal |
         try:
             _require_few_columns(frame)
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # what ASE mends or cannot use
+                warnings.simplefilter("ignore")  # about ignored keys and renamed columns
                 atoms: Any = read(io.StringIO(frame), index=0, format="extxyz")
         except _DAMAGE as error:
             reason = f"frame {number} cannot be read as extended XYZ: {error}"
@@ -65,7 +64,7 @@ def read_extxyz(path: Path, targets: Sequence[str] | None) -> Iterator[Crystal |
 
 
 def _require_few_columns(frame: str) -> None:
-    """ASE makes a list of as many columns as the comment line announces."""
+    """Refuse huge column counts: ASE allocates as many columns as the comment line announces."""
     announced = re.search(r'Properties="?([^"\s]+)', frame, re.IGNORECASE)
     counts = re.findall(r":(\d+)", announced[1]) if announced else []
     if any(len(count) > 3 for count in counts):
@@ -73,9 +72,9 @@ def _require_few_columns(frame: str) -> None:
 
 
 def _frames(text: str) -> Iterator[str]:
-    """The frames of an XYZ text: a line with the number of sites, a comment, a line for each site.
+    """Split an XYZ text into frames: number of sites, comment line, one line per site.
 
-    Up to three lines that begin with VEC may follow, as ASE reads them.
+    Lines that begin with VEC may follow, as in ASE.
 
     Raises:
       InputError: a frame does not begin with a number, or has fewer lines than it announces.
@@ -89,7 +88,7 @@ def _frames(text: str) -> Iterator[str]:
         end = start + 2 + int(count)
         if end > len(lines):
             got = max(0, len(lines) - start - 2)
-            raise InputError(f"frame {number}: expected {count} sites, got {got}: cut off?")
+            raise InputError(f"frame {number}: expected {count} sites, got {got}: truncated?")
         while end < len(lines) and lines[end].lstrip().startswith("VEC"):
             end += 1
         yield "\n".join([*lines[start:end], ""])
@@ -97,9 +96,9 @@ def _frames(text: str) -> Iterator[str]:
 
 
 def read_ase_database(path: Path, targets: Sequence[str] | None) -> Iterator[Crystal | Rejected]:
-    """Yields the rows of an ASE database; properties are its key-value pairs and `energy`.
+    """Yield the rows of an ASE database; properties are its key-value pairs and `energy`.
 
-    A row without an id among its key-value pairs is called "STEM:N", N being its number there.
+    A row without an id among its key-value pairs is called "STEM:N", N its row number.
 
     Raises:
       InputError: the file is empty or no ASE database.
@@ -119,7 +118,7 @@ def read_ase_database(path: Path, targets: Sequence[str] | None) -> Iterator[Cry
 
 
 def _check_database(path: Path, kind: str) -> None:
-    """What ASE does not look at: special files, and arrays that are shorter than they announce."""
+    """Refuse special files and arrays shorter than announced, which ASE does not check."""
     if not path.is_file() or path.stat().st_size == 0:
         raise InputError("the file is empty or no regular file; expected an ASE database")
     if kind == "json":
@@ -130,11 +129,11 @@ def _check_database(path: Path, kind: str) -> None:
 
 
 def _require_whole_array(item: dict[str, Any]) -> None:
-    """ASE makes an array of the announced shape before it looks at the data."""
+    """Refuse announced shapes that differ from the data: ASE allocates them unchecked."""
     if "__ndarray__" in item:
         shape, _, data = item["__ndarray__"]
         size = math.prod([shape] if isinstance(shape, int) else shape)
-        if size not in (len(data), len(data) // 2):  # of complex numbers there are two each
+        if size not in (len(data), len(data) // 2):  # complex numbers take two each
             raise ValueError(f"an array of shape {shape} has {len(data)} numbers")
 
 
@@ -160,29 +159,17 @@ def crystal_from_atoms(
     targets: Sequence[str] | None,
     properties: Mapping[str, Any] | None = None,
 ) -> Crystal | Rejected:
-    """An Atoms object as a crystal.
+    """Convert an Atoms object to a crystal.
 
     Args:
       atoms: the object; its properties are `atoms.info` and its calculator's results.
-      fallback_id: the name if neither `atoms.info` nor `properties` hold an id.
+      fallback_id: name if neither `atoms.info` nor `properties` contain an id.
       source: the file, for messages.
       targets: see `select_properties`.
-      properties: further properties, which win over those of the object.
+      properties: further properties, which take precedence.
     """
     results = {} if atoms.calc is None else getattr(atoms.calc, "results", {})
     values = {**results, **atoms.info, **(properties or {})}
     name = crystal_id(values, fallback_id)
-    try:
-        lattice, coords, numbers = cell_of(atoms)
-    except StructureError as error:
-        return Rejected(id=name, source=source, reason=str(error))
-    return checked(
-        Crystal(
-            id=name,
-            lattice=lattice,
-            frac_coords=coords,
-            atomic_numbers=numbers,
-            targets=select_properties(values, targets),
-            source=source,
-        )
-    )
+    selected = select_properties(values, targets)
+    return parse_crystal(cell_of, atoms, id=name, source=source, targets=selected)

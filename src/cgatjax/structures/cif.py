@@ -1,4 +1,4 @@
-"""CIF text as arrays, through pymatgen, which is imported when it is first needed."""
+"""Parser of CIF text."""
 
 import warnings
 
@@ -6,14 +6,13 @@ from cgatjax.errors import StructureError
 from cgatjax.structures.crystal import Cell, cell_of
 
 _DAMAGE = (ValueError, LookupError, ArithmeticError, TypeError, AttributeError, RuntimeError)
-"""What pymatgen raises on malformed CIF text: its parser has no exception of its own."""
+"""Exceptions of pymatgen on malformed CIF text; it defines no class of its own."""
 
 
 def cell_of_cif(text: str) -> Cell:
-    """The arrays of the one structure that a CIF text holds, in the cell of the CIF.
+    """Parse the one structure of a CIF text, in the cell of the CIF.
 
-    pymatgen's parser reports what it mends (coordinates such as 0.3333, missing symmetry symbols)
-    as warnings; they are switched off here, and shown as the reason if no structure comes out.
+    pymatgen's warnings are switched off, and are part of the reason if no structure is found.
 
     Raises:
       StructureError: no structure, several structures, or see `cell_of`.

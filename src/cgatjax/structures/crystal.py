@@ -1,7 +1,7 @@
-"""What a reader yields: one crystal as plain arrays, or the reason why it is not one."""
+"""`Crystal`, an ordered crystal as plain arrays, and `Rejected`, an unusable one with a reason."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,7 +21,7 @@ OCCUPANCY_TOLERANCE = 1e-8
 """An occupancy this close to 1 is full: it allows for float noise, not for disorder."""
 
 _LONGEST_REASON = 500
-"""A message quotes the file; a damaged one may have a single word of a megabyte."""
+"""Characters; messages quote the file, and a damaged one may hold a word of a megabyte."""
 
 Cell = tuple[np.ndarray, np.ndarray, np.ndarray]
 """Lattice (3, 3) in angstrom, fractional coordinates (n, 3), atomic numbers (n,)."""
@@ -61,12 +61,12 @@ class Crystal:
 
 @dataclass(frozen=True, kw_only=True)
 class Rejected:
-    """A crystal (or a whole file) that could not be used, and why.
+    """Unusable crystal or file, with the reason.
 
     Attributes:
-      id: name of the crystal; empty when a whole file is meant.
-      source: the file that it stood in.
-      reason: one sentence for people.
+      id: name of the crystal; empty for a whole file.
+      source: the file that it was read from.
+      reason: one sentence, for messages.
     """
 
     id: str
@@ -74,7 +74,7 @@ class Rejected:
     reason: str
 
     def __post_init__(self) -> None:
-        """Keeps reason and id fit to be shown and written, whatever stood in the file."""
+        """Make id and reason printable and the reason short, whatever the file contains."""
         object.__setattr__(self, "id", writable(self.id))
         reason = writable(self.reason)
         if len(reason) > _LONGEST_REASON:
@@ -82,20 +82,19 @@ class Rejected:
         object.__setattr__(self, "reason", reason)
 
     def error(self) -> StructureError:
-        """The same as an exception, for callers that stop at the first bad crystal."""
+        """Return an exception with the same content, for callers that stop at the first one."""
         where = f"{self.id!r} in {self.source}" if self.id else self.source
         return StructureError(
-            f"{where}: {self.reason} (on_error='skip', or --on-error skip, lists such crystals and "
-            "goes on)"
+            f"{where}: {self.reason} (on_error='skip', or --on-error skip, lists such "
+            "crystals and continues)"
         )
 
 
 def check_crystal(crystal: Crystal) -> str | None:
-    """Says what makes a crystal unusable, or None if it is sound.
+    """Return the reason why a crystal is unusable, or None for a valid one.
 
-    Checked are shapes, finite numbers, known elements, and a lattice that spans space (volume above
-    1e-3 cubic angstrom a site) with no entry above `MAX_LENGTH`. Coinciding sites are found by the
-    neighbor search.
+    Checks shapes, finite numbers, known elements, and a nonsingular lattice (volume above 1e-3
+    cubic angstrom per site) without entries above `MAX_LENGTH`.
     """
     n = crystal.n_sites
     if n == 0:
@@ -121,11 +120,44 @@ def check_crystal(crystal: Crystal) -> str | None:
 
 
 def checked(crystal: Crystal) -> Crystal | Rejected:
-    """The crystal itself if `check_crystal` finds it sound, otherwise the reason why not."""
+    """Return the crystal if `check_crystal` accepts it, otherwise a `Rejected`."""
     reason = check_crystal(crystal)
     if reason is None:
         return crystal
     return Rejected(id=crystal.id, source=crystal.source, reason=reason)
+
+
+def parse_crystal(
+    parser: Callable[[Any], Cell],
+    content: Any,
+    *,
+    id: str,
+    source: str,
+    targets: Mapping[str, float],
+) -> Crystal | Rejected:
+    """Parse a structure to a checked crystal.
+
+    Args:
+      parser: function that returns the arrays of `content` or raises StructureError.
+      content: text or object of the structure.
+      id: name of the crystal.
+      source: file, for messages.
+      targets: properties of the crystal.
+    """
+    try:
+        lattice, frac_coords, numbers = parser(content)
+    except StructureError as error:
+        return Rejected(id=id, source=source, reason=str(error))
+    return checked(
+        Crystal(
+            id=id,
+            lattice=lattice,
+            frac_coords=frac_coords,
+            atomic_numbers=numbers,
+            targets=targets,
+            source=source,
+        )
+    )
 
 
 def to_crystal(
@@ -135,9 +167,9 @@ def to_crystal(
     targets: Mapping[str, float] | None = None,
     source: str = "",
 ) -> Crystal:
-    """Turns what users hold into a checked `Crystal`.
+    """Convert a structure object to a checked `Crystal`.
 
-    Neither pymatgen nor ASE is imported: their objects are known by what they can do.
+    Neither pymatgen nor ASE is imported: their objects are recognized by their attributes.
 
     Args:
       structure: a `Crystal`, a pymatgen `Structure` or an ASE `Atoms`.
@@ -181,7 +213,7 @@ def to_crystal(
 
 
 def cell_of(structure: Any) -> Cell:
-    """The arrays (copies) of a pymatgen `Structure` or an ASE `Atoms`.
+    """Return the arrays (copies) of a pymatgen `Structure` or an ASE `Atoms`.
 
     Raises:
       StructureError: disordered sites, unknown elements, a singular ASE cell, or not periodic in
@@ -213,7 +245,7 @@ def cell_of(structure: Any) -> Cell:
 
 
 def _atomic_number(site: Any, index: int) -> int:
-    """Atomic number of a pymatgen site that holds one whole atom."""
+    """Return the atomic number of a pymatgen site, which must hold one atom of occupancy 1."""
     amounts = list(site.species.items())
     if len(amounts) != 1 or abs(amounts[0][1] - 1.0) > OCCUPANCY_TOLERANCE:
         raise StructureError(
@@ -224,7 +256,7 @@ def _atomic_number(site: Any, index: int) -> int:
 
 
 def _require_full_occupancy(occupancy: Mapping[str, Mapping[str, float]]) -> None:
-    """Checks what ASE's readers keep as `atoms.info["occupancy"]`: kind of site -> amounts."""
+    """Check `atoms.info["occupancy"]` of ASE's readers: kind of site -> element -> occupancy."""
     for amounts in occupancy.values():
         if len(amounts) != 1 or any(abs(a - 1.0) > OCCUPANCY_TOLERANCE for a in amounts.values()):
             raise StructureError(

@@ -1,4 +1,4 @@
-"""CSV files: tables of crystals, and tables of properties beside a folder of structures."""
+"""Readers of CSV files: tables of crystals, and tables of properties of structure files."""
 
 import csv
 import io
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cgatjax.errors import InputError, StructureError
 from cgatjax.structures.cif import cell_of_cif
-from cgatjax.structures.crystal import Crystal, Rejected, checked
+from cgatjax.structures.crystal import Crystal, Rejected, parse_crystal
 from cgatjax.structures.formats import read_text, stem_of
 from cgatjax.structures.poscar import parse_poscar
 from cgatjax.structures.properties import EXCLUDED_KEYS, select_properties
@@ -18,7 +18,7 @@ _MAX_CELL = 2**31 - 1
 
 
 def read_csv(path: Path, targets: Sequence[str] | None) -> Iterator[Crystal | Rejected]:
-    """Yields the crystals of a CSV file with a `cif` or `poscar` column (any case).
+    """Yield the crystals of a CSV file with a `cif` or `poscar` column (any case).
 
     The id is in the column `id`, `material_id` or the first one that ends in `_id`; without one a
     row is called "STEM:N", N from 1. A column whose filled cells are all numbers is a property.
@@ -47,29 +47,25 @@ def read_csv(path: Path, targets: Sequence[str] | None) -> Iterator[Crystal | Re
             )
             if kind is None:
                 raise StructureError(f"missing structure: its {sorted(columns)} cell is empty")
-            lattice, coords, numbers = _CELL_PARSERS[kind](row[columns[kind]])
         except StructureError as error:
             yield Rejected(id=name, source=str(path), reason=str(error))
             continue
         values = {key: _number(row[i]) for i, key in enumerate(header) if key in numeric}
-        yield checked(
-            Crystal(
-                id=name,
-                lattice=lattice,
-                frac_coords=coords,
-                atomic_numbers=numbers,
-                targets=select_properties(values, targets),
-                source=str(path),
-            )
+        yield parse_crystal(
+            _CELL_PARSERS[kind],
+            row[columns[kind]],
+            id=name,
+            source=str(path),
+            targets=select_properties(values, targets),
         )
 
 
 def read_property_table(path: Path) -> dict[str, Mapping[str, float]]:
-    """The properties of a folder's structures: id -> {name: value}, NaN for empty cells.
+    """Read the properties of structure files: id -> {name: value}, NaN for empty cells.
 
     `properties.csv` has a header; the id column is chosen as in `read_csv`, or is the first one.
     `id_prop.csv` may lack the header, as in CGCNN: its columns are then the id and "target" (or
-    "target_1", "target_2", ... if there are several).
+    "target_1", "target_2", ...).
 
     Raises:
       InputError: empty or damaged file, rows of uneven length, an id or a column given twice.
@@ -89,7 +85,7 @@ def read_property_table(path: Path) -> dict[str, Mapping[str, float]]:
 
 
 def _header_and_rows(path: Path, headerless: bool = False) -> tuple[list[str], list[list[str]]]:
-    """The column names and the other rows; blank lines are left out."""
+    """Return the column names and the other rows, without blank lines."""
     text = read_text(path)
     limit = csv.field_size_limit(_MAX_CELL)
     try:
@@ -120,7 +116,7 @@ def _id_column(header: Sequence[str]) -> int | None:
 def _numeric_columns(
     header: Sequence[str], rows: Sequence[Sequence[str]], id_column: int | None
 ) -> set[str]:
-    """Names of the columns that hold a property: numbers or nothing, and at least one number."""
+    """Return the names of columns with at least one number and no other text."""
     names = set()
     for i, name in enumerate(header):
         is_id = i == id_column or name.lower() in EXCLUDED_KEYS or name.lower().endswith("_id")
@@ -141,5 +137,5 @@ def _is_number(cell: str) -> bool:
 
 
 def _number(cell: str) -> float:
-    """The number in a cell, NaN if there is none."""
+    """Return the number in a cell, or NaN."""
     return float(cell) if _is_number(cell) else math.nan

@@ -1,10 +1,10 @@
-"""Entries of the DCGAT and Alexandria archives, straight to arrays.
+"""Reader and writer of the JSON format of the DCGAT and Alexandria archives.
 
-A file is JSON, `{"entries": [...]}` or the bare list, of `ComputedStructureEntry.as_dict()` of
-pymatgen. Properties stand under `entry["data"]`; energies and volumes are per atom there and are
-taken as they are. The entry's own "energy" is that of the whole cell, and often a placeholder: it
-is taken, with its correction, only if it is named. No pymatgen object is made: that would take a
-hundred times as long.
+A file contains `{"entries": [...]}`, or the bare list, of pymatgen's
+`ComputedStructureEntry.as_dict()`. Properties are under `entry["data"]`; energies and volumes are
+per atom there. The entry's own "energy" is that of the whole cell and often a placeholder: it is
+read, with its correction, only if it is named as a target. Arrays are made without pymatgen
+objects, which take a hundred times as long.
 """
 
 import bz2
@@ -20,19 +20,25 @@ import numpy as np
 import orjson
 
 from cgatjax.errors import InputError, StructureError
-from cgatjax.structures.crystal import OCCUPANCY_TOLERANCE, Cell, Crystal, Rejected, checked
+from cgatjax.structures.crystal import (
+    OCCUPANCY_TOLERANCE,
+    Cell,
+    Crystal,
+    Rejected,
+    parse_crystal,
+)
 from cgatjax.structures.elements import SYMBOLS, atomic_number, reduced_formula
 from cgatjax.structures.formats import read_bytes, stem_of
 from cgatjax.structures.properties import crystal_id, finite_or_nan, select_properties
 
 
 def read_dcgat(path: Path, targets: Sequence[str] | None) -> Iterator[Crystal | Rejected]:
-    """Yields the crystals of one file, in its order.
+    """Yield the crystals of one file in order.
 
-    An entry without an id is called "STEM:N", N being its place in the file from 1.
+    An entry without an id is called "STEM:N", N from 1.
 
     Raises:
-      InputError: the file is empty, damaged, no JSON, or JSON of something else.
+      InputError: the file is empty, damaged, not JSON, or JSON of another kind.
     """
     for number, entry in enumerate(_entries(read_bytes(path)), start=1):
         yield crystal_from_entry(
@@ -61,8 +67,8 @@ def _entries(content: bytes) -> list[Any]:
 
 
 def _lenient_json(content: bytes) -> Any:
-    """Python's own parser: NaN and Infinity, which Python writes and strict JSON forbids, and what
-    makes one crystal bad, not the file: numbers beyond any float, halves of surrogate pairs.
+    """Parse JSON beyond the standard: NaN and Infinity (written by Python), numbers beyond the
+    range of float and unpaired surrogates, which make one crystal bad instead of the file.
     """
     try:
         return json.loads(content, parse_int=_integer)
@@ -73,18 +79,18 @@ def _lenient_json(content: bytes) -> Any:
 
 
 def _integer(digits: str) -> int | float:
-    """Infinity for what no float holds: Python's `int` refuses thousands of digits."""
+    """Parse an integer; infinity beyond float, since `int` refuses thousands of digits."""
     return int(digits) if len(digits) < 300 else float(digits)
 
 
 def crystal_from_entry(
     entry: Any, *, fallback_id: str, source: str, targets: Sequence[str] | None
 ) -> Crystal | Rejected:
-    """One entry (a `ComputedStructureEntry` as a dictionary) as a crystal.
+    """Convert an entry (a `ComputedStructureEntry` as a dictionary) to a crystal.
 
     Args:
       entry: the dictionary; anything else is rejected.
-      fallback_id: the name if `entry_id`, `data.id` and `data.mat_id` are all missing.
+      fallback_id: name if `entry_id`, `data.id` and `data.mat_id` are all missing.
       source: the file, for messages.
       targets: see `select_properties`.
     """
@@ -97,24 +103,13 @@ def crystal_from_entry(
     if not is_object:
         reason = f'expected "data" to be an object, got {type(data).__name__}'
         return Rejected(id=name, source=source, reason=reason)
-    try:
-        lattice, coords, numbers = cell_of_dict(entry.get("structure"))
-    except StructureError as error:
-        return Rejected(id=name, source=source, reason=str(error))
-    return checked(
-        Crystal(
-            id=name,
-            lattice=lattice,
-            frac_coords=coords,
-            atomic_numbers=numbers,
-            targets=select_properties(_own_energy(entry, targets) | data, targets),
-            source=source,
-        )
-    )
+    selected = select_properties(_own_energy(entry, targets) | data, targets)
+    structure = entry.get("structure")
+    return parse_crystal(cell_of_dict, structure, id=name, source=source, targets=selected)
 
 
 def _own_energy(entry: dict[str, Any], targets: Sequence[str] | None) -> dict[str, float]:
-    """The energy of the whole cell with its correction in eV, if it is asked for by name."""
+    """Return the corrected energy of the whole cell in eV, if it is named as a target."""
     if targets is None or "energy" not in targets:
         return {}
     return {
@@ -123,10 +118,10 @@ def _own_energy(entry: dict[str, Any], targets: Sequence[str] | None) -> dict[st
 
 
 def cell_of_dict(structure: Any) -> Cell:
-    """The arrays of a pymatgen `Structure.as_dict()`.
+    """Return the arrays of a pymatgen `Structure.as_dict()`.
 
     Raises:
-      StructureError: a part is missing or has another shape, an element is unknown, a site is
+      StructureError: an item is missing or has another shape, an element is unknown, a site is
         disordered, or the crystal is not periodic in three directions.
     """
     if not isinstance(structure, dict):
@@ -158,10 +153,10 @@ def _atomic_number_at(species: Any) -> int:
 
 
 def entry_of(crystal: Crystal) -> dict[str, Any]:
-    """A crystal as the dictionary of a pymatgen `ComputedStructureEntry`.
+    """Convert a crystal to the dictionary of a pymatgen `ComputedStructureEntry`.
 
-    The field "energy" is a placeholder (0.0), as properties stand under "data", per atom where they
-    are extensive. A property that is NaN is left out, which the readers give back as NaN.
+    "energy" is a placeholder (0.0); properties are under "data", per atom where they are
+    extensive. NaN properties are omitted; the readers restore them as NaN.
     """
     symbols = [SYMBOLS[z] for z in crystal.atomic_numbers.tolist()]
     known = {key: value for key, value in crystal.targets.items() if not math.isnan(value)}
@@ -194,15 +189,15 @@ def entry_of(crystal: Crystal) -> dict[str, Any]:
 
 
 def write_dcgat(crystals: Iterable[Crystal], path: str | Path) -> Path:
-    """Writes crystals to one DCGAT file, `{"entries": [...]}`; floats keep all their digits.
+    """Write crystals to one DCGAT file, `{"entries": [...]}`; floats keep all their digits.
 
     Args:
-      crystals: at least one (an empty file could not be told from a broken one).
-      path: ends in .json, .json.gz or .json.bz2, which decides the compression; folders that are
-        missing are made, an older file is replaced.
+      crystals: at least one (an empty file is indistinguishable from a damaged one).
+      path: file name in .json, .json.gz or .json.bz2; missing folders are created, an existing
+        file is replaced.
 
     Returns:
-      the path.
+      The path.
 
     Raises:
       InputError: another file name, or no crystals.

@@ -1,7 +1,7 @@
-"""Differences between two properties of a crystal, as a property of its own (delta learning).
+"""Delta learning: differences between two properties of a crystal as a further target.
 
-Where the cheap value of every crystal is known, also of those to be predicted, a network can learn
-what the accurate one adds to it; that is a far smaller number.
+If the low-fidelity value is known for every crystal, also for those to be predicted, a network can
+learn the far smaller correction to the high-fidelity value.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ from cgatjax.structures.crystal import Crystal, Rejected
 from cgatjax.structures.properties import check_target_names, unit_of
 
 Differences = Mapping[str, tuple[str, str]]
-"""New property -> (one, other): one less other."""
+"""New property -> (minuend, subtrahend)."""
 
 
 def with_differences(
@@ -21,15 +21,15 @@ def with_differences(
     differences: Differences,
     targets: Sequence[str] | None = None,
 ) -> Iterator[Crystal | Rejected]:
-    """The same crystals with differences among their properties, NaN where a value is unknown.
+    """Add differences to the properties of crystals, NaN where a value is unknown.
 
     Args:
-      crystals: with the properties that the differences are made of.
-      differences: name -> (one, other).
+      crystals: crystals with both properties of each difference.
+      differences: name -> (minuend, subtrahend).
       targets: further properties to keep; None keeps them all.
 
     Raises:
-      ConfigError: a difference is called like a property that a crystal has.
+      ConfigError: a difference has the name of an existing property.
 
     Examples:
       >>> from cgatjax.synthetic.dataset import ionic_crystals
@@ -43,7 +43,7 @@ def with_differences(
             known = item.targets
             if taken := sorted(set(known) & set(differences)):
                 raise ConfigError(
-                    f"{item.id}: has properties {taken} already; give the differences other names"
+                    f"{item.id}: properties {taken} already exist; give the differences other names"
                 )
             kept = known
             if targets is not None:
@@ -56,11 +56,11 @@ def with_differences(
         yield item
 
 
-def ingredients(targets: Sequence[str] | None, differences: Differences) -> list[str] | None:
-    """The properties to read for targets, of which differences may be some; None for all of them.
+def properties_to_read(targets: Sequence[str] | None, differences: Differences) -> list[str] | None:
+    """Return the properties to read for targets and differences; None for all of them.
 
     Raises:
-      InputError: the targets are no list of distinct names.
+      InputError: `targets` is not a list of distinct names.
     """
     names = check_target_names(targets)
     if names is None:
@@ -70,7 +70,7 @@ def ingredients(targets: Sequence[str] | None, differences: Differences) -> list
 
 
 def units_with(units: Mapping[str, str] | None, differences: Differences) -> dict[str, str]:
-    """Units of the differences, which are those of what they are made of, and the given ones.
+    """Return the given units and those of the differences, taken from their two properties.
 
     Raises:
       ConfigError: two properties of different units.

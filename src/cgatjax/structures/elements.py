@@ -1,4 +1,4 @@
-"""Chemical elements: symbols, formulas, and the vectors that describe an element to the network.
+"""Chemical elements: symbols, formulas and tables of feature vectors.
 
 The default table, `matscholar.npz` beside this module, holds the 200 matscholar numbers of the 103
 elements up to lawrencium (Weston et al., J. Chem. Inf. Model. 59 (2019) 3692), taken from
@@ -33,20 +33,20 @@ _DAMAGE = (
     *(OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError),
     *(RecursionError, EOFError, NotImplementedError, SyntaxError),
 )
-"""What the parsers of element tables raise on malformed files."""
+"""Exceptions of the parsers of element tables on malformed files."""
 
 _MOST_BYTES = 2**26
-"""Of an element table in npz, decompressed."""
+"""Decompressed size limit of an element table in npz format."""
 
 _ATOMIC_NUMBERS = {symbol: number for number, symbol in enumerate(SYMBOLS) if symbol}
 _ATOMIC_NUMBERS_WITH_ISOTOPES = {**_ATOMIC_NUMBERS, "D": 1, "T": 1}
 
 
 def atomic_number(symbol: str) -> int:
-    """Atomic number of an element symbol; deuterium "D" and tritium "T" are hydrogen.
+    """Return the atomic number of a symbol; deuterium "D" and tritium "T" are hydrogen.
 
     Raises:
-      StructureError: the symbol is none of H..Lr (it is taken as it stands, nothing is stripped).
+      StructureError: the symbol is none of H..Lr (no spaces or charges are stripped).
     """
     try:
         return _ATOMIC_NUMBERS_WITH_ISOTOPES[symbol]
@@ -59,14 +59,14 @@ def atomic_number(symbol: str) -> int:
 def reduced_formula(
     atomic_numbers: Sequence[int] | np.ndarray, counts: Sequence[int] | np.ndarray | None = None
 ) -> str:
-    """The composition as a key: symbols in alphabetical order, counts divided by their gcd.
+    """Return the composition as a key: alphabetical symbols, counts divided by their gcd.
 
-    SrTiO3 gives "O3SrTi". Equal compositions give equal keys; it is not pymatgen's formula, which
-    orders by electronegativity and keeps diatomic molecules ("O2").
+    SrTiO3 gives "O3SrTi". Equal compositions give equal keys. pymatgen's reduced formula differs:
+    it orders by electronegativity and keeps diatomic molecules ("O2").
 
     Args:
       atomic_numbers: (n,) integers 1..103, repeats allowed.
-      counts: (n,) positive integers, sites that each entry stands for; None for one each.
+      counts: (n,) positive integers, the number of sites per entry; None for one each.
 
     Raises:
       StructureError: an atomic number is not in 1..103, or there is none.
@@ -85,15 +85,15 @@ def reduced_formula(
 
 @dataclass(frozen=True, eq=False)
 class ElementTable:
-    """One vector per chemical element.
+    """Table of one feature vector per chemical element.
 
-    Two tables are equal if their names and numbers are.
+    Two tables are equal if their names and vectors are.
 
     Attributes:
-      name: what the table is called in messages and stores.
+      name: name of the table in messages and stores.
       vectors: (104, dim) float32, row = atomic number; row 0 (padding) and rows of elements
         without a vector are zero.
-      known: (104,) bool, whether the table has a vector for the element.
+      known: (104,) bool, True for elements with a vector.
     """
 
     name: str
@@ -130,20 +130,20 @@ class ElementTable:
         return self.vectors.shape[1]
 
     def digest(self) -> str:
-        """First 16 hex digits of the SHA-256 of the numbers, the same on every machine."""
+        """Return the first 16 hex digits of the SHA-256 of the vectors (platform independent)."""
         content = hashlib.sha256(f"{self.vectors.shape}".encode())
         content.update(self.vectors.astype("<f4").tobytes())
         content.update(self.known.tobytes())
         return content.hexdigest()[:16]
 
     def missing(self, atomic_numbers: np.ndarray) -> list[str]:
-        """Symbols among (n,) atomic numbers 1..103 that have no vector here, sorted; [] if none."""
+        """Return the sorted symbols of (n,) atomic numbers 1..103 without a vector."""
         numbers = np.unique(np.asarray(atomic_numbers, dtype=np.int64))
         return sorted(SYMBOLS[z] for z in numbers[~self.known[numbers]].tolist())
 
     @classmethod
     def from_vectors(cls, name: str, vectors: Mapping[str, Sequence[float]]) -> "ElementTable":
-        """A table from symbol -> vector.
+        """Make a table from a mapping of symbol to vector.
 
         Raises:
           InputError: unknown symbol, vectors of different lengths, numbers that are not finite.
@@ -169,12 +169,12 @@ class ElementTable:
 
     @classmethod
     def matscholar(cls) -> "ElementTable":
-        """The default: 200 matscholar numbers for each of 103 elements (read once)."""
+        """Return the default table: 200 matscholar features of each of 103 elements (cached)."""
         return _matscholar()
 
     @classmethod
     def load(cls, path: str | Path) -> "ElementTable":
-        """Reads a table; its name is the file's stem.
+        """Read a table; its name is the file's stem.
 
         Args:
           path: JSON {symbol: [numbers]}; CSV rows `symbol,number,number,...`, a header is allowed;

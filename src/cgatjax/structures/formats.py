@@ -1,4 +1,4 @@
-"""Files of crystals: their formats by name, and their content without compression."""
+"""File formats by file name, and decompressed file content."""
 
 import bz2
 import gzip
@@ -12,18 +12,18 @@ from cgatjax.errors import InputError
 Format = Literal["dcgat", "csv", "cif", "poscar", "extxyz", "ase-db"]
 
 STRUCTURE_FORMATS: tuple[Format, ...] = ("cif", "poscar")
-"""Formats of files that hold one structure and are named after it."""
+"""Formats with one structure per file, whose id is the file name."""
 
 FORMATS = (
     "DCGAT JSON (.json), CSV with a cif or poscar column (.csv), CIF (.cif), POSCAR (POSCAR*, "
     "CONTCAR*, .vasp, .poscar), extended XYZ (.extxyz, .xyz), each also .gz or .bz2, "
     "and ASE databases (.db, .json-db)"
 )
-"""What can be read, for messages."""
+"""Readable formats, for messages."""
 
 FREE_BYTES = 2**26
 MAX_RATIO = 200
-"""Decompressed data may have FREE_BYTES, or MAX_RATIO times the file's size; crystals have 10."""
+"""Limit of decompressed data: FREE_BYTES or MAX_RATIO times the file size (crystals need 10)."""
 
 _OPEN: dict[str, Callable[[Path], Any]] = {".gz": gzip.open, ".bz2": bz2.open}
 
@@ -45,7 +45,7 @@ def _uncompressed_name(path: Path) -> str:
 
 
 def format_of(path: Path) -> Format | None:
-    """The format that a file's name stands for, or None if it is not one that can be read."""
+    """Return the format of a file by its name, or None for an unknown one."""
     name = _uncompressed_name(path)
     known = _FORMAT_OF_SUFFIX.get(Path(name).suffix.lower())
     if known == "ase-db" and name != path.name:
@@ -56,7 +56,7 @@ def format_of(path: Path) -> Format | None:
 
 
 def stem_of(path: Path) -> str:
-    """The file's name without compression and format suffix: "mp-1.5.cif.gz" gives "mp-1.5"."""
+    """Return the file name without format suffixes: "mp-1.5.cif.gz" gives "mp-1.5"."""
     name = _uncompressed_name(path)
     return (
         name[: -len(Path(name).suffix)] if Path(name).suffix.lower() in _FORMAT_OF_SUFFIX else name
@@ -64,11 +64,11 @@ def stem_of(path: Path) -> str:
 
 
 def read_bytes(path: Path) -> bytes:
-    """The content of a file, decompressed if its name ends in .gz or .bz2.
+    """Return the content of a file, decompressed if its name ends in .gz or .bz2.
 
     Raises:
       InputError: the file is missing, empty or no regular file (a pipe has no end), or its
-        compressed data are damaged, cut off, or far larger than any that hold crystals.
+        compressed data are damaged, truncated, or expand beyond any plausible size.
     """
     opener = _OPEN.get(path.suffix.lower())
     if path.exists() and not path.is_file():
@@ -84,7 +84,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def decompressed(path: Path, opener: Callable[[Path], Any]) -> bytes:
-    """What a compressed file holds, as long as it is not a thousand times as much as the file.
+    """Return the content of a compressed file, within the limits of FREE_BYTES and MAX_RATIO.
 
     Args:
       path: the file.
@@ -100,8 +100,8 @@ def decompressed(path: Path, opener: Callable[[Path], Any]) -> bytes:
         content = stream.read(most + 1) if size else b""
     if len(content) > most:
         raise InputError(
-            f"{path}: its {size} bytes expand to more than {most}, as no crystals do; if you trust "
-            "the file, decompress it yourself"
+            f"{path}: its {size} bytes expand to more than {most}, far beyond crystal data; if "
+            "you trust the file, decompress it first"
         )
     return content
 

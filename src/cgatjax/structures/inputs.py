@@ -1,4 +1,4 @@
-"""Which files and objects a list of inputs stands for: paths, folders and patterns resolved."""
+"""Resolve inputs (paths, folders, glob patterns, objects) to files and objects."""
 
 import glob
 import os
@@ -17,21 +17,20 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
 
 CrystalInput = Union[str, Path, Crystal, "Structure", "Atoms"]
-"""One thing that crystals can be read from."""
+"""Input of the readers: a path, folder, pattern or structure object."""
 
 PROPERTY_TABLES = ("properties.csv", "id_prop.csv")
-"""Names of the property table of a folder of structure files; the second is that of CGCNN."""
+"""File names of the property table of a folder of structure files; CGCNN uses the second."""
 
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A file to read.
+    """File to read.
 
     Attributes:
-      path: where it is.
-      format: what its name says it holds.
-      root: the folder that was asked for and that it stands in or below; None if the file was
-        named itself or matched a pattern.
+      path: path of the file.
+      format: format by file name.
+      root: the given folder that contains it; None for a file given by name or pattern.
     """
 
     path: Path
@@ -40,24 +39,24 @@ class SourceFile:
 
 
 def _is_a(item: Any, module: str, name: str) -> bool:
-    """isinstance without importing: an object's module has been imported if there is one."""
+    """Check isinstance without an import: if an instance exists, its module is loaded."""
     cls = getattr(sys.modules.get(module), name, None)
     return cls is not None and isinstance(item, cls)
 
 
 def is_atoms(item: Any) -> bool:
-    """Whether an object is an ASE Atoms."""
+    """Check whether an object is an ASE Atoms."""
     return _is_a(item, "ase.atoms", "Atoms")
 
 
 def is_single(item: Any) -> bool:
-    """Whether an object is one input, not a collection of them (a Structure can be iterated)."""
+    """Check whether an object is one input, not a collection (a Structure can be iterated)."""
     is_structure = _is_a(item, "pymatgen.core.structure", "IStructure")
     return isinstance(item, str | Path | Crystal) or is_structure or is_atoms(item)
 
 
 def resolve(items: Sequence[Any]) -> list[Any]:
-    """Paths, folders and patterns become `SourceFile`s; objects stay as they are."""
+    """Replace paths, folders and patterns by `SourceFile`s; objects are kept."""
     resolved: list[Any] = []
     for item in items:
         if isinstance(item, str | Path):
@@ -102,7 +101,7 @@ def _files_of(name: str | Path) -> list[SourceFile]:
 
 
 def _matches(pattern: str) -> set[str]:
-    """Paths that match; "**" goes into no linked folder, as links may lead in circles."""
+    """Return the matching paths; "**" follows no linked folder, as links may form loops."""
     head, deep, tail = pattern.partition("**")
     if not deep or (head and not head.endswith(os.sep)) or (tail and not tail.startswith(os.sep)):
         return set(glob.glob(pattern))
@@ -123,7 +122,7 @@ def _files_in(folder: Path) -> list[SourceFile]:
 
 
 def _readable_below(folder: Path) -> list[SourceFile]:
-    """Readable files below a folder; its property table is none if it has structure files."""
+    """Return readable files below a folder, without the property table of structure files."""
     visible = [
         path
         for path in sorted(folder.rglob("*"))
@@ -141,5 +140,5 @@ def _readable(paths: Iterable[Path], root: Path | None) -> list[SourceFile]:
 
 
 def property_table_path(folder: Path) -> Path | None:
-    """The folder's property table, or None if it has none."""
+    """Return the path of the folder's property table, or None."""
     return next((folder / n for n in PROPERTY_TABLES if (folder / n).is_file()), None)

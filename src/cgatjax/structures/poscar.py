@@ -1,7 +1,7 @@
-"""POSCAR text as VASP 5 and 6 read it (https://www.vasp.at/wiki/POSCAR), parsed to arrays.
+"""Parser of POSCAR text in the format of VASP 5 and 6 (https://www.vasp.at/wiki/POSCAR).
 
-The line of element symbols is required: VASP 4 files, which lack it, do not say what they hold.
-Velocities and whatever else follows the positions is not read.
+The line of element symbols is required: without it (VASP 4), the elements are unknown. Velocities
+and anything else after the positions are ignored.
 """
 
 import math
@@ -14,10 +14,10 @@ from cgatjax.structures.elements import atomic_number
 
 
 def parse_poscar(text: str) -> Cell:
-    """The arrays of a POSCAR file, positions as fractional coordinates.
+    """Parse a POSCAR text to lattice, fractional coordinates and atomic numbers.
 
     Scale factor: one number, negative for the cell volume in cubic angstrom, or three numbers for
-    the Cartesian directions. Symbols may carry what a POTCAR adds ("Fe_pv", "Fe/0fec2f3e").
+    the Cartesian directions. Suffixes of a POTCAR are removed ("Fe_pv", "Fe/0fec2f3e").
 
     Raises:
       StructureError: a line is missing or malformed, an element is unknown, VASP 4 format.
@@ -37,7 +37,7 @@ def parse_poscar(text: str) -> Cell:
 
 
 def fractional(lattice: np.ndarray, positions: np.ndarray) -> np.ndarray:
-    """(n, 3) Cartesian positions in angstrom as fractional coordinates of the (3, 3) lattice.
+    """Convert (n, 3) Cartesian positions in angstrom to fractional coordinates.
 
     Raises:
       StructureError: the lattice is singular.
@@ -49,7 +49,7 @@ def fractional(lattice: np.ndarray, positions: np.ndarray) -> np.ndarray:
 
 
 def _scaled_lattice(scale_line: str, rows: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """The (3, 3) lattice, and the (3,) factors that Cartesian positions are multiplied by."""
+    """Return the (3, 3) lattice and the (3,) scale factors of Cartesian positions."""
     factors = _leading_floats(scale_line)
     vectors = [_leading_floats(row)[:3] for row in rows]
     if any(len(vector) < 3 for vector in vectors):
@@ -72,7 +72,7 @@ def _scaled_lattice(scale_line: str, rows: list[str]) -> tuple[np.ndarray, np.nd
 
 
 def _leading_floats(line: str) -> list[float]:
-    """The finite numbers that a line begins with; comments may follow them."""
+    """Return the finite numbers at the beginning of a line; comments may follow."""
     found: list[float] = []
     for word in line.split():
         try:
@@ -86,7 +86,7 @@ def _leading_floats(line: str) -> list[float]:
 
 
 def _atomic_numbers(symbol_line: str, count_line: str, most: int) -> np.ndarray:
-    """(n,) uint8; more sites than `most`, the lines of the file, are refused before they exist."""
+    """Return (n,) uint8; more sites than `most` (lines of the file) are refused unallocated."""
     symbols = symbol_line.split()
     if not symbols or symbols[0].isdecimal():
         raise StructureError(
@@ -104,7 +104,7 @@ def _atomic_numbers(symbol_line: str, count_line: str, most: int) -> np.ndarray:
             f"expected a positive number of sites for each of {symbols}, got {count_line!r}"
         )
     if sum(counts) > most:
-        raise StructureError(f"expected {sum(counts)} lines of positions, got {most}: cut off?")
+        raise StructureError(f"expected {sum(counts)} lines of positions, got {most}: truncated?")
     numbers = [atomic_number(symbol.split("/")[0].split("_")[0]) for symbol in symbols]
     return np.repeat(np.array(numbers, dtype=np.uint8), counts)
 
@@ -113,7 +113,7 @@ def _positions(lines: list[str], n_sites: int) -> np.ndarray:
     words = [line.split()[:3] for line in lines[:n_sites]]
     if len(words) < n_sites or any(len(row) < 3 for row in words):
         complete = sum(len(row) == 3 for row in words)
-        raise StructureError(f"expected {n_sites} lines of positions, got {complete}: cut off?")
+        raise StructureError(f"expected {n_sites} lines of positions, got {complete}: truncated?")
     try:
         return np.array(words, dtype=np.float64)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Named properties of crystals: which values count, and in which unit they are known to come."""
+"""Properties of crystals: selection of numeric values, ids and known units."""
 
 import math
 import numbers
@@ -8,10 +8,10 @@ from typing import Any
 from cgatjax.errors import InputError
 
 ID_KEYS: tuple[str, ...] = ("entry_id", "id", "mat_id", "material_id")
-"""Keys that name a crystal, in order of preference."""
+"""Keys of a crystal's id, in order of preference."""
 
 EXCLUDED_KEYS = frozenset({*ID_KEYS, "nsites", "spg", "spacegroup"})
-"""Numbers that describe the structure or the record: never taken unless named as a target."""
+"""Numbers that describe the structure or the record: only read if named as a target."""
 
 UNITS: dict[str, str] = {
     "e-form": "eV/atom",
@@ -27,11 +27,11 @@ UNITS: dict[str, str] = {
 
 
 def unit_of(name: str) -> str:
-    """The unit of a property, or "" if it is not known.
+    """Return the unit of a property, or "" if it is unknown.
 
     A fidelity may follow the name: "e-form_pbe" and "e-form@SCAN" have the unit of "e-form".
-    Otherwise a unit at the end of the name counts ("heat_eV_per_atom", "gap_eV"), and whatever
-    else is called a gap is in eV.
+    Otherwise a unit at the end of the name is used ("heat_eV_per_atom", "gap_eV"), and other gaps
+    are in eV.
 
     >>> unit_of("volume_pbe"), unit_of("total_mag")
     ('A^3/atom', '')
@@ -47,14 +47,14 @@ def unit_of(name: str) -> str:
 
 
 def is_number(value: Any) -> bool:
-    """Whether a value is a real scalar; True and False are not."""
+    """Check whether a value is a real scalar; True and False are not."""
     if type(value) is float:
         return True
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
 def finite_or_nan(value: Any) -> float:
-    """The value as a float; NaN where it is missing, infinite or no number."""
+    """Convert a value to float; NaN for a missing, infinite or non-numeric one."""
     if not is_number(value):
         return math.nan
     try:
@@ -65,9 +65,7 @@ def finite_or_nan(value: Any) -> float:
 
 
 def writable(text: str) -> str:
-    r"""The text with halves of surrogate pairs, which no file can hold, spelled out.
-
-    JSON may name them. Without any, the text is returned as it is.
+    r"""Escape unpaired surrogates, which JSON may contain and no file can store.
 
     >>> writable("mp-\ud800")
     'mp-\\ud800'
@@ -76,10 +74,10 @@ def writable(text: str) -> str:
 
 
 def check_target_names(targets: Sequence[str] | None) -> tuple[str, ...] | None:
-    """The names as a tuple, None staying None.
+    """Check a list of target names and return it as a tuple; None is returned unchanged.
 
     Raises:
-      InputError: a single string, something that is not a name, or a name given twice.
+      InputError: a single string, an item of another type, or a repeated name.
     """
     if targets is None:
         return None
@@ -91,10 +89,10 @@ def check_target_names(targets: Sequence[str] | None) -> tuple[str, ...] | None:
 
 
 def select_properties(values: Mapping[str, Any], targets: Sequence[str] | None) -> dict[str, float]:
-    """The properties of one crystal.
+    """Select the properties of one crystal.
 
     Args:
-      values: everything that is known of it, of any type.
+      values: all values of the crystal, of any type.
       targets: names to take, NaN where missing or not a finite number; None takes every finite
         number that is not among `EXCLUDED_KEYS`.
 
@@ -112,7 +110,7 @@ def select_properties(values: Mapping[str, Any], targets: Sequence[str] | None) 
 
 
 def crystal_id(values: Mapping[str, Any], fallback: str) -> str:
-    """The first of `ID_KEYS` that names the crystal, or the fallback."""
+    """Return the value of the first of `ID_KEYS` present, or the fallback."""
     for key in ID_KEYS:
         name = values.get(key)
         if (isinstance(name, str) and name) or (is_number(name) and name == name):

@@ -1,7 +1,7 @@
-"""From whatever holds crystals to a stream of them: files, folders, patterns, Python objects.
+"""Read crystals from files, folders, patterns and Python objects as one stream.
 
-What cannot be used comes out of the same stream as `Rejected`, with the reason; only an input that
-is not there at all (no such file, a folder or pattern without a readable file) raises an error.
+Unusable crystals are yielded as `Rejected` with the reason; only a missing input (no such file, a
+folder or pattern without a readable file) raises an error.
 """
 
 import dataclasses
@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cgatjax.errors import InputError, StructureError
+from cgatjax.errors import InputError
 from cgatjax.structures.ase_atoms import crystal_from_atoms, read_ase_database, read_extxyz
 from cgatjax.structures.cif import cell_of_cif
-from cgatjax.structures.crystal import Cell, Crystal, Rejected, cell_of, checked
+from cgatjax.structures.crystal import Cell, Crystal, Rejected, cell_of, checked, parse_crystal
 from cgatjax.structures.csv_tables import read_csv, read_property_table
 from cgatjax.structures.dcgat import read_dcgat
 from cgatjax.structures.formats import Format, read_text, stem_of
@@ -38,13 +38,13 @@ _TABLE_READERS: dict[Format, Callable[[Path, Targets], Stream]] = {
     "extxyz": read_extxyz,
     "ase-db": read_ase_database,
 }
-"""Readers of files that name their crystals themselves."""
+"""Readers of files that contain ids."""
 
 _STRUCTURE_PARSERS: dict[Format, Callable[[str], Cell]] = {
     "cif": cell_of_cif,
     "poscar": parse_poscar,
 }
-"""Parsers of files that hold one structure and are named after it."""
+"""Parsers of files with one structure, whose id is the file name."""
 
 
 def read_crystals(
@@ -53,29 +53,29 @@ def read_crystals(
     targets: Sequence[str] | None = None,
     properties: str | Path | None = None,
 ) -> Stream:
-    """Reads crystals one after the other, file by file.
+    """Read crystals one after the other, file by file.
 
     Args:
-      inputs: a path, a folder (every readable file in it and below, sorted; hidden ones and other
-        formats are passed over), a glob pattern, a pymatgen Structure, an ASE Atoms object, a
-        Crystal, or a list of these. Formats go by file name (`cgatjax.structures.formats.FORMATS`).
-        CIF and POSCAR files are named by their stem (by their path where stems repeat); their
-        properties may stand in `properties.csv` or `id_prop.csv` in the same folder. An iterator
-        (anything but a list or tuple) is consumed lazily.
-      targets: names of the properties to take, NaN where one is missing; None for every finite
-        number found (see `select_properties`). Values are taken in the unit of the input.
-      properties: a CSV file with a row for each CIF or POSCAR file, wherever it stands; None looks
-        for the tables beside the files.
+      inputs: a path, a folder (all readable files in it and below, sorted; hidden files and other
+        formats are skipped), a glob pattern, a pymatgen Structure, an ASE Atoms object, a Crystal,
+        or a list of these. The file name decides the format
+        (`cgatjax.structures.formats.FORMATS`). The id of a CIF or POSCAR file is its stem (its
+        path where stems repeat); its properties are read from `properties.csv` or `id_prop.csv` in
+        the same folder. An iterator (anything but a list or tuple) is consumed lazily.
+      targets: names of the properties to read, NaN where one is missing; None for every finite
+        number found (see `select_properties`). Values keep the unit of the input.
+      properties: CSV file with a row for each CIF or POSCAR file; None uses the tables in the
+        folders of the files.
 
     Returns:
-      an iterator over `Crystal`s, with a `Rejected` for each crystal, or whole file (with an empty
-      id), that cannot be used. Objects without an id are called "structure-N", N from 0.
+      An iterator over `Crystal`s, with a `Rejected` for each unusable crystal or file (with an
+      empty id). Objects without an id are called "structure-N", N from 0.
 
     Raises:
       InputError: at once for a missing path, a folder or pattern without a readable file, an
         unknown format or an object of another type (for an iterator: when it is reached), and for
-        a table of properties that is missing or damaged.
-      MissingExtraError: an extended XYZ file or ASE database, and ASE is not installed.
+        a missing or damaged table of properties.
+      MissingExtraError: an extended XYZ file or ASE database without ASE installed.
 
     Examples:
       >>> from pymatgen.core import Lattice, Structure
@@ -100,17 +100,17 @@ def read_crystals(
 
 
 class NamedTable(NamedTuple):
-    """The table of properties that the caller has named."""
+    """Table of properties given by the caller."""
 
     path: Path
     rows: PropertyTable
 
     @classmethod
     def read(cls, path: str | Path) -> "NamedTable":
-        """Reads it.
+        """Read the table.
 
         Raises:
-          InputError: missing or damaged.
+          InputError: the file is missing or damaged.
         """
         path = Path(path)
         if not path.exists():
@@ -128,14 +128,14 @@ def _read(
     named: NamedTable | None,
     is_all: bool = True,
 ) -> Stream:
-    """Reads resolved inputs.
+    """Read resolved inputs.
 
     Args:
       sources: files and objects.
-      targets: properties to take.
+      targets: properties to read.
       first: number of the first object.
-      named: the table of all structure files; None for those of their folders.
-      is_all: whether there is nothing else to come that rows of the table could belong to.
+      named: table of all structure files; None for the tables of their folders.
+      is_all: True if no later source can match rows of the table.
     """
     if named is not None:
         sources = [s for s in sources if not _is_file(s, named.path)]
@@ -166,7 +166,7 @@ def _is_file(source: Any, path: Path) -> bool:
 
 
 def _guarded(reader: Callable[[Path, Targets], Stream], path: Path, targets: Targets) -> Stream:
-    """A damaged file ends in one Rejected without id, so that the next file is still read."""
+    """Read a file; yield one Rejected without id for a damaged one."""
     try:
         yield from reader(path, targets)
     except InputError as error:
@@ -174,7 +174,7 @@ def _guarded(reader: Callable[[Path, Targets], Stream], path: Path, targets: Tar
 
 
 def _structure_names(files: Sequence[SourceFile]) -> dict[Path, str]:
-    """An id for each CIF and POSCAR file: its stem, or its path where the stem is not unique."""
+    """Return an id per CIF and POSCAR file: its stem, or its path where stems repeat."""
     files = [file for file in files if file.format in _STRUCTURE_PARSERS]
     names = {file.path: stem_of(file.path) for file in files}
     for below_root in (True, False):
@@ -188,7 +188,7 @@ def _structure_names(files: Sequence[SourceFile]) -> dict[Path, str]:
 
 
 def _load_table(folder: Path, tables: dict[Path, PropertyTable]) -> Stream:
-    """Puts the folder's property table, if it has one, into `tables`; yields why it cannot."""
+    """Read the folder's property table, if any, into `tables`; yield a damaged one."""
     path = property_table_path(folder)
     if path is not None:
         try:
@@ -198,7 +198,7 @@ def _load_table(folder: Path, tables: dict[Path, PropertyTable]) -> Stream:
 
 
 def _row_of(table: PropertyTable, name: str, path: Path) -> Mapping[str, float]:
-    """The properties under the crystal's id, its file's stem or its file's name; else nothing."""
+    """Return the row of the crystal's id, file stem or file name; else an empty one."""
     keys = (name, stem_of(path), path.name)
     return next((table[key] for key in keys if key in table), {})
 
@@ -208,7 +208,7 @@ def _without_structure(
     names: Mapping[Path, str],
     tables: Mapping[Path, PropertyTable],
 ) -> Stream:
-    """Rows of the property tables of the folders asked for that no structure file belongs to."""
+    """Yield rows without a structure file, of the tables of the given folders."""
     roots = {s.root for s in sources if isinstance(s, SourceFile) and s.root in tables}
     for root in sorted(root for root in roots if root is not None):
         below = {s.path for s in sources if isinstance(s, SourceFile) and s.root == root}
@@ -217,7 +217,7 @@ def _without_structure(
 
 
 def _unused(rows: PropertyTable, names: Mapping[Path, str], table: Path | None) -> Stream:
-    """Rows of a table that none of the files `names` belongs to."""
+    """Yield rows of a table that match none of the files `names`."""
     known = {key for path, name in names.items() for key in (name, stem_of(path), path.name)}
     for name in rows:
         if name not in known:
@@ -228,20 +228,18 @@ def _unused(rows: PropertyTable, names: Mapping[Path, str], table: Path | None) 
 def _crystal_from_file(
     file: SourceFile, name: str, properties: Mapping[str, float], targets: Targets
 ) -> Crystal | Rejected:
-    """A CIF or POSCAR file as a crystal."""
+    """Read a CIF or POSCAR file."""
     try:
         text = read_text(file.path)
     except InputError as error:
         return Rejected(id="", source=str(file.path), reason=str(error))
-    try:
-        cell = _STRUCTURE_PARSERS[file.format](text)
-    except StructureError as error:
-        return Rejected(id=name, source=str(file.path), reason=str(error))
-    return _crystal(cell, name, str(file.path), select_properties(properties, targets))
+    selected = select_properties(properties, targets)
+    parser = _STRUCTURE_PARSERS[file.format]
+    return parse_crystal(parser, text, id=name, source=str(file.path), targets=selected)
 
 
 def _crystal_from_object(item: Any, fallback_id: str, targets: Targets) -> Crystal | Rejected:
-    """A pymatgen Structure, ASE Atoms or Crystal as a crystal."""
+    """Convert a pymatgen Structure, ASE Atoms or Crystal."""
     if isinstance(item, Crystal):
         return checked(dataclasses.replace(item, targets=select_properties(item.targets, targets)))
     source = type(item).__name__
@@ -249,24 +247,5 @@ def _crystal_from_object(item: Any, fallback_id: str, targets: Targets) -> Cryst
         return crystal_from_atoms(item, fallback_id=fallback_id, source=source, targets=targets)
     properties = item.properties or {}
     name = crystal_id(properties, fallback_id)
-    try:
-        cell = cell_of(item)
-    except StructureError as error:
-        return Rejected(id=name, source=source, reason=str(error))
-    return _crystal(cell, name, source, select_properties(properties, targets))
-
-
-def _crystal(
-    cell: Cell, name: str, source: str, targets: Mapping[str, float]
-) -> Crystal | Rejected:
-    lattice, coords, numbers = cell
-    return checked(
-        Crystal(
-            id=name,
-            lattice=lattice,
-            frac_coords=coords,
-            atomic_numbers=numbers,
-            targets=targets,
-            source=source,
-        )
-    )
+    selected = select_properties(properties, targets)
+    return parse_crystal(cell_of, item, id=name, source=source, targets=selected)
