@@ -11,8 +11,6 @@ from pathlib import Path
 import numpy as np
 
 import cgatjax as cg
-from cgatjax.data.leakage import held_out, without
-from cgatjax.data.overlap import find_duplicates
 from cgatjax.data.splits import nested_subset
 from cgatjax.data.store import MANIFEST
 from cgatjax.errors import InputError
@@ -121,8 +119,9 @@ class Sources:
         """
         store, split = self.store(training.data), self.split(training.data)
         for other in training.held_out:
-            judged = held_out(self.split(other))
-            split = without(split, find_duplicates(judged, self.store(other), store, "formula"))
+            split = cg.exclude(
+                split, store, self.split(other), by="formula", home=self.store(other)
+            )
         train, valid, test = (self._known(part, training) for part in store.apply(split))
         if training.size is not None:
             train = nested(train, training.size, training.seed)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from cgatjax.data.build import build_store as build_store
     from cgatjax.data.datasets import Dataset as Dataset
     from cgatjax.data.filters import Filter as Filter
+    from cgatjax.data.leakage import exclude as exclude
     from cgatjax.data.overlap import Overlap as Overlap
     from cgatjax.data.overlap import compare as compare
     from cgatjax.data.overlap import find_duplicates as find_duplicates
@@ -92,6 +93,7 @@ _HOMES = {
     "preprocessing.hull": ("HullEnergies", "hull_energies"),
     "preprocessing.hull_files": ("add_hull",),
     "data.filters": ("Filter",),
+    "data.leakage": ("exclude",),
     "integrations.matbench_files": ("MatbenchTask",),
     "models.normalizer": ("Normalizer",),
     "data.overlap": ("Overlap", "find_duplicates", "compare"),

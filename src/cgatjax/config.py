@@ -54,6 +54,50 @@ class GraphConfig(Options):
         return cls(**{**defaults, **changes})
 
 
+DuplicateKey = Literal["id", "formula", "graph", "prototype"]
+"""Crystals are duplicates by id, reduced formula, graph hash, or graph hash without elements."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitConfig(Options):
+    """Division of a store into training, validation and test set.
+
+    Attributes:
+      split: JSON file with the ids of train, valid and test, instead of a new split.
+      split_by: keep all crystals with the same "id", reduced "formula" or "prototype" (structure
+        type) in one subset.
+      fractions: fractions of train, valid and test.
+      exclude: sources of crystals to remove, so that no test data leak into the training: the
+        validation and test ids of a run folder, of a store (split with these options) or of a
+        split JSON, or the ids in a JSON, text or CSV file.
+      exclude_by: with the excluded ids, remove every crystal with the same "formula", "graph"
+        (crystal) or "prototype" (structure type).
+      train_size: size of a nested random subset of the training set; None for all of it.
+      seed: random seed of the split and of the nested subset.
+
+    Examples:
+      >>> SplitConfig(fractions=(0.9, 0.05, 0.05)).split_by
+      'id'
+    """
+
+    split: str | None = None
+    split_by: Literal["id", "formula", "prototype"] = "id"
+    fractions: tuple[float, float, float] = (0.8, 0.1, 0.1)
+    exclude: tuple[str, ...] = ()
+    exclude_by: DuplicateKey = "id"
+    train_size: int | None = None
+    seed: int = 0
+
+    def _check(self) -> None:
+        self._require(
+            min(self.fractions) >= 0 and sum(self.fractions) <= 1 + 1e-9,
+            "fractions",
+            "three fractions that sum to at most 1",
+        )
+        self._require(self.train_size is None or self.train_size >= 1, "train_size", "at least 1")
+        self._require(0 <= self.seed < 2**31, "seed", "0 <= seed < 2**31")
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig(Options):
     """Sizes and variants of the network. The defaults are the released code's.

@@ -19,8 +19,7 @@ import numpy as np
 from cgatjax.config import GraphConfig, ModelConfig, TrainConfig, TransferConfig
 from cgatjax.data.build import build_store
 from cgatjax.data.datasets import Dataset
-from cgatjax.data.leakage import held_out, without
-from cgatjax.data.overlap import find_duplicates
+from cgatjax.data.leakage import exclude
 from cgatjax.data.splits import Split, make_split
 from cgatjax.data.store import Store
 from cgatjax.errors import RunExistsError
@@ -205,7 +204,7 @@ def _stores(
     out: Path, crystals: Sequence[Crystal], split: Split, show_progress: bool
 ) -> tuple[Store, Store]:
     """DCGAT files and stores: all crystals with the cheap energy, the split's with the dear one."""
-    chosen = {*split.train, *held_out(split)}
+    chosen = {*split.train, *split.valid, *split.test}
     parts = {LOW: list(crystals), HIGH: [c for c in crystals if c.id in chosen]}
     stores = []
     for target, members in parts.items():
@@ -222,7 +221,7 @@ def _stores(
 def _low_split(low: Store, high: Store, high_split: Split, seed: int) -> Split:
     """The cheap crystals without the formulas of the dear validation and test sets."""
     split = low.make_split((0.95, 0.05, 0.0), by="formula", seed=seed)
-    return without(split, find_duplicates(held_out(high_split), high, low, "formula"))
+    return exclude(split, low, high_split, by="formula", home=high)
 
 
 def _pretrain(

@@ -1,4 +1,4 @@
-"""The report of what data sets share: counted by hand on a few crystals."""
+"""Overlap of data sets, counted by hand on a few crystals."""
 
 import csv
 import dataclasses
@@ -39,7 +39,7 @@ def stores(prototypes, tmp_path):
     }
 
 
-def test_what_two_stores_share(stores):
+def test_overlap_of_two_stores(stores):
     report = compare(stores)
     assert {p.by: (p.n_keys, p.n_first, p.n_second) for p in report.pairs()} == {
         "id": (1, 1, 1),
@@ -51,7 +51,7 @@ def test_what_two_stores_share(stores):
     assert distinct == {"id": [4, 3], "formula": [3, 3], "graph": [3, 3], "prototype": [3, 2]}
 
 
-def test_the_list_names_every_crystal_that_is_not_alone(stores, tmp_path):
+def test_the_csv_lists_every_crystal_that_shares_a_key(stores, tmp_path):
     report = compare(stores, ["graph"])
     assert report.write(tmp_path / "shared.csv") == 5
     rows = list(csv.DictReader((tmp_path / "shared.csv").read_text().splitlines()))
@@ -65,7 +65,7 @@ def test_the_list_names_every_crystal_that_is_not_alone(stores, tmp_path):
         report.write(tmp_path / "shared.csv")
 
 
-def test_parts_of_a_split_are_compared_too(ionic_store):
+def test_subsets_of_a_split_are_compared_too(ionic_store):
     train, valid, test = ionic_store.split(by="prototype", seed=2, fractions=(0.6, 0.2, 0.2))
     report = compare({"train": train, "valid": valid, "test": test})
     assert min(len(train), len(valid), len(test)) > 0
@@ -75,7 +75,7 @@ def test_parts_of_a_split_are_compared_too(ionic_store):
     assert leaking.n_second > len(by_id[2]) / 2
 
 
-def test_what_cannot_be_compared(stores, prototypes, tmp_path):
+def test_data_sets_that_cannot_be_compared(stores, prototypes, tmp_path):
     other = build_store([prototypes["NaCl"]], tmp_path / "other", GraphConfig.released())
     sets = {"first": stores["first"], "other": other}
     with pytest.raises(MismatchError, match="made with the same options"):
@@ -96,12 +96,9 @@ def test_what_cannot_be_compared(stores, prototypes, tmp_path):
         ("prototype", {"NaCl", "again"}),
     ],
 )
-def test_what_is_like_given_crystals(stores, by, expected):
+def test_duplicates_of_given_crystals(stores, by, expected):
     first, second = stores["first"], stores["second"]
-    assert set(find_duplicates(["NaCl"], second, first, by)) == expected
+    salt, lithium = (second.all().select(second.rows_of([name])) for name in ("NaCl", "LiCl"))
+    assert set(find_duplicates(salt, first, by)) == expected
     # LiCl is in the second store only; its structure type is that of NaCl.
-    assert set(find_duplicates(["LiCl"], second, first, by)) == (
-        expected if by == "prototype" else set()
-    )
-    with pytest.raises(InputError, match=r"1 ids are not in the store: \['none'\].*by id alone"):
-        find_duplicates(["NaCl", "none"], second, first, by)
+    assert set(find_duplicates(lithium, first, by)) == (expected if by == "prototype" else set())

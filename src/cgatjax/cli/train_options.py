@@ -2,16 +2,15 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from cgatjax.config import TrainConfig
-from cgatjax.data.leakage import held_out, read_ids, without
-from cgatjax.data.overlap import KEYS, find_duplicates
-from cgatjax.data.splits import SUBSETS, Split, nested_subset
-from cgatjax.data.store import MANIFEST, Store, open_store
+from cgatjax.config import SplitConfig, TrainConfig
+from cgatjax.data.leakage import split_from_options
+from cgatjax.data.overlap import KEYS
+from cgatjax.data.splits import SUBSETS, Split
+from cgatjax.data.store import Store
 from cgatjax.errors import ConfigError, InputError, MismatchError
 from cgatjax.runs.loggers import LOGGERS
 from cgatjax.runs.run_folder import DATA, SPLIT, RunFolder, differences
@@ -179,31 +178,14 @@ def compute_of(precision: str | None) -> dict[str, str]:
     return {"compute": "bfloat16" if precision == "bfloat16" else "parameters"}
 
 
-def make_split_of(store: Store, targets: Sequence[str], flags: Mapping[str, Any]) -> Split:
-    """The split that the options describe, with everything excluded taken out.
+def split_config(flags: Mapping[str, Any]) -> SplitConfig:
+    """Split options from the flags.
 
     Raises:
-      InputError: fractions that are none, ids that the store lacks, nothing left to train on.
-      TargetError: no crystal has a value of the targets.
+      ConfigError: a value out of range, or fractions that are not three numbers.
     """
-    fractions, seed = _fractions(flags["fractions"]), flags["seed"]
-    if flags["split"]:
-        split = Split.load(flags["split"])
-    else:
-        split = store.make_split(fractions, by=flags["split_by"], seed=seed, targets=targets)
-    for source in flags["exclude"]:
-        ids, home = _held_out_by(Path(source), store, targets, flags)
-        if flags["exclude_by"] != "id":
-            ids = (*ids, *find_duplicates(ids, home, store, flags["exclude_by"]))
-        before = _size(split)
-        split = without(split, ids)
-        click.echo(f"excluded by {source}: {before - _size(split)} of {before} crystals", err=True)
-    if flags["train_size"] is not None:
-        train = nested_subset(split.train, flags["train_size"], seed=seed)
-        split = Split(train=train, valid=split.valid, test=split.test)
-    if not split.train:
-        raise InputError(f"{store.path}: no crystal is left to train on; exclude less")
-    return split
+    given = {name: flags[name] for name in (*SPLIT_FLAGS, "seed")}
+    return SplitConfig(**{**given, "fractions": _fractions(flags["fractions"])})
 
 
 def _fractions(text: str) -> tuple[float, float, float]:
@@ -212,35 +194,6 @@ def _fractions(text: str) -> tuple[float, float, float]:
     except ValueError as error:
         raise ConfigError(f"--fractions: expected three numbers a,b,c, got {text!r}") from error
     return train, valid, test
-
-
-def _size(split: Split) -> int:
-    return len(split.train) + len(held_out(split))
-
-
-def _held_out_by(
-    source: Path, store: Store, targets: Sequence[str], flags: Mapping[str, Any]
-) -> tuple[tuple[str, ...], Store]:
-    """Ids that a source holds out, and the store that knows their formulas."""
-    if (source / MANIFEST).is_file():
-        home = open_store(source)
-        # As `transfer` splits it: only crystals for which the property is known.
-        wanted = {target.split("@")[0] for target in targets}
-        columns = [name for name in home.units if name.split("@")[0] in wanted]
-        fractions, by = _fractions(flags["fractions"]), flags["split_by"]
-        split = home.make_split(fractions, by=by, seed=flags["seed"], targets=columns)
-        return held_out(split), home
-    if (source / SPLIT).is_file():
-        return held_out(Split.load(source / SPLIT)), _store_of_run(source) or store
-    return read_ids(source), store
-
-
-def _store_of_run(run: Path) -> Store | None:
-    """The store that a run was trained on, if it is still where it was."""
-    try:
-        return open_store(json.loads((run / DATA).read_text())["store"])
-    except (OSError, ValueError, KeyError, InputError):
-        return None
 
 
 def open_run(
@@ -269,12 +222,13 @@ def open_run(
     from cgatjax.runtime.distributed import is_first_process
 
     if not is_first_process():
-        return None, make_split_of(store, targets, flags)
-    options = {name: flags[name] for name in (*SPLIT_FLAGS, "seed")}
+        return None, split_from_options(store, targets, split_config(flags))
+    config = split_config(flags)
+    options = config.to_dict()
     if flags["resume"] and (run := RunFolder(out, resume=True)).resuming:
         _check_same_data(run, store, options)
         return run, Split.load(run.path / SPLIT)
-    split = make_split_of(store, targets, flags)
+    split = split_from_options(store, targets, config)
     run = RunFolder(out, resume=flags["resume"])
     split.save(run.path / SPLIT)
     counts = {part: len(getattr(split, part)) for part in SUBSETS}

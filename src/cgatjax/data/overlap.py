@@ -1,7 +1,7 @@
-"""What data sets have in common: the same ids, formulas, crystals or structure types.
+"""Overlap of data sets: shared ids, formulas, crystals and structure types.
 
-A test set says little about crystals that the training set holds under another id, and nothing
-about new structure types if it shares all of its own. The report counts both, between data sets and
+A test set says little about crystals that the training set has under another id, and nothing about
+new structure types if it shares all of its own. The report counts both, between data sets and
 within each.
 """
 
@@ -12,26 +12,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
+from typing import get_args
 
+from cgatjax.config import DuplicateKey
 from cgatjax.data.datasets import Dataset
 from cgatjax.data.store import Store
 from cgatjax.errors import InputError, MismatchError
 from cgatjax.graphs.hashes import hashes_of
 from cgatjax.runtime.atomic_files import write_durably
 
-KEYS = ("id", "formula", "graph", "prototype")
-"""What crystals can be compared by: id, reduced formula, hash of the graph, of its prototype."""
+KEYS: tuple[DuplicateKey, ...] = get_args(DuplicateKey)
+"""Keys to compare crystals by: id, reduced formula, graph hash, and that of the prototype."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shared:
-    """What two data sets have in common by one key.
+    """Overlap of two data sets by one key.
 
     Attributes:
       by: one of `KEYS`.
       first, second: names of the data sets.
-      n_keys: distinct keys that both have.
-      n_first, n_second: crystals of each with such a key.
+      n_keys: number of distinct keys that both have.
+      n_first, n_second: number of crystals of each with such a key.
     """
 
     by: str
@@ -44,7 +46,7 @@ class Shared:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Overlap:
-    """The report.
+    """Report of the overlap of data sets.
 
     Attributes:
       ids: data set -> ids of its crystals.
@@ -55,11 +57,11 @@ class Overlap:
     keys: Mapping[str, Mapping[str, Sequence[str]]]
 
     def distinct(self, by: str, name: str) -> int:
-        """Number of distinct keys in a data set; the rest of its crystals repeat one of them."""
+        """Count the distinct keys of a data set; its other crystals repeat one of them."""
         return len(set(self.keys[by][name]))
 
     def pairs(self) -> list[Shared]:
-        """What each two data sets share, by each key."""
+        """Return the overlap of every two data sets, by each key."""
         return [
             _shared(by, pair, self.keys[by])
             for by in self.keys
@@ -67,12 +69,12 @@ class Overlap:
         ]
 
     def write(self, path: str | Path) -> int:
-        """Writes a CSV with one line for each crystal that shares a key with another one.
+        """Write a CSV with one line for each crystal that shares a key with another one.
 
         Columns are by, key, set, id; the lines of one key stand together.
 
         Returns:
-          The number of lines.
+          Number of lines.
 
         Raises:
           InputError: the file exists.
@@ -99,15 +101,15 @@ class Overlap:
 
 
 def compare(sets: Mapping[str, Store | Dataset], by: Sequence[str] = KEYS) -> Overlap:
-    """Compares data sets, or the parts of a split.
+    """Compare data sets, or the subsets of a split.
 
     Args:
-      sets: name -> store or data set; one is enough to look for repetitions within it.
-      by: some of `KEYS`. Hashes of graphs take some 0.2 ms a crystal.
+      sets: name -> store or data set; a single one is searched for duplicates within it.
+      by: some of `KEYS`. Graph hashes take about 0.2 ms per crystal.
 
     Raises:
       InputError: no data set, or an unknown key.
-      MismatchError: hashes are asked for and the graphs were made with different options.
+      MismatchError: graph hashes are requested and the graphs were made with different options.
     """
     unknown = [key for key in by if key not in KEYS]
     if unknown or not by or not sets:
@@ -115,8 +117,8 @@ def compare(sets: Mapping[str, Store | Dataset], by: Sequence[str] = KEYS) -> Ov
     configs = {name: data.graph_config for name, data in sets.items()}
     if len(set(configs.values())) > 1 and {"graph", "prototype"} & set(by):
         raise MismatchError(
-            "hashes of graphs can only be compared if the graphs were made with the same options, "
-            f"got {configs}; featurize anew, or compare by id and formula only"
+            "graph hashes can only be compared if the graphs were made with the same options, "
+            f"got {configs}; featurize again, or compare by id and formula only"
         )
     return Overlap(
         ids={name: data.ids for name, data in sets.items()},
@@ -124,29 +126,23 @@ def compare(sets: Mapping[str, Store | Dataset], by: Sequence[str] = KEYS) -> Ov
     )
 
 
-def find_duplicates(ids: Sequence[str], home: Store, store: Store, by: str) -> tuple[str, ...]:
-    """Ids of the crystals of a store that share a key with given crystals of another one.
+def find_duplicates(
+    crystals: Store | Dataset, store: Store | Dataset, by: DuplicateKey
+) -> tuple[str, ...]:
+    """Return the ids of a store's crystals that share a key with given crystals.
 
     Args:
-      ids: the given crystals.
-      home: the store that has them.
-      store: where to look; may be the same one.
+      crystals: the given crystals.
+      store: the store to search; may be that of the given crystals.
       by: one of `KEYS`.
 
     Raises:
-      InputError: `home` lacks one of the ids, so that what is like it would be missed; or an
-        unknown key.
-      MismatchError: hashes are asked for and the graphs were made with different options.
+      InputError: an unknown key.
+      MismatchError: graph hashes are requested and the graphs were made with different options.
     """
-    try:
-        given = Dataset(home, home.rows_of(ids))
-    except InputError as error:
-        raise InputError(
-            f"{error}; leave out by id alone, or name the store that holds these crystals"
-        ) from error
-    keys = compare({"given": given, "store": store}, [by]).keys[by]
-    unwanted = set(keys["given"])
-    return tuple(i for i, key in zip(store.ids, keys["store"], strict=True) if key in unwanted)
+    keys = compare({"given": crystals, "store": store}, [by]).keys[by]
+    given = set(keys["given"])
+    return tuple(i for i, key in zip(store.ids, keys["store"], strict=True) if key in given)
 
 
 def _keys(data: Store | Dataset, by: str) -> list[str]:
