@@ -85,7 +85,7 @@ def test_damaged_files_are_refused(copy, process):
         load_processes(copy, digest)
     for text in ("{", '{"weights": 1}', '{"weights": "", "factors": {"gp": {"a": {}}}}'):
         (copy / CALIBRATION).write_text(text)
-        with pytest.raises(InputError, match="damaged calibration"):
+        with pytest.raises(InputError, match="cannot be read as a calibration"):
             load_predictor_without_process(copy)
     with pytest.raises(InputError, match="positive factor, got -1"):
         Rescaling(factor=-1.0, n=3, data="x")

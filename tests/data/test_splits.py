@@ -145,12 +145,12 @@ def test_a_split_is_saved_and_loaded(tmp_path):
 def test_a_file_that_is_no_split(tmp_path, content):
     file = tmp_path / "split.json"
     file.write_text(content)
-    with pytest.raises(InputError, match=r"split\.json: expected a JSON split"):
+    with pytest.raises(InputError, match=r"split\.json: cannot be read as a split"):
         Split.load(file)
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"none\.json: expected a JSON split"):
+    with pytest.raises(InputError, match=r"none\.json: cannot be read as a split"):
         Split.load(tmp_path / "none.json")
 
 

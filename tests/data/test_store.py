@@ -278,7 +278,7 @@ def test_a_flipped_bit_is_an_error_of_ours_or_does_no_harm(shards, tmp_path_fact
 def test_an_unfinished_store_says_how_to_finish_it(tmp_path):
     (tmp_path / "unfinished.jsonl").write_text("{}\n")
     with pytest.raises(
-        InputError, match=r"not finished; go on with `cgatjax featurize .* --resume"
+        InputError, match=r"not finished; resume with `cgatjax featurize .* --resume"
     ):
         open_store(tmp_path)
 

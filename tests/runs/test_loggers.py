@@ -124,7 +124,8 @@ def test_without_a_server_the_folder_knows_what_was_logged(tmp_path, wandb):
     assert wandb.sessions[0]["project"] == "crystals"
     assert wandb.sessions[0]["config"] == {"epochs": 3}
     (tmp_path / "run" / "wandb.json").write_text(json.dumps({"id": 1}))
-    with pytest.raises(InputError, match=r"wandb\.json: expected the id of a W&B run.*remove it"):
+    message = r"wandb\.json: cannot be read as the id of a W&B run.*remove it"
+    with pytest.raises(InputError, match=message):
         WandbLogger(tmp_path / "run").log(4, {})
 
 

@@ -94,7 +94,7 @@ def test_other_data_or_weights_are_refused(tmp_path):
     with pytest.raises(MismatchError, match=r"train\.digest: 'ab' -> 'xy'; resume with the same"):
         again.save_inputs({**inputs, "train": {"crystals": 5, "digest": "xy"}})
     (tmp_path / "run" / "inputs.json").write_text("{")
-    with pytest.raises(InputError, match=r"inputs\.json: expected the record of the run"):
+    with pytest.raises(InputError, match=r"inputs\.json: cannot be read as the record"):
         again.save_inputs(inputs)
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from cgatjax.errors import InputError
+from cgatjax.runtime.parse_errors import reading
 
 SUBSETS = ("train", "valid", "test")
 
@@ -42,13 +43,9 @@ class Split:
         Raises:
           InputError: the file is not a split, or an id stands in it twice.
         """
-        try:
+        with reading(path, f"a split with the keys {', '.join(SUBSETS)}"):
             content = json.loads(Path(path).read_text())
             parts = {name: content[name] for name in SUBSETS}
-        except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
-            raise InputError(
-                f"{path}: expected a JSON split with the keys {SUBSETS}: {error}"
-            ) from error
         for name, ids in parts.items():
             if not isinstance(ids, list) or not all(type(i) in (str, int) for i in ids):
                 raise InputError(f"{path}: expected {name!r} as a list of ids, got {ids!r:.80}")

@@ -23,7 +23,7 @@ from cgatjax.config import GraphConfig
 from cgatjax.data.datasets import Dataset
 from cgatjax.data.shard_reader import DAMAGED, Shard, is_sound
 from cgatjax.data.splits import SUBSETS, Split, split_positions
-from cgatjax.errors import CgatjaxError, ConfigError, InputError, TargetError
+from cgatjax.errors import InputError, TargetError
 from cgatjax.graphs.crystal_graph import CrystalGraph
 from cgatjax.graphs.graph_arrays import (
     EDGE_COLUMNS,
@@ -34,6 +34,7 @@ from cgatjax.graphs.graph_arrays import (
 )
 from cgatjax.graphs.hashes import hashes_of
 from cgatjax.options import from_dict
+from cgatjax.runtime.parse_errors import reading
 
 MANIFEST = "store.json"
 SKIPPED = "skipped.csv"
@@ -299,36 +300,26 @@ def open_store(path: str | Path, *, verify: bool = False) -> Store:
         version.
     """
     path = Path(path)
-    try:
-        if (path / JOURNAL).exists() and not (path / MANIFEST).exists():
+    with reading(path, "a store", "featurize again"):
+        if not (path / MANIFEST).exists():
+            if (path / JOURNAL).exists():
+                raise InputError(
+                    "the store is not finished; resume with `cgatjax featurize ... --resume` (the "
+                    "same inputs and options), or build_store(..., resume=True)"
+                )
+            found = "it has none" if path.is_dir() else "there is no such folder"
             raise InputError(
-                f"{path}: the store is not finished; go on with `cgatjax featurize ... --resume` "
-                "(the same inputs and options), or build_store(..., resume=True)"
+                f"expected a store folder with {MANIFEST}, made by `cgatjax featurize`; {found}"
             )
         manifest = json.loads((path / MANIFEST).read_text())
-        found = manifest["format"]
-        if found != FORMAT:
+        if (found := manifest["format"]) != FORMAT:
             raise InputError(
-                f"{path}: store format {found!r}, this version reads {FORMAT}; featurize again"
+                f"store format {found!r}, this version reads {FORMAT}; featurize again"
             )
         shards = [Shard(path / s["file"], s) for s in manifest["shards"]]
         if not shards:
             raise ValueError("its list of shards is empty")
         store = Store(path, manifest, shards)
-    except ConfigError as error:
-        raise InputError(f"{path}: damaged {MANIFEST}: {error!s:.500}") from error
-    except CgatjaxError:
-        raise
-    except FileNotFoundError as error:
-        found = "it has none" if path.is_dir() else "there is no such folder"
-        raise InputError(
-            f"{path}: expected a store folder with {MANIFEST}, made by `cgatjax featurize`; {found}"
-        ) from error
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise InputError(
-            f"{path}: expected a store folder with {MANIFEST}, made by `cgatjax featurize`: "
-            f"{error!r}"
-        ) from error
     if verify:
         store.verify()
     return store

@@ -18,11 +18,11 @@ from cgatjax.errors import InputError, MismatchError
 from cgatjax.inference.gaussian_process import Process, SparseGP
 from cgatjax.runtime.atomic_files import write_durably
 from cgatjax.runtime.atomic_folders import damage, new_folder, settled
+from cgatjax.runtime.parse_errors import reading
 
 GAUSSIAN_PROCESS = "gaussian_process"
 CALIBRATION = "calibration.json"
 _TENSORS, _DESCRIPTION = "process.safetensors", "process.json"
-_DAMAGE = (OSError, ValueError, LookupError, TypeError, AttributeError, SafetensorError)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +84,7 @@ def load_processes(run: str | Path, weights: str) -> dict[str, SparseGP]:
         return {}
     if (fault := damage(folder)) is not None:
         raise InputError(f"{folder}: {fault}; fit the Gaussian process again")
-    try:
+    with reading(folder, "a Gaussian process", "fit it again", SafetensorError):
         found = json.loads((folder / _DESCRIPTION).read_text())
         tensors = load_file(folder / _TENSORS)
         digest, described = found["weights"], found["processes"]
@@ -92,8 +92,6 @@ def load_processes(run: str | Path, weights: str) -> dict[str, SparseGP]:
             target: _process(number, about, tensors)
             for number, (target, about) in enumerate(described.items())
         }
-    except _DAMAGE as error:
-        raise InputError(f"{folder}: damaged Gaussian process: {error!r:.300}") from error
     if digest != weights:
         raise MismatchError(f"{folder}: belongs to other weights than the run's; fit it again")
     return processes
@@ -120,15 +118,13 @@ def load_rescalings(run: str | Path, weights: str) -> dict[str, dict[str, Rescal
     file = Path(run) / CALIBRATION
     if not file.is_file():
         return {}
-    try:
+    with reading(file, "a calibration", "calibrate again"):
         found = json.loads(file.read_text())
         digest, factors = found["weights"], found["factors"]
         rescalings = {
             kind: {t: Rescaling(**plain) for t, plain in by_target.items()}
             for kind, by_target in factors.items()
         }
-    except _DAMAGE as error:
-        raise InputError(f"{file}: damaged calibration: {error!r:.300}; calibrate again") from error
     if digest != weights:
         raise MismatchError(
             f"{file}: belongs to other weights than the run's; calibrate again, or remove it"

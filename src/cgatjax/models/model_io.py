@@ -24,15 +24,12 @@ from cgatjax.models.normalizer import Normalizer
 from cgatjax.options import from_dict
 from cgatjax.runs.run_folder import ENSEMBLE, MEMBERS
 from cgatjax.runtime.atomic_folders import MANIFEST, damage, new_folder, settled
+from cgatjax.runtime.parse_errors import reading
 from cgatjax.structures.elements import ElementTable
 
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "model.json"
 FORMAT = 1
-_DAMAGE = (
-    *(OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError),
-)
-"""What a file that says anything ends in; ValueError is also that of ConfigError and InputError."""
 _VECTORS, _KNOWN = "element_table/vectors", "element_table/known"
 
 
@@ -90,16 +87,10 @@ def load_model(path: str | Path) -> Model:
             f"{path}: expected a run or model folder with {DESCRIPTION}, {WEIGHTS} and {MANIFEST} "
             f"as they were saved; found {fault}. Copy or save the model again"
         )
-    try:
+    with reading(folder, "a model", "copy or save it again", SafetensorError):
         description = json.loads((folder / DESCRIPTION).read_text())
         model = _described(description, load_file(folder / WEIGHTS))
         check_params(model.params, model)
-    except MismatchError as error:
-        raise MismatchError(f"{folder}: {error}") from error
-    except (*_DAMAGE, SafetensorError) as error:
-        raise InputError(
-            f"{folder}: damaged model description or weights: {error!r:.500}"
-        ) from error
     return model
 
 

@@ -4,19 +4,18 @@ Archives come from the internet: only plain files below the new folder are writt
 rights, owners and links that an archive may name, and no more than it can hold by honest means.
 """
 
-import lzma
 import shutil
 import stat
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from cgatjax.errors import InputError, StorageError
+from cgatjax.errors import InputError
 from cgatjax.runtime.atomic_files import PART, writing
+from cgatjax.runtime.parse_errors import reading
 from cgatjax.structures.formats import FREE_BYTES, MAX_RATIO
 
 PIECE = 2**20
@@ -26,11 +25,6 @@ _ENDINGS = (
     *(".tar.gz", ".tar.bz2", ".tar.xz", ".tar"),
     *(".tgz", ".tbz2", ".txz", ".zip"),
 )
-_DAMAGE = (
-    *(OSError, EOFError, ValueError, RuntimeError, NotImplementedError, LookupError),
-    *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError),
-)
-"""What the readers raise on archives that are damaged, encrypted or packed in another way."""
 
 
 def is_packed(name: str) -> bool:
@@ -80,17 +74,10 @@ def _write_all(file: Path, folder: Path) -> None:
     left = max(FREE_BYTES, MAX_RATIO * file.stat().st_size)
     with writing(folder):
         folder.mkdir(parents=True)
-    try:
-        with ExitStack() as opened:
-            for name, stream in _members(file, opened):
-                left -= _write(folder / _safe(name), stream, left)
-    except (InputError, StorageError):
-        raise
-    except _DAMAGE as error:
-        raise InputError(
-            f"{file}: expected an archive that can be unpacked: {error or type(error).__name__}; "
-            "remove it and download it again"
-        ) from error
+    damaged = reading(file, "an archive", "remove it and download it again")
+    with damaged, ExitStack() as opened:
+        for name, stream in _members(file, opened):
+            left -= _write(folder / _safe(name), stream, left)
 
 
 def _members(file: Path, opened: ExitStack) -> Iterator[tuple[str, IO[bytes]]]:

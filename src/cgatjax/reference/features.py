@@ -5,9 +5,7 @@ from it.
 """
 
 import gzip
-import pickle
 import re
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,17 +19,12 @@ from cgatjax.data.store_writer import store_graphs
 from cgatjax.errors import InputError
 from cgatjax.graphs.crystal_graph import CrystalGraph
 from cgatjax.reference.pickles import unpickled
+from cgatjax.runtime.parse_errors import reading
 from cgatjax.structures.elements import atomic_number
 from cgatjax.structures.formats import decompressed
 
 MISSING_BELOW = -1e7
 """The reference writes -1e8 where a property is missing; nothing real is as low as this."""
-
-
-_DAMAGED = (
-    *(OSError, EOFError, zlib.error, pickle.UnpicklingError, ValueError, TypeError),
-    *(AttributeError, IndexError, KeyError, OverflowError, MemoryError),
-)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -118,14 +111,10 @@ def store_features(
 def _unpickled(path: Path) -> Mapping[str, Any]:
     if path.exists() and not path.is_file():
         raise InputError(f"{path}: expected a regular file, not a folder, pipe or device")
-    try:
+    with reading(path, "a feature file"):
         with open(path, "rb") as file:
             compressed = file.read(2) == b"\x1f\x8b"
         content = unpickled(decompressed(path, gzip.open) if compressed else path.read_bytes())
-    except InputError:
-        raise
-    except _DAMAGED as error:
-        raise InputError(f"{path}: cannot be read as a feature file: {error!s:.300}") from error
     if not isinstance(content, dict):
         raise InputError(f"{path}: expected a dictionary, got {type(content).__name__}")
     return content

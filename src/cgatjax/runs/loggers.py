@@ -14,8 +14,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from cgatjax.errors import ConfigError, InputError, MissingExtraError
+from cgatjax.errors import ConfigError, MissingExtraError
 from cgatjax.runtime.atomic_files import write_durably, writing
+from cgatjax.runtime.parse_errors import reading
 
 LOGGERS = ("tensorboard", "wandb")
 """Names of the loggers that `make_logger` knows; also those of the extras that they need."""
@@ -232,13 +233,9 @@ class WandbLogger:
 
     def _saved(self) -> tuple[str, int]:
         file = self._folder / self.FILE
-        try:
+        with reading(file, "the id of a W&B run", "remove it to begin a new run"):
             content = json.loads(file.read_text())
             return str(content["id"]), int(content["next"])
-        except (OSError, ValueError, LookupError, TypeError) as error:
-            raise InputError(
-                f"{file}: expected the id of a W&B run: {error}; remove it to begin a new one"
-            ) from error
 
     def _save(self) -> None:
         content = json.dumps({"id": self._id, "next": self._next})

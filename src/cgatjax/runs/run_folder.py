@@ -22,6 +22,7 @@ from cgatjax.config import TrainConfig
 from cgatjax.errors import ConfigError, InputError, MismatchError, RunExistsError
 from cgatjax.options import Options, load_toml
 from cgatjax.runtime.atomic_files import PART, write_durably, writing
+from cgatjax.runtime.parse_errors import reading
 
 logger = logging.getLogger("cgatjax")
 CONFIG = "config.toml"
@@ -117,10 +118,8 @@ class RunFolder:
         if not (self.resuming and file.exists()):
             self.save_json(INPUTS, inputs)
             return
-        try:
+        with reading(file, "the record of a run's inputs"):
             changes = differences(json.loads(file.read_text()), inputs)
-        except (OSError, ValueError) as error:
-            raise InputError(f"{file}: expected the record of the run: {error}") from error
         if changes:
             raise MismatchError(
                 f"{self.path}: not the data or the weights that the run began with: "

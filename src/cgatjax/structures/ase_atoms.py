@@ -11,18 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cgatjax.errors import InputError, MissingExtraError
+from cgatjax.runtime.parse_errors import PARSE_ERRORS
 from cgatjax.structures.crystal import Crystal, Rejected, cell_of, parse_crystal
 from cgatjax.structures.formats import read_bytes, read_text, stem_of
 from cgatjax.structures.properties import crystal_id, select_properties
 
 if TYPE_CHECKING:
     from ase import Atoms
-
-_DAMAGE = (
-    *(OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, SyntaxError),
-    *(ArithmeticError, AssertionError, NotImplementedError),
-)
-"""Exceptions of ASE's readers on malformed files; they define no class of their own."""
 
 
 def _require_ase() -> None:
@@ -56,7 +51,7 @@ def read_extxyz(path: Path, targets: Sequence[str] | None) -> Iterator[Crystal |
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # about ignored keys and renamed columns
                 atoms: Any = read(io.StringIO(frame), index=0, format="extxyz")
-        except _DAMAGE as error:
+        except PARSE_ERRORS as error:
             reason = f"frame {number} cannot be read as extended XYZ: {error}"
             yield Rejected(id=name, source=str(path), reason=reason)
             continue
@@ -113,7 +108,7 @@ def read_ase_database(path: Path, targets: Sequence[str] | None) -> Iterator[Cry
     try:
         for row in connect(str(path), type=kind).select():
             yield _crystal_of_row(row, f"{stem_of(path)}:{row.id}", str(path), targets)
-    except (sqlite3.Error, UnknownFileTypeError, *_DAMAGE) as error:
+    except (sqlite3.Error, UnknownFileTypeError, *PARSE_ERRORS) as error:
         raise InputError(f"expected an ASE database: {type(error).__name__}: {error}") from error
 
 
@@ -142,7 +137,7 @@ def _crystal_of_row(
 ) -> Crystal | Rejected:
     try:
         atoms = row.toatoms()
-    except _DAMAGE as error:
+    except PARSE_ERRORS as error:
         reason = f"the row holds no crystal: {type(error).__name__}: {error}"
         return Rejected(id=name, source=source, reason=reason)
     pairs = row.key_value_pairs

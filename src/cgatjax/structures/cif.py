@@ -3,10 +3,8 @@
 import warnings
 
 from cgatjax.errors import StructureError
+from cgatjax.runtime.parse_errors import PARSE_ERRORS
 from cgatjax.structures.crystal import Cell, cell_of
-
-_DAMAGE = (ValueError, LookupError, ArithmeticError, TypeError, AttributeError, RuntimeError)
-"""Exceptions of pymatgen on malformed CIF text; it defines no class of its own."""
 
 
 def cell_of_cif(text: str) -> Cell:
@@ -28,7 +26,7 @@ def cell_of_cif(text: str) -> Cell:
             parser = CifParser.from_str(text)
             found = parser.warnings  # type: ignore[attr-defined]
             structures = parser.parse_structures(primitive=False, on_error="ignore")
-        except _DAMAGE as error:
+        except PARSE_ERRORS as error:
             reason = " ".join("; ".join([f"{type(error).__name__}: {error}", *found]).split())
             raise StructureError(f"cannot be read as CIF: {reason}") from error
     if len(structures) != 1:

@@ -11,7 +11,6 @@ import hashlib
 import json
 import math
 import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from cgatjax.errors import InputError, StructureError
+from cgatjax.runtime.parse_errors import reading
 
 SYMBOLS: tuple[str, ...] = (
     "",
@@ -28,12 +28,6 @@ SYMBOLS: tuple[str, ...] = (
     *"Bi Po At Rn Fr Ra Ac Th Pa U Np Pu Am Cm Bk Cf Es Fm Md No Lr".split(),
 )
 """Symbols by atomic number, 1..103; the first is empty, as no element has the number 0."""
-
-_DAMAGE = (
-    *(OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError),
-    *(RecursionError, EOFError, NotImplementedError, SyntaxError),
-)
-"""Exceptions of the parsers of element tables on malformed files."""
 
 _MOST_BYTES = 2**26
 """Decompressed size limit of an element table in npz format."""
@@ -187,13 +181,8 @@ class ElementTable:
         readers = {".json": _json_vectors, ".csv": _csv_vectors, ".npz": _npz_vectors}
         if path.suffix not in readers:
             raise InputError(f"{path}: expected one of {sorted(readers)}, got {path.suffix!r}")
-        try:
-            vectors = readers[path.suffix](path)
-            return cls.from_vectors(path.stem, vectors)
-        except (*_DAMAGE, zipfile.BadZipFile, zlib.error) as error:
-            raise InputError(
-                f"{path}: cannot be read as an element table: {error!s:.500}"
-            ) from error
+        with reading(path, "an element table"):
+            return cls.from_vectors(path.stem, readers[path.suffix](path))
 
 
 def _without_repeats(pairs: Sequence[tuple[str, list[float]]]) -> dict[str, list[float]]:
