@@ -63,18 +63,6 @@ def faulty_crystals():
     return crystals.faulty_crystals()
 
 
-SMALLEST = {
-    "node_dim": 8,
-    "edge_dim": 6,
-    "heads": 2,
-    "steps": 2,
-    "composition_steps": 1,
-    "composition_hidden": 8,
-    "head_widths": (16, 8),
-}
-"""Sizes of the networks that tests train."""
-
-
 @pytest.fixture(scope="session")
 def ionic_store(tmp_path_factory):
     """120 generated crystals with four properties, featurized with the recommended options."""
@@ -93,6 +81,8 @@ def sets(ionic_store):
 @pytest.fixture(scope="session")
 def fresh_model(ionic_store):
     """An untrained network of the smallest size for the cheap formation energy."""
+    from tests.networks import SMALLEST
+
     import cgatjax as cg
 
     config = cg.ModelConfig.small(**SMALLEST)

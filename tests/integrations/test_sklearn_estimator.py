@@ -10,7 +10,7 @@ import warnings
 
 import numpy as np
 import pytest
-from tests.conftest import SMALLEST
+from tests.networks import SMALLEST
 
 from cgatjax.config import GraphConfig
 from cgatjax.errors import ConfigError, InputError, NotFittedError, StructureError

@@ -1,4 +1,4 @@
-"""Steps of the network on eight virtual devices against one; run by `test_parallel.py`.
+"""Steps of the network on eight virtual devices against one; run by `test_devices.py`.
 
 Prints a JSON object {case: largest difference}, in units of the largest value of each leaf. The
 whole network takes long to compile: without `--all`, it goes through one of the cases.
@@ -10,6 +10,7 @@ import sys
 import jax
 import jax.numpy as jnp
 import numpy as np
+from tests.networks import SMALLEST
 
 import cgatjax as cg
 from cgatjax.config import TrainConfig
@@ -28,15 +29,6 @@ SHARES = (9, 1, 12, 0, 5, 3, 0, 0, 2, 0, 1, 4, 1, 6, 2, 4)
 """Crystals of each micro-batch; 0 is one of padding alone."""
 PAIRS = tuple(a + b for a, b in zip(SHARES[::2], SHARES[1::2], strict=True))
 NORMALIZERS = {"a": Normalizer(mean=1.0, std=2.0), "b": Normalizer(mean=-3.0, std=0.5)}
-SMALLEST = {
-    "node_dim": 8,
-    "edge_dim": 6,
-    "heads": 2,
-    "steps": 2,
-    "composition_steps": 1,
-    "composition_hidden": 8,
-    "head_widths": (16, 8),
-}
 RATES = {TRAINED: np.float64(0.7)}
 
 
@@ -98,15 +90,15 @@ def spoil(stack):
 
 
 def compare(name, sums, labels, params, whole, stacks, cases):
-    """{case: largest difference} of each way and stack to one device on the whole batch."""
+    """{case: largest difference} of each mapping and stack to one device on the whole batch."""
     optimizer = make_optimizer(TrainConfig(learning_rate=0.01, clip_norm=1.0), labels)
     one = Devices.choose(1)
     expected = outcome(one, sums, optimizer, labels, params, whole, spoil(whole))
     found = {}
-    for way, accumulated in cases:
-        stack, devices = stacks[accumulated], Devices.choose(N_DEVICES, way)
+    for mapping, accumulated in cases:
+        stack, devices = stacks[accumulated], Devices.choose(N_DEVICES, mapping)
         case = outcome(devices, sums, optimizer, labels, params, stack, spoil(stack))
-        found[f"{name}, {way}, accumulate {accumulated}"] = largest_difference(case, expected)
+        found[f"{name}, {mapping}, accumulate {accumulated}"] = largest_difference(case, expected)
     return found
 
 
@@ -169,6 +161,6 @@ def head_cases(cases):
 
 if __name__ == "__main__":
     jax.config.update("jax_enable_x64", True)
-    every = [(way, accumulated) for way in ("shard_map", "pmap") for accumulated in (1, 2)]
+    every = [(mapping, accumulated) for mapping in ("shard_map", "pmap") for accumulated in (1, 2)]
     chosen = every if "--all" in sys.argv else [("shard_map", 2)]
     print(json.dumps({**head_cases(every), **full_cases(chosen)}))

@@ -1,4 +1,4 @@
-"""One process of a training on several, or the same training on one; run by `test_parallel.py`.
+"""One process of a training on several, or the same training on one; run by `test_devices.py`.
 
     host_worker.py STORE RUN DEVICES EPOCHS PARTS [PORT N_PROCESSES PROCESS]
 
@@ -15,6 +15,8 @@ from pathlib import Path
 
 def main() -> int:
     store_path, run_path, n_devices, epochs, parts, *hosts = sys.argv[1:]
+    from tests.networks import SMALLEST
+
     import cgatjax as cg
     from cgatjax.errors import Interrupted
     from cgatjax.models.fingerprint import weights_digest
@@ -28,15 +30,7 @@ def main() -> int:
         initialize(f"127.0.0.1:{port}", n_processes, process)
     store = cg.open_store(store_path)
     train, valid, _ = store.split(seed=0)
-    network = cg.ModelConfig.small(
-        node_dim=8,
-        edge_dim=6,
-        heads=2,
-        steps=2,
-        composition_steps=1,
-        composition_hidden=8,
-        head_widths=(16, 8),
-    )
+    network = cg.ModelConfig.small(**SMALLEST)
     model = cg.init_model(network, store, target="e-form@low", seed=0)
     rules = [("encoder/*", "frozen")] if parts == "heads" else []
     labels = label_parameters(model.params, [*rules, ("*", TRAINED)])

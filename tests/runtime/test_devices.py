@@ -22,21 +22,22 @@ from cgatjax.runtime.devices import Devices, make_deterministic
 from cgatjax.runtime.distributed import initialize, is_first_process, naming_lost_processes
 
 HERE = Path(__file__).parent
-SOURCE = HERE.parents[1] / "src"
+ROOT = HERE.parents[1]
 VARIABLES = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
-WAYS = [("jit", 1), ("shard_map", 2), ("pmap", 2), ("pmap", 1)]
+MAPPINGS = [("jit", 1), ("shard_map", 2), ("pmap", 2), ("pmap", 1)]
 
 
-def chosen(way, count):
-    return Devices.choose(count, "shard_map" if way == "jit" else way)
+def chosen(mapping, count):
+    return Devices.choose(count, "shard_map" if mapping == "jit" else mapping)
 
 
-def environment(n_devices, **more):
+def environment(n_devices):
     """Of a Python of its own with so many virtual devices."""
     flags = f"--xla_force_host_platform_device_count={n_devices} "
     flags += "--xla_backend_optimization_level=0"
     own = {k: v for k, v in os.environ.items() if k not in VARIABLES}
-    return {**own, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(SOURCE), **more}
+    path = f"{ROOT / 'src'}{os.pathsep}{ROOT}"
+    return {**own, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu", "PYTHONPATH": path}
 
 
 def device_steps(*arguments):
@@ -65,10 +66,10 @@ def test_eight_devices_take_the_step_of_one_in_every_way():
     assert max(found.values()) < 1e-11, found
 
 
-@pytest.mark.parametrize(("way", "count"), WAYS)
-def test_a_function_sees_its_part_of_the_stack_and_sums_over_all(way, count):
-    devices = chosen(way, count)
-    assert (devices.way, devices.count, devices.local_count) == (way, count, count)
+@pytest.mark.parametrize(("mapping", "count"), MAPPINGS)
+def test_a_function_sees_its_part_of_the_stack_and_sums_over_all(mapping, count):
+    devices = chosen(mapping, count)
+    assert (devices.mapping, devices.count, devices.local_count) == (mapping, count, count)
     stack = {"x": np.arange(12.0, dtype=np.float32).reshape(4, 3)}
 
     def function(weight, stack, factor):
@@ -80,9 +81,9 @@ def test_a_function_sees_its_part_of_the_stack_and_sums_over_all(way, count):
     assert float(compiled(weight, devices.place(stack), 10.0)) == 10 * 2 * 66
 
 
-@pytest.mark.parametrize(("way", "count"), WAYS)
-def test_results_are_whole_and_can_go_in_again(way, count):
-    devices = chosen(way, count)
+@pytest.mark.parametrize(("mapping", "count"), MAPPINGS)
+def test_results_are_whole_and_can_go_in_again(mapping, count):
+    devices = chosen(mapping, count)
     step = devices.compile(lambda s, x, _: s + devices.sum(x.sum()), donate=True)
     total = devices.replicate(jnp.zeros(()))
     for _ in range(3):
@@ -92,9 +93,9 @@ def test_results_are_whole_and_can_go_in_again(way, count):
 
 
 @given(st.integers(1, 3), st.sampled_from(["shard_map", "pmap"]))
-def test_placed_stacks_are_in_order(n, way):
+def test_placed_stacks_are_in_order(n, mapping):
     stack = np.arange(2 * n * 3).reshape(2 * n, 3)
-    placed = Devices.choose(2, way).place(stack)
+    placed = Devices.choose(2, mapping).place(stack)
     np.testing.assert_array_equal(np.asarray(placed).reshape(stack.shape), stack)
     parts = sorted(placed.addressable_shards, key=lambda shard: shard.device.id)
     np.testing.assert_array_equal(parts[1].data.reshape(n, 3), stack[n:])

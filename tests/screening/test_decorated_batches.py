@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.conftest import SMALLEST
+from tests.networks import SMALLEST
 from tests.screening.conftest import BATCH, PEROVSKITE, ROCK_SALT
 
 import cgatjax as cg

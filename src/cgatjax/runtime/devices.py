@@ -31,22 +31,22 @@ class Devices:
     """The devices of a run, and how a computation is spread over them.
 
     Attributes:
-      way: "jit" (one device), "shard_map" (one program over a mesh) or "pmap" (one per device).
+      mapping: "jit" (one device), "shard_map" (one program over a mesh) or "pmap" (one per device).
       devices: all devices of all processes, those of a process side by side; none stands for
         JAX's default device.
     """
 
-    way: Literal["jit", "shard_map", "pmap"] = "jit"
+    mapping: Literal["jit", "shard_map", "pmap"] = "jit"
     devices: tuple[jax.Device, ...] = ()
 
     @classmethod
-    def choose(cls, count: int = 1, way: Literal["shard_map", "pmap"] = "shard_map") -> Self:
+    def choose(cls, count: int = 1, mapping: Literal["shard_map", "pmap"] = "shard_map") -> Self:
         """The first `count` devices; 1 with "shard_map" is the ordinary `jax.jit`.
 
         Raises:
           ConfigError: there are fewer, or several processes are to leave devices idle.
         """
-        if not several_processes() and count == 1 and way == "shard_map":
+        if not several_processes() and count == 1 and mapping == "shard_map":
             return cls()
         found = sorted(jax.devices(), key=lambda d: (d.process_index, d.id))
         if count > len(found):
@@ -61,7 +61,7 @@ class Devices:
             )
         if len(set(Counter(d.process_index for d in found[:count]).values())) > 1:
             raise ConfigError(f"devices: expected as many on every process, got {found}")
-        return cls(way, tuple(found[:count]))
+        return cls(mapping, tuple(found[:count]))
 
     @property
     def count(self) -> int:
@@ -90,7 +90,7 @@ class Devices:
 
     def sum(self, tree: T) -> T:
         """Adds up over the devices; for use inside a function that is compiled by `compile`."""
-        return tree if self.way == "jit" else jax.lax.psum(tree, AXIS)
+        return tree if self.mapping == "jit" else jax.lax.psum(tree, AXIS)
 
     def compile(self, function: Callable[[Any, Any, Any], Any], *, donate: bool = False) -> Any:
         """Compiles a per-device function of (replicated, stack, replicated).
@@ -105,9 +105,9 @@ class Devices:
           A function of (replicated, placed stack, replicated), replicated results.
         """
         donated = (0,) if donate else ()
-        if self.way == "jit":
+        if self.mapping == "jit":
             return jax.jit(function, donate_argnums=donated)
-        if self.way == "pmap":
+        if self.mapping == "pmap":
             return jax.pmap(
                 function,
                 axis_name=AXIS,
@@ -135,9 +135,9 @@ class Devices:
           stack: leaves (n, …), n a multiple of `local_count`; the stacks of all processes
             together are the batch of a step.
         """
-        if self.way == "jit":
+        if self.mapping == "jit":
             return jax.device_put(stack)
-        if self.way == "pmap":
+        if self.mapping == "pmap":
             parts = jax.tree.map(lambda x: x.reshape(self.local_count, -1, *x.shape[1:]), stack)
             return jax.device_put(parts, self._sharding(self.local, AXIS))
         sharding = self._sharding(self.devices, AXIS)
@@ -145,10 +145,10 @@ class Devices:
 
     def replicate(self, tree: T) -> T:
         """Copies a tree of arrays, the same on all processes, to every device."""
-        if self.way == "jit":
+        if self.mapping == "jit":
             # A copy: on a CPU, `jax.device_put` may keep using the memory of the host's array.
             return jax.tree.map(jnp.array, tree)
-        devices = self.local if self.way == "pmap" else self.devices
+        devices = self.local if self.mapping == "pmap" else self.devices
         return jax.device_put(tree, self._sharding(devices))
 
     def _sharding(self, devices: tuple[jax.Device, ...], *axes: str) -> NamedSharding:

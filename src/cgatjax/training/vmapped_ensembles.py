@@ -56,7 +56,7 @@ def train_side_by_side(
 
 def _check_alike(trainers: Sequence[Trainer]) -> None:
     first = trainers[0]
-    if first.config.devices > 1 or first.devices.way != "jit":
+    if first.config.devices > 1 or first.devices.mapping != "jit":
         raise ConfigError("runs side by side share one device; train one after another on several")
     for number, other in enumerate(trainers[1:], 1):
         if other.compiled is not first.compiled or other.config.epochs != first.config.epochs:
