@@ -104,16 +104,16 @@ def test_mistakes_get_one_line(folder) -> None:
     assert "MODULE:FUNCTION" in refused(*base, "--function", "absent:f")
     assert "allowed" in refused(*base, "--allowed", "Zz")
     cif = [*base[:2], folder / "disordered.cif", *base[3:]]
-    assert "prototypes must be ordered" in refused(*cif)
+    assert "expected an ordered crystal" in refused(*cif)
     assert "unknown element" in refused(*base[:5], "--elements", "Sr=Q")
     assert not (folder / "none").exists()
 
 
 @pytest.mark.long
 def test_killed_again_and_again_it_ends_the_same(folder) -> None:
-    """Thousands of candidates in small parts, SIGKILL and SIGTERM at random moments."""
+    """Thousands of candidates in small chunks, SIGKILL and SIGTERM at random moments."""
     lists = "*=H,Li,Be,B,C,N,O,F,Na,Mg,Al,Si,P,S,Cl,K,Ca"
-    prototype, sizes = str(folder / "srtio3.poscar"), ("--part-rows", "256", "--batch-size", "64")
+    prototype, sizes = str(folder / "srtio3.poscar"), ("--chunk-rows", "256", "--batch-size", "64")
 
     def command(out: str) -> list[str]:
         start = "from cgatjax.cli import main; main()"

@@ -1,4 +1,4 @@
-"""Which compositions are predicted, and how the others are counted."""
+"""Filters of compositions, and the reasons that they give."""
 
 import itertools
 
@@ -38,11 +38,11 @@ ROWS = np.array([[BA, TI, O], [TI, TI, O], [BA, TI, F], [O, TI, BA], [O, O, O]])
         ({"charge": "neutral", "distinct": True}, [KEPT, REPEATED, CHARGED, CHARGED, REPEATED]),
     ],
 )
-def test_the_first_reason_against_each(options, expected) -> None:
+def test_codes_name_the_first_failed_test(options, expected) -> None:
     assert CompositionFilter(**options).codes(ROWS, COUNTS).tolist() == expected
 
 
-def test_neutral_in_the_wrong_order() -> None:
+def test_ordered_charges_exclude_a_neutral_compound_in_the_wrong_order() -> None:
     """Gold (2.54) would be the cation of tellurium (2.1): Au2Te3 from 3 and -2."""
     gold_telluride = np.array([[79, 52]])
     counts = np.array([2, 3])
@@ -59,7 +59,7 @@ def undecided(symbols, amounts):
     return None
 
 
-def test_a_function_of_ones_own(monkeypatch) -> None:
+def test_custom_functions(monkeypatch) -> None:
     import sys
     import types
 
@@ -80,24 +80,24 @@ def test_a_function_of_ones_own(monkeypatch) -> None:
 @pytest.mark.parametrize(
     "options", [{"allowed": ("Xx",)}, {"forbidden": ("o",)}, {"min_elements": 0}, {"charge": "no"}]
 )
-def test_wrong_options(options) -> None:
+def test_invalid_options_are_refused(options) -> None:
     with pytest.raises(ConfigError, match=next(iter(options))):
         CompositionFilter(**options)
 
 
 @pytest.mark.parametrize("pools", [((1, 2, 3), (1, 2, 3)), ((3, 1, 2), (2, 3)), ((1,), (2,))])
-def test_of_equivalent_assignments_the_first_stays(pools) -> None:
+def test_the_first_of_equivalent_assignments_is_kept(pools) -> None:
     """Two classes that may be exchanged: of each unordered pair of elements one is kept."""
     found = Assignments(pools)
     numbers = found.at(0, found.n)
-    again = equivalent_to_another(numbers, pools, np.array([[1, 0]]))
+    repeated = equivalent_to_another(numbers, pools, np.array([[1, 0]]))
     seen, expected = set(), []
     for row in itertools.product(*pools):
         expected.append(frozenset(row) in seen)
         seen.add(frozenset(row))
-    assert again.tolist() == expected
+    assert repeated.tolist() == expected
 
 
-def test_without_exchanges_nothing_is_left_out() -> None:
+def test_without_equivalent_classes_no_assignment_is_left_out() -> None:
     found = equivalent_to_another(np.array([[1, 2]]), ((1,), (2,)), np.empty((0, 2), int))
     assert found.tolist() == [False]

@@ -1,4 +1,4 @@
-"""Neutral compositions, and the order of electronegativities, against plain enumeration."""
+"""Charge neutrality and electronegativity ordering against plain enumeration."""
 
 import itertools
 
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cgatjax.screening.oxidation_states import (
-    MOST,
+    MAX_STATE,
     electronegativities,
     neutral,
     ordered,
@@ -39,13 +39,13 @@ def test_known_compositions(elements, counts, expected) -> None:
     assert neutral(rows(elements), np.array(counts)).tolist() == [expected]
 
 
-def test_the_common_states_are_fewer() -> None:
+def test_common_states_are_a_stricter_filter() -> None:
     lanthanum_manganite = rows("La Mn O")
     assert not neutral(lanthanum_manganite, np.array([1, 1, 3]), "common")[0]
     assert neutral(rows("Ba Ti O"), np.array([1, 1, 3]), "common")[0]
 
 
-def test_order_of_electronegativity() -> None:
+def test_electronegativity_ordering_by_hand() -> None:
     found = ordered(rows("Ba Ti O", "O Ti Ba", "N O O"), np.array([1, 1, 3]))
     assert found.tolist() == [True, False, False]
     # Nitrogen as N5+ with O2- would do in NaNO3; chlorine (3.16) above nitrogen (3.04) is an anion.
@@ -61,7 +61,7 @@ def test_elements_without_electronegativity_fail_the_order() -> None:
 
 def by_enumeration(numbers, counts, states, in_order: bool) -> bool:
     table, chi = oxidation_states(states), electronegativities()
-    choices = [np.flatnonzero(table[z]) - MOST for z in numbers]
+    choices = [np.flatnonzero(table[z]) - MAX_STATE for z in numbers]
     for charges in itertools.product(*choices):
         if np.dot(charges, counts) != 0:
             continue
@@ -89,6 +89,6 @@ def test_the_tables_have_a_row_for_every_element() -> None:
     for states in ("icsd", "common"):
         table = oxidation_states(states)
         assert table.shape == (len(SYMBOLS), 17)
-        assert not table[:, MOST].any()
+        assert not table[:, MAX_STATE].any()
         assert table[atomic_number("Au")].any()
-    assert np.flatnonzero(oxidation_states("icsd")[8] != 0).tolist() == [MOST - 2]
+    assert np.flatnonzero(oxidation_states("icsd")[8] != 0).tolist() == [MAX_STATE - 2]

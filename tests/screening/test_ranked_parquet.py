@@ -1,4 +1,4 @@
-"""Sorted Parquet files, and one sorted sequence of many."""
+"""Parquet files of ranked rows, and the merge of sorted files."""
 
 import numpy as np
 import pyarrow as pa
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from cgatjax.errors import InputError
 from cgatjax.screening import ranked_parquet as parquet
 from cgatjax.screening.ranked_parquet import (
-    Ranked,
+    RankedRows,
     means_of,
     merged,
     ranking,
@@ -19,10 +19,10 @@ from cgatjax.screening.ranked_parquet import (
 )
 
 
-def ranked(means, name: str = "c") -> Ranked:
+def ranked(means, name: str = "c") -> RankedRows:
     means = np.asarray(means, np.float64)
     n = len(means)
-    return Ranked(
+    return RankedRows(
         ids=[f"{name}{k}" for k in range(n)],
         prototypes=["p" if k % 2 else "" for k in range(n)],
         formulas=["NaCl"] * n,
@@ -34,7 +34,7 @@ def ranked(means, name: str = "c") -> Ranked:
     )
 
 
-def test_a_file_says_what_it_holds(tmp_path) -> None:
+def test_rows_and_metadata_round_trip(tmp_path) -> None:
     file = tmp_path / "a.parquet"
     write_rows(file, ranked([1.0, 2.0]).table(), {"target": "gap"})
     assert read_rows(file).to_pylist()[1] == {
@@ -61,7 +61,7 @@ def test_a_file_says_what_it_holds(tmp_path) -> None:
     st.none() | st.integers(1, 12),
     st.integers(1, 5),
 )
-def test_a_merge_is_a_stable_sort_of_everything(tmp_path_factory, lists, highest, most, rows):
+def test_the_merge_is_a_stable_sort_of_all_rows(tmp_path_factory, lists, highest, most, rows):
     folder = tmp_path_factory.mktemp("merge")
     files, everything = [], []
     with pytest.MonkeyPatch.context() as patch:
@@ -78,18 +78,18 @@ def test_a_merge_is_a_stable_sort_of_everything(tmp_path_factory, lists, highest
     assert [(r["mean"], r["id"]) for r in found] == everything[:most]
 
 
-def test_equal_values_stay_in_order() -> None:
+def test_ranking_is_stable() -> None:
     assert ranking(np.array([1.0, 0.0, 1.0, 0.0]), highest=False).tolist() == [1, 3, 0, 2]
     assert ranking(np.array([1.0, 0.0, 1.0, 0.0]), highest=True).tolist() == [0, 2, 1, 3]
 
 
-def test_damage_and_absence_are_named(tmp_path) -> None:
-    with pytest.raises(InputError, match="found none"):
+def test_missing_and_damaged_files_are_refused(tmp_path) -> None:
+    with pytest.raises(InputError, match="got none"):
         read_rows(tmp_path)
     (tmp_path / "a.parquet").write_bytes(b"PAR1 no")
-    with pytest.raises(InputError, match=r"a\.parquet: cannot be read as Parquet"):
+    with pytest.raises(InputError, match=r"a\.parquet: expected a Parquet file"):
         read_rows(tmp_path)
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="expected a Parquet file"):
         means_of(tmp_path / "absent.parquet")
     pq.write_table(pa.table({"x": [1]}), tmp_path / "a.parquet")
     assert read_rows(tmp_path).num_rows == 1

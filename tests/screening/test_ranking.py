@@ -1,4 +1,4 @@
-"""Which predictions are kept."""
+"""Selection of the predictions to keep."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from cgatjax.screening.ranking import BEYOND, NOT_FINITE, Keep, Selection
 VALUES = st.lists(st.integers(-4, 4).map(float) | st.just(float("nan")), max_size=8)
 
 
-def test_thresholds_and_what_is_not_finite() -> None:
+def test_predictions_outside_thresholds_or_not_finite_are_left_out() -> None:
     rows, counts = Selection(Keep(below=2.0, above=-1.0)).chosen(
         np.array([3.0, 1.0, np.nan, -1.0, 0.5, np.inf])
     )
@@ -20,17 +20,17 @@ def test_thresholds_and_what_is_not_finite() -> None:
 
 
 @given(st.lists(VALUES, max_size=5), st.integers(1, 6), st.booleans())
-def test_the_best_of_all_parts_are_among_what_is_kept(parts, best, highest) -> None:
+def test_the_best_of_all_chunks_are_among_the_kept_rows(chunks, best, highest) -> None:
     selection = Selection(Keep(best=best, highest=highest))
     kept = []
-    for number, values in enumerate(parts):
+    for number, values in enumerate(chunks):
         means = np.array(values, np.float64)
         rows, _ = selection.chosen(means)
         assert len(rows) <= best
         kept += [(means[r], number, r) for r in rows.tolist()]
     everything = [
         (v, number, r)
-        for number, values in enumerate(parts)
+        for number, values in enumerate(chunks)
         for r, v in enumerate(values)
         if np.isfinite(v)
     ]
@@ -39,13 +39,13 @@ def test_the_best_of_all_parts_are_among_what_is_kept(parts, best, highest) -> N
     assert sorted(kept, key=by_rank)[:best] == sorted(everything, key=by_rank)[:best]
 
 
-def test_what_came_before_counts() -> None:
+def test_earlier_rows_raise_the_bar() -> None:
     selection = Selection(Keep(best=2))
     selection.note(np.array([1.0, 2.0]))
     assert selection.chosen(np.array([2.0, 1.5, 3.0]))[0].tolist() == [1]
 
 
 @pytest.mark.parametrize("options", [{"best": 0}, {"below": 0.0, "above": 1.0}])
-def test_wrong_options(options) -> None:
+def test_invalid_options_are_refused(options) -> None:
     with pytest.raises(ConfigError):
         Keep(**options)

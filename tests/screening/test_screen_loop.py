@@ -1,4 +1,4 @@
-"""Whole screenings: results, reports, kills at any moment, and refusals."""
+"""Complete screenings: results, reports, kills at any moment, and refusals."""
 
 import json
 import os
@@ -20,8 +20,7 @@ from cgatjax.errors import (
     TargetError,
 )
 from cgatjax.runtime.signals import StopRequest
-from cgatjax.screening import decorations as sources
-from cgatjax.screening import screen_loop as run_module
+from cgatjax.screening import decorations, screen_loop
 from cgatjax.screening.assignments import Assignments
 from cgatjax.screening.composition_filter import REASONS, CompositionFilter
 from cgatjax.screening.ranked_parquet import read_rows
@@ -31,20 +30,20 @@ from cgatjax.structures.elements import atomic_number
 SHARE = cg.GraphConfig.recommended()
 PROTOTYPES = [PEROVSKITE, ROCK_SALT]
 LISTS = {**ELEMENTS, "*": ("Na", "Cl")}
-SIZES = {"part_rows": 8, "batch_size": BATCH}
+SIZES = {"chunk_rows": 8, "batch_size": BATCH}
 
 
 @pytest.fixture(scope="module", autouse=True)
 def small_blocks():
-    """So that a part is a few assignments, not thousands."""
+    """Filter four assignments at a time, so that a chunk has few of them."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sources, "BLOCK", 4)
+        patch.setattr(decorations, "BLOCK", 4)
         yield
 
 
 @pytest.fixture(scope="module")
 def everything(model) -> dict[str, float]:
-    """Every decoration predicted by itself: id -> mean."""
+    """id -> mean of every decoration, predicted as a separate structure."""
     crystals = []
     for prototype in PROTOTYPES:
         template = Template.of(prototype, SHARE)
@@ -58,12 +57,12 @@ def everything(model) -> dict[str, float]:
 
 @pytest.fixture(scope="module")
 def screened(model, tmp_path_factory):
-    """All decorations kept, in an unbroken run."""
+    """Uninterrupted screening that keeps all decorations."""
     out = tmp_path_factory.mktemp("screened") / "out"
     return cg.screen(model, PROTOTYPES, out, elements=LISTS, **SIZES)
 
 
-def test_all_decorations_come_once_sorted_with_their_predictions(screened, everything) -> None:
+def test_results_hold_all_decorations_once_in_order(screened, everything) -> None:
     rows = read_rows(screened.results).to_pylist()
     everything = {k: v for k, v in everything.items() if k != "ax:Cl-Na"}  # is ax:Na-Cl
     assert len(rows) == len({row["id"] for row in rows}) == 4 * 4 * 3 + 3
@@ -79,7 +78,7 @@ def test_all_decorations_come_once_sorted_with_their_predictions(screened, every
     assert row["std_note"] == "aleatoric, learned by a robust loss"
 
 
-def test_the_report_counts(screened) -> None:
+def test_the_report_counts_candidates(screened) -> None:
     report = json.loads((screened.path / "report.json").read_text())
     assert report == screened.report
     assert (report["seen"], report["predicted"], report["rows"]) == (52, 51, 51)
@@ -95,7 +94,7 @@ def test_the_report_counts(screened) -> None:
 
 
 @pytest.mark.parametrize("highest", [False, True])
-def test_the_best_are_the_first_of_all(model, screened, tmp_path, highest) -> None:
+def test_the_best_are_the_first_of_all_rows(model, screened, tmp_path, highest) -> None:
     keep = cg.Keep(best=5, highest=highest)
     found = cg.screen(model, PROTOTYPES, tmp_path / "o", elements=LISTS, keep=keep, **SIZES)
     all_rows = read_rows(screened.results).to_pylist()
@@ -103,7 +102,7 @@ def test_the_best_are_the_first_of_all(model, screened, tmp_path, highest) -> No
     assert read_rows(found.results).to_pylist() == expected
 
 
-def test_thresholds(model, screened, tmp_path) -> None:
+def test_thresholds_select_a_range(model, screened, tmp_path) -> None:
     means = read_rows(screened.results)["mean"].to_numpy()
     keep = cg.Keep(below=means[20], above=means[3])
     found = cg.screen(model, PROTOTYPES, tmp_path / "o", elements=LISTS, keep=keep, **SIZES)
@@ -127,7 +126,7 @@ def test_filters_are_counted_by_reason(model, tmp_path) -> None:
     assert len(expected) == 2
 
 
-def test_nothing_passes(model, tmp_path) -> None:
+def test_results_are_empty_if_no_candidate_passes(model, tmp_path) -> None:
     filters = CompositionFilter(allowed=("Xe",), distinct=True)
     found = cg.screen(
         model, ROCK_SALT, tmp_path / "o", elements={"*": "all"}, filters=filters, **SIZES
@@ -135,10 +134,10 @@ def test_nothing_passes(model, tmp_path) -> None:
     assert read_rows(found.results).num_rows == found.report["predicted"] == 0
 
 
-def test_a_kill_at_any_moment_of_writing_loses_and_repeats_nothing(
+def test_resuming_after_a_kill_during_any_write_gives_the_same_results(
     model, tmp_path, monkeypatch, screened
 ) -> None:
-    """The folder is copied before every call that makes something durable."""
+    """A copy of the folder, taken before each fsync and rename, is resumed."""
     out, snapshots = tmp_path / "out", tmp_path / "snapshots"
 
     def spied(call):
@@ -154,36 +153,36 @@ def test_a_kill_at_any_moment_of_writing_loses_and_repeats_nothing(
         for name in ("fsync", "replace"):
             patch.setattr(os, name, spied(getattr(os, name)))
         cg.screen(model, PROTOTYPES, out, elements=LISTS, **SIZES)
-    states = sorted(snapshots.iterdir())
-    assert len(states) > 30
-    whole = files(screened.results)
-    for state in states[:: 1 if len(states) < 60 else 2]:
-        resumed = cg.screen(model, PROTOTYPES, state, elements=LISTS, resume=True, **SIZES)
-        assert files(resumed.results) == whole
+    copies = sorted(snapshots.iterdir())
+    assert len(copies) > 30
+    expected = files(screened.results)
+    for copy in copies[:: 1 if len(copies) < 60 else 2]:
+        resumed = cg.screen(model, PROTOTYPES, copy, elements=LISTS, resume=True, **SIZES)
+        assert files(resumed.results) == expected
         assert {**resumed.report, "seconds": 0, "candidates_per_second": 0} == {
             **screened.report,
             "seconds": 0,
             "candidates_per_second": 0,
         }
-        assert set(files(state)) == set(files(screened.path))
+        assert set(files(copy)) == set(files(screened.path))
 
 
 def test_the_best_are_the_same_after_a_kill(model, tmp_path, monkeypatch) -> None:
     options = {"elements": LISTS, "keep": cg.Keep(best=6), **SIZES}
     whole = cg.screen(model, PROTOTYPES, tmp_path / "whole", **options)
-    stop, n_parts = StopRequest(), 0
-    keep_part = run_module._keep_part
+    stop, n_chunks = StopRequest(), 0
+    add_chunk = screen_loop._add_chunk
 
     def stopping(*args):
-        nonlocal n_parts
-        keep_part(*args)
-        n_parts += 1
-        stop.signum = 15 if n_parts == 3 else None
+        nonlocal n_chunks
+        add_chunk(*args)
+        n_chunks += 1
+        stop.signum = 15 if n_chunks == 3 else None
 
     with monkeypatch.context() as patch:
-        patch.setattr(run_module, "_keep_part", stopping)
-        patch.setattr(run_module, "stop_requests", lambda: nullcontext(stop))
-        with pytest.raises(Interrupted, match="after 24 candidates; the state is saved"):
+        patch.setattr(screen_loop, "_add_chunk", stopping)
+        patch.setattr(screen_loop, "stop_requests", lambda: nullcontext(stop))
+        with pytest.raises(Interrupted, match="after 24 candidates"):
             cg.screen(model, PROTOTYPES, tmp_path / "broken", **options)
     lines = (tmp_path / "broken" / "screening.jsonl").read_text().splitlines()
     assert len(lines) == 1 + 3
@@ -213,7 +212,7 @@ def test_a_stream_of_structures(model, tmp_path, screened) -> None:
         assert row["formula"] == rows[row["id"]]["formula"]
         assert (row["prototype"], row["elements"]) == (None, None)
     assert found.report["left_out"] == {"element not allowed": 12}
-    # Cut off in the middle of the second line: the same bytes in the end.
+    # Resumed from a journal cut off in its second line, the results have the same bytes.
     broken = tmp_path / "broken"
     broken.mkdir()
     lines = (found.path / "screening.jsonl").read_text().splitlines(keepends=True)
@@ -228,7 +227,7 @@ def test_a_stream_that_changed_is_refused(model, tmp_path) -> None:
     options = {"keep": cg.Keep(below=-1e9), **SIZES}
     found = cg.screen(model, crystals, tmp_path / "o", **options)
     (found.path / "report.json").unlink()
-    with pytest.raises(MismatchError, match="structures 0 to 8 are not the same"):
+    with pytest.raises(MismatchError, match="structures 0 to 8 have changed"):
         cg.screen(model, crystals[::-1], found.path, resume=True, **options)
     cg.screen(model, crystals, found.path, resume=True, **options)
 
@@ -246,13 +245,13 @@ def test_bad_structures_are_listed_or_raised(model, tmp_path) -> None:
     found = cg.screen(model, [good, flat], tmp_path / "p", on_error="skip", **SIZES)
     assert (found.report["skipped"], found.report["rows"]) == (1, 1)
     assert "flat" in (found.path / "skipped.csv").read_text()
-    with pytest.raises(StructureError, match=r"prototype 'flat': .*prototypes must be ordered"):
+    with pytest.raises(StructureError, match=r"prototype 'flat': expected an ordered crystal"):
         cg.screen(model, [flat], tmp_path / "q", elements={"*": "all"}, on_error="skip", **SIZES)
 
 
-def test_the_crystals_of_a_store(model, ionic_store, tmp_path) -> None:
+def test_crystals_of_a_store_are_screened(model, ionic_store, tmp_path) -> None:
     data = ionic_store.all().select(np.arange(20))
-    found = cg.screen(model, data, tmp_path / "o", batch_size=BATCH, part_rows=12)
+    found = cg.screen(model, data, tmp_path / "o", batch_size=BATCH, chunk_rows=12)
     rows = read_rows(found.results).to_pylist()
     separate = cg.predict(model, data, batch_size=BATCH)
     expected = dict(zip(separate.ids, separate.mean.tolist(), strict=True))
@@ -262,7 +261,7 @@ def test_the_crystals_of_a_store(model, ionic_store, tmp_path) -> None:
     assert again.report["predicted"] > 15
 
 
-def test_mistakes_are_named(model, tmp_path, screened) -> None:
+def test_invalid_input_is_refused(model, tmp_path, screened) -> None:
     def refused(error, match, inputs=PEROVSKITE, out=tmp_path / "o", **options):
         with pytest.raises(error, match=match):
             cg.screen(model, inputs, out, **{"elements": ELEMENTS, **SIZES, **options})
@@ -270,21 +269,25 @@ def test_mistakes_are_named(model, tmp_path, screened) -> None:
     refused(StructureError, "unknown element 'Xx'", elements={"O": ["Xx"]})
     refused(InputError, "'O' twice", elements={"O": ["O", "O"]})
     refused(InputError, "at least one element symbol", elements={"O": []})
-    refused(InputError, r"class of sites 'Fe'; expected one of \['O', 'Sr', 'Ti'\]",
-            elements={"Fe": ["O"]})  # fmt: skip
+    refused(InputError, r"one of \['O', 'Sr', 'Ti'\], .* got 'Fe'", elements={"Fe": ["O"]})
     refused(InputError, "two prototypes have the id 'abx3'", inputs=[PEROVSKITE, PEROVSKITE])
     refused(TargetError, "one of .'e-form@low'.*, got 'gap'", target="gap")
-    refused(ConfigError, "sizes of at least 1", part_rows=0)
+    refused(ConfigError, "sizes of at least 1", chunk_rows=0)
     table = model.element_table
     known = table.known.copy()
     known[56] = False
     vectors = np.where(known[:, None], table.vectors, 0)
-    without = cg.ElementTable(name="poor", vectors=vectors, known=known)
-    poor = model.replace(element_table=without)
-    with pytest.raises(MismatchError, match=r"'poor' has no vector for \['Ba'\]; leave"):
-        cg.screen(poor, PEROVSKITE, tmp_path / "o", elements=ELEMENTS, **SIZES)
-    refused(RunExistsError, "holds a screening; go on with it by --resume", out=screened.path)
-    refused(ConfigError, "folder of another screening", out=screened.path, resume=True)
+    no_barium = cg.ElementTable(name="no Ba", vectors=vectors, known=known)
+    with pytest.raises(MismatchError, match=r"'no Ba' has no vector for \['Ba'\]; remove"):
+        cg.screen(
+            model.replace(element_table=no_barium),
+            PEROVSKITE,
+            tmp_path / "o",
+            elements=ELEMENTS,
+            **SIZES,
+        )
+    refused(RunExistsError, "holds a screening; resume it with --resume", out=screened.path)
+    refused(ConfigError, "folder of this screening", out=screened.path, resume=True)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "precious.txt").write_text("x")
     refused(RunExistsError, "other files than a screening", out=tmp_path / "mine", resume=True)
@@ -292,7 +295,7 @@ def test_mistakes_are_named(model, tmp_path, screened) -> None:
     refused(InputError, "at least one candidate", inputs=[], elements=None)
 
 
-def test_damage_is_found(model, tmp_path, screened) -> None:
+def test_damaged_folders_are_refused(model, tmp_path, screened) -> None:
     out = tmp_path / "o"
     shutil.copytree(screened.path, out)
     file = out / "results" / "00000.parquet"

@@ -1,4 +1,4 @@
-"""One reduced graph for all decorations of a prototype."""
+"""Templates: one reduced graph for all decorations of a prototype."""
 
 import numpy as np
 import pytest
@@ -33,7 +33,7 @@ HEUSLER = Crystal(
 )
 
 
-def test_classes_are_those_of_the_elements() -> None:
+def test_by_element_there_is_one_class_per_element() -> None:
     template = Template.of(PEROVSKITE, SHARE)
     assert template.classes == ("Sr", "Ti", "O")
     assert template.counts.tolist() == [1, 1, 3]
@@ -42,45 +42,45 @@ def test_classes_are_those_of_the_elements() -> None:
     assert template.graph.validate().n_nodes == 3
 
 
-def test_orbits_of_one_element_are_told_apart_where_the_graph_does() -> None:
-    cut = GraphConfig()  # cuts a shell, so that the three oxygens are not alike any more
+def test_by_orbit_sites_of_one_element_are_split_if_the_graph_distinguishes_them() -> None:
+    cut = GraphConfig()  # cuts a shell, so that the three oxygens are no longer equivalent
     assert Template.of(PEROVSKITE, SHARE, "orbit").classes == ("Sr", "Ti", "O")
     names = Template.of(PEROVSKITE, cut, "orbit").classes
     assert names[:3] == ("Sr", "Ti", "O1")
     assert len(names) == 4
 
 
-def test_sites_of_one_class_stay_apart_where_other_decorations_could_tell_them_apart() -> None:
-    """All sites of one element: as a crystal one class of four sites, as a template four nodes."""
-    alike = Crystal(
-        id="alike",
+def test_sites_of_different_classes_are_not_merged_even_with_equal_elements() -> None:
+    """The Heusler structure with one element has one node; its template of three classes three."""
+    copper = Crystal(
+        id="copper",
         lattice=HEUSLER.lattice,
         frac_coords=HEUSLER.frac_coords,
         atomic_numbers=np.array([29, 29, 29, 29], np.uint8),
     )
-    assert Template.of(alike, SHARE).graph.n_nodes == 1
+    assert Template.of(copper, SHARE).graph.n_nodes == 1
     template = Template.of(HEUSLER, SHARE)
     assert template.graph.n_nodes == 3
     assert template.decorated([29, 29, 29]).atomic_numbers.tolist() == [29] * 4
 
 
-def test_a_decoration_has_the_elements_on_its_sites() -> None:
+def test_a_decoration_has_the_assigned_elements_on_its_sites() -> None:
     crystal = Template.of(PEROVSKITE, SHARE).decorated(np.array([56, 40, 16]))
     assert crystal.id == "perovskite:Ba-Zr-S"
     assert crystal.atomic_numbers.tolist() == [56, 40, 16, 16, 16]
     assert (crystal.frac_coords == PEROVSKITE.frac_coords).all()
 
 
-def test_exchanges_of_equivalent_classes() -> None:
+def test_permutations_of_equivalent_classes() -> None:
     assert Template.of(ROCK_SALT, SHARE).permutations.tolist() == [[1, 0]]
-    # Sr and Ti have one site each, but 12 and 6 oxygens about them.
+    # Sr and Ti have one site each, but 12 and 6 oxygen neighbors.
     assert Template.of(PEROVSKITE, SHARE).permutations.tolist() == []
-    # The two classes of one site in a full Heusler crystal: both among 8 sites of the third.
+    # Mn and Al of a full Heusler crystal: each has 8 copper neighbors.
     assert Template.of(HEUSLER, SHARE).permutations.tolist() == [[1, 0, 2]]
 
 
 @given(st.lists(st.sampled_from([3, 11, 13, 29]), min_size=3, max_size=3))
-def test_exchanged_decorations_are_one_crystal_to_any_network(numbers) -> None:
+def test_permuted_decorations_have_the_same_graph_hash(numbers) -> None:
     template = Template.of(HEUSLER, SHARE)
     numbers = np.array(numbers)
     hashes = {
@@ -90,7 +90,7 @@ def test_exchanged_decorations_are_one_crystal_to_any_network(numbers) -> None:
     assert len(hashes) == 1
 
 
-def test_prototypes_of_too_many_classes(monkeypatch) -> None:
+def test_limits_of_classes_and_permutations(monkeypatch) -> None:
     from cgatjax.errors import InputError
     from cgatjax.screening import templates
 

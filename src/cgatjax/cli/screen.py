@@ -70,7 +70,7 @@ DEFAULT_BEST = 1000
 )
 @click.option("--resume", is_flag=True, help="Go on after a kill, or begin.")
 @click.option("--batch-size", type=int, help="Candidates in a batch.  [default: by sizes, device]")
-@click.option("--part-rows", type=int, help="Candidates between two shards.  [default: 16384]")
+@click.option("--chunk-rows", type=int, help="Candidates per chunk on disk.  [default: 16384]")
 @on_error_option("Stop at a bad structure, or list it and go on; prototypes must be good.")
 @uncertainty_option
 def screen(
@@ -82,7 +82,7 @@ def screen(
     target: str | None,
     resume: bool,
     batch_size: int | None,
-    part_rows: int | None,
+    chunk_rows: int | None,
     on_error: str,
     uncertainty: "Uncertainty | None",
     **options: Any,
@@ -103,7 +103,7 @@ def screen(
     After a kill the same command with --resume goes on; the results are the same to the byte.
     """
     from cgatjax.inference.loading import load_predictor
-    from cgatjax.screening.screen_loop import PART_ROWS
+    from cgatjax.screening.screen_loop import CHUNK_ROWS
     from cgatjax.screening.screen_loop import screen as screen_candidates
 
     lists = _lists(elements)
@@ -121,7 +121,7 @@ def screen(
         keep=_keep(options),
         target=target,
         resume=resume,
-        part_rows=part_rows or PART_ROWS,
+        chunk_rows=chunk_rows or CHUNK_ROWS,
         batch_size=batch_size,
         on_error=on_error,  # type: ignore[arg-type]
         show_progress=True,

@@ -1,1 +1,1 @@
-"""Screening: predictions for very many decorations of prototypes, or for a stream of structures."""
+"""High-throughput screening of decorated prototypes or of a stream of structures."""

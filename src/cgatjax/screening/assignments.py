@@ -1,8 +1,8 @@
-"""All ways to put elements on classes of sites, counted, so that any of them can be had by number.
+"""Numbered assignments of elements to site classes.
 
-An assignment gives every class an element of its list. They are in the order of an odometer: the
-last class changes fastest. Number and assignment determine each other, so nothing is enumerated
-that is not asked for, and a run that was interrupted goes on at its number.
+An assignment gives every class an element of its list. Numbers run like an odometer: the last class
+changes fastest. Any range of numbers gives its assignments without enumerating those before, so
+that an interrupted screening resumes at the next number.
 """
 
 import math
@@ -15,15 +15,15 @@ from cgatjax.errors import InputError
 from cgatjax.structures.elements import SYMBOLS, atomic_number
 
 MOST = 2**62
-"""Assignments are counted in 64 bits."""
+"""Limit of the number of assignments, which are counted in 64 bits."""
 
 
 @dataclass(frozen=True)
 class Assignments:
-    """The product of one list of elements a class.
+    """Cartesian product of the lists of elements of all site classes.
 
     Attributes:
-      pools: for each class its atomic numbers, none twice.
+      pools: distinct atomic numbers of each class.
 
     Raises:
       InputError: no class, an empty list, an element twice in one, or too many assignments.
@@ -33,7 +33,7 @@ class Assignments:
 
     def __post_init__(self) -> None:
         if not self.pools:
-            raise InputError("expected at least one class of sites to put elements on, got none")
+            raise InputError("expected at least one site class to put elements on, got none")
         for position, pool in enumerate(self.pools):
             if not pool or len(set(pool)) != len(pool):
                 symbols = [SYMBOLS[number] for number in pool]
@@ -42,7 +42,8 @@ class Assignments:
                 )
         if self.n >= MOST:
             raise InputError(
-                f"{self.n:.3g} assignments are too many to count; give shorter lists of elements"
+                f"expected fewer than {MOST:.3g} assignments, got {self.n:.3g}; give shorter lists "
+                "of elements"
             )
 
     @property
@@ -51,7 +52,7 @@ class Assignments:
         return math.prod(len(pool) for pool in self.pools)
 
     def at(self, start: int, stop: int) -> np.ndarray:
-        """(stop - start, classes) uint8 atomic numbers of the assignments start..stop - 1.
+        """Return (stop - start, classes) uint8 atomic numbers of the assignments start..stop - 1.
 
         >>> Assignments(((11, 19), (9, 17, 35))).at(2, 4).tolist()
         [[11, 35], [19, 9]]
@@ -65,31 +66,12 @@ class Assignments:
             columns.append(np.array(pool, np.uint8)[digit])
         return np.stack(columns[::-1], axis=1)
 
-    def index_of(self, numbers: Sequence[int]) -> int:
-        """The number of an assignment, given as atomic numbers, one a class.
-
-        >>> Assignments(((11, 19), (9, 17, 35))).index_of((19, 9))
-        3
-
-        Raises:
-          InputError: it is not one of these.
-        """
-        if len(numbers) != len(self.pools):
-            raise InputError(f"expected {len(self.pools)} elements, got {len(numbers)}")
-        index = 0
-        for number, pool in zip(numbers, self.pools, strict=True):
-            if number not in pool:
-                symbols = [SYMBOLS[n] for n in pool]
-                raise InputError(f"expected one of {symbols}, got {SYMBOLS[number]!r}")
-            index = index * len(pool) + pool.index(int(number))
-        return index
-
 
 def elements_of(symbols: Sequence[str]) -> tuple[int, ...]:
-    """Atomic numbers of element symbols, in their order.
+    """Convert element symbols to atomic numbers.
 
     Raises:
-      InputError: an unknown symbol, one that stands twice, or none at all.
+      InputError: an unknown symbol, a repeated one, or no symbol.
     """
     numbers = tuple(atomic_number(symbol) for symbol in symbols)
     repeated = sorted({SYMBOLS[n] for n in numbers if numbers.count(n) > 1})

@@ -1,4 +1,4 @@
-"""Which compositions are worth predicting: elements, charges, electronegativity, a function."""
+"""Filters of compositions: elements, charge neutrality, electronegativity, a custom function."""
 
 import functools
 import importlib
@@ -14,36 +14,36 @@ from cgatjax.screening.oxidation_states import neutral, ordered
 from cgatjax.structures.elements import SYMBOLS
 
 Test = Callable[[tuple[str, ...], tuple[int, ...]], bool]
-"""Element symbols and their amounts, class by class -> whether to predict."""
+"""(element symbols, numbers of sites) by site class -> True to predict the composition."""
 
 REASONS = (
     "kept",
     "element not allowed",
     "same element on two classes",
-    "fewer elements than asked for",
+    "too few elements",
     "no choice of oxidation states is neutral",
     "no neutral choice has all cations less electronegative than all anions",
     "refused by the function",
     "same crystal as another assignment",
 )
-"""What can become of a composition; the codes of `CompositionFilter.codes` are indices here."""
+"""Outcomes of the filters, indexed by the codes of `CompositionFilter.codes`."""
 KEPT, NOT_ALLOWED, REPEATED, TOO_FEW, CHARGED, UNORDERED, REFUSED, EQUIVALENT = range(len(REASONS))
 
 
 @dataclass(frozen=True, kw_only=True)
 class CompositionFilter(Options):
-    """What a composition must fulfil; the defaults keep everything.
+    """Conditions on compositions; the defaults keep everything.
 
     Attributes:
-      allowed: symbols of the elements that may occur; empty for all.
-      forbidden: symbols of those that may not.
-      distinct: whether two classes of sites must have different elements.
-      min_elements: fewest distinct elements.
-      charge: "any"; "neutral": some choice of oxidation states adds up to zero; or "ordered": and
-        in it every cation is less electronegative than every anion.
-      states: the oxidation states, "icsd" (those that the ICSD has) or "common".
-      function: a test of your own as "module:function", called with the symbols and the amounts of
-        the classes, True to keep.
+      allowed: symbols of allowed elements; empty for all.
+      forbidden: symbols of forbidden elements.
+      distinct: require a different element on each site class.
+      min_elements: minimum number of distinct elements.
+      charge: "any"; "neutral": some combination of oxidation states sums to zero; "ordered": and in
+        this combination every cation is less electronegative than every anion.
+      states: table of oxidation states, "icsd" (occurring in the ICSD) or "common".
+      function: custom test as "module:function", called with the symbols and the numbers of sites
+        of the classes; True keeps the composition.
     """
 
     allowed: tuple[str, ...] = ()
@@ -63,23 +63,23 @@ class CompositionFilter(Options):
             load_function(self.function)
 
     def codes(self, numbers: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        """The first reason against each composition.
+        """Return the first failed test of each composition.
 
         Args:
           numbers: (m, classes) uint8 atomic numbers.
-          counts: (classes,) sites of each class.
+          counts: (classes,) number of sites in each class.
 
         Returns:
-          (m,) int, indices into `REASONS`; 0 is kept. Later tests are made only of what passes.
+          (m,) int, indices into `REASONS`; 0 if all tests pass.
 
         Raises:
-          ConfigError: the function fails or does not say True or False.
+          ConfigError: the custom function returns anything but True or False.
         """
         codes = np.zeros(len(numbers), np.int64)
         for code, passes in self._tests():
-            open_rows = np.flatnonzero(codes == KEPT)
-            if len(open_rows):
-                codes[open_rows[~passes(numbers[open_rows], counts)]] = code
+            passed = np.flatnonzero(codes == KEPT)
+            if len(passed):
+                codes[passed[~passes(numbers[passed], counts)]] = code
         return codes
 
     def _tests(self) -> list[tuple[int, Callable[[np.ndarray, np.ndarray], np.ndarray]]]:
@@ -102,15 +102,14 @@ class CompositionFilter(Options):
 def equivalent_to_another(
     numbers: np.ndarray, pools: tuple[tuple[int, ...], ...], permutations: np.ndarray
 ) -> np.ndarray:
-    """Whether an exchange of classes makes an assignment into an earlier one of the same product.
+    """Check which assignments equal an earlier assignment of the same product.
 
-    Of assignments that are the same crystal only the first is kept: the one whose elements stand
-    first in the lists.
+    Of equivalent assignments the first is kept, in the order of the lists.
 
     Args:
-      numbers: (m, classes) atomic numbers, each from its list.
-      pools: the list of each class.
-      permutations: (p, classes) exchanges that leave the crystal alike, all of a group.
+      numbers: (m, classes) atomic numbers, each from the list of its class.
+      pools: list of elements of each class.
+      permutations: (p, classes) permutations of equivalent classes, closed under composition.
 
     Returns:
       (m,) bool.
@@ -131,7 +130,7 @@ def equivalent_to_another(
 
 
 def n_distinct(numbers: np.ndarray) -> np.ndarray:
-    """(m,) number of different elements in each row of (m, classes) atomic numbers."""
+    """Count the distinct elements in each row of (m, classes) atomic numbers."""
     ranked = np.sort(numbers, axis=1)
     distinct: np.ndarray = 1 + (ranked[:, 1:] != ranked[:, :-1]).sum(1)
     return distinct
@@ -139,7 +138,7 @@ def n_distinct(numbers: np.ndarray) -> np.ndarray:
 
 @functools.lru_cache(maxsize=8)
 def _may_occur(options: CompositionFilter) -> np.ndarray:
-    """(104,) bool by atomic number."""
+    """Tabulate the allowed elements as (104,) bool by atomic number."""
     names = [s in options.allowed if options.allowed else True for s in SYMBOLS]
     return np.array(names) & ~np.isin(SYMBOLS, list(options.forbidden))
 
@@ -162,10 +161,10 @@ def _answer(test: Test, name: str, symbols: tuple[str, ...], amounts: tuple[int,
 
 @functools.lru_cache(maxsize=8)
 def load_function(name: str) -> Test:
-    """Imports "module:function".
+    """Import the function "module:function".
 
     Raises:
-      ConfigError: there is no such module or function.
+      ConfigError: no such module or function.
     """
     module, _, attribute = name.partition(":")
     try:
@@ -173,7 +172,7 @@ def load_function(name: str) -> Test:
     except (ImportError, AttributeError, ValueError) as error:
         raise ConfigError(
             f"function {name!r}: expected MODULE:FUNCTION that Python can import: {error}; "
-            "a file of your own is found if its folder is in PYTHONPATH"
+            "add the folder of your own file to PYTHONPATH"
         ) from error
     if not callable(found):
         raise ConfigError(f"function {name!r}: expected a function, got {type(found).__name__}")

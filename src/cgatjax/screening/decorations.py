@@ -1,7 +1,7 @@
-"""What a screening predicts, part by part: here, decorations of prototypes.
+"""Candidates of a screening in chunks: decorations of prototypes.
 
-A source always makes the same parts, so that a run that goes on after a kill begins with the part
-after the last finished one, and ends as an unbroken one does.
+The chunks of a candidate source are always the same, so that a resumed screening continues after
+the last finished chunk and gives the results of an uninterrupted one.
 """
 
 import math
@@ -22,29 +22,29 @@ from cgatjax.screening.composition_filter import (
     equivalent_to_another,
 )
 from cgatjax.screening.decorated_batches import DecoratedPredictor
-from cgatjax.screening.ranked_parquet import Ranked
-from cgatjax.screening.result_folder import Part
+from cgatjax.screening.ranked_parquet import RankedRows
+from cgatjax.screening.result_folder import Chunk
 from cgatjax.screening.templates import Template
 from cgatjax.structures.crystal import Rejected
 from cgatjax.structures.elements import SYMBOLS, reduced_formula
 
 BLOCK = 4096
-"""Assignments that are filtered together."""
-MOST_BLOCKS = 256
-"""A part ends after so many, however few passed."""
+"""Assignments filtered at a time."""
+MAX_BLOCKS = 256
+"""Blocks after which a chunk ends, however few assignments passed: bounds what a kill can lose."""
 STEPS = 8
-"""Batches predicted between two looks at the clock and at signals."""
+"""Batches predicted between two updates of the progress bar and checks for signals."""
 
 Advance = Callable[[int], None]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Found:
-    """The predictions of one part; attributes as of `Part`.
+class ChunkPredictions:
+    """Predictions of one chunk; other attributes as of `Chunk`.
 
     Attributes:
-      mean, std: (predicted,) in the target's unit.
-      rows: the ranked rows at some positions of these.
+      mean, std: (predicted,) in the unit of the target.
+      rows: makes the rows at given positions of these.
     """
 
     covers: dict[str, Any]
@@ -52,42 +52,41 @@ class Found:
     left_out: Counter[str]
     mean: np.ndarray
     std: np.ndarray
-    rows: Callable[[np.ndarray], Ranked]
+    rows: Callable[[np.ndarray], RankedRows]
     skipped: list[Rejected] = field(default_factory=list)
 
 
-class Source(Protocol):
-    """Where candidates come from."""
+class CandidateSource(Protocol):
+    """Source of candidates that predicts them chunk by chunk."""
 
     total: int | None
     """Number of candidates, None if unknown."""
 
-    def found(self, done: Sequence[Part], advance: Advance) -> Iterator[Found]:
-        """The parts after the finished ones, in order; calls `advance` with candidates seen."""
+    def predict_chunks(self, done: Sequence[Chunk], advance: Advance) -> Iterator[ChunkPredictions]:
+        """Predict the chunks after the finished ones; `advance` takes counts of candidates seen."""
 
     def describe(self) -> list[dict[str, Any]]:
-        """What stands in the report of each prototype."""
+        """Describe the prototypes for the report."""
 
 
 class Decorations:
-    """All assignments of elements to the classes of templates."""
+    """All assignments of elements to the site classes of templates, as candidates."""
 
     def __init__(
         self,
         predictor: Predictor,
         target: str,
         templates: Sequence[tuple[Template, Assignments]],
-        keep: CompositionFilter,
-        part_rows: int,
+        filters: CompositionFilter,
+        chunk_rows: int,
         batch_size: int | None,
     ) -> None:
-        """Nothing is computed yet."""
         self.predictor, self.target, self.templates = predictor, target, templates
-        self.keep, self.part_rows, self.batch_size = keep, part_rows, batch_size
+        self.filters, self.chunk_rows, self.batch_size = filters, chunk_rows, batch_size
         self.total: int | None = sum(assignments.n for _, assignments in templates)
 
     def describe(self) -> list[dict[str, Any]]:
-        """Classes, elements and numbers of each prototype."""
+        """Describe the site classes, elements and sizes of each prototype."""
         return [
             {
                 "id": template.crystal.id,
@@ -101,23 +100,23 @@ class Decorations:
             for template, assignments in self.templates
         ]
 
-    def found(self, done: Sequence[Part], advance: Advance) -> Iterator[Found]:
-        """The parts after the finished ones."""
+    def predict_chunks(self, done: Sequence[Chunk], advance: Advance) -> Iterator[ChunkPredictions]:
+        """Predict the chunks after the finished ones."""
         first, start = 0, 0
         if done:
             last, names = done[-1].covers, [t.crystal.id for t, _ in self.templates]
             first, start = names.index(last["prototype"]), int(last["to"])
         for template, assignments in self.templates[first:]:
             if start < assignments.n:
-                yield from self._of(template, assignments, start, advance)
+                yield from self._predict_template(template, assignments, start, advance)
             start = 0
 
-    def _of(
+    def _predict_template(
         self, template: Template, assignments: Assignments, start: int, advance: Advance
-    ) -> Iterator[Found]:
+    ) -> Iterator[ChunkPredictions]:
         predict = DecoratedPredictor(self.predictor, template, self.target, self.batch_size)
         while start < assignments.n:
-            stop, numbers, left_out = self._chosen(template, assignments, start)
+            stop, numbers, left_out = self._filtered_chunk(template, assignments, start)
             mean, std = _in_steps(predict, numbers, stop - start, advance)
 
             def rows(
@@ -125,11 +124,10 @@ class Decorations:
                 numbers: np.ndarray = numbers,
                 mean: np.ndarray = mean,
                 std: np.ndarray = std,
-            ) -> Ranked:
-                moments = mean[positions], std[positions]
-                return self._rows(template, numbers[positions], *moments)
+            ) -> RankedRows:
+                return self._rows(template, numbers[positions], mean[positions], std[positions])
 
-            yield Found(
+            yield ChunkPredictions(
                 covers={"prototype": template.crystal.id, "from": start, "to": stop},
                 seen=stop - start,
                 left_out=left_out,
@@ -139,28 +137,28 @@ class Decorations:
             )
             start = stop
 
-    def _chosen(
+    def _filtered_chunk(
         self, template: Template, assignments: Assignments, start: int
     ) -> tuple[int, np.ndarray, Counter[str]]:
-        """The end of the part that begins there, what passes in it, and what does not."""
-        left_out, chosen, stop = Counter[str](), [np.empty((0, len(template.own)), np.uint8)], start
-        for _ in range(MOST_BLOCKS):
+        """Return the end of the chunk, its assignments that pass, and counts of those left out."""
+        left_out, passed, stop = Counter[str](), [np.empty((0, len(template.own)), np.uint8)], start
+        for _ in range(MAX_BLOCKS):
             block = assignments.at(stop, min(stop + BLOCK, assignments.n))
             stop += len(block)
-            codes = self.keep.codes(block, template.counts)
+            codes = self.filters.codes(block, template.counts)
             kept = np.flatnonzero(codes == KEPT)
-            again = equivalent_to_another(block[kept], assignments.pools, template.permutations)
-            codes[kept[again]] = EQUIVALENT
+            repeated = equivalent_to_another(block[kept], assignments.pools, template.permutations)
+            codes[kept[repeated]] = EQUIVALENT
             left_out += Counter(REASONS[code] for code in codes[codes != KEPT].tolist())
-            chosen.append(block[codes == KEPT])
-            if stop == assignments.n or sum(map(len, chosen)) >= self.part_rows:
+            passed.append(block[codes == KEPT])
+            if stop == assignments.n or sum(map(len, passed)) >= self.chunk_rows:
                 break
-        return stop, np.concatenate(chosen), left_out
+        return stop, np.concatenate(passed), left_out
 
     def _rows(
         self, template: Template, numbers: np.ndarray, mean: np.ndarray, std: np.ndarray
-    ) -> Ranked:
-        return Ranked(
+    ) -> RankedRows:
+        return RankedRows(
             ids=[template.name_of(row) for row in numbers],
             prototypes=[template.crystal.id] * len(numbers),
             formulas=[reduced_formula(row, template.counts) for row in numbers],
@@ -178,14 +176,14 @@ class Decorations:
 def _in_steps(
     predict: DecoratedPredictor, numbers: np.ndarray, seen: int, advance: Advance
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and std of all candidates; `advance` is called in between, with `seen` in total."""
+    """Predict means and stds, calling `advance` in between with `seen` candidates in total."""
     step = STEPS * predict.batch_size
-    parts, told = [(np.empty(0), np.empty(0))], 0
+    moments, reported = [(np.empty(0), np.empty(0))], 0
     for start in range(0, len(numbers), step):
-        parts.append(predict(numbers[start : start + step]))
+        moments.append(predict(numbers[start : start + step]))
         share = math.floor(seen * min(start + step, len(numbers)) / len(numbers))
-        advance(share - told)
-        told = share
-    advance(seen - told)
-    mean, std = (np.concatenate(values) for values in zip(*parts, strict=True))
+        advance(share - reported)
+        reported = share
+    advance(seen - reported)
+    mean, std = (np.concatenate(values) for values in zip(*moments, strict=True))
     return mean, std

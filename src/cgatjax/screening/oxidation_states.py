@@ -1,10 +1,11 @@
-"""Whether the charges of a composition can add up to nothing: oxidation states, electronegativity.
+"""Charge neutrality and electronegativity ordering of compositions, vectorized.
 
-The numbers are pymatgen's: its "common" oxidation states, those that occur in the ICSD at least ten
-times, and Pauling's electronegativities. Tests run over many compositions at once.
+Data are from pymatgen: its "common" oxidation states, those that occur in the ICSD at least ten
+times, and Pauling electronegativities.
 
-The ordering test is that of Pauling's rules as `smact` has it (Davies et al., Chem 1 (2016) 617):
-of the neutral choices of states, one must have every cation less electronegative than every anion.
+The ordering test follows the screening of Davies et al., Chem 1 (2016) 617 (`smact`): in one of the
+neutral combinations of oxidation states, every cation must be less electronegative than every
+anion.
 """
 
 import functools
@@ -16,20 +17,20 @@ import numpy as np
 from cgatjax.structures.elements import SYMBOLS
 
 States = Literal["icsd", "common"]
-MOST = 8
-"""States are -8..8."""
+MAX_STATE = 8
+"""Largest magnitude of an oxidation state."""
 
 
 def neutral(numbers: np.ndarray, counts: np.ndarray, states: States = "icsd") -> np.ndarray:
-    """Whether each class can take an oxidation state of its element so that all sum to zero.
+    """Check whether the oxidation states of the site classes can sum to zero.
 
-    Sites of one class share a state; two classes of one element may have different ones. No state
-    is zero, so that elements and alloys are never neutral.
+    Sites of one class share a state; two classes of one element may have different states. Zero is
+    no state, so that elements and alloys are never neutral.
 
     Args:
       numbers: (m, classes) atomic numbers.
-      counts: (classes,) sites of each class.
-      states: which table of states.
+      counts: (classes,) number of sites in each class.
+      states: table of oxidation states.
 
     Returns:
       (m,) bool.
@@ -43,10 +44,10 @@ def neutral(numbers: np.ndarray, counts: np.ndarray, states: States = "icsd") ->
 
 
 def ordered(numbers: np.ndarray, counts: np.ndarray, states: States = "icsd") -> np.ndarray:
-    """Whether that is possible with every cation less electronegative than every anion.
+    """Check for a neutral combination with all cations less electronegative than all anions.
 
-    Args and returns are those of `neutral`, which this implies. An element without an
-    electronegativity fails.
+    Arguments and returns as of `neutral`, which this test implies. False for compositions with an
+    element without an electronegativity.
 
     >>> ordered(np.array([[56, 22, 8], [8, 22, 56]]), np.array([1, 1, 3])).tolist()
     [True, False]
@@ -55,9 +56,11 @@ def ordered(numbers: np.ndarray, counts: np.ndarray, states: States = "icsd") ->
     n = numbers.shape[1]
     above = np.concatenate([chi[numbers] >= chi[numbers[:, k, None]] for k in range(n)], axis=1)
     distinct, member = _distinct_rows(np.concatenate([kinds[numbers], above], axis=1))
-    allowed, charge = table[distinct[:, :n]], np.arange(-MOST, MOST + 1)
+    allowed, charge = table[distinct[:, :n]], np.arange(-MAX_STATE, MAX_STATE + 1)
     found = np.zeros(len(distinct), bool)
-    for least in range(n):  # the class of the least electronegative anion
+    # In an ordered combination the anions are the classes at or above the least electronegative
+    # anion, so trying each class as this one covers all combinations.
+    for least in range(n):
         start = n * (1 + least)
         anion = distinct[:, start : start + n, None].astype(bool)
         found |= _reaches_zero(allowed & np.where(anion, charge < 0, charge > 0), counts)
@@ -65,15 +68,20 @@ def ordered(numbers: np.ndarray, counts: np.ndarray, states: States = "icsd") ->
 
 
 def _reaches_zero(allowed: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """(m,) bool from allowed states (m, classes, 2 * MOST + 1): can the charges sum to zero?"""
+    """Check by dynamic programming which of m compositions can have zero total charge.
+
+    Args:
+      allowed: (m, classes, 2 * MAX_STATE + 1) bool, allowed states.
+      counts: (classes,) number of sites in each class.
+    """
     counts = counts // np.gcd.reduce(counts)
-    span = int(counts.sum()) * MOST
+    span = int(counts.sum()) * MAX_STATE
     reached = np.zeros((len(allowed), 2 * span + 1), bool)
     reached[:, span] = True
     for c, count in enumerate(counts.tolist()):
         sums = np.zeros_like(reached)
-        for charge in range(-MOST, MOST + 1):
-            has = allowed[:, c, charge + MOST, None]
+        for charge in range(-MAX_STATE, MAX_STATE + 1):
+            has = allowed[:, c, charge + MAX_STATE, None]
             if has.any():
                 shift = charge * count
                 to = slice(max(shift, 0), min(shift, 0) or None)
@@ -84,7 +92,7 @@ def _reaches_zero(allowed: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
 
 def _distinct_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The different rows, and which of them each row is: most compositions are alike in charge."""
+    """Return the distinct rows and the index of each row among them (few differ in charge)."""
     rows = np.ascontiguousarray(rows, np.uint8)
     keys = rows.view(np.dtype((np.void, rows.shape[1]))).ravel()
     _, first, member = np.unique(keys, return_index=True, return_inverse=True)
@@ -93,28 +101,31 @@ def _distinct_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @functools.cache
 def _kinds_of_states(states: States) -> tuple[np.ndarray, np.ndarray]:
-    """(104,) uint8 kind of each element, and (kinds, 17) the states that its elements have."""
+    """Group elements by their states: (104,) uint8 kind of each, (kinds, 17) bool states."""
     table, kinds = np.unique(oxidation_states(states), axis=0, return_inverse=True)
     return kinds.ravel().astype(np.uint8), table
 
 
 @functools.cache
 def oxidation_states(states: States = "icsd") -> np.ndarray:
-    """(104, 17) bool: whether the element (row = atomic number) has the state -8..8; never 0.
+    """Tabulate the oxidation states -8..8 of all elements, without 0.
 
-    Elements without a state in the ICSD list (gold, say) have their common ones in both tables.
+    Elements without an ICSD state, such as gold, have their common states in both tables.
+
+    Returns:
+      (104, 17) bool by atomic number and state.
     """
-    table = np.zeros((len(SYMBOLS), 2 * MOST + 1), bool)
+    table = np.zeros((len(SYMBOLS), 2 * MAX_STATE + 1), bool)
     for number, element in enumerate(_elements(), 1):
         listed = element.icsd_oxidation_states if states == "icsd" else ()
         for charge in listed or element.common_oxidation_states:
-            table[number, int(charge) + MOST] = charge != 0
+            table[number, int(charge) + MAX_STATE] = charge != 0
     return table
 
 
 @functools.cache
 def electronegativities() -> np.ndarray:
-    """(104,) Pauling electronegativity by atomic number; NaN where there is none."""
+    """Tabulate (104,) Pauling electronegativities by atomic number, NaN if undefined."""
     with warnings.catch_warnings():  # pymatgen warns of noble gases
         warnings.simplefilter("ignore", UserWarning)
         return np.array([np.nan, *(float(element.X) for element in _elements())])

@@ -1,4 +1,4 @@
-"""Ranked rows in Parquet: sorted shards, and many of them merged into one sorted sequence."""
+"""Parquet files of ranked predictions, and the merge of sorted shards."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,23 +23,23 @@ SCHEMA = pa.schema(
         pa.field("std_note", pa.string(), nullable=False),
     ]
 )
-"""Of every file that a screening writes."""
+"""Schema of all files that a screening writes."""
 ROW_GROUP = 8192
-"""Rows that are read together."""
+"""Rows per row group, the smallest unit that is read."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Ranked:
-    """Rows of one screening, by the mean.
+class RankedRows:
+    """Rows of one screening, sorted by predicted mean.
 
     Attributes:
-      ids: names of the crystals.
-      prototypes: that of each, "" where there is none.
+      ids: ids of the crystals.
+      prototypes: id of each crystal's prototype, or "".
       formulas: reduced formulas.
-      elements: for each crystal (class, symbol) pairs, empty where there is no prototype.
-      mean, std: (rows,) float64 in `unit`; NaN in std where there is none.
-      unit: of both.
-      std_note: how the standard deviation was made.
+      elements: (site class, symbol) pairs of each crystal, empty without a prototype.
+      mean, std: (rows,) float64 in `unit`; std is NaN if the model predicts none.
+      unit: unit of mean and std.
+      std_note: origin of the standard deviation.
     """
 
     ids: Sequence[str]
@@ -52,7 +52,7 @@ class Ranked:
     std_note: str
 
     def table(self) -> pa.Table:
-        """The rows as Arrow, in their order."""
+        """Convert the rows to an Arrow table."""
         n = len(self.ids)
         columns = [
             pa.array(self.ids, pa.string()),
@@ -67,32 +67,32 @@ class Ranked:
         return pa.Table.from_arrays(columns, schema=SCHEMA)
 
 
-def write_rows(path: Path, table: pa.Table, about: Mapping[str, str]) -> None:
-    """Writes one file whole or not at all; the same rows give the same bytes.
+def write_rows(path: Path, table: pa.Table, metadata: Mapping[str, str]) -> None:
+    """Write one file atomically; the same rows give the same bytes.
 
     Args:
-      path: where to.
-      table: of `SCHEMA`.
-      about: texts for the file's own key-value metadata.
+      path: file to write.
+      table: rows with the columns of `SCHEMA`.
+      metadata: key-value metadata of the file.
 
     Raises:
-      StorageError: it cannot be written.
+      StorageError: the file cannot be written.
     """
-    table = table.combine_chunks().replace_schema_metadata(dict(about))
+    table = table.combine_chunks().replace_schema_metadata(dict(metadata))
     with replacing(path) as file:
         pq.write_table(table, file, row_group_size=ROW_GROUP, compression="zstd")
 
 
 def read_rows(path: str | Path) -> pa.Table:
-    """All rows of a file, or of the files of a folder, in order.
+    """Read the rows of a file, or of all files of a folder in order.
 
     Raises:
-      InputError: there is none, or it is not of a screening.
+      InputError: no such file, or a damaged one.
     """
     path = Path(path)
     files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
     if not files:
-        raise InputError(f"{path}: expected Parquet files of a screening, found none")
+        raise InputError(f"{path}: expected Parquet files of a screening, got none")
     return pa.concat_tables([_read(file) for file in files])
 
 
@@ -100,11 +100,11 @@ def _read(file: Path, columns: list[str] | None = None) -> pa.Table:
     try:
         return pq.ParquetFile(file).read(columns).replace_schema_metadata()
     except (OSError, pa.ArrowException) as error:
-        raise InputError(f"{file}: cannot be read as Parquet: {error!s:.300}") from error
+        raise InputError(f"{file}: expected a Parquet file: {error!s:.300}") from error
 
 
 def means_of(file: Path) -> np.ndarray:
-    """(rows,) float64, the ranked column alone.
+    """Read the (rows,) float64 column of means.
 
     Raises:
       InputError: the file is damaged.
@@ -113,21 +113,21 @@ def means_of(file: Path) -> np.ndarray:
 
 
 def ranking(means: np.ndarray, highest: bool) -> np.ndarray:
-    """Positions from best to worst; equal values stay in order."""
+    """Return positions from best to worst; the order of equal values is kept."""
     return np.argsort(-means if highest else means, kind="stable")
 
 
 def merged(files: Sequence[Path], highest: bool, most: int | None, rows: int) -> Iterator[pa.Table]:
-    """The rows of sorted files as one sorted sequence of tables.
+    """Merge sorted files into one sorted sequence of tables.
 
-    Only the ranked column is held of all files at once. A table takes a contiguous piece of each
-    file, for the order among equal values is that of the files.
+    Only the means are in memory for all files at once. As ties are resolved by the order of the
+    files, each table consists of one contiguous slice per file.
 
     Args:
-      files: each sorted from best to worst.
-      highest: whether the best are the highest.
-      most: rows in all; None for every one.
-      rows: rows of a table.
+      files: files sorted from best to worst.
+      highest: rank the highest means first.
+      most: total number of rows; None for all.
+      rows: rows per table.
 
     Raises:
       InputError: a file is damaged.
@@ -147,7 +147,7 @@ def merged(files: Sequence[Path], highest: bool, most: int | None, rows: int) ->
 
 
 def _slice(file: Path, start: int, length: int) -> pa.Table:
-    """Some rows of a file, reading only the groups that they stand in."""
+    """Read a slice of a file, touching only the row groups that hold it."""
     source = pq.ParquetFile(file)
     first, last = start // ROW_GROUP, (start + length - 1) // ROW_GROUP
     table = source.read_row_groups(range(first, last + 1)).replace_schema_metadata()

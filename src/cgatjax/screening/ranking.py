@@ -1,4 +1,4 @@
-"""Which of the predicted crystals are kept: the best, those beyond a threshold, or all."""
+"""Ranking of predictions: keep the best, those within thresholds, or all."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ NOT_FINITE, BEYOND = "prediction is not a finite number", "outside the threshold
 
 @dataclass(frozen=True, kw_only=True)
 class Keep(Options):
-    """What is kept; without any option, everything.
+    """Rule for the predictions to keep; the defaults keep everything.
 
     Attributes:
-      best: so many; None for any number.
-      below, above: only predictions below, above this, in the target's unit.
-      highest: whether the highest are the best, not the lowest.
+      best: number of best predictions to keep; None for all.
+      below, above: thresholds in the unit of the target, exclusive.
+      highest: rank the highest predictions first instead of the lowest.
     """
 
     best: int | None = None
@@ -33,9 +33,10 @@ class Keep(Options):
 
 
 class Selection:
-    """Chooses rows part by part, and forgets what can no longer be among the best.
+    """Running selection of rows, chunk by chunk, that drops what can no longer be among the best.
 
-    What is kept of a part depends on it and the parts before it, not on when they were seen.
+    The rows kept from a chunk depend on this chunk and the chunks before it only, so that a resumed
+    screening keeps the same rows.
     """
 
     def __init__(self, keep: Keep) -> None:
@@ -43,13 +44,13 @@ class Selection:
         self._best = np.empty(0)
 
     def note(self, means: np.ndarray) -> None:
-        """Takes account of rows that were kept before."""
+        """Merge the means of kept rows into the best so far."""
         if self._keep.best is not None:
             pooled = np.concatenate([self._best, means])
             self._best = pooled[ranking(pooled, self._keep.highest)[: self._keep.best]]
 
     def chosen(self, means: np.ndarray) -> tuple[np.ndarray, Counter[str]]:
-        """Positions to keep, from best to worst, and how many were left out for good, by reason."""
+        """Return the positions to keep, best first, and the counts left out by reason."""
         keep, finite = self._keep, np.isfinite(means)
         inside = finite.copy()
         inside[finite] &= True if keep.below is None else means[finite] < keep.below
@@ -58,7 +59,7 @@ class Selection:
         rows = np.flatnonzero(inside)
         rows = rows[ranking(means[rows], keep.highest)][: keep.best]
         if keep.best is not None and len(self._best) == keep.best:
-            worst = self._best[-1]  # of equal ones the first to come was first
+            worst = self._best[-1]  # ties go to the earlier row
             rows = rows[means[rows] > worst if keep.highest else means[rows] < worst]
         self.note(means[rows])
         return rows, counts

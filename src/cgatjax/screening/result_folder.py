@@ -1,13 +1,13 @@
-"""The folder of a screening: finished parts while it runs, sorted results in the end.
+"""Result folder of a screening: finished chunks while it runs, sorted results at the end.
 
-    screening.jsonl        what was asked for; then a line for each finished part
-    shards/00000.parquet   the rows kept of a part, sorted; removed in the end
-    results/00000.parquet  all that is kept, sorted over all files; with a manifest of checksums
+    screening.jsonl        options of the screening, then a line for each finished chunk
+    shards/00000.parquet   sorted rows kept from a chunk; removed at the end
+    results/00000.parquet  all rows kept, sorted across all files; with a manifest of checksums
     report.json            counts, reasons, times; written last
-    skipped.csv            structures that could not be used, and why
+    skipped.csv            structures that could not be used, and the reasons
 
-A part counts once its line is on disk, and its line is written after its shard: whatever a kill
-leaves behind it is removed and done again.
+The line of a chunk is written after its shard, and a chunk is finished once its line is on disk: a
+shard without a line, left by a kill, is removed and computed again.
 """
 
 import csv
@@ -17,36 +17,36 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from cgatjax.errors import ConfigError, InputError, RunExistsError
 from cgatjax.runtime.atomic_files import hold, write_durably, writing
 from cgatjax.runtime.atomic_folders import damage, new_folder
-from cgatjax.screening.ranked_parquet import SCHEMA, Ranked, means_of, merged, write_rows
+from cgatjax.screening.ranked_parquet import SCHEMA, RankedRows, means_of, merged, write_rows
 from cgatjax.screening.ranking import Keep, Selection
 
 JOURNAL, SHARDS, RESULTS = "screening.jsonl", "shards", "results"
 REPORT, SKIPPED = "report.json", "skipped.csv"
 RESULT_ROWS = 2**20
-"""Rows of a file of the results."""
-_ANEW = "choose another folder, or remove this one and begin anew"
+"""Rows per result file."""
+_START_OVER = "choose another folder, or remove this one to start over"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
-    """A finished piece of the work.
+class Chunk:
+    """Journal entry of a finished chunk of candidates.
 
     Attributes:
-      covers: which candidates, in words of their source.
-      seen: candidates looked at.
-      predicted: those that passed the filters.
-      left_out: reason -> how many, filters and thresholds.
+      covers: range of candidates, as the candidate source describes it.
+      seen: number of candidates considered.
+      predicted: number of candidates that passed the filters.
+      left_out: reason -> number of candidates left out by filters and thresholds.
       skipped: (id, source, reason) of structures that could not be used.
-      rows: kept rows in the shard.
-      file, sha256: the shard; "" where nothing was kept.
-      seconds: what it took.
+      rows: number of rows in the shard.
+      file, sha256: path and hash of the shard; "" if no row was kept.
+      seconds: wall time.
     """
 
     covers: dict[str, Any]
@@ -60,33 +60,33 @@ class Part:
     seconds: float = 0.0
 
 
-class ScreenFolder:
+class ResultFolder:
     """Journal and shards of one screening, locked while it is open.
 
     Attributes:
       path: the folder.
-      parts: the finished ones, in order.
-      selection: knows the best rows so far.
+      chunks: finished chunks, in order.
+      selection: best rows so far.
     """
 
     def __init__(self, path: Path, options: Mapping[str, Any], keep: Keep, *, resume: bool) -> None:
-        """Begins in a new folder, or goes on in that of the same screening.
+        """Create the folder, or open that of the same screening.
 
         Raises:
-          RunExistsError: the folder holds something and is not to be resumed, or is in use.
-          ConfigError: it was begun with other options.
-          InputError: it is damaged.
+          RunExistsError: the folder is in use, or not empty and `resume` is False.
+          ConfigError: the folder belongs to a screening with other options.
+          InputError: the folder is damaged.
         """
-        self.path, self.parts = path, list[Part]()
+        self.path, self.chunks = path, list[Chunk]()
         self.selection, self._keep = Selection(keep), keep
-        held = path.is_dir() and any(path.iterdir())
+        occupied = path.is_dir() and any(path.iterdir())
         if path.exists() and not path.is_dir():
-            raise RunExistsError(f"{path} is a file; {_ANEW}")
-        if held and not (path / JOURNAL).is_file():
-            raise RunExistsError(f"{path} holds other files than a screening; {_ANEW}")
-        if held and not resume:
+            raise RunExistsError(f"expected a folder, {path} is a file; {_START_OVER}")
+        if occupied and not (path / JOURNAL).is_file():
+            raise RunExistsError(f"{path} holds other files than a screening; {_START_OVER}")
+        if occupied and not resume:
             raise RunExistsError(
-                f"{path} holds a screening; go on with it by --resume (resume=True), or {_ANEW}"
+                f"{path} holds a screening; resume it with --resume (resume=True), or {_START_OVER}"
             )
         with writing(path):
             path.mkdir(parents=True, exist_ok=True)
@@ -95,73 +95,75 @@ class ScreenFolder:
             hold(self._file, path, "running this screening")
             self._read(json.loads(json.dumps(options)))
             self._check_shards()
-        except BaseException:
+        except BaseException:  # any error or interrupt: the open file holds the lock of the folder
             self.close()
             raise
 
     def close(self) -> None:
-        """Lets go of the folder."""
+        """Close the journal, which releases the lock."""
         self._file.close()
 
     @property
     def is_finished(self) -> bool:
-        """Whether the results are complete."""
+        """True if the results are complete."""
         return (self.path / REPORT).is_file()
 
     def report(self) -> dict[str, Any]:
-        """What the report of a finished screening says.
+        """Read the report of a finished screening.
 
         Raises:
-          InputError: it cannot be read.
+          InputError: the report cannot be read.
         """
         try:
             found: dict[str, Any] = json.loads((self.path / REPORT).read_text())
         except (OSError, ValueError) as error:
-            raise InputError(f"{self.path / REPORT}: {error}; {_ANEW}") from error
+            raise InputError(f"{self.path / REPORT}: {error}; {_START_OVER}") from error
         return found
 
-    def add(self, part: Part, rows: Ranked, about: Mapping[str, str]) -> None:
-        """Puts the kept rows of a part, sorted, and then its line on disk.
+    def add(self, chunk: Chunk, rows: RankedRows) -> None:
+        """Write the sorted rows kept from a chunk, then its journal line.
 
         Raises:
-          StorageError: they cannot be written.
+          StorageError: a file cannot be written.
         """
         if len(rows.ids):
-            file = f"{SHARDS}/{len(self.parts):05d}.parquet"
+            file = f"{SHARDS}/{len(self.chunks):05d}.parquet"
             with writing(self.path / SHARDS):
                 (self.path / SHARDS).mkdir(exist_ok=True)
-            write_rows(self.path / file, rows.table(), about)
+            write_rows(self.path / file, rows.table(), {})
             digest = hashlib.sha256((self.path / file).read_bytes()).hexdigest()
-            part = Part(**{**asdict(part), "rows": len(rows.ids), "file": file, "sha256": digest})
-        self._append({"part": asdict(part)})
-        self.parts.append(part)
+            chunk = replace(chunk, rows=len(rows.ids), file=file, sha256=digest)
+        self._append({"chunk": asdict(chunk)})
+        self.chunks.append(chunk)
 
-    def finish(self, about: Mapping[str, str], report: Callable[[int], Mapping[str, Any]]) -> None:
-        """Merges the shards into the sorted results, writes lists and report, removes the shards.
+    def finish(
+        self, metadata: Mapping[str, str], report: Callable[[int], Mapping[str, Any]]
+    ) -> None:
+        """Merge the shards into the sorted results, write the report, and remove the shards.
 
         Args:
-          about: metadata of the files.
-          report: what the report says, given the number of rows in the results.
+          metadata: key-value metadata of the result files.
+          report: makes the report from the number of rows in the results.
 
         Raises:
-          StorageError: something cannot be written.
+          StorageError: a file cannot be written.
         """
-        files = [self.path / part.file for part in self.parts if part.file]
+        files = [self.path / chunk.file for chunk in self.chunks if chunk.file]
         n_rows = 0
         with new_folder(self.path / RESULTS) as results:
             tables = merged(files, self._keep.highest, self._keep.best, RESULT_ROWS)
             for number, table in enumerate(tables):
-                write_rows(results / f"{number:05d}.parquet", table, about)
+                write_rows(results / f"{number:05d}.parquet", table, metadata)
                 n_rows += len(table)
             if not n_rows:
-                write_rows(results / "00000.parquet", SCHEMA.empty_table(), about)
+                write_rows(results / "00000.parquet", SCHEMA.empty_table(), metadata)
         self._write_skipped()
         text = json.dumps(report(n_rows), indent=1)
         write_durably(self.path / REPORT, text.encode())
         self._remove_shards()
 
     def _write_skipped(self) -> None:
-        skipped = [row for part in self.parts for row in part.skipped]
+        skipped = [row for chunk in self.chunks for row in chunk.skipped]
         if skipped:
             text = io.StringIO(newline="")
             csv.writer(text).writerows([("id", "source", "reason"), *skipped])
@@ -180,41 +182,43 @@ class ScreenFolder:
             os.fsync(self._file.fileno())
 
     def _read(self, options: Mapping[str, Any]) -> None:
-        """Takes over what is finished, cuts off what a kill left of a line."""
+        """Read the finished chunks, and truncate a line that a kill cut short."""
         lines = []
         self._file.seek(0)
         try:
             while (line := self._file.readline()).endswith(b"\n"):
                 lines.append(json.loads(line))
                 end = self._file.tell()
-            begun = lines[0]["options"] if lines else None
-            self.parts = [Part(**line["part"]) for line in lines[1:]]
+            recorded = lines[0]["options"] if lines else None
+            self.chunks = [Chunk(**line["chunk"]) for line in lines[1:]]
         except (ValueError, LookupError, TypeError) as error:
-            raise InputError(f"{self.path / JOURNAL}: damaged: {error!r:.200}; {_ANEW}") from error
+            raise InputError(
+                f"{self.path / JOURNAL}: damaged: {error!r:.200}; {_START_OVER}"
+            ) from error
         with writing(self.path / JOURNAL):
             self._file.truncate(end if lines else 0)
-        if begun is None:
+        if recorded is None:
             self._append({"options": options})
-        elif begun != options:
-            raise ConfigError(f"{self.path}: {_differences(begun, options)}; {_ANEW}")
+        elif recorded != options:
+            raise ConfigError(f"{self.path}: {_differences(recorded, options)}; {_START_OVER}")
 
     def _check_shards(self) -> None:
-        """Removes shards without a line, and refuses lines without their shard."""
+        """Remove shards without a journal line, and refuse lines without their shard."""
         if self.is_finished:
             if (fault := damage(self.path / RESULTS)) is not None:
-                raise InputError(f"{self.path / RESULTS}: {fault}; {_ANEW}")
+                raise InputError(f"{self.path / RESULTS}: {fault}; {_START_OVER}")
             self._remove_shards()
             return
-        known = {self.path / part.file: part for part in self.parts if part.file}
+        known = {self.path / chunk.file: chunk for chunk in self.chunks if chunk.file}
         with writing(self.path / SHARDS):
             for file in (self.path / SHARDS).glob("*"):
                 if file not in known:
                     file.unlink()
-        for file, part in known.items():
+        for file, chunk in known.items():
             found = hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else "no file"
-            if found != part.sha256:
+            if found != chunk.sha256:
                 raise InputError(
-                    f"{file}: expected SHA-256 {part.sha256:.16}, found {found:.16}; {_ANEW}"
+                    f"{file}: expected SHA-256 {chunk.sha256:.16}, got {found:.16}; {_START_OVER}"
                 )
             self.selection.note(means_of(file))
 
@@ -222,4 +226,4 @@ class ScreenFolder:
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     names: Sequence[str] = [n for n in sorted({*before, *now}) if before.get(n) != now.get(n)]
     listing = "; ".join(f"{n}: was {before.get(n)!r:.200}, now {now.get(n)!r:.200}" for n in names)
-    return f"is the folder of another screening ({listing})"
+    return f"expected a folder of this screening, it holds another one ({listing})"

@@ -1,4 +1,4 @@
-"""`screen`: the verb. Sources give predictions, `Keep` chooses, the folder keeps."""
+"""Screening loop: predict candidates chunk by chunk, keep the best, write sorted results."""
 
 import logging
 import time
@@ -19,27 +19,27 @@ from cgatjax.models.model import Model
 from cgatjax.runtime.progress import progress
 from cgatjax.runtime.signals import stop_requests
 from cgatjax.screening.composition_filter import CompositionFilter
-from cgatjax.screening.decorations import Decorations, Found, Source
+from cgatjax.screening.decorations import CandidateSource, ChunkPredictions, Decorations
 from cgatjax.screening.ranking import Keep
-from cgatjax.screening.result_folder import RESULTS, Part, ScreenFolder
+from cgatjax.screening.result_folder import RESULTS, Chunk, ResultFolder
 from cgatjax.screening.site_classes import Elements, templates_digest, templates_of
-from cgatjax.screening.streams import Stored, Structures
+from cgatjax.screening.streams import StoredGraphs, StructureStream
 from cgatjax.screening.templates import Classes
 from cgatjax.structures.crystal import Crystal, Rejected
 from cgatjax.structures.readers import read_crystals
 
 logger = logging.getLogger("cgatjax")
-PART_ROWS = 16384
-"""Candidates of a part: what a kill can cost."""
+CHUNK_ROWS = 16384
+"""Predicted candidates per chunk: the most that a kill can lose."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Screened:
-    """A finished screening.
+    """Finished screening.
 
     Attributes:
-      path: its folder.
-      report: what `report.json` says.
+      path: folder of the screening.
+      report: content of `report.json`.
     """
 
     path: Path
@@ -47,7 +47,7 @@ class Screened:
 
     @property
     def results(self) -> Path:
-        """The folder of the sorted Parquet files."""
+        """Folder of the sorted Parquet files."""
         return self.path / RESULTS
 
 
@@ -62,61 +62,61 @@ def screen(
     keep: Keep | None = None,
     target: str | None = None,
     resume: bool = False,
-    part_rows: int = PART_ROWS,
+    chunk_rows: int = CHUNK_ROWS,
     batch_size: int | None = None,
     on_error: Literal["raise", "skip"] = "raise",
     show_progress: bool = False,
 ) -> Screened:
-    """Predicts all decorations of prototypes, or all structures of a stream, and keeps the best.
+    """Predict all decorations of prototypes, or all structures of a stream, and keep the best.
 
     Args:
-      model: a trained model, or an ensemble.
-      inputs: whatever `read_crystals` takes: the prototypes if `elements` are given, otherwise the
-        structures themselves; or a store or data set of them.
+      model: trained model or ensemble.
+      inputs: anything that `read_crystals` takes: prototypes if `elements` are given, otherwise the
+        candidates themselves; or a store or data set of candidates.
       out: folder for shards, results and report.
-      elements: for classes of sites the elements to put there; classes without keep their own.
-      classes: "element": sites of one element of the prototype are a class; "orbit": sites that
-        the network cannot tell apart are.
-      filters: which compositions to predict; all by default.
-      keep: which predictions to keep; all by default.
-      target: the property, where the model has several.
-      resume: go on with a screening that was stopped, or begin; a finished one is left as it is.
-      part_rows: candidates of a part, after which its results are on disk.
-      batch_size: candidates in a batch; chosen by sizes and device if None.
-      on_error: "raise" at the first structure that cannot be used, or "skip" it into a list.
+      elements: elements to put on each site class; other classes keep their own element.
+      classes: "element": one site class per element of the prototype; "orbit": one per set of sites
+        that the network cannot distinguish.
+      filters: compositions to predict; all by default.
+      keep: predictions to keep; all by default.
+      target: property to rank by; needed if the model has several.
+      resume: continue an interrupted screening, if there is one; a finished one is returned as is.
+      chunk_rows: predicted candidates per chunk, after which results are written to disk.
+      batch_size: candidates per batch; None to choose it by graph size and device.
+      on_error: "raise" at the first structure that cannot be used, or "skip" and list it.
         Prototypes are never skipped.
-      show_progress: a progress bar on standard error.
+      show_progress: show a progress bar on standard error.
 
     Returns:
       The finished screening; `.results` holds the sorted rows.
 
     Raises:
-      RunExistsError: `out` holds something and `resume` is False.
+      RunExistsError: `out` is not empty and `resume` is False.
       ConfigError: `out` holds another screening.
-      InputError: unknown elements or classes, no candidate, a damaged folder.
-      StructureError: a prototype (or structure) that cannot be used, such as a disordered one.
-      Interrupted: SIGTERM or SIGINT; what is finished is on disk.
+      InputError: unknown elements or site classes, no candidate, or a damaged folder.
+      StructureError: a prototype (or structure) cannot be used, such as a disordered one.
+      Interrupted: SIGTERM or SIGINT; finished chunks are on disk.
     """
     predictor, filters, keep = Predictor.of(model), filters or CompositionFilter(), keep or Keep()
     name = _target(predictor, target)
-    if part_rows < 1 or (batch_size is not None and batch_size < 1):
-        raise ConfigError(f"expected sizes of at least 1, got {part_rows=}, {batch_size=}")
+    if chunk_rows < 1 or (batch_size is not None and batch_size < 1):
+        raise ConfigError(f"expected sizes of at least 1, got {chunk_rows=}, {batch_size=}")
     options = _identity(predictor, name, filters, keep)
-    options |= {"part_rows": part_rows, "batch_size": batch_size, "on_error": on_error}
-    source: Source
+    options |= {"chunk_rows": chunk_rows, "batch_size": batch_size, "on_error": on_error}
+    source: CandidateSource
     if elements is not None:
         templates = templates_of(predictor, inputs, elements, classes)
-        source = Decorations(predictor, name, templates, filters, part_rows, batch_size)
+        source = Decorations(predictor, name, templates, filters, chunk_rows, batch_size)
         options["inputs"] = templates_digest(templates)
     elif isinstance(inputs, Store | Dataset):
         data = inputs.all() if isinstance(inputs, Store) else inputs
-        source = Stored(predictor, name, data, filters, part_rows, batch_size or BATCH)
+        source = StoredGraphs(predictor, name, data, filters, chunk_rows, batch_size or BATCH)
         options["inputs"] = [data.digest, len(data)]
     else:
         size, read = batch_size or BATCH, _reader(inputs)
-        source = Structures(predictor, name, read, filters, part_rows, size, on_error)
+        source = StructureStream(predictor, name, read, filters, chunk_rows, size, on_error)
         options["inputs"] = "structures"
-    folder = ScreenFolder(Path(out), options, keep, resume=resume)
+    folder = ResultFolder(Path(out), options, keep, resume=resume)
     try:
         if not folder.is_finished:
             _run(folder, source, show_progress)
@@ -128,84 +128,84 @@ def screen(
         folder.close()
 
 
-def _run(folder: ScreenFolder, source: Source, show_progress: bool) -> None:
-    """Predicts what is not done yet."""
-    done = sum(part.seen for part in folder.parts)
+def _run(folder: ResultFolder, source: CandidateSource, show_progress: bool) -> None:
+    """Predict the remaining chunks."""
+    done = sum(chunk.seen for chunk in folder.chunks)
     if done:
-        logger.info("%s: going on after %d candidates", folder.path, done)
+        logger.info("%s: resuming after %d candidates", folder.path, done)
     with (
         stop_requests() as stop,
         progress("screen", source.total, shown=show_progress) as advance,
     ):
         advance(done, "")
-        begun, n_new = time.perf_counter(), 0
+        start, n_new = time.perf_counter(), 0
 
         def count(n: int) -> None:
             nonlocal n_new
             n_new += n
-            advance(n, f"{n_new / (time.perf_counter() - begun):,.0f}/s")
+            advance(n, f"{n_new / (time.perf_counter() - start):,.0f}/s")
             if stop.signum is not None:
-                finished = sum(part.seen for part in folder.parts)
+                finished = sum(chunk.seen for chunk in folder.chunks)
                 raise stop.interrupted(f"after {finished} candidates")
 
-        parts = source.found(folder.parts, count)
         since = time.perf_counter()
-        for found in parts:
-            _keep_part(folder, found, time.perf_counter() - since)
+        for predictions in source.predict_chunks(folder.chunks, count):
+            _add_chunk(folder, predictions, time.perf_counter() - since)
             since = time.perf_counter()
 
 
-def _keep_part(folder: ScreenFolder, found: Found, seconds: float) -> None:
-    chosen, left_out = folder.selection.chosen(found.mean)
-    part = Part(
-        covers=found.covers,
-        seen=found.seen,
-        predicted=len(found.mean),
-        left_out=dict(sorted((+(found.left_out + left_out)).items())),
-        skipped=[[r.id, r.source, r.reason] for r in found.skipped],
+def _add_chunk(folder: ResultFolder, predictions: ChunkPredictions, seconds: float) -> None:
+    chosen, left_out = folder.selection.chosen(predictions.mean)
+    chunk = Chunk(
+        covers=predictions.covers,
+        seen=predictions.seen,
+        predicted=len(predictions.mean),
+        left_out=dict(sorted((+(predictions.left_out + left_out)).items())),
+        skipped=[[r.id, r.source, r.reason] for r in predictions.skipped],
         seconds=seconds,
     )
-    folder.add(part, found.rows(chosen), {})
+    folder.add(chunk, predictions.rows(chosen))
 
 
 def _finish(
-    folder: ScreenFolder,
-    source: Source,
+    folder: ResultFolder,
+    source: CandidateSource,
     predictor: Predictor,
     target: str,
     options: Mapping[str, Any],
 ) -> None:
-    """Merges, and writes the report.
+    """Merge the shards and write the report.
 
     Raises:
-      InputError: there was no candidate at all.
+      InputError: no candidate was seen.
     """
-    parts = folder.parts
-    if not sum(part.seen for part in parts):
+    chunks = folder.chunks
+    if not sum(chunk.seen for chunk in chunks):
         raise InputError("expected at least one candidate to screen, got none")
-    note, unit = predictor.std_note(target), predictor.units[target]
-    left_out = sum((Counter(part.left_out) for part in parts), Counter[str]())
-    seconds, predicted = sum(p.seconds for p in parts), sum(p.predicted for p in parts)
-    began = time.perf_counter()
+    metadata = {
+        "target": target,
+        "unit": predictor.units[target],
+        "std_note": predictor.std_note(target),
+    }
+    left_out = sum((Counter(chunk.left_out) for chunk in chunks), Counter[str]())
+    seconds, predicted = sum(c.seconds for c in chunks), sum(c.predicted for c in chunks)
+    start = time.perf_counter()
 
     def report(rows: int) -> dict[str, Any]:
         return {
-            "target": target,
-            "unit": unit,
-            "std_note": note,
-            "seen": sum(part.seen for part in parts),
+            **metadata,
+            "seen": sum(chunk.seen for chunk in chunks),
             "predicted": predicted,
-            "skipped": sum(len(part.skipped) for part in parts),
+            "skipped": sum(len(chunk.skipped) for chunk in chunks),
             "left_out": dict(sorted(left_out.items())),
             "rows": rows,
-            "seconds": {"predict": seconds, "merge": time.perf_counter() - began},
+            "seconds": {"predict": seconds, "merge": time.perf_counter() - start},
             "candidates_per_second": predicted / seconds if seconds else 0.0,
             "options": dict(options),
             "prototypes": source.describe(),
         }
 
-    about = {"target": target, "unit": unit, "std_note": note}
-    folder.finish(about, report)
+    folder.finish(metadata, report)
 
 
 def _target(predictor: Predictor, target: str | None) -> str:
@@ -213,7 +213,7 @@ def _target(predictor: Predictor, target: str | None) -> str:
         return predictor.targets[0]
     if target not in predictor.targets:
         raise TargetError(
-            f"expected the property to screen by, one of {list(predictor.targets)}, got {target!r}"
+            f"expected the target to rank by, one of {list(predictor.targets)}, got {target!r}"
         )
     return str(target)
 
@@ -221,7 +221,7 @@ def _target(predictor: Predictor, target: str | None) -> str:
 def _identity(
     predictor: Predictor, target: str, filters: CompositionFilter, keep: Keep
 ) -> dict[str, Any]:
-    """What the results depend on; a screening is only resumed with the same."""
+    """Describe what the results depend on; a screening is resumed only if nothing differs."""
     model = predictor.model
     scales = [m.normalizers[target] for m in predictor.members if target in m.normalizers]
     return {
@@ -241,7 +241,7 @@ def _identity(
 
 
 def _process_digest(predictor: Predictor, target: str) -> str:
-    """Hash of the Gaussian process and of the factor on the standard deviation, if any."""
+    """Hash the Gaussian process and the calibration factor of the standard deviation, if any."""
     found = predictor.processes.get(target) if predictor.reads_embeddings else None
     factors = predictor.rescalings.get(predictor.uncertainty, {})
     numbers = [found.process, found.x_mean, found.x_std, found.y_mean, found.y_std] if found else []
@@ -249,7 +249,7 @@ def _process_digest(predictor: Predictor, target: str) -> str:
 
 
 def _reader(inputs: Any) -> Callable[[], Iterator[Crystal | Rejected]]:
-    """A function that reads the input from its beginning; an iterator can be read once."""
+    """Return a function that reads the input from the start; an iterator can be read only once."""
     if isinstance(inputs, Iterator):
         once = iter([inputs])
 

@@ -1,4 +1,4 @@
-"""Prototypes to templates, and which elements go on which class of sites."""
+"""Templates of prototypes, and the elements allowed on each class of sites."""
 
 import hashlib
 import itertools
@@ -17,28 +17,28 @@ from cgatjax.structures.elements import SYMBOLS
 from cgatjax.structures.readers import read_crystals
 
 Elements = Mapping[str, Sequence[str] | Literal["all"]]
-"""Class of sites, its number (from 1), or "*" for all others -> element symbols, or "all"."""
+"""Site class (name, number from 1, or "*" for all others) -> element symbols, or "all"."""
 
 
 def templates_of(
     predictor: Predictor, inputs: Any, elements: Elements, by: Classes
 ) -> list[tuple[Template, Assignments]]:
-    """The prototypes, and which elements go where.
+    """Make the templates of prototypes, with the assignments of elements to their site classes.
 
     Raises:
       StructureError: a prototype cannot be used.
-      InputError: unknown elements or classes, two prototypes of one id.
-      MismatchError: an element without a vector.
+      InputError: unknown elements or site classes, or two prototypes with the same id.
+      MismatchError: an element has no vector in the element table.
     """
     templates, seen = [], set[str]()
     for item in read_crystals(inputs):
         if isinstance(item, Rejected):
             raise StructureError(
-                f"prototype {item.id or item.source!r}: {item.reason}; prototypes must be ordered "
-                "crystals, mend it or leave it out"
+                f"prototype {item.id or item.source!r}: expected an ordered crystal: {item.reason};"
+                " correct it or leave it out"
             )
         if item.id in seen:
-            raise InputError(f"two prototypes have the id {item.id!r}; give them different names")
+            raise InputError(f"two prototypes have the id {item.id!r}; give them different ids")
         seen.add(item.id)
         templates.append(Template.of(item, predictor.graph_config, by))
     pools = _pools(templates, elements, predictor.model)
@@ -53,8 +53,8 @@ def _pools(
     missing = model.element_table.missing(np.array([*itertools.chain(*lists.values())]))
     if missing:
         raise MismatchError(
-            f"the element table {model.element_table.name!r} has no vector for {missing}; leave "
-            "them out of the lists"
+            f"the element table {model.element_table.name!r} has no vector for {missing}; remove "
+            "these elements from the lists"
         )
     used: set[str] = set()
     pools = []
@@ -70,28 +70,27 @@ def _pools(
     if unused:
         found = sorted({name for t in templates for name in t.classes})
         raise InputError(
-            f"no prototype has a class of sites {unused[0]!r}; expected one of {found}, a number "
-            "of a class from 1, or '*' for all others"
+            f"expected a site class, one of {found}, its number from 1, or '*' for all others; "
+            f"got {unused[0]!r}"
         )
     everything = sorted({z for pool in pools for choices in pool for z in choices})
     if absent := model.element_table.missing(np.array(everything)):
         raise MismatchError(
-            f"the element table {model.element_table.name!r} has no vector for {absent}, which "
-            "stand in a prototype; give their class other elements"
+            f"the element table {model.element_table.name!r} has no vector for {absent} of a "
+            "prototype; assign other elements to their site class"
         )
     return pools
 
 
 def templates_digest(templates: Sequence[tuple[Template, Assignments]]) -> str:
-    """Hash of prototypes and lists."""
+    """Hash templates and lists of elements."""
     digest = hashlib.sha256()
     for template, assignments in templates:
         elements = [[SYMBOLS[z] for z in pool] for pool in assignments.pools]
         digest.update(repr((template.crystal.id, template.classes, elements)).encode())
         graph = template.graph
-        for values in (template.node_class, template.counts, graph.node_multiplicity):
-            digest.update(np.ascontiguousarray(values, np.int64).data)
-        for values in (graph.edge_center, graph.edge_neighbor, graph.edge_shell):
+        nodes = (template.node_class, template.counts, graph.node_multiplicity)
+        for values in (*nodes, graph.edge_center, graph.edge_neighbor, graph.edge_shell):
             digest.update(np.ascontiguousarray(values, np.int64).data)
         digest.update(np.ascontiguousarray(graph.edge_weight).data)
     return digest.hexdigest()[:16]

@@ -1,8 +1,8 @@
-"""A prototype as a template: one reduced graph that serves all its decorations.
+"""Template of a prototype: one reduced graph shared by all its decorations.
 
-The network sees no distances, so a graph depends on the elements only where sites are merged. Here
-sites are merged with one label for each *class* that gets an element, so that what is merged stays
-equal whatever elements come (docs/guides/screening.md).
+The network sees no distances, so the elements affect a graph only through the merging of equivalent
+sites. Here sites are merged by site class instead of by element: merged sites then stay equivalent
+for every assignment of elements to the classes (docs/guides/screening.md).
 """
 
 import dataclasses
@@ -25,23 +25,23 @@ from cgatjax.structures.elements import SYMBOLS
 
 Classes = Literal["element", "orbit"]
 MOST_CLASSES = 255
-"""Labels are stored where atomic numbers stand, in 8 bits."""
+"""Class labels take the place of atomic numbers, which have 8 bits."""
 MOST_PERMUTATIONS = 5040
-"""More permutations of equivalent classes than this are not tried."""
+"""Limit of permutations to test for equivalent classes; beyond it none is tested."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Template:
-    """A structure type whose classes of sites take elements.
+    """Structure type with classes of sites to put elements on.
 
     Attributes:
-      crystal: the prototype itself.
-      classes: names of the classes, such as ("Sr", "Ti", "O").
-      own: (classes,) uint8, the elements of the prototype.
-      counts: (classes,) int64, sites of each class.
-      site_class: (sites,) int64, the class of each site.
-      graph: reduced so that its nodes are equal under every decoration.
-      node_class: (nodes,) int64, the class of each node.
+      crystal: the prototype.
+      classes: names of the site classes, such as ("Sr", "Ti", "O").
+      own: (classes,) uint8, atomic numbers of the prototype.
+      counts: (classes,) int64, number of sites in each class.
+      site_class: (sites,) int64, class of each site.
+      graph: graph reduced by site class, valid for every decoration.
+      node_class: (nodes,) int64, class of each node.
     """
 
     crystal: Crystal
@@ -54,25 +54,25 @@ class Template:
 
     @classmethod
     def of(cls, crystal: Crystal, config: GraphConfig, by: Classes = "element") -> "Template":
-        """Makes the template of a prototype.
+        """Make the template of a prototype.
 
         Args:
           crystal: the prototype.
-          config: the graph options of the model.
-          by: "element": sites of one element are a class, named by its symbol; "orbit": sites that
-            no network could tell apart are one, named "O1", "O2".
+          config: graph options of the model.
+          by: "element": one class per element, named by its symbol; "orbit": one class per set of
+            sites that the network cannot distinguish, named "O1", "O2".
 
         Raises:
           StructureError: the prototype cannot be featurized.
           InputError: more than 255 classes.
         """
-        whole = featurize(crystal, config)
-        site_class = _classes_of(whole, by)
+        unreduced = featurize(crystal, config)
+        site_class = _classes_of(unreduced, by)
         n = int(site_class.max()) + 1
         if n > MOST_CLASSES:
             raise InputError(f"{crystal.id!r}: expected at most {MOST_CLASSES} classes, got {n}")
         labels = (site_class + 1).astype(np.uint8)
-        graph = reduce_graph(dataclasses.replace(whole, atomic_numbers=labels))
+        graph = reduce_graph(dataclasses.replace(unreduced, atomic_numbers=labels))
         first = np.unique(site_class, return_index=True)[1]
         own, node_class = crystal.atomic_numbers[first], graph.atomic_numbers.astype(np.int64) - 1
         return cls(
@@ -86,7 +86,7 @@ class Template:
         )
 
     def decorated(self, numbers: np.ndarray) -> Crystal:
-        """The prototype with other elements, in the prototype's cell; its id tells them.
+        """Put other elements on the sites, in the cell of the prototype.
 
         Args:
           numbers: (classes,) atomic numbers.
@@ -97,15 +97,15 @@ class Template:
         )
 
     def name_of(self, numbers: np.ndarray) -> str:
-        """The id of a decoration: the prototype's, and the elements in the order of the classes."""
+        """Name a decoration by the prototype's id and the elements in the order of the classes."""
         return f"{self.crystal.id}:{'-'.join(SYMBOLS[z] for z in np.asarray(numbers).tolist())}"
 
     @functools.cached_property
     def permutations(self) -> np.ndarray:
-        """(p, classes) exchanges of classes, without the trivial one, that leave the crystal alike.
+        """(p, classes) permutations of equivalent classes, without the identity.
 
-        An assignment `numbers` and `numbers[permutation]` have graphs that no network can tell
-        apart. Found by comparing graph hashes; none if there are too many to try.
+        The assignments `numbers` and `numbers[permutation]` have the same graph, as graph hashes
+        show. Empty if there are more than `MOST_PERMUTATIONS` to test.
         """
         n = len(self.classes)
         groups = [np.flatnonzero(self.counts == c).tolist() for c in sorted({*self.counts})]
@@ -130,14 +130,14 @@ class Template:
 
 
 def _classes_of(graph: CrystalGraph, by: Classes) -> np.ndarray:
-    """(sites,) class of each site, numbered in order of appearance."""
+    """Return the (sites,) class of each site, numbered in order of appearance."""
     values = graph.atomic_numbers if by == "element" else reduce_graph(graph).site_class
     number: dict[int, int] = {}
     return np.array([number.setdefault(value, len(number)) for value in values.tolist()])
 
 
 def _names(own: np.ndarray) -> tuple[str, ...]:
-    """Symbols numbered where several classes have one element: ("Fe", "O1", "O2")."""
+    """Name classes by symbol, with numbers if several share an element: ("Fe", "O1", "O2")."""
     symbols = [SYMBOLS[z] for z in own.tolist()]
     total, seen = Counter(symbols), Counter[str]()
     names = []
