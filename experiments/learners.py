@@ -90,7 +90,7 @@ class PretrainedProcess:
                 order = np.argsort(-process.predict(points[left])[1], kind="stable")[:count]
             else:
                 order, _ = farthest_points(
-                    points[left], count, covered=points[known], weights=weights
+                    points[left], count, centers=points[known], weights=weights
                 )
             names = self.train.ids
             return [names[row] for row in left[order]]

@@ -1,4 +1,4 @@
-"""The demonstration at a size that says nothing about transfer, but everything about the code."""
+"""The demonstration, at a size that tests the code but not the gain of transfer."""
 
 import json
 from pathlib import Path
@@ -31,14 +31,17 @@ TINY = DemoConfig(
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, DemoResult]:
-    out = tmp_path_factory.mktemp("demo") / "out"
-    return out, run_demo(out, TINY)
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("demo") / "out"
 
 
-def test_it_reports_every_way_on_the_same_test_set(done: tuple[Path, DemoResult]) -> None:
-    _, result = done
-    assert list(result.errors) == ["mean", "cheap model", "none", "head", "full"]
+@pytest.fixture(scope="module")
+def result(out: Path) -> DemoResult:
+    return run_demo(out, TINY)
+
+
+def test_all_modes_are_evaluated_on_the_same_test_set(result: DemoResult) -> None:
+    assert list(result.errors) == ["mean", "low-fidelity model", "none", "head", "full"]
     assert {e["n"] for e in result.errors.values()} == {result.counts["test"]}
     assert all(e["mae"] > 0 for e in result.errors.values())
     assert result.counts["train"] == 16
@@ -46,24 +49,19 @@ def test_it_reports_every_way_on_the_same_test_set(done: tuple[Path, DemoResult]
     assert set(result.seconds) == {"data", "pretrain", "none", "head", "full"}
 
 
-def test_pre_training_sees_no_formula_of_the_high_validation_and_test_sets(
-    done: tuple[Path, DemoResult],
-) -> None:
-    out, _ = done
+@pytest.mark.usefixtures("result")
+def test_pre_training_excludes_formulas_of_the_high_fidelity_test_set(out: Path) -> None:
     low, high = open_store(out / "low.store"), open_store(out / "high.store")
-    seen, judged = (
-        Split.load(out / "low.run" / "split.json"),
-        Split.load(out / "full.run/split.json"),
-    )
+    low_split = Split.load(out / "low.run" / "split.json")
+    high_split = Split.load(out / "full.run" / "split.json")
     formula_of = dict(zip(low.ids, low.formulas, strict=True))
-    held_out = {formula_of[i] for i in (*judged.valid, *judged.test)}
-    assert not held_out & {formula_of[i] for i in (*seen.train, *seen.valid)}
+    held_out = {formula_of[i] for i in (*high_split.valid, *high_split.test)}
+    assert not held_out & {formula_of[i] for i in (*low_split.train, *low_split.valid)}
     assert list(low.units) == ["e-form@low"]
     assert high.units == {"e-form@high": "eV/atom"}
 
 
-def test_it_leaves_numbers_figures_and_runs(done: tuple[Path, DemoResult]) -> None:
-    out, result = done
+def test_results_figures_and_runs_are_written(out: Path, result: DemoResult) -> None:
     written = json.loads((out / "results.json").read_text())
     assert written["errors"] == result.errors
     for name in ("errors.png", "learning.png", "parity.png"):
@@ -72,7 +70,7 @@ def test_it_leaves_numbers_figures_and_runs(done: tuple[Path, DemoResult]) -> No
         assert (out / f"{mode}.run" / "model" / "model.json").is_file()
 
 
-def test_the_verdict_hides_nothing() -> None:
+def test_the_verdict_reports_a_failed_transfer() -> None:
     errors = {name: {"mae": m, "rmse": m, "n": 1} for name, m in
               (("none", 0.2), ("head", 0.3), ("full", 0.1))}  # fmt: skip
     result = DemoResult(errors=errors, fidelity={}, counts={}, seconds={})
@@ -81,12 +79,12 @@ def test_the_verdict_hides_nothing() -> None:
     assert result.table()[1:] == [("head", "300", "+50 %"), ("full", "100", "-50 %")]
 
 
-def test_an_existing_folder_is_left_alone(tmp_path: Path) -> None:
+def test_an_existing_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunExistsError, match="choose another folder"):
         run_demo(tmp_path, TINY)
 
 
-def test_sizes_must_fit() -> None:
+def test_subsets_must_fit_into_the_crystals() -> None:
     with pytest.raises(ConfigError, match="at least 1300"):
         DemoConfig(crystals=100)
     assert DemoConfig.quick().crystals < DemoConfig().crystals

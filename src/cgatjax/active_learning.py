@@ -1,13 +1,13 @@
-"""Active learning: which crystals to compute next, so that a model gains most from them.
+"""Batch active learning: acquisition of the crystals to compute next.
 
-Three ways to choose a batch: the most *uncertain* crystals (the largest predicted standard
-deviation), *diverse* ones (each far from all known ones in the embedding space of the encoder), or
-*both*: greedily the largest product of the two, so that a batch holds uncertain crystals that
-differ from each other. None of them asks for a value that is not known yet.
+Three acquisition functions: *uncertainty* takes the crystals with the largest predicted standard
+deviations; *diversity* takes crystals far from all labeled ones in the embedding space of the
+encoder; *both* maximizes the product of the two greedily, so that the crystals of a batch are
+uncertain and differ from each other.
 
-Diverse points are the greedy answer to the k-center problem (Gonzalez, *Theor. Comput. Sci.* 38
-(1985) 293): the largest distance of any point from its nearest chosen one is at most twice the best
-possible.
+Diversity is greedy k-center, also known as farthest-point sampling (Gonzalez, *Theor. Comput. Sci.*
+38 (1985) 293): the largest distance of any point from its nearest chosen one is at most twice the
+optimum.
 """
 
 from collections.abc import Sequence
@@ -26,11 +26,11 @@ from cgatjax.models.model import Model
 
 By = Literal["uncertainty", "diversity", "both"]
 BLOCK = 4096
-"""Points whose distances from all centers are in memory at a time."""
+"""Rows and columns of the distance matrix that are in memory at a time."""
 
 
 class Excluded(NamedTuple):
-    """A candidate that cannot be chosen, and why."""
+    """Candidate excluded from the acquisition, with the reason."""
 
     id: str
     reason: str
@@ -38,19 +38,19 @@ class Excluded(NamedTuple):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Selection:
-    """The crystals to compute next, in the order in which they were chosen.
+    """Acquired batch: the crystals to compute next, in order of acquisition.
 
     Attributes:
-      ids: of the crystals.
-      positions: (n,) int64, their places among the candidates.
+      ids: ids of the crystals.
+      positions: (n,) int64, positions among the candidates.
       means: (n,) predictions in `unit`.
-      stds: (n,) their standard deviations, NaN where the model has none.
-      distances: (n,) from the nearest crystal that is known or was chosen before, in the embedding
-        space; infinite for the first one if none is known, NaN where it was not needed.
-      by: how they were chosen.
-      target, unit: the property that is to be learned.
-      std_note: how the standard deviations were made, or why there are none.
-      excluded: candidates that are known or repeat another one.
+      stds: (n,) predicted standard deviations, NaN if the model predicts none.
+      distances: (n,) distance in the embedding space from the nearest crystal that is labeled or
+        was acquired before; infinite for the first one if none is labeled, NaN for "uncertainty".
+      by: acquisition function.
+      target, unit: property to learn.
+      std_note: origin of the standard deviations, or the reason for their absence.
+      excluded: candidates that are labeled already or duplicates.
     """
 
     ids: list[str]
@@ -79,25 +79,26 @@ def select(
     batch_size: int = BATCH,
     show_progress: bool = False,
 ) -> Selection:
-    """Chooses the crystals that are worth computing next.
+    """Acquire a batch of crystals to compute next.
 
-    Candidates that are known already, or repeat an earlier candidate, are left out: by id, and by
-    the hash of the reduced graph with its elements (`graphs.hashes.graph_hash`), which is that
-    of the same crystal in another cell, setting or volume.
+    Candidates that are labeled already, or duplicates of an earlier candidate, are excluded: by id,
+    and by graph hash (`graphs.hashes.graph_hash`), which does not depend on cell, setting or
+    volume.
 
     Args:
-      model: trained; for "uncertainty" and "both" one that predicts standard deviations. The
-        embeddings of an ensemble are its first member's.
-      candidates: crystals without known values.
-      count: how many to choose.
-      by: "uncertainty", "diversity" or "both" (standard deviation times distance).
-      known: crystals whose values are known; those that the model was trained on, as a rule.
-      target: the property, where the model has several.
+      model: trained model or ensemble; "uncertainty" and "both" need predicted standard deviations.
+        Embeddings of an ensemble are those of its first member.
+      candidates: unlabeled crystals.
+      count: number of crystals to acquire.
+      by: acquisition function: "uncertainty", "diversity" or "both" (standard deviation times
+        distance).
+      known: labeled crystals, usually the training set of the model.
+      target: property to learn; needed if the model has several.
       batch_size: crystals per batch.
-      show_progress: a progress bar on standard error.
+      show_progress: show a progress bar on standard error.
 
     Raises:
-      InputError: fewer candidates than asked for, or no standard deviations where they are needed.
+      InputError: fewer candidates than `count`, or no standard deviations although needed.
       MismatchError: graphs made with other options than the model's.
     """
     predictor = Predictor.of(model)
@@ -106,31 +107,30 @@ def select(
     if by not in ("uncertainty", "diversity", "both"):
         raise InputError(f"expected by 'uncertainty', 'diversity' or 'both', got {by!r}")
     for data in (pool, *sets):
-        predictor.model.check_graphs(data, "the crystals to choose from, or the known ones")
-    places, excluded = _without_repeats(pool, sets)
-    if not 1 <= count <= len(places):
+        predictor.model.check_graphs(data, "the candidates or the known crystals")
+    eligible, excluded = _without_duplicates(pool, sets)
+    if not 1 <= count <= len(eligible):
         raise InputError(
-            f"expected to choose 1..{len(places)} crystals, got {count}: of {len(pool)} candidates "
-            f"{len(excluded)} are known or repeat another one"
+            f"expected a count in 1..{len(eligible)}, got {count}: of {len(pool)} candidates "
+            f"{len(excluded)} are known or duplicates"
         )
     found = predict(predictor, pool, batch_size=batch_size, show_progress=show_progress)
     means, stds, note = found.means[target], found.stds[target], found.std_notes[target]
-    if by != "diversity" and not np.isfinite(stds[places]).all():
-        raise InputError(f"to choose by {by} needs standard deviations of {target!r}; {note}")
+    if by != "diversity" and not np.isfinite(stds[eligible]).all():
+        raise InputError(f"acquisition by {by} needs standard deviations of {target!r}; {note}")
     if by == "uncertainty":
-        order = np.argsort(-stds[places], kind="stable")[:count]
+        order = np.argsort(-stds[eligible], kind="stable")[:count]
         distances = np.full(count, np.nan)
     else:
-        points = embed(predictor, pool, batch_size=batch_size)[places]
-        covered = [embed(predictor, d, batch_size=batch_size) for d in sets if len(d)]
+        points = embed(predictor, pool, batch_size=batch_size)[eligible]
+        centers = [embed(predictor, d, batch_size=batch_size) for d in sets if len(d)]
         order, distances = farthest_points(
             points,
             count,
-            covered=np.concatenate(covered) if covered else None,
-            weights=stds[places] if by == "both" else None,
+            centers=np.concatenate(centers) if centers else None,
+            weights=stds[eligible] if by == "both" else None,
         )
-    chosen = places[order]
-    ids = pool.ids
+    chosen, ids = eligible[order], pool.ids
     return Selection(
         ids=[ids[i] for i in chosen],
         positions=chosen,
@@ -157,26 +157,26 @@ def _one_target(names: Sequence[str], target: str | None) -> str:
     return target
 
 
-def _without_repeats(
+def _without_duplicates(
     pool: Crystals, known: Sequence[Crystals]
 ) -> tuple[np.ndarray, list[Excluded]]:
-    """Places of the candidates that can be chosen, and the others."""
-    ids_known = {name for data in known for name in data.ids}
+    """Return the positions of the eligible candidates, and the excluded ones."""
+    known_ids = {name for data in known for name in data.ids}
     seen: dict[int, str] = {}
     for data in known:
         for value, name in zip(_hashes(data), data.ids, strict=True):
             seen.setdefault(value, f"known {name!r}")
-    places, excluded = [], []
-    for place, (name, value) in enumerate(zip(pool.ids, _hashes(pool), strict=True)):
-        if name in ids_known:
+    eligible, excluded = [], []
+    for position, (name, value) in enumerate(zip(pool.ids, _hashes(pool), strict=True)):
+        if name in known_ids:
             excluded.append(Excluded(name, "its id is among the known ones"))
         elif value in seen:
             excluded.append(Excluded(name, f"the same crystal as {seen[value]}"))
         else:
             seen[value] = f"candidate {name!r}"
-            ids_known.add(name)
-            places.append(place)
-    return np.array(places, np.int64), excluded
+            known_ids.add(name)
+            eligible.append(position)
+    return np.array(eligible, np.int64), excluded
 
 
 def _hashes(data: Crystals) -> list[int]:
@@ -186,18 +186,18 @@ def _hashes(data: Crystals) -> list[int]:
 
 
 def nearest_distances(points: np.ndarray, centers: np.ndarray) -> np.ndarray:
-    """Distance of each point from its nearest center.
+    """Compute the distance of each point from its nearest center.
 
     Args:
       points: (n, d).
       centers: (m, d).
 
     Returns:
-      (n,) float64, infinite where there is no center; differences below a thousandth of the
-      cloud's size are lost in float32.
+      (n,) float64, infinite without centers. For float32 input, distances below about a thousandth
+      of the spread of the points are lost to rounding.
 
     Raises:
-      InputError: widths that differ.
+      InputError: points and centers of different dimensions.
     """
     if points.ndim != 2 or centers.ndim != 2 or points.shape[1] != centers.shape[1]:
         raise InputError(
@@ -206,13 +206,14 @@ def nearest_distances(points: np.ndarray, centers: np.ndarray) -> np.ndarray:
     found = np.full(len(points), np.inf)
     if len(points) == 0 or len(centers) == 0:
         return found
-    middle = centers.mean(0)  # a cloud far from zero would lose its digits in the squares
+    middle = centers.mean(0)  # points far from the origin would lose digits in the squares
     centers = centers - middle
     sizes = np.square(centers).sum(1)
     for start in range(0, len(points), BLOCK):
         block = points[start : start + BLOCK] - middle
         for first in range(0, len(centers), BLOCK):
             part = slice(first, first + BLOCK)
+            # |x - c|^2 = |x|^2 + |c|^2 - 2 x.c, with |x|^2 added after the minimum over centers.
             least = (sizes[part] - 2 * (block @ centers[part].T)).min(1)
             squares = np.maximum(least + np.square(block).sum(1), 0)
             here = found[start : start + BLOCK]
@@ -224,27 +225,28 @@ def farthest_points(
     points: np.ndarray,
     count: int,
     *,
-    covered: np.ndarray | None = None,
+    centers: np.ndarray | None = None,
     weights: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Chooses points one by one, each with the largest weight times distance from the covered ones.
+    """Choose points by weighted farthest-point sampling (greedy k-center).
 
-    A chosen point is covered from then on. Where nothing is covered at first, the first one is that
-    of the largest weight, or without weights that nearest to the mean. Of equals the first is
-    taken. The time is count passes over the points, and one product of all points with all covered.
+    Each step takes the point with the largest product of weight and distance from its nearest
+    center, which becomes a center, too. Without initial centers, the first point is that of the
+    largest weight, or without weights the one nearest to the mean. Ties go to the first point. The
+    cost is count passes over the points, and one product of all points with all initial centers.
 
     Args:
       points: (n, d) float.
-      count: how many to choose, 0..n.
-      covered: (m, d) points that need not be chosen again.
-      weights: (n,) numbers that are not negative; all one by default.
+      count: number of points to choose, 0..n.
+      centers: (m, d) initial centers.
+      weights: (n,) non-negative weights; all one by default.
 
     Returns:
-      (count,) int64 positions in the order in which they were chosen, and (count,) float64, the
-      distance that each had from the covered points then (infinite where there were none).
+      (count,) int64 positions in order of choice, and (count,) float64, the distance of each from
+      its nearest center at that time (infinite if there was none).
 
     Raises:
-      InputError: a count out of range, weights or points that are not finite.
+      InputError: a count out of range, or weights or points that are not finite.
     """
     points = np.asarray(points)
     points = points if points.dtype.kind == "f" else points.astype(np.float64)
@@ -253,12 +255,13 @@ def farthest_points(
     chosen, distances = np.empty(count, np.int64), np.empty(count)
     if count == 0:
         return chosen, distances
-    known = np.empty((0, points.shape[1])) if covered is None else np.asarray(covered, points.dtype)
-    nearest = nearest_distances(points, known)
+    if centers is None:
+        centers = np.empty((0, points.shape[1]))
+    nearest = nearest_distances(points, np.asarray(centers, points.dtype))
     points = points - points.mean(0)
     sizes = np.square(points).sum(1)
     for k in range(count):
-        if k == 0 and len(known) == 0:
+        if k == 0 and len(centers) == 0:
             scores = -sizes if np.ptp(weights) == 0 else weights.copy()
         else:
             scores = weights * nearest
@@ -277,6 +280,6 @@ def _check(points: np.ndarray, count: int, weights: np.ndarray) -> None:
             f"expected points (n, d) and weights (n,), got {points.shape} and {weights.shape}"
         )
     if not 0 <= count <= len(points):
-        raise InputError(f"expected to choose 0..{len(points)} points, got {count}")
+        raise InputError(f"expected a count in 0..{len(points)}, got {count}")
     if not np.isfinite(points).all() or not (np.isfinite(weights) & (weights >= 0)).all():
-        raise InputError("expected finite points and weights that are not negative")
+        raise InputError("expected finite points and finite non-negative weights")

@@ -1,8 +1,9 @@
-"""The paper's experiment in minutes, on crystals that the package generates itself.
+"""Demonstration: low-fidelity pre-training and high-fidelity transfer on synthetic crystals.
 
-Many crystals have a cheap energy, few a dear one. A network learns the cheap energies; then the
-dear ones are learned from scratch, with the regression head alone, and with the whole network from
-the pre-trained weights, each with the same number of optimizer steps.
+The experiment of Hoffmann et al. 2023 in minutes. Many crystals have a low-fidelity formation
+energy, few have a high-fidelity one. A network is pre-trained on the low-fidelity energies and then
+transferred to the high-fidelity ones in three modes: "none" trains from scratch, "head" trains the
+regression head alone, "full" fine-tunes all weights; each with the same number of optimizer steps.
 """
 
 import dataclasses
@@ -38,10 +39,12 @@ from cgatjax.training.loop import fit, transfer_model
 
 logger = logging.getLogger("cgatjax")
 LOW, HIGH = "e-form@low", "e-form@high"
+LOW_MODEL = "low-fidelity model"
+"""Label of the pre-trained model, evaluated as it is, beside the transfer modes."""
 MODES = ("none", "head", "full")
 RESULTS = "results.json"
 MEV = 1000.0
-"""meV in an eV."""
+"""meV per eV."""
 NETWORK = ModelConfig.small(node_dim=24, edge_dim=16, heads=2, steps=2)
 PRETRAIN = TrainConfig(epochs=30, learning_rate=2e-3, validate_every=3)
 TRANSFER = TrainConfig(epochs=60, batch_size=32, learning_rate=5e-4, validate_every=3)
@@ -49,16 +52,16 @@ TRANSFER = TrainConfig(epochs=60, batch_size=32, learning_rate=5e-4, validate_ev
 
 @dataclass(frozen=True, kw_only=True)
 class DemoConfig(Options):
-    """Sizes of the demonstration.
+    """Sizes and training options of the demonstration.
 
     Attributes:
-      crystals: generated, all with a cheap energy.
-      n_train, n_valid, n_test: of them with a dear energy (about: formulas stay together in
-        validation and test).
-      model: the network.
-      pretrain: how the cheap energies are learned.
-      transfer: how the dear ones are, the same for all ways.
-      seed: of the choice of crystals.
+      crystals: number of crystals with a low-fidelity energy.
+      n_train, n_valid, n_test: number of these with a high-fidelity energy in each subset; those of
+        validation and test are approximate, as formulas are not divided.
+      model: options of the network.
+      pretrain: options of the low-fidelity pre-training.
+      transfer: options of the high-fidelity training, the same for all transfer modes.
+      seed: random seed for the choice of crystals.
     """
 
     crystals: int = 6000
@@ -72,11 +75,13 @@ class DemoConfig(Options):
 
     def _check(self) -> None:
         high = self.n_train + self.n_valid + self.n_test
-        self._require(high <= self.crystals, "crystals", f"at least {high}, one per dear energy")
+        self._require(
+            high <= self.crystals, "crystals", f"at least {high} = n_train + n_valid + n_test"
+        )
 
     @classmethod
     def quick(cls, **changes: Any) -> "DemoConfig":
-        """A fraction of the work: it shows that everything runs, not what transfer brings."""
+        """Make a short demonstration that shows that everything runs, not the gain of transfer."""
         defaults: dict[str, Any] = {
             "crystals": 1500,
             "n_test": 300,
@@ -88,14 +93,15 @@ class DemoConfig(Options):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class DemoResult:
-    """What the demonstration found.
+    """Results of the demonstration.
 
     Attributes:
-      errors: name -> {"mae", "rmse", "n"} in eV/atom on the dear test set. "mean" predicts the mean
-        of the training set, "cheap model" is the pre-trained one as it is; then the modes.
-      fidelity: of `fidelity_report`, for the formation energy.
-      counts: crystals in each set, optimizer steps of each way.
-      seconds: name of each part -> wall time.
+      errors: name -> {"mae", "rmse", "n"} in eV/atom on the high-fidelity test set. "mean" predicts
+        the mean of the training set, "low-fidelity model" is the pre-trained model as it is; the
+        others are the transfer modes.
+      fidelity: `fidelity_report` of the formation energy.
+      counts: number of crystals in each set, and of optimizer steps of each transfer.
+      seconds: stage -> wall time.
     """
 
     errors: dict[str, dict[str, float]]
@@ -104,7 +110,7 @@ class DemoResult:
     seconds: dict[str, float]
 
     def table(self) -> list[tuple[str, str, str]]:
-        """Rows (way, test MAE in meV/atom, change against "none")."""
+        """Tabulate (name, test MAE in meV/atom, change against "none")."""
         scratch = self.errors["none"]["mae"]
         rows = []
         for name, found in self.errors.items():
@@ -113,7 +119,7 @@ class DemoResult:
         return rows
 
     def verdict(self) -> str:
-        """What the numbers say, whatever they say."""
+        """Say for "full" and "head" if they have a lower error than training from scratch."""
         mae = {mode: self.errors[mode]["mae"] for mode in MODES}
         parts = []
         for mode, words in (("full", "Full transfer"), ("head", "Training the head alone")):
@@ -128,15 +134,16 @@ def run_demo(
     *,
     show_progress: bool = False,
 ) -> DemoResult:
-    """Generates crystals, pre-trains, transfers three ways; writes everything into a folder.
+    """Generate crystals, pre-train, transfer in three modes, and write everything to a folder.
 
-    In `out`: the DCGAT files and stores of both fidelities, a run folder for the pre-training and
-    each way, `results.json`, and the figures `errors.png`, `learning.png`, `parity.png`.
+    Written to `out`: DCGAT files and stores of both fidelities (`low.store`, `high.store`), the run
+    folders of the pre-training (`low.run`) and of each transfer mode (`full.run`), `results.json`,
+    and the figures `errors.png`, `learning.png`, `parity.png`.
 
     Args:
       out: folder to create.
-      config: sizes.
-      show_progress: progress bars on standard error.
+      config: sizes and training options.
+      show_progress: show progress bars on standard error.
 
     Raises:
       RunExistsError: `out` exists.
@@ -155,7 +162,7 @@ def run_demo(
     pretrained = _pretrain(out / "low.run", low, low_split, config, show_progress)
     clock.lap("pretrain")
     train, valid, test = high.apply(split)
-    errors = {"mean": _mean_errors(train, test), "cheap model": _errors(pretrained, test)}
+    errors = {"mean": _mean_errors(train, test), LOW_MODEL: _errors(pretrained, test)}
     histories, models = {}, {}
     for mode in MODES:
         models[mode], histories[mode] = _transfer(
@@ -163,7 +170,7 @@ def run_demo(
         )
         errors[mode] = _errors(models[mode], test)
         clock.lap(mode)
-    counts = {p: len(getattr(split, p)) for p in ("train", "valid", "test")}
+    counts = {name: len(getattr(split, name)) for name in ("train", "valid", "test")}
     counts |= {"low": len(low_split.train), "steps": int(histories["full"].rows[-1]["step"])}
     result = DemoResult(errors=errors, fidelity=fidelity, counts=counts, seconds=clock.laps)
     _write(out, config, result, histories, (test.target(HIGH), _predicted(models["full"], test)))
@@ -171,7 +178,7 @@ def run_demo(
 
 
 class _Clock:
-    """Wall time of one part after another."""
+    """Wall times of consecutive stages."""
 
     def __init__(self) -> None:
         self.laps: dict[str, float] = {}
@@ -185,14 +192,14 @@ class _Clock:
 
 def _fidelity_note(fidelity: Mapping[str, float]) -> str:
     return (
-        f"cheap and dear formation energy: correlation {fidelity['pearson']:.3f}, "
-        f"std of the difference {MEV * fidelity['std_difference']:.0f} meV/atom, of which "
-        f"{MEV * fidelity['std_learnable']:.0f} are left by a linear fit in the composition"
+        f"low- and high-fidelity formation energy: correlation {fidelity['pearson']:.3f}, "
+        f"std of the difference {MEV * fidelity['std_difference']:.0f} meV/atom, after a linear "
+        f"fit in the composition {MEV * fidelity['std_learnable']:.0f} meV/atom"
     )
 
 
 def _high_split(crystals: Sequence[Crystal], config: DemoConfig) -> Split:
-    """Ids of the dear training, validation and test sets, whole formulas in the last two."""
+    """Split ids into high-fidelity training, validation and test sets, grouped by formula."""
     formulas = [reduced_formula(c.atomic_numbers) for c in crystals]
     sizes = (config.n_train, config.n_valid, config.n_test)
     fractions = tuple(n / len(crystals) for n in sizes)
@@ -203,23 +210,22 @@ def _high_split(crystals: Sequence[Crystal], config: DemoConfig) -> Split:
 def _stores(
     out: Path, crystals: Sequence[Crystal], split: Split, show_progress: bool
 ) -> tuple[Store, Store]:
-    """DCGAT files and stores: all crystals with the cheap energy, the split's with the dear one."""
-    chosen = {*split.train, *split.valid, *split.test}
-    parts = {LOW: list(crystals), HIGH: [c for c in crystals if c.id in chosen]}
-    stores = []
-    for target, members in parts.items():
-        name = target.split("@")[1]
-        labeled = [dataclasses.replace(c, targets={target: c.targets[target]}) for c in members]
-        file = write_dcgat(labeled, out / f"{name}.json.gz")
-        graphs = GraphConfig.recommended()
-        stores.append(
-            build_store([file], out / f"{name}.store", graphs, show_progress=show_progress)
-        )
-    return stores[0], stores[1]
+    """Write DCGAT files and stores: low-fidelity energies of all crystals, high of the split's."""
+    high_ids = {*split.train, *split.valid, *split.test}
+    low = _store(out, crystals, LOW, show_progress)
+    return low, _store(out, [c for c in crystals if c.id in high_ids], HIGH, show_progress)
+
+
+def _store(out: Path, crystals: Sequence[Crystal], target: str, show_progress: bool) -> Store:
+    name = target.split("@")[1]
+    labeled = [dataclasses.replace(c, targets={target: c.targets[target]}) for c in crystals]
+    file = write_dcgat(labeled, out / f"{name}.json.gz")
+    graphs = GraphConfig.recommended()
+    return build_store([file], out / f"{name}.store", graphs, show_progress=show_progress)
 
 
 def _low_split(low: Store, high: Store, high_split: Split, seed: int) -> Split:
-    """The cheap crystals without the formulas of the dear validation and test sets."""
+    """Split the low-fidelity crystals, excluding formulas held out at high fidelity (leakage)."""
     split = low.make_split((0.95, 0.05, 0.0), by="formula", seed=seed)
     return exclude(split, low, high_split, by="formula", home=high)
 
@@ -227,9 +233,9 @@ def _low_split(low: Store, high: Store, high_split: Split, seed: int) -> Split:
 def _pretrain(
     folder: Path, low: Store, split: Split, config: DemoConfig, show_progress: bool
 ) -> Model:
-    """Learns the cheap energies."""
+    """Train on the low-fidelity energies."""
     train, valid, _ = low.apply(split)
-    logger.info("pre-training on %d cheap energies", len(train))
+    logger.info("pre-training on %d low-fidelity energies", len(train))
     model = init_model(config.model, train, target=LOW, seed=config.pretrain.seed)
     run = _run_folder(folder, split)
     return fit(model, train, valid, config.pretrain, run=run, show_progress=show_progress)[0]
@@ -244,7 +250,7 @@ def _transfer(
     config: DemoConfig,
     show_progress: bool,
 ) -> tuple[Model, History]:
-    """Learns the dear energies in one of the three ways."""
+    """Train on the high-fidelity energies in one transfer mode."""
     options = TransferConfig(mode=mode, target=HIGH, train=config.transfer)  # type: ignore[arg-type]
     run = _run_folder(folder, split)
     return transfer_model(model, data, options, run=run, show_progress=show_progress)
@@ -275,24 +281,24 @@ def _write(
     histories: Mapping[str, History],
     full: tuple[np.ndarray, np.ndarray],
 ) -> None:
-    """Numbers and figures."""
+    """Write results, options and figures."""
     import tomli_w
 
     (out / RESULTS).write_text(json.dumps(dataclasses.asdict(result), indent=1))
     (out / CONFIG).write_bytes(tomli_w.dumps({"demo": config.to_dict()}).encode())
-    bars = {name: MEV * result.errors[name]["mae"] for name in ("cheap model", *MODES)}
+    bars = {name: MEV * result.errors[name]["mae"] for name in (LOW_MODEL, *MODES)}
     rows = {mode: [_in_mev(row) for row in history.rows] for mode, history in histories.items()}
-    n = result.counts["train"]
+    title = f"{result.counts['train']} high-fidelity formation energies"
     figures = {
-        "errors": transfer_bars(bars, "meV/atom", f"{n} dear formation energies"),
-        "learning": learning_curves(rows, unit="meV/atom", title=f"{n} dear formation energies"),
-        "parity": parity(*full, unit="eV/atom", title="full transfer, dear test set"),
+        "errors": transfer_bars(bars, "meV/atom", title),
+        "learning": learning_curves(rows, unit="meV/atom", title=title),
+        "parity": parity(*full, unit="eV/atom", title="full transfer, high-fidelity test set"),
     }
     for name, figure in figures.items():
         figure.savefig(out / f"{name}.png")
 
 
 def _in_mev(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of a history with its validation error in meV/atom."""
+    """Convert the validation error of a history row to meV/atom."""
     column = f"valid_mae:{HIGH}"
     return {"epoch": row["epoch"], column: MEV * row[column] if column in row else None}
