@@ -221,6 +221,22 @@ def test_any_number_of_workers_makes_the_same_store(
         assert (one.path / file).read_bytes() == (two.path / file).read_bytes(), file
 
 
+def test_dask_workers_make_the_same_store(tmp_path, monkeypatch, faulty_crystals):
+    distributed = pytest.importorskip("distributed")
+    monkeypatch.setattr(build, "CHUNK", 4)
+    monkeypatch.setattr("cgatjax.data.shard_writer.SHARD", 25)
+    one = build_store(faulty_crystals, tmp_path / "one", SHARE, on_error="skip")
+    cluster = distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+    )
+    with cluster, distributed.Client(cluster) as client, client.get_executor() as executor:
+        two = build_store(
+            faulty_crystals, tmp_path / "two", SHARE, on_error="skip", executor=executor, workers=2
+        )
+    assert one.digest == two.digest
+    assert (one.path / "skipped.csv").read_bytes() == (two.path / "skipped.csv").read_bytes()
+
+
 def test_rows_are_the_graphs_in_the_order_of_the_input(tmp_path, monkeypatch, faulty_crystals):
     monkeypatch.setattr(build, "CHUNK", 4)
     monkeypatch.setattr("cgatjax.data.shard_writer.SHARD", 10)

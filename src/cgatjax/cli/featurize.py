@@ -14,7 +14,7 @@ from cgatjax.cli.text_tables import fields, table
 from cgatjax.config import GraphConfig
 from cgatjax.data.build import build_store
 from cgatjax.data.filters import Filter
-from cgatjax.data.store import JOURNAL, MANIFEST, SKIPPED, Store, open_store
+from cgatjax.data.store import BUILD_LOG, MANIFEST, SKIPPED, Store, open_store
 from cgatjax.errors import ConfigError, InputError
 from cgatjax.options import load_toml
 
@@ -209,7 +209,7 @@ def info(path: str, verify: bool) -> None:
 
     Opening a store compares the sizes of its files. --verify hashes them, some seconds per GB.
     """
-    if any((Path(path) / name).is_file() for name in (MANIFEST, JOURNAL)):
+    if any((Path(path) / name).is_file() for name in (MANIFEST, BUILD_LOG)):
         _show_store(open_store(path, verify=verify))
         if verify:
             click.echo("all shards are as they were written")

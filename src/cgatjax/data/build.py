@@ -1,8 +1,8 @@
-"""From structures to a store: read, filter, featurize in parallel, write shards in order.
+"""Build a store from structures: read, filter, featurize in parallel, write shards in order.
 
-A build keeps a journal in the folder of the store, so that it goes on where it was killed; the
-store is then equal, byte for byte, to one that was built in one go. In memory are some chunks of
-crystals, one shard, and the ids read.
+A build keeps a log in the store's folder and can be resumed from it; the store is then equal, byte
+for byte, to one built without interruption. Memory holds some chunks of crystals, one shard, and
+the ids read so far.
 """
 
 import logging
@@ -10,7 +10,7 @@ import multiprocessing
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from math import isfinite
@@ -21,10 +21,10 @@ import pyarrow as pa
 
 from cgatjax.config import GraphConfig
 from cgatjax.data import shard_writer as shards
-from cgatjax.data.build_journal import Journal, crystal_digest
-from cgatjax.data.filters import UNREAD, Filter, Intake, OnError
+from cgatjax.data.build_log import BuildLog, crystal_digest
+from cgatjax.data.filters import SKIPPED_READING, Filter, InputFilter, OnError
 from cgatjax.data.shard_writer import ShardWriter, rows_of
-from cgatjax.data.store import FORMAT, JOURNAL, MANIFEST, SKIPPED, Store, open_store
+from cgatjax.data.store import BUILD_LOG, FORMAT, MANIFEST, SKIPPED, Store, open_store
 from cgatjax.data.store_writer import finish, unit_for
 from cgatjax.errors import ConfigError, InputError, RunExistsError, StructureError, TargetError
 from cgatjax.graphs.crystal_graph import CrystalGraph, featurize
@@ -45,7 +45,7 @@ logger = logging.getLogger("cgatjax")
 CHUNK = 256
 """Crystals sent to a worker at a time."""
 EARLY = 1000
-"""Crystals after which a target without any value is warned of."""
+"""Crystals after which a target without any value causes a warning."""
 
 
 def build_store(
@@ -65,37 +65,36 @@ def build_store(
     resume: bool = False,
     show_progress: bool = False,
 ) -> Store:
-    """Featurizes structures into a new store, or goes on with one that was not finished.
+    """Featurize structures into a new store, or resume an unfinished build.
 
     Args:
-      inputs: whatever `read_crystals` takes: files, folders, globs, structures.
+      inputs: any input of `read_crystals`: files, folders, globs, structures.
       out: folder to create.
       config: graph options, stored with the data.
       targets: properties to keep; None keeps every numeric one.
       units: units of targets that are not known by name.
-      differences: further targets: name -> (one, other), the value of one less that of the other.
+      differences: further targets: name -> (minuend, subtrahend).
       properties: CSV file with a row for each CIF or POSCAR file; None looks beside the files.
-      keep: crystals to leave out on purpose.
-      reduce: merge sites and edges that no network can tell apart (exact, and smaller).
-      workers: processes, or those of the executor; the result does not depend on their number.
+      keep: filter of the crystals.
+      reduce: merge equivalent sites and edges (exact, and smaller).
+      workers: number of processes, or of the executor's workers; does not change the store.
       executor: runs the featurizing instead of local processes (Dask, MPI, Parsl).
-      on_error: "raise" at the first bad crystal, or "skip" it; skipped ones stand in
-        `skipped.csv` with the reason.
-      resume: go on after the last finished shard if `out` holds an unfinished build; the input is
-        read again and compared, not featurized again. A folder that is not there is begun, and a
-        finished store with these graph options is opened as it is.
+      on_error: "raise" at the first unusable crystal, or "skip" and list it in `skipped.csv`.
+      resume: continue after the last finished shard if `out` holds an unfinished build; the input
+        is read again and compared, not featurized again. A missing folder is a new build; a
+        finished store with the same graph options is opened.
       show_progress: a progress bar on standard error.
 
     Raises:
-      RunExistsError: `out` exists and is not to be resumed, or another process is building it.
-      ConfigError: a resumed build was begun with other options; a difference of two units, or
-        called like a property.
-      MismatchError: a resumed build was begun with other crystals.
+      RunExistsError: `out` exists and `resume` is not set, or another process is building it.
+      ConfigError: a resumed build had other options; a difference of two units, or with the name
+        of a property.
+      MismatchError: a resumed build had other crystals.
       StructureError: a crystal cannot be used, with on_error="raise".
       TargetError: no crystal has a named target.
-      InputError: nothing to read, or nothing left.
-      StorageError: the store cannot be written. After this and any other interruption, what is
-        finished stays on disk for `resume`.
+      InputError: no usable crystal.
+      StorageError: the store cannot be written. After any interruption, finished shards stay on
+        disk for `resume`.
 
     Examples:
       >>> import tempfile
@@ -112,46 +111,110 @@ def build_store(
         raise ConfigError(f"on_error: expected 'raise' or 'skip', got {on_error!r}")
     out = Path(out)
     if resume and (out / MANIFEST).is_file():
-        return _finished_before(out, config, reduce)
-    differences = differences or {}
-    units = units_with(units, differences)
-    named = properties_to_read(targets, differences)
-    found = read_crystals(inputs, targets=named, properties=properties)
-    found = with_differences(found, differences, targets)
-    wanted = list(dict.fromkeys([*(targets or ()), *differences]))
-    options = _as_options(config, reduce, targets, units, differences, keep)
+        return _open_finished(out, config, reduce)
+    source = _Source(inputs, properties, targets, differences or {}, units)
+    found = source.read()
+    options = {**source.options, **_options(config, reduce, keep)}
     with (
-        _unfinished(out, options, resume) as journal,
-        closing(Intake(out, keep, on_error)) as intake,
+        _unfinished(out, options, resume) as log,
+        closing(InputFilter(out, keep, on_error)) as chosen,
     ):
-        writer = ShardWriter(out, journal.shards)
-        accepted = _watched(intake.accepted(found), wanted, inputs, properties)
-        crystals = journal.rest(accepted)
-        run = _map_in_order(crystals, _Featurizer(config, reduce), workers, executor)
-        with progress("featurize", shown=show_progress) as advance:
-            for rejected in journal.failures():
-                intake.count_failure(rejected)
-            advance(writer.n_rows, "finished before")
-            for done in run:
-                _record(done, journal, intake, writer)
-                left_out = intake.counts.total()
-                advance(done.rows.num_rows + len(done.failed), f"{left_out} left out")
-        writer.close()
-        if writer.n_rows == 0:
-            raise InputError(
-                f"no usable crystal among {intake.counts.total()} read; for instance: "
-                f"{intake.reasons}"
-            )
-        _check_targets(wanted, writer.known, inputs, properties)
-        names = sorted(writer.known) if targets is None else wanted
-        intake.write_list(out / SKIPPED, journal.failures())
-        intake.close()
-        finish(writer, config, reduce, intake.counts, {n: unit_for(n, units) for n in names})
+        writer = ShardWriter(out, log.shards)
+        crystals = log.remaining(source.warned(chosen.accepted(found)))
+        chunks = _map_in_order(crystals, _Featurizer(config, reduce), workers, executor)
+        _write(chunks, log, chosen, writer, show_progress)
+        stored = source.stored_units(writer.known)
+        chosen.write_skipped(out / SKIPPED, log.failures())
+        chosen.close()
+        finish(writer, config, reduce, chosen.counts, stored)
     return open_store(out)
 
 
-class _Done(NamedTuple):
-    """A chunk of crystals after the work: rows and what they were made of, and the failures."""
+@dataclass(frozen=True)
+class _Source:
+    """Input of a build and the properties that become targets; fields as in `build_store`."""
+
+    inputs: Any
+    properties: str | Path | None
+    targets: Sequence[str] | None
+    differences: Differences
+    given_units: Mapping[str, str] | None
+
+    @property
+    def named(self) -> list[str]:
+        """Targets that must have a value."""
+        return list(dict.fromkeys([*(self.targets or ()), *self.differences]))
+
+    @property
+    def units(self) -> dict[str, str]:
+        """Given units, and those of the differences."""
+        return units_with(self.given_units, self.differences)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Options that decide the targets of a row."""
+        return {
+            "targets": None if self.targets is None else list(self.targets),
+            "units": self.units,
+            "differences": {name: list(pair) for name, pair in self.differences.items()},
+        }
+
+    def read(self) -> Iterator[Crystal | Rejected]:
+        """Read the crystals, with differences among their properties."""
+        names = properties_to_read(self.targets, self.differences)
+        found = read_crystals(self.inputs, targets=names, properties=self.properties)
+        return with_differences(found, self.differences, self.targets)
+
+    def warned(self, crystals: Iterator[Crystal]) -> Iterator[Crystal]:
+        """Yield the same crystals; warn once if the first of them lack a named target."""
+        missing = set(self.named)
+        for number, crystal in enumerate(crystals, 1):
+            missing -= {name for name, value in crystal.targets.items() if isfinite(value)}
+            yield crystal
+            if number == EARLY and missing:
+                logger.warning(
+                    "none of the first %s crystals has a value of target(s) %s; %s; reading "
+                    "continues", f"{EARLY:,}", sorted(missing), self._found_properties()
+                )  # fmt: skip
+
+    def stored_units(self, known: set[str]) -> dict[str, str]:
+        """Return the targets of the store with their units.
+
+        Args:
+          known: targets with a value in some row.
+
+        Raises:
+          TargetError: a named target has no value.
+        """
+        if missing := [name for name in self.named if name not in known]:
+            raise TargetError(
+                f"no crystal has a value for target(s) {missing}; {self._found_properties()}"
+            )
+        names = sorted(known) if self.targets is None else self.named
+        return {name: unit_for(name, self.units) for name in names}
+
+    def _found_properties(self) -> str:
+        """Describe the properties of the first crystals, for messages."""
+        if isinstance(self.inputs, Iterator):  # cannot be read twice
+            return "check the names of the properties"
+        sample = islice(read_crystals(self.inputs, properties=self.properties), EARLY)
+        names = {name for item in sample if isinstance(item, Crystal) for name in item.targets}
+        if names:
+            return f"the input has {sorted(names)}"
+        return (
+            "the input has none; properties of CIF and POSCAR files are read from properties.csv "
+            "beside them, or from a CSV file given as properties (--properties)"
+        )
+
+
+def _options(config: GraphConfig, reduce: bool, keep: Filter) -> dict[str, Any]:
+    """Return the options, besides the targets, that decide the bytes of a store."""
+    graph = {f"graph.{name}": value for name, value in config.to_dict().items()}
+    return {"format": FORMAT, "shard": shards.SHARD, **graph, "reduce": reduce, **keep._asdict()}
+
+
+class _Chunk(NamedTuple):
+    """Featurized crystals: their rows with a digest each, and those that failed."""
 
     rows: pa.RecordBatch
     digests: list[bytes]
@@ -160,12 +223,12 @@ class _Done(NamedTuple):
 
 @dataclass(frozen=True)
 class _Featurizer:
-    """The work of a worker."""
+    """Function of a worker process, from crystals to rows."""
 
     config: GraphConfig
     reduce: bool
 
-    def __call__(self, crystals: list[Crystal]) -> _Done:
+    def __call__(self, crystals: list[Crystal]) -> _Chunk:
         done: list[tuple[CrystalGraph, Mapping[str, float]]] = []
         digests, failed = [], []
         for crystal in crystals:
@@ -178,71 +241,94 @@ class _Featurizer:
             else:
                 done.append((reduce_graph(graph) if self.reduce else graph, crystal.targets))
                 digests.append(digest)
-        return _Done(rows_of(done), digests, failed)
+        return _Chunk(rows_of(done), digests, failed)
 
 
 def _map_in_order(
-    crystals: Iterator[Crystal],
-    work: _Featurizer,
-    workers: int,
-    executor: Executor | None,
-) -> Iterator[_Done]:
-    """Results in the order of the crystals, a bounded number of chunks under way."""
+    crystals: Iterator[Crystal], work: _Featurizer, workers: int, executor: Executor | None
+) -> Iterator[_Chunk]:
+    """Featurize chunks in the order of the crystals, a bounded number of them ahead."""
     jobs = iter(lambda: list(islice(crystals, CHUNK)), [])
     if executor is None and workers <= 1:
         yield from map(work, jobs)
     elif executor is not None:
+        # Remote workers: twice as many chunks ahead as for local ones hide the network's latency.
         yield from map_in_order(executor, work, jobs, 4 * max(workers, 2))
     else:
+        # Forked children could inherit locks that JAX's threads hold.
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(workers, mp_context=context) as pool:
             yield from map_in_order(pool, work, jobs, 2 * workers)
 
 
-def _record(done: _Done, journal: Journal, intake: Intake, writer: ShardWriter) -> None:
-    """Counts and notes the failures of a chunk, and writes the shards that it fills."""
-    for rejected, digest in done.failed:
-        intake.count_failure(rejected)
-        journal.add_failure(rejected, digest)
-    for shard in writer.add(done.rows, done.digests):
-        journal.add_shard(shard)
+def _write(
+    chunks: Iterator[_Chunk],
+    log: BuildLog,
+    chosen: InputFilter,
+    writer: ShardWriter,
+    show_progress: bool,
+) -> None:
+    """Write the chunks as shards; log failures and shards."""
+    with progress("featurize", shown=show_progress) as advance:
+        for rejected in log.failures():
+            chosen.count_failure(rejected)
+        advance(writer.n_rows, "finished before")
+        for chunk in chunks:
+            # Failures first: a shard's line in the log confirms those above it.
+            for rejected, digest in chunk.failed:
+                chosen.count_failure(rejected)
+                log.add_failure(rejected, digest)
+            for shard in writer.add(chunk.rows, chunk.digests):
+                log.add_shard(shard)
+            skipped = f"{chosen.counts.total()} skipped"
+            advance(chunk.rows.num_rows + len(chunk.failed), skipped)
+    writer.close()
+    if writer.n_rows == 0:
+        raise InputError(
+            f"no usable crystal among {chosen.counts.total()} read; for instance: {chosen.reasons}"
+        )
 
 
 @contextmanager
-def _unfinished(out: Path, options: Mapping[str, Any], resume: bool) -> Iterator[Journal]:
-    """The folder with its journal, which is removed in the end.
+def _unfinished(out: Path, options: Mapping[str, Any], resume: bool) -> Iterator[BuildLog]:
+    """Open the folder of a build with its log, and remove the log at the end.
 
-    After an error the folder stays if a shard is finished, and vanishes if there is none.
+    After an error the folder is kept if it has a finished shard, and removed otherwise.
     """
-    is_new = _make_folder(out, resume)
-    try:
-        journal = Journal(out, options)
-    except BaseException:
-        if is_new:
-            shutil.rmtree(out, ignore_errors=True)
-        raise
-    try:
-        with closing(journal):
-            yield journal
+    # Callbacks run on any exit but the regular one, KeyboardInterrupt included: Ctrl-C in the
+    # middle of a long build must not lose its shards, nor leave a folder without any.
+    with ExitStack() as on_failure:
+        if _make_folder(out, resume):
+            on_failure.callback(shutil.rmtree, out, ignore_errors=True)
+        log = BuildLog(out, options)
+        # The folder may be another process's until the log is open, which locks it.
+        on_failure.pop_all()
+        on_failure.callback(_keep_finished, out, log)
+        with closing(log):
+            yield log
             with writing(out):
-                (out / JOURNAL).unlink()
-    except BaseException:
-        if journal.shards:
-            logger.warning("%s: finished shards are kept; go on with --resume", out)
-        else:
-            shutil.rmtree(out, ignore_errors=True)
-        raise
+                (out / BUILD_LOG).unlink()
+        on_failure.pop_all()
+
+
+def _keep_finished(out: Path, log: BuildLog) -> None:
+    if log.shards:
+        logger.warning("%s: finished shards are kept; continue with --resume", out)
+    else:
+        shutil.rmtree(out, ignore_errors=True)
 
 
 def _make_folder(out: Path, resume: bool) -> bool:
-    """Makes the folder if it is not there; says whether."""
+    """Create the folder if it does not exist; return True if it is new."""
     if not out.exists():
         with writing(out):
             out.mkdir(parents=True)
         return True
-    is_unfinished = (out / JOURNAL).exists() and not (out / MANIFEST).exists()
+    is_unfinished = (out / BUILD_LOG).exists() and not (out / MANIFEST).exists()
     if not resume:
-        advice = "go on with --resume (resume=True)" if is_unfinished else "choose another folder"
+        advice = (
+            "continue with --resume (resume=True)" if is_unfinished else "choose another folder"
+        )
         holds = "holds an unfinished build" if is_unfinished else "exists"
         raise RunExistsError(f"{out} {holds}; {advice} or remove it")
     if not is_unfinished and any(out.iterdir()):
@@ -250,8 +336,8 @@ def _make_folder(out: Path, resume: bool) -> bool:
     return False
 
 
-def _finished_before(out: Path, config: GraphConfig, reduce: bool) -> Store:
-    """The store of a build that is to be resumed and has nothing left to do."""
+def _open_finished(out: Path, config: GraphConfig, reduce: bool) -> Store:
+    """Open the store of a resumed build that was finished before."""
     store = open_store(out)
     if (store.graph_config, store.reduced) != (config, reduce):
         raise ConfigError(
@@ -259,72 +345,8 @@ def _finished_before(out: Path, config: GraphConfig, reduce: bool) -> Store:
             f"another folder for {config} and reduce={reduce}"
         )
     logger.info("%s: the store is finished", out)
+    # A kill between writing the manifest and removing these leaves them in a whole store.
     with writing(out):
-        for leftover in (out / JOURNAL, out / UNREAD):
+        for leftover in (out / BUILD_LOG, out / SKIPPED_READING):
             leftover.unlink(missing_ok=True)
     return store
-
-
-def _as_options(
-    config: GraphConfig,
-    reduce: bool,
-    targets: Sequence[str] | None,
-    units: Mapping[str, str],
-    differences: Differences,
-    keep: Filter,
-) -> dict[str, Any]:
-    """All that the bytes of a store depend on besides its crystals."""
-    graph = {f"graph.{name}": value for name, value in config.to_dict().items()}
-    return {
-        "format": FORMAT,
-        "shard": shards.SHARD,
-        **graph,
-        "reduce": reduce,
-        "targets": None if targets is None else list(targets),
-        "units": dict(units),
-        "differences": {name: list(pair) for name, pair in differences.items()},
-        **keep._asdict(),
-    }
-
-
-def _watched(
-    crystals: Iterator[Crystal],
-    wanted: Sequence[str],
-    inputs: Any,
-    properties: str | Path | None,
-) -> Iterator[Crystal]:
-    """The same crystals; warns once if the first of them have no value of a named target."""
-    missing = set(wanted)
-    for number, crystal in enumerate(crystals, 1):
-        missing -= {name for name, value in crystal.targets.items() if isfinite(value)}
-        yield crystal
-        if number == EARLY and missing:
-            logger.warning(
-                "none of the first %s crystals has a value of target(s) %s; %s; the rest is read "
-                "all the same",
-                f"{EARLY:,}", sorted(missing), _what_is_there(inputs, properties)
-            )  # fmt: skip
-
-
-def _check_targets(
-    wanted: Sequence[str], known: set[str], inputs: Any, properties: str | Path | None
-) -> None:
-    missing = [t for t in wanted if t not in known]
-    if missing:
-        raise TargetError(
-            f"no crystal has a value for target(s) {missing}; {_what_is_there(inputs, properties)}"
-        )
-
-
-def _what_is_there(inputs: Any, properties: str | Path | None) -> str:
-    """Names the properties that the first crystals of an input have."""
-    if isinstance(inputs, Iterator):
-        return "check the names of the properties"
-    sample = islice(read_crystals(inputs, properties=properties), EARLY)
-    there = sorted({name for item in sample if isinstance(item, Crystal) for name in item.targets})
-    if there:
-        return f"the input has {there}"
-    return (
-        "the input has none; values of CIF and POSCAR files stand in properties.csv beside them, "
-        "or in a CSV file given as properties (--properties)"
-    )

@@ -1,4 +1,4 @@
-"""Data sets: some rows of a store, or of several stores trained on together."""
+"""Data sets: rows of a store, rows of several stores, or graphs in memory."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from cgatjax.structures.elements import reduced_formula
 
 
 class Crystals(Protocol):
-    """What training and inference need of a data set."""
+    """Interface of data sets to training and inference."""
 
     def __len__(self) -> int: ...
 
@@ -30,42 +30,42 @@ class Crystals(Protocol):
 
     @property
     def in_degree(self) -> int:
-        """Edges of every site, where all sites of all crystals have as many; 0 where not."""
+        """Edges of every site; 0 if their number varies."""
 
     @property
     def graph_config(self) -> GraphConfig:
-        """The options that the graphs were made with."""
+        """Graph options of all crystals."""
 
     @property
     def digest(self) -> str:
-        """Hash of the contents that the rows come from."""
+        """Hash of the stores of the crystals."""
 
     def target(self, name: str) -> np.ndarray:
-        """(crystals,) float64 values, NaN where unknown."""
+        """Return (crystals,) float64 values of a target, NaN where unknown."""
 
     def unit(self, name: str) -> str:
-        """Unit of a target."""
+        """Return the unit of a target, "" if unknown."""
 
     def take(self, positions: np.ndarray, /, targets: Sequence[str] = ()) -> GraphArrays:
-        """Graphs and targets at the given positions."""
+        """Return the graphs at the given positions, with the named targets."""
 
 
 class GraphStore(Crystals, Protocol):
-    """What a data set needs of the store behind it; positions are its rows."""
+    """Interface of stores to `Dataset`; positions are row numbers."""
 
     def strings(self, column: str, rows: np.ndarray) -> list[str]:
-        """The column "id" or "formula" at the given rows."""
+        """Return the column "id" or "formula" at the given rows."""
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Some rows of a store, in a fixed order.
+    """Rows of a store, in a fixed order.
 
     Attributes:
-      store: where they are.
+      store: the store.
       rows: (crystals,) int64 row numbers.
-      only: the targets that these rows may teach; None for all. In joint training two stores
-        have a column of the same name, and each teaches one head.
+      only: targets visible in these rows; None for all. In joint training two stores have a
+        column of the same name, and each trains one head.
     """
 
     store: GraphStore
@@ -77,12 +77,12 @@ class Dataset:
 
     @property
     def ids(self) -> list[str]:
-        """Ids of the crystals; made anew each time (70 MB for a million)."""
+        """Ids of the crystals; not cached (70 MB for a million)."""
         return self.store.strings("id", self.rows)
 
     @property
     def formulas(self) -> list[str]:
-        """Reduced formulas of the crystals; made anew each time."""
+        """Reduced formulas of the crystals; not cached."""
         return self.store.strings("formula", self.rows)
 
     @property
@@ -92,12 +92,12 @@ class Dataset:
 
     @property
     def in_degree(self) -> int:
-        """Edges of every site, where all have as many; 0 where not."""
+        """Edges of every site; 0 if their number varies."""
         return self.store.in_degree
 
     @property
     def graph_config(self) -> GraphConfig:
-        """The options that the graphs were made with."""
+        """Graph options of all crystals."""
         return self.store.graph_config
 
     @property
@@ -106,17 +106,17 @@ class Dataset:
         return self.store.digest
 
     def target(self, name: str) -> np.ndarray:
-        """(crystals,) float64, NaN where unknown."""
+        """Return (crystals,) float64 values of a target, NaN where unknown."""
         if self.only is not None and name not in self.only:
             return np.full(len(self), np.nan)
         return self.store.target(name)[self.rows]
 
     def unit(self, name: str) -> str:
-        """Unit of a target, "" if unknown."""
+        """Return the unit of a target, "" if unknown."""
         return self.store.unit(name)
 
     def take(self, positions: np.ndarray, targets: Sequence[str] = ()) -> GraphArrays:
-        """Graphs at positions within this data set."""
+        """Return the graphs at positions within this data set, with the named targets."""
         known = [t for t in targets if self.only is None or t in self.only]
         arrays = self.store.take(self.rows[positions], known)
         if len(known) == len(targets):
@@ -126,87 +126,91 @@ class Dataset:
         return dataclasses.replace(arrays, targets=values)
 
     def select(self, keep: np.ndarray) -> "Dataset":
-        """The crystals at the given positions, or where a mask of this length holds."""
+        """Return the crystals at the given positions, or where a mask of this length is True."""
         return dataclasses.replace(self, rows=self.rows[keep])
 
     def restrict_targets(self, *targets: str) -> "Dataset":
-        """The same rows, teaching only these targets."""
+        """Return the same rows with all other targets hidden."""
         return dataclasses.replace(self, only=targets)
 
     def with_targets(self, *targets: str) -> "Dataset":
-        """The crystals for which at least one of these targets is known."""
+        """Return the crystals with a value of at least one of these targets."""
         return self.select(np.any([np.isfinite(self.target(t)) for t in targets], axis=0))
 
 
 class ConcatDataset:
     """Data sets of several stores as one, for joint training.
 
+    Attributes:
+      datasets: the data sets, in order.
+
     Raises:
-      MismatchError: the stores were made with different graph options.
+      MismatchError: the stores have different graph options.
     """
 
-    def __init__(self, *parts: Dataset) -> None:
-        configs = {p.graph_config for p in parts}
+    def __init__(self, *datasets: Dataset) -> None:
+        configs = {d.graph_config for d in datasets}
         if len(configs) != 1:
             raise MismatchError(
                 f"expected stores with equal graph options, got {sorted(map(str, configs))}"
             )
-        self.parts = parts
-        self._starts = np.cumsum([0] + [len(p) for p in parts])
+        self.datasets = datasets
+        self._starts = np.cumsum([0] + [len(d) for d in datasets])
 
     def __len__(self) -> int:
         return int(self._starts[-1])
 
     @property
     def ids(self) -> list[str]:
-        """Ids of the crystals, part after part."""
-        return [i for part in self.parts for i in part.ids]
+        """Ids of the crystals of one data set after another."""
+        return [i for data in self.datasets for i in data.ids]
 
     @property
     def sizes(self) -> np.ndarray:
-        """(crystals, 4) int64, as of `Dataset`."""
-        return np.concatenate([part.sizes for part in self.parts])
+        """(crystals, 4) int64: nodes, edges, composition nodes, composition edges."""
+        return np.concatenate([data.sizes for data in self.datasets])
 
     @property
     def in_degree(self) -> int:
-        """Edges of every site, where all have as many; 0 where not."""
-        found = {part.in_degree for part in self.parts}
+        """Edges of every site; 0 if their number varies."""
+        found = {data.in_degree for data in self.datasets}
         return found.pop() if len(found) == 1 else 0
 
     @property
     def graph_config(self) -> GraphConfig:
-        """The options that the graphs were made with."""
-        return self.parts[0].graph_config
+        """Graph options of all crystals."""
+        return self.datasets[0].graph_config
 
     @property
     def digest(self) -> str:
-        """Hashes of the stores."""
-        return "+".join(part.digest for part in self.parts)
+        """Hashes of the stores, joined by "+"."""
+        return "+".join(data.digest for data in self.datasets)
 
     def target(self, name: str) -> np.ndarray:
-        """(crystals,) float64, NaN where a part does not teach the target."""
-        return np.concatenate([part.target(name) for part in self.parts])
+        """Return (crystals,) float64 values of a target, NaN where unknown or hidden."""
+        return np.concatenate([data.target(name) for data in self.datasets])
 
     def unit(self, name: str) -> str:
-        """Unit of a target, from the first part that teaches it."""
-        teachers = [p for p in self.parts if p.only is None or name in p.only]
-        return (teachers or list(self.parts))[0].unit(name)
+        """Return the unit of a target in the first data set where it is visible."""
+        visible = [d for d in self.datasets if d.only is None or name in d.only]
+        return (visible or list(self.datasets))[0].unit(name)
 
     def take(self, positions: np.ndarray, targets: Sequence[str] = ()) -> GraphArrays:
-        """Graphs at positions, in their order."""
+        """Return the graphs at positions, in their order, with the named targets."""
         owner = np.searchsorted(self._starts, positions, side="right") - 1
         pieces = [
-            self.parts[p].take(positions[owner == p] - self._starts[p], targets)
-            for p in np.unique(owner)
+            self.datasets[k].take(positions[owner == k] - self._starts[k], targets)
+            for k in np.unique(owner)
         ]
         if len(pieces) == 1:
             return pieces[0]
+        # The inverse of the stable sort by owner brings the pieces back into the given order.
         place = np.argsort(np.argsort(owner, kind="stable"), kind="stable")
         return reorder(concatenate(pieces), place)
 
 
 class GraphList:
-    """Graphs in memory as a data set; prediction needs no targets of them."""
+    """Data set of graphs in memory, with or without targets."""
 
     def __init__(
         self,
@@ -215,13 +219,13 @@ class GraphList:
         targets: Mapping[str, np.ndarray] | None = None,
         units: Mapping[str, str] | None = None,
     ) -> None:
-        """Keeps the graphs.
+        """Store the graphs.
 
         Args:
-          graphs: reduced or not.
-          graph_config: the options that they were made with.
+          graphs: graphs, reduced or not.
+          graph_config: graph options of all graphs.
           targets: name -> (graphs,) values, NaN where unknown.
-          units: name -> unit, where it is known.
+          units: name -> unit, where known.
         """
         self.graphs = list(graphs)
         self.graph_config = graph_config
@@ -237,7 +241,7 @@ class GraphList:
 
     @cached_property
     def sizes(self) -> np.ndarray:
-        """(crystals, 4) int64, as of `Dataset`."""
+        """(crystals, 4) int64: nodes, edges, composition nodes, composition edges."""
         distinct = [len(set(g.atomic_numbers.tolist())) for g in self.graphs]
         rows = [
             (g.n_nodes, g.n_edges, d, d * (d - 1))
@@ -247,30 +251,30 @@ class GraphList:
 
     @property
     def in_degree(self) -> int:
-        """Edges of every site, where all have as many; 0 where not."""
+        """Edges of every site; 0 if their number varies."""
         return GraphArrays.from_graphs(self.graphs).in_degree
 
     @property
     def digest(self) -> str:
-        """Graphs in memory have none."""
+        """Empty: graphs in memory have no hash."""
         return ""
 
     def target(self, name: str) -> np.ndarray:
-        """(crystals,) float64, NaN where unknown."""
+        """Return (crystals,) float64 values of a target, NaN where unknown."""
         return self._targets.get(name, np.full(len(self), np.nan))
 
     def unit(self, name: str) -> str:
-        """Unit of a target, "" if unknown."""
+        """Return the unit of a target, "" if unknown."""
         return self._units.get(name, "")
 
     def take(self, positions: np.ndarray, targets: Sequence[str] = ()) -> GraphArrays:
-        """Graphs at positions, laid end to end."""
+        """Return the graphs at positions, end to end, with the named targets."""
         chosen = [self.graphs[p] for p in positions]
         values = {t: self.target(t)[positions].tolist() for t in targets}
         return GraphArrays.from_graphs(chosen, values)
 
     def strings(self, column: str, rows: np.ndarray) -> list[str]:
-        """The column "id" or "formula" at the given rows."""
+        """Return the column "id" or "formula" at the given rows."""
         chosen = [self.graphs[row] for row in rows]
         if column == "id":
             return [graph.id for graph in chosen]

@@ -1,4 +1,4 @@
-"""Which of the crystals that are read go into a store, and the list of all others."""
+"""Filter of the crystals that go into a store, and the list of skipped ones."""
 
 import csv
 import io
@@ -15,26 +15,26 @@ from cgatjax.structures.crystal import Crystal, Rejected
 
 OnError = Literal["raise", "skip"]
 COLUMNS = ("kind", "id", "source", "reason")
-"""Of `skipped.csv`; the kind is "filter" (left out on purpose) or "error"."""
-UNREAD = f"unread.csv{PART}"
-"""File beside the shards, while a store is built, of what was left out while reading."""
+"""Columns of `skipped.csv`; the kind is "filter" (on purpose) or "error"."""
+SKIPPED_READING = f"unread.csv{PART}"
+"""File of the crystals skipped while reading; removed when the store is complete."""
 SHOWN = 3
-"""Reasons that are kept for messages."""
+"""Number of reasons kept for messages."""
 
 
 class Filter(NamedTuple):
-    """Which crystals to leave out on purpose; they are listed, and are not errors.
+    """Limits on the crystals of a store; crystals outside them are listed, and no errors.
 
     Attributes:
-      max_atoms: most sites in the cell, None for any number.
-      min_elements: fewest distinct elements; 2 leaves out the single-element crystals.
+      max_atoms: largest number of sites in the cell, None for any number.
+      min_elements: smallest number of distinct elements; 2 skips single-element crystals.
     """
 
     max_atoms: int | None = None
     min_elements: int = 1
 
     def reason(self, crystal: Crystal) -> str | None:
-        """Why a crystal is left out, or None."""
+        """Return the reason to skip a crystal, None to keep it."""
         if self.max_atoms is not None and crystal.n_sites > self.max_atoms:
             return f"{crystal.n_sites} sites, more than max_atoms={self.max_atoms}"
         distinct = len(np.unique(crystal.atomic_numbers))
@@ -43,20 +43,20 @@ class Filter(NamedTuple):
         return None
 
 
-class Intake:
-    """The crystals of a stream that are to be featurized; the others are counted and listed.
+class InputFilter:
+    """Filter of a stream of crystals; counts and lists the skipped ones.
 
-    What is left out while reading goes to a file at once, so that memory does not grow with it;
-    what fails later is listed after it, as workers read ahead and the list must not depend on how
-    far. The ids that were read stay in memory: they must be unique.
+    Crystals skipped while reading are written to a file at once, so that memory does not grow.
+    Those that fail later are listed after them: workers read ahead, and the list must not depend
+    on how far. Ids that were read stay in memory, because they must be unique.
 
     Attributes:
-      counts: crystals left out so far, by kind.
-      reasons: the first few of them.
+      counts: number of skipped crystals so far, by kind.
+      reasons: the first few reasons.
     """
 
     def __init__(self, folder: Path, keep: Filter, on_error: OnError) -> None:
-        """Begins an empty list in the folder of the store.
+        """Start an empty list in the folder of the store.
 
         Raises:
           StorageError: it cannot be written.
@@ -65,45 +65,45 @@ class Intake:
         self.reasons: list[str] = []
         self._keep, self._on_error = keep, on_error
         self._seen: set[str] = set()
-        self._path = folder / UNREAD
+        self._path = folder / SKIPPED_READING
         with writing(self._path):
             self._file = open(self._path, "wb")  # noqa: SIM115 - closed by `close`
 
     def close(self) -> None:
-        """Removes what was kept beside the store."""
+        """Remove the file of the crystals skipped while reading."""
         with writing(self._path):
             self._file.close()
             self._path.unlink(missing_ok=True)
 
     def accepted(self, found: Iterable[Crystal | Rejected]) -> Iterator[Crystal]:
-        """The crystals to featurize.
+        """Yield the crystals to featurize.
 
         Raises:
-          StructureError: one cannot be used, with on_error="raise".
+          StructureError: a crystal cannot be used, with on_error="raise".
           StorageError: the list cannot be written.
         """
         for item in found:
             if isinstance(item, Rejected):
-                self._leave_out("error", item)
+                self._skip("error", item)
             elif item.id in self._seen:
                 reason = "its id was read before; ids must be unique in a store"
-                self._leave_out("error", _rejected(item, reason))
+                self._skip("error", _rejected(item, reason))
             elif (unwanted := self._keep.reason(item)) is not None:
-                self._leave_out("filter", _rejected(item, unwanted))
+                self._skip("filter", _rejected(item, unwanted))
             else:
                 self._seen.add(item.id)
                 yield item
 
     def count_failure(self, rejected: Rejected) -> None:
-        """Counts a crystal that was accepted and could not be featurized.
+        """Count a crystal that was accepted and could not be featurized.
 
         Raises:
           StructureError: with on_error="raise".
         """
         self._count("error", rejected)
 
-    def write_list(self, path: Path, failures: Iterable[Rejected]) -> None:
-        """Writes `skipped.csv`: what was left out while reading, then the failures.
+    def write_skipped(self, path: Path, failures: Iterable[Rejected]) -> None:
+        """Write `skipped.csv`: crystals skipped while reading, then the failures.
 
         Raises:
           StorageError: it cannot be written.
@@ -111,11 +111,11 @@ class Intake:
         with replacing(path) as out:
             self._file.flush()
             out.write(_csv_line(COLUMNS))
-            with open(self._path, "rb") as unread:
-                shutil.copyfileobj(unread, out)
+            with open(self._path, "rb") as skipped:
+                shutil.copyfileobj(skipped, out)
             out.writelines(_csv_line(("error", r.id, r.source, r.reason)) for r in failures)
 
-    def _leave_out(self, kind: str, rejected: Rejected) -> None:
+    def _skip(self, kind: str, rejected: Rejected) -> None:
         self._count(kind, rejected)
         with writing(self._path):
             self._file.write(_csv_line((kind, rejected.id, rejected.source, rejected.reason)))

@@ -1,7 +1,7 @@
-"""One shard of a store: an Arrow IPC file with one record batch, memory-mapped and read-only.
+"""Shard of a store: an Arrow IPC file with one record batch, memory-mapped and read-only.
 
-Opening a shard reads its schema. Everything else is read from disk when it is asked for, and given
-back by the operating system when memory is short.
+Opening a shard reads its schema. Rows are read from disk on access, and the operating system drops
+them when memory is short.
 """
 
 import hashlib
@@ -35,7 +35,7 @@ DAMAGED = "damaged; check the store with `cgatjax info STORE --verify`"
 
 
 class Shard:
-    """One memory-mapped file.
+    """Memory-mapped shard.
 
     Attributes:
       path: the file.
@@ -43,14 +43,14 @@ class Shard:
     """
 
     def __init__(self, path: Path, entry: Mapping[str, Any]) -> None:
-        """Opens a file and compares it with its entry in the manifest.
+        """Open a file and compare it with its entry in the manifest.
 
         Args:
           path: the file.
-          entry: "n" crystals, "bytes" and "sha256" of the file; the last is left to `verify`.
+          entry: "n" crystals, "bytes" and "sha256" of the file; only `verify` checks the last.
 
         Raises:
-          InputError: the file is missing, of another size, or no such table.
+          InputError: the file is missing, of another size, or no table of graphs.
         """
         self.path, self._entry = path, entry
         self._targets: dict[str, np.ndarray] = {}
@@ -78,26 +78,26 @@ class Shard:
         return self.table.num_rows
 
     def verify(self) -> None:
-        """Reads the whole file and compares its SHA-256 with the manifest's.
+        """Read the whole file and compare its SHA-256 with the manifest's.
 
         Raises:
-          InputError: they differ.
+          InputError: the hashes differ.
         """
         found = sha256_of(self.path)
         if found != self._entry["sha256"]:
             raise InputError(
                 f"{self.path}: damaged shard: expected SHA-256 {self._entry['sha256']}, "
-                f"found {found}; copy the file again or featurize anew"
+                f"found {found}; copy the file again or featurize again"
             )
 
     def ragged(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """(rows + 1,) int32 offsets and the values of a list column, both in the file."""
+        """Return (rows + 1,) int32 offsets and the values of a list column, without copying."""
         column = self.table.column(name)
         offsets = column.offsets.to_numpy(zero_copy_only=True)
         return offsets, column.values.to_numpy(zero_copy_only=True)
 
     def target(self, name: str) -> np.ndarray:
-        """(rows,) float64, NaN where unknown; read-only."""
+        """Return (rows,) float64 values of a target, NaN where unknown; read-only."""
         if name not in self._targets:
             if name in self.table.schema.names:
                 values = self.table.column(name).to_numpy(zero_copy_only=False)
@@ -107,11 +107,11 @@ class Shard:
         return self._targets[name]
 
     def strings(self, name: str) -> pa.StringArray:
-        """The column "id" or "formula"."""
+        """Return the column "id" or "formula"."""
         return self.table.column(name)
 
     def sizes(self) -> np.ndarray:
-        """(rows, 4) int64: nodes, edges, composition nodes, composition edges."""
+        """Return (rows, 4) int64: nodes, edges, composition nodes, composition edges."""
         offsets, elements = self._columns["atomic_numbers"]
         nodes = np.diff(offsets).astype(np.int64)
         if nodes.sum() != len(elements) or elements.max(initial=0) >= len(SYMBOLS):
@@ -123,14 +123,14 @@ class Shard:
         return np.stack([nodes, edges, distinct, distinct * (distinct - 1)], 1)
 
     def take(self, rows: np.ndarray, targets: Mapping[str, str]) -> GraphArrays:
-        """Graphs of some rows, end to end, as they stand in the file (see `is_sound`).
+        """Return the graphs of some rows, end to end, not validated (see `is_sound`).
 
         Args:
           rows: (n,) int64 row numbers.
           targets: name in the result -> column.
 
         Raises:
-          InputError: the columns do not fit together.
+          InputError: the lengths of the columns do not fit.
         """
         flat: dict[str, np.ndarray] = {}
         counts: dict[str, np.ndarray] = {}
@@ -153,15 +153,16 @@ class Shard:
 
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a file in hex, read in pieces."""
+    """Return the SHA-256 of a file in hex."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def is_sound(arrays: GraphArrays) -> bool:
-    """Whether elements exist, edges join nodes of their graph, and weights are positive.
+    """True if elements exist, edges join nodes of their graph, and weights are positive.
 
-    Files whose bytes have changed may hold anything; what passes here does no harm further on.
+    Guards the network against files whose bytes have changed: jax clamps an index out
+    of range without an error.
     """
     positive = all(
         getattr(arrays, name).min(initial=1) > 0 for name in (*NODE_COLUMNS, *EDGE_COLUMNS[2:])

@@ -1,4 +1,4 @@
-"""The files of a store: graphs and properties as Arrow rows, rows as shards."""
+"""Write graphs and properties as Arrow rows, and rows as the shards of a store."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -16,13 +16,13 @@ from cgatjax.runtime.atomic_files import write_durably, writing
 from cgatjax.structures.elements import reduced_formula
 
 SHARD = 16384
-"""Crystals in a shard."""
+"""Number of crystals in a shard."""
 SHARDS = "shards"
 """Folder of the shards in a store."""
 
 
 def rows_of(done: Sequence[tuple[CrystalGraph, Mapping[str, float]]]) -> pa.RecordBatch:
-    """Arrow rows of graphs and their properties.
+    """Convert graphs and their properties to Arrow rows.
 
     Raises:
       TargetError: a property has the name of a column that holds the graph.
@@ -50,15 +50,15 @@ def rows_of(done: Sequence[tuple[CrystalGraph, Mapping[str, float]]]) -> pa.Reco
 
 @dataclass(frozen=True, kw_only=True)
 class FinishedShard:
-    """What is known of a shard that is on disk.
+    """Description of a shard on disk.
 
     Attributes:
-      file: its path within the store.
-      n: its crystals.
-      bytes, sha256: of the file.
-      sites, nodes, edges: of its graphs.
-      targets: those of which it holds a value.
-      crystals: hash of what its rows were made of, "" if that was not given.
+      file: path within the store.
+      n: number of crystals.
+      bytes, sha256: size and hash of the file.
+      sites, nodes, edges: sums over its graphs.
+      targets: targets with a value in some row.
+      crystals: hash of the crystals' digests, "" if none were given.
     """
 
     file: str
@@ -73,22 +73,22 @@ class FinishedShard:
 
     @property
     def entry(self) -> dict[str, Any]:
-        """What stands in the manifest of the store."""
+        """Entry in the manifest of the store."""
         return {"file": self.file, "n": self.n, "bytes": self.bytes, "sha256": self.sha256}
 
 
 class ShardWriter:
-    """Collects rows and writes them as shards of SHARD crystals.
+    """Writer of shards of `SHARD` crystals.
 
-    A shard's bytes depend on its crystals alone, not on how they were grouped when added.
+    The bytes of a shard depend on its crystals alone, not on how they were grouped when added.
 
     Attributes:
       out: the folder that becomes the store.
-      shards: those that are on disk.
+      shards: the shards on disk.
     """
 
     def __init__(self, out: Path, finished: Sequence[FinishedShard] = ()) -> None:
-        """Goes on after the finished shards."""
+        """Continue after the finished shards."""
         self.out = out
         self.shards = list(finished)
         self._pending: list[pa.Table] = []
@@ -97,20 +97,20 @@ class ShardWriter:
 
     @property
     def n_rows(self) -> int:
-        """Crystals in the shards."""
+        """Number of crystals in the shards."""
         return sum(shard.n for shard in self.shards)
 
     @property
     def known(self) -> set[str]:
-        """Targets of which the shards hold a value."""
+        """Targets with a value in some row."""
         return {name for shard in self.shards for name in shard.targets}
 
     def add(self, batch: pa.RecordBatch, digests: Sequence[bytes] = ()) -> list[FinishedShard]:
-        """Takes rows; the shards that are full now are written and returned.
+        """Add rows; write and return the shards that they complete.
 
         Args:
-          batch: as of `rows_of`.
-          digests: hash of what each row was made of, or nothing.
+          batch: rows of `rows_of`.
+          digests: `crystal_digest` of each row, or nothing.
 
         Raises:
           StorageError: a shard cannot be written.
@@ -121,7 +121,7 @@ class ShardWriter:
         return [self._write(SHARD) for _ in range(self._n_pending // SHARD)]
 
     def close(self) -> None:
-        """Writes what is left as the last shard.
+        """Write the remaining rows as the last shard.
 
         Raises:
           StorageError: it cannot be written.
@@ -158,7 +158,10 @@ class ShardWriter:
 
 
 def _canonical(table: pa.Table) -> pa.RecordBatch:
-    """The same rows in buffers of their own: graph columns, then known targets in order."""
+    """Copy rows into new buffers: graph columns, then targets with values, by name."""
+    # Slices keep the buffers of their chunks, `take` makes new ones. Rows added before the first
+    # value of a target have no column of it, so a column without any value is left out. Otherwise
+    # the bytes of a shard would depend on how its rows were grouped.
     rows = table.combine_chunks().to_batches()[0].take(pa.array(np.arange(len(table))))
     columns = {name: rows.column(name) for name in GRAPH_FIELDS}
     for name in sorted(set(rows.schema.names) - set(GRAPH_FIELDS)):

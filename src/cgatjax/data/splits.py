@@ -1,6 +1,6 @@
-"""Splits that are fixed once and can be repeated anywhere: by id, by formula, or as given.
+"""Reproducible splits into training, validation and test set: by id, by formula, or given.
 
-A key's place in the order is a hash of the seed and the key, so neither the order of the files
+A hash of seed and key decides the place of a key in the order, so neither the order of the files
 nor the other crystals matter, and smaller training sets are prefixes of larger ones.
 """
 
@@ -21,7 +21,7 @@ SUBSETS = ("train", "valid", "test")
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Split:
-    """Ids of the three parts, each in its fixed order.
+    """Ids of the three subsets, each in its fixed order.
 
     Attributes:
       train, valid, test: crystal ids.
@@ -32,29 +32,28 @@ class Split:
     test: tuple[str, ...]
 
     def save(self, path: str | Path) -> None:
-        """Writes the ids as JSON."""
-        parts = {name: list(getattr(self, name)) for name in SUBSETS}
-        Path(path).write_text(json.dumps(parts))
+        """Write the ids as JSON."""
+        Path(path).write_text(json.dumps({name: getattr(self, name) for name in SUBSETS}))
 
     @classmethod
     def load(cls, path: str | Path) -> "Split":
-        """Reads what `save` wrote.
+        """Read a file of `save`.
 
         Raises:
-          InputError: the file is not a split, or an id stands in it twice.
+          InputError: the file is not a split, or has an id twice.
         """
         with reading(path, f"a split with the keys {', '.join(SUBSETS)}"):
             content = json.loads(Path(path).read_text())
-            parts = {name: content[name] for name in SUBSETS}
-        for name, ids in parts.items():
+            subsets = {name: content[name] for name in SUBSETS}
+        for name, ids in subsets.items():
             if not isinstance(ids, list) or not all(type(i) in (str, int) for i in ids):
                 raise InputError(f"{path}: expected {name!r} as a list of ids, got {ids!r:.80}")
-        parts = {name: tuple(str(i) for i in ids) for name, ids in parts.items()}
-        every = [i for ids in parts.values() for i in ids]
+        subsets = {name: tuple(str(i) for i in ids) for name, ids in subsets.items()}
+        every = [i for ids in subsets.values() for i in ids]
         if len(set(every)) < len(every):
             twice = next(i for i, n in Counter(every).items() if n > 1)
             raise InputError(f"{path}: the id {twice!r:.80} stands in the split more than once")
-        return cls(**parts)
+        return cls(**subsets)
 
 
 def make_split(
@@ -64,13 +63,13 @@ def make_split(
     fractions: tuple[float, float, float] = (0.8, 0.1, 0.1),
     seed: int = 0,
 ) -> Split:
-    """Divides ids into train, valid and test.
+    """Divide ids into training, validation and test set.
 
     Args:
       ids: crystal ids, all different.
-      groups: a key per crystal (its reduced formula, say); equal keys stay in one part.
-      fractions: of train, valid and test; their sum is at most 1.
-      seed: of the order.
+      groups: a key per crystal, such as its reduced formula; equal keys stay in one subset.
+      fractions: shares of train, valid and test; their sum is at most 1.
+      seed: seed of the order.
 
     Raises:
       InputError: repeated ids, or fractions that are negative or sum to more than 1.
@@ -83,7 +82,7 @@ def make_split(
     """
     positions = split_positions(ids, groups, fractions=fractions, seed=seed)
     return Split(
-        **{p: tuple(ids[i] for i in part) for p, part in zip(SUBSETS, positions, strict=True)}
+        **{n: tuple(ids[i] for i in chosen) for n, chosen in zip(SUBSETS, positions, strict=True)}
     )
 
 
@@ -94,7 +93,7 @@ def split_positions(
     fractions: tuple[float, float, float] = (0.8, 0.1, 0.1),
     seed: int = 0,
 ) -> tuple[np.ndarray, ...]:
-    """The same as `make_split`, as three int64 arrays of positions in `ids`.
+    """Return the split of `make_split` as three int64 arrays of positions in `ids`.
 
     Raises:
       InputError: as `make_split`.
@@ -113,12 +112,12 @@ def split_positions(
 def ordered(
     ids: Sequence[str], groups: Sequence[str] | None = None, *, seed: int = 0
 ) -> np.ndarray:
-    """(ids,) int64 positions in the fixed pseudo-random order; equal groups are adjacent."""
+    """Return (ids,) int64 positions in pseudo-random order; equal groups are adjacent."""
     return _ordered(ids, None if groups is None else _group_ranks(groups, seed), seed)
 
 
 def nested_subset(ids: Sequence[str], size: int, *, seed: int = 0) -> tuple[str, ...]:
-    """The first `size` ids of one fixed order: smaller subsets are contained in larger ones.
+    """Return the first `size` ids of one fixed order: larger subsets contain smaller ones.
 
     Raises:
       InputError: fewer ids than asked for.
@@ -138,11 +137,12 @@ def _ordered(ids: Sequence[str], ranks: np.ndarray | None, seed: int) -> np.ndar
 
 
 def _by_hash(keys: Sequence[str], seed: int) -> np.ndarray:
-    """Positions of the keys by (hash, key)."""
+    """Return the positions of the keys, sorted by (hash, key)."""
     start = f"{seed}:".encode()
     digests = [hashlib.blake2b(start + key.encode(), digest_size=8).digest() for key in keys]
     hashes = np.frombuffer(b"".join(digests), ">u8").astype(np.uint64)
     order = np.argsort(hashes, kind="stable")
+    # Equal hashes: the keys decide, so that the order of the input still does not matter.
     ties = np.flatnonzero(np.diff(hashes[order]) == 0)
     for first in ties[np.diff(ties, prepend=-2) > 1]:
         last = first + np.searchsorted(hashes[order[first:]], hashes[order[first]], "right")
@@ -151,7 +151,7 @@ def _by_hash(keys: Sequence[str], seed: int) -> np.ndarray:
 
 
 def _group_ranks(groups: Sequence[str], seed: int) -> np.ndarray:
-    """The place of each crystal's group among the distinct groups in their order."""
+    """Return the place of each crystal's group in the order of the distinct groups."""
     distinct = list(dict.fromkeys(groups))
     ranks = np.empty(len(distinct), np.int64)
     ranks[_by_hash(distinct, seed)] = np.arange(len(distinct))
@@ -160,7 +160,7 @@ def _group_ranks(groups: Sequence[str], seed: int) -> np.ndarray:
 
 
 def _next_group(keys: np.ndarray, bound: int) -> int:
-    """The first position at or after `bound` where a new group starts; equal keys are adjacent."""
+    """Return the first start of a group at or after `bound`; equal keys are adjacent."""
     if not 0 < bound < len(keys):
         return bound
     same = keys[bound:] == keys[bound - 1]

@@ -1,11 +1,11 @@
-"""The store: featurized crystals in Arrow IPC shards, memory-mapped, one format for everything.
+"""Store of featurized crystals in memory-mapped Arrow IPC shards.
 
 A store is a folder: `store.json` (options, targets with units, shards, counts), `shards/*.arrow`
 and `skipped.csv`. A row holds a crystal's id, formula, graph and targets; the files open in
-pandas, polars or DuckDB. Writing is in `build`; here they are read.
+pandas, polars or DuckDB. `build` and `store_writer` write stores, this module reads them.
 
-An open store keeps in memory only what it was asked for: the sizes (32 bytes a crystal) and the
-targets used (8 bytes a crystal each). Lists of ids and formulas are made anew when asked for.
+An open store caches sizes (32 bytes a crystal) and used targets (8 bytes a crystal each), but no
+ids and formulas.
 """
 
 import hashlib
@@ -38,21 +38,22 @@ from cgatjax.runtime.parse_errors import reading
 
 MANIFEST = "store.json"
 SKIPPED = "skipped.csv"
-JOURNAL = "unfinished.jsonl"
-"""Stands in the folder while it is built; its absence makes the folder a store."""
+BUILD_LOG = "unfinished.jsonl"
+"""Log of a build; its absence and a manifest make the folder a store."""
 FORMAT = 1
 
 
 class Store:
-    """A featurized data set on disk, opened read-only with `open_store`.
+    """Featurized data set on disk, opened read-only with `open_store`.
 
     Attributes:
-      path: its folder.
-      graph_config: the options that its graphs were made with.
+      path: the folder.
+      manifest: content of `store.json`.
+      graph_config: graph options of all rows.
       units: target name -> unit, "" where unknown.
-      reduced: whether sites are merged into classes.
-      digest: hash of options and contents; the same for any number of workers.
-      shards: its memory-mapped files.
+      reduced: True if sites are merged into classes.
+      digest: hash of options and contents; does not depend on the number of workers.
+      shards: the memory-mapped files.
     """
 
     def __init__(self, path: Path, manifest: Mapping[str, Any], shards: Sequence[Shard]) -> None:
@@ -73,31 +74,31 @@ class Store:
 
     @property
     def in_degree(self) -> int:
-        """Edges of every site, where all have as many; 0 where not (merged, or shells shared)."""
+        """Edges of every site; 0 if their number varies (merged sites, shared shells)."""
         is_fixed = not self.reduced and self.graph_config.split_shell == "cut"
         return self.graph_config.max_neighbors if is_fixed else 0
 
     @property
     def ids(self) -> list[str]:
-        """Ids of all crystals, in store order; made anew each time (70 MB for a million)."""
+        """Ids of all crystals, in store order; not cached (70 MB for a million)."""
         return self.strings("id")
 
     @property
     def formulas(self) -> list[str]:
-        """Reduced formulas, in store order; made anew each time."""
+        """Reduced formulas, in store order; not cached."""
         return self.strings("formula")
 
     def strings(self, column: str, rows: np.ndarray | None = None) -> list[str]:
-        """The column "id" or "formula" at the given rows (None for all), in their order."""
+        """Return the column "id" or "formula" at the given rows, None for all."""
         whole = self._column(column)
         return (whole if rows is None else whole.take(pa.array(rows, pa.int64()))).to_pylist()
 
     def hashes(self, by: str = "graph", rows: np.ndarray | None = None) -> np.ndarray:
-        """(rows,) uint64 hashes of the graphs, computed anew each time (some 0.2 ms each).
+        """Compute (rows,) uint64 hashes of the graphs; not cached (some 0.2 ms each).
 
         Args:
           by: "graph" for equal crystals, or "prototype" for equal structure types; see
-            `cgatjax.graphs.hashes` for what is equal under which graph options.
+            `cgatjax.graphs.hashes` for the dependence on graph options.
           rows: row numbers, None for all.
 
         Raises:
@@ -115,14 +116,14 @@ class Store:
 
     @cached_property
     def sizes(self) -> np.ndarray:
-        """(crystals, 4) int64: nodes, edges, composition nodes, composition edges of each."""
+        """(crystals, 4) int64: nodes, edges, composition nodes, composition edges."""
         return np.concatenate([shard.sizes() for shard in self.shards])
 
     def column_of(self, target: str) -> str:
-        """The column that holds a target: its own name, or the part before "@".
+        """Return the column of a target: its own name, or the name before "@".
 
         Raises:
-          TargetError: the store has no such target; the message lists those that it has.
+          TargetError: the store has no such target; the message lists its targets.
         """
         for name in (target, target.split("@")[0]):
             if name in self.units:
@@ -132,16 +133,16 @@ class Store:
         )
 
     def target(self, name: str) -> np.ndarray:
-        """(crystals,) float64 values of a target, per atom where extensive, NaN where unknown."""
+        """Return (crystals,) float64 values of a target, NaN where unknown."""
         column = self.column_of(name)
         return np.concatenate([shard.target(column) for shard in self.shards])
 
     def unit(self, name: str) -> str:
-        """Unit of a target, "" if unknown."""
+        """Return the unit of a target, "" if unknown."""
         return self.units[self.column_of(name)]
 
     def rows_of(self, ids: Sequence[str]) -> np.ndarray:
-        """(ids,) int64 row numbers of ids, in the given order.
+        """Return (ids,) int64 row numbers of ids, in the given order.
 
         Raises:
           InputError: an id is not in the store.
@@ -157,7 +158,7 @@ class Store:
         return rows.to_numpy().astype(np.int64)
 
     def take(self, rows: np.ndarray, targets: Sequence[str] = ()) -> GraphArrays:
-        """Graphs of the given rows, laid end to end in the given order. Vectorized per shard.
+        """Return the graphs of the given rows, end to end in the given order.
 
         Raises:
           TargetError: the store has no such target.
@@ -172,7 +173,7 @@ class Store:
         return arrays
 
     def graph(self, row: int) -> CrystalGraph:
-        """One crystal's graph, with the map from sites to nodes."""
+        """Return the graph of one row, with the map from sites to nodes."""
         shard_index = int(np.searchsorted(self._starts, row, side="right") - 1)
         shard, local = self.shards[shard_index], row - int(self._starts[shard_index])
         columns = {}
@@ -191,17 +192,17 @@ class Store:
         seed: int = 0,
         targets: Sequence[str] = (),
     ) -> tuple[Dataset, Dataset, Dataset]:
-        """Training, validation and test sets.
+        """Split into training, validation and test set.
 
         Args:
-          fractions: their shares.
-          by: "id"; "formula" to keep all polymorphs of a composition in one part; or "prototype" to
-            keep all decorations of a structure type in one part (see `hashes`).
-          seed: of the fixed order.
-          targets: keep only crystals for which at least one of these is known.
+          fractions: shares of the three sets.
+          by: "id"; "formula" to keep all polymorphs of a composition in one subset; or "prototype"
+            to keep all decorations of a structure type in one subset (see `hashes`).
+          seed: seed of the order.
+          targets: use only crystals with a value of at least one of these targets.
         """
-        parts = self._split_rows(fractions, by, seed, targets)
-        train, valid, test = (Dataset(self, rows) for rows in parts)
+        subsets = self._split_rows(fractions, by, seed, targets)
+        train, valid, test = (Dataset(self, rows) for rows in subsets)
         return train, valid, test
 
     def make_split(
@@ -212,27 +213,27 @@ class Store:
         seed: int = 0,
         targets: Sequence[str] = (),
     ) -> Split:
-        """The ids of `split`, to save or to change before `apply`."""
-        parts = self._split_rows(fractions, by, seed, targets)
-        named = (tuple(self.strings("id", rows)) for rows in parts)
+        """Return the ids of `split`, to save or change before `apply`."""
+        subsets = self._split_rows(fractions, by, seed, targets)
+        named = (tuple(self.strings("id", rows)) for rows in subsets)
         return Split(**dict(zip(SUBSETS, named, strict=True)))
 
     def apply(self, split: Split) -> tuple[Dataset, Dataset, Dataset]:
-        """The three sets of a split of this store's ids."""
+        """Return the three sets of a split of this store's ids."""
         rows = self.rows_of((*split.train, *split.valid, *split.test))
         cuts = np.cumsum([len(split.train), len(split.valid)])
-        train, valid, test = (Dataset(self, part) for part in np.split(rows, cuts))
+        train, valid, test = (Dataset(self, chosen) for chosen in np.split(rows, cuts))
         return train, valid, test
 
     def all(self) -> Dataset:
-        """The whole store as a data set."""
+        """Return the whole store as a data set."""
         return Dataset(self, np.arange(len(self)))
 
     def verify(self) -> None:
-        """Reads every shard and compares it with the hash in the manifest.
+        """Read every shard and compare it with its hash in the manifest.
 
         Raises:
-          InputError: a shard is damaged, or the manifest does not belong to the shards.
+          InputError: a shard is damaged, or the manifest is that of other shards.
         """
         for shard in self.shards:
             shard.verify()
@@ -240,12 +241,13 @@ class Store:
         if self.digest != expected:
             raise InputError(
                 f"{self.path / MANIFEST}: expected the digest {expected} of its options and "
-                f"shards, found {self.digest}; featurize anew"
+                f"shards, found {self.digest}; featurize again"
             )
 
     def _take(self, rows: np.ndarray, columns: Mapping[str, str]) -> GraphArrays:
         if len(self.shards) == 1 or len(rows) == 0:
             return self.shards[0].take(rows, columns)
+        # Ascending rows read each shard once and in the order of the disk; then undo the sorting.
         order = np.argsort(rows, kind="stable")
         ascending = rows[order]
         bounds = np.searchsorted(ascending, self._starts)
@@ -288,21 +290,20 @@ class Store:
 
 
 def open_store(path: str | Path, *, verify: bool = False) -> Store:
-    """Opens a store made by `build_store`.
+    """Open a store made by `build_store`.
 
     Args:
-      path: its folder.
+      path: the folder.
       verify: read every shard and compare its SHA-256, some seconds per GB; otherwise only the
         sizes of the files are compared.
 
     Raises:
-      InputError: the folder is not a complete store, is damaged, or was written by another format
-        version.
+      InputError: the folder is not a complete store, is damaged, or has another format version.
     """
     path = Path(path)
     with reading(path, "a store", "featurize again"):
         if not (path / MANIFEST).exists():
-            if (path / JOURNAL).exists():
+            if (path / BUILD_LOG).exists():
                 raise InputError(
                     "the store is not finished; resume with `cgatjax featurize ... --resume` (the "
                     "same inputs and options), or build_store(..., resume=True)"
@@ -326,6 +327,6 @@ def open_store(path: str | Path, *, verify: bool = False) -> Store:
 
 
 def digest_of(config: GraphConfig, reduced: bool, shards: Sequence[Mapping[str, Any]]) -> str:
-    """Hash of the graph options and the contents of the shards."""
+    """Hash the graph options and the contents of the shards."""
     text = json.dumps([config.digest(), reduced, [s["sha256"] for s in shards]])
     return hashlib.sha256(text.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Rows and graphs that exist already as a store, and what makes a folder one."""
+"""Write existing graphs or rows as a store."""
 
 import json
 import os
@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cgatjax.config import GraphConfig
-from cgatjax.data.filters import Filter, Intake
+from cgatjax.data.filters import Filter, InputFilter
 from cgatjax.data.shard_writer import ShardWriter, rows_of
 from cgatjax.data.store import FORMAT, MANIFEST, SKIPPED, Store, digest_of, open_store
 from cgatjax.errors import InputError, RunExistsError
@@ -22,7 +22,7 @@ from cgatjax.runtime.atomic_files import write_durably, writing
 from cgatjax.structures.properties import unit_of
 
 CHUNK = 256
-"""Graphs that become rows at a time."""
+"""Graphs converted to rows at a time."""
 
 
 def store_graphs(
@@ -33,21 +33,21 @@ def store_graphs(
     units: Mapping[str, str] | None = None,
     reduce: bool = True,
 ) -> Store:
-    """Writes graphs that were made elsewhere into a new store.
+    """Write graphs made elsewhere into a new store.
 
     Args:
-      graphs: (graph, its properties) pairs; not reduced yet, NaN where a property is unknown.
+      graphs: pairs of a graph, not reduced, and its properties, NaN where unknown.
       out: folder to create.
-      config: the options that the graphs were made with.
+      config: graph options of the graphs.
       units: units of properties that are not known by name.
-      reduce: merge sites and edges that no network can tell apart.
+      reduce: merge equivalent sites and edges.
 
     Raises:
       RunExistsError: `out` exists.
-      InputError: no graphs, an id that comes twice, or a graph with another K than `config`.
+      InputError: no graphs, a repeated id, or a graph with another K than `config`.
       StorageError: the store cannot be written.
     """
-    pairs = _storable(graphs, config)
+    pairs = _checked(graphs, config)
     chunks = iter(lambda: list(islice(pairs, CHUNK)), [])
     rows = (rows_of([(reduce_graph(g) if reduce else g, t) for g, t in c]) for c in chunks)
     return store_rows(rows, out, config, units=units, reduced=reduce)
@@ -61,14 +61,14 @@ def store_rows(
     units: Mapping[str, str] | None = None,
     reduced: bool = True,
 ) -> Store:
-    """Writes Arrow rows into a new store, in constant memory.
+    """Write Arrow rows into a new store, in constant memory.
 
     Args:
       batches: rows of `cgatjax.data.shard_writer.rows_of`, all ids different (not checked).
       out: folder to create.
-      config: the options that the graphs were made with.
+      config: graph options of the rows.
       units: units of properties that are not known by name.
-      reduced: whether sites and edges are merged.
+      reduced: True if sites and edges are merged.
 
     Raises:
       RunExistsError: `out` exists.
@@ -78,29 +78,29 @@ def store_rows(
     out = Path(out)
     if out.exists():
         raise RunExistsError(f"{out} exists; choose another folder or remove it")
-    with _complete_or_not_at_all(out) as folder, closing(Intake(folder, Filter(), "raise")) as none:
+    with _atomic_store(out) as folder, closing(InputFilter(folder, Filter(), "raise")) as nothing:
         writer = ShardWriter(folder)
         for batch in batches:
             writer.add(batch)
         writer.close()
         if writer.n_rows == 0:
             raise InputError("expected at least one crystal graph to store, got none")
-        none.write_list(folder / SKIPPED, ())
-        none.close()
+        nothing.write_skipped(folder / SKIPPED, ())
+        nothing.close()
         known = {name: unit_for(name, units) for name in sorted(writer.known)}
-        finish(writer, config, reduced, none.counts, known)
+        finish(writer, config, reduced, nothing.counts, known)
     return open_store(out)
 
 
 def repeat_store(store: Store, out: str | Path, n: int) -> Store:
-    """Writes the rows of a store again and again, under new ids, until there are n crystals.
+    """Repeat the rows of a store under new ids until there are n crystals.
 
-    It makes large stores for measurements; what is learned from one says nothing about materials.
+    For measurements on large stores; errors of models trained on one mean nothing.
 
     Args:
-      store: at least one crystal.
+      store: a store with at least one crystal.
       out: folder to create.
-      n: crystals of the new store, at least 1.
+      n: number of crystals of the new store, at least 1.
 
     Raises:
       RunExistsError: `out` exists.
@@ -126,17 +126,17 @@ def finish(
     writer: ShardWriter,
     config: GraphConfig,
     reduced: bool,
-    left_out: Mapping[str, int],
+    skipped: Mapping[str, int],
     units: Mapping[str, str],
 ) -> None:
-    """Writes the manifest, which makes the folder of the writer a store.
+    """Write the manifest, which makes the folder of the writer a store.
 
     Args:
-      writer: closed, with at least one crystal.
+      writer: a closed writer with at least one crystal.
       config: graph options of its rows.
-      reduced: whether sites and edges are merged.
-      left_out: crystals in `skipped.csv`, by kind.
-      units: of the targets.
+      reduced: True if sites and edges are merged.
+      skipped: number of crystals in `skipped.csv`, by kind.
+      units: units of the targets.
 
     Raises:
       StorageError: it cannot be written.
@@ -147,8 +147,8 @@ def finish(
         "graph": config.to_dict(),
         "reduced": reduced,
         "n": writer.n_rows,
-        "n_error": left_out.get("error", 0),
-        "n_filtered": left_out.get("filter", 0),
+        "n_error": skipped.get("error", 0),
+        "n_filtered": skipped.get("filter", 0),
         "sites": {
             key: sum(getattr(shard, key) for shard in writer.shards)
             for key in ("sites", "nodes", "edges")
@@ -161,18 +161,18 @@ def finish(
 
 
 def unit_for(name: str, units: Mapping[str, str] | None) -> str:
-    """The unit given for a target, or the one known by its name."""
+    """Return the given unit of a target, or the one known by its name."""
     return (units or {}).get(name, unit_of(name))
 
 
-def _storable(
+def _checked(
     graphs: Iterable[tuple[CrystalGraph, Mapping[str, float]]], config: GraphConfig
 ) -> Iterator[tuple[CrystalGraph, Mapping[str, float]]]:
-    """The pairs, checked one by one."""
+    """Yield the pairs; raise InputError at a repeated id or another K."""
     seen = set()
     for graph, targets in graphs:
         if graph.id in seen:
-            raise InputError(f"id {graph.id!r} comes twice; ids must be unique in a store")
+            raise InputError(f"repeated id {graph.id!r}; ids must be unique in a store")
         if graph.max_neighbors != config.max_neighbors:
             raise InputError(
                 f"{graph.id!r}: expected K = {config.max_neighbors} as in the graph options, "
@@ -183,8 +183,8 @@ def _storable(
 
 
 @contextmanager
-def _complete_or_not_at_all(out: Path) -> Iterator[Path]:
-    """A hidden folder beside `out` that takes its name in the end, or vanishes after an error."""
+def _atomic_store(out: Path) -> Iterator[Path]:
+    """Yield a hidden folder beside `out`; rename it to `out` at the end, remove it on errors."""
     folder = out.with_name(f".{out.name}.{os.getpid()}.part")
     with writing(folder):
         folder.mkdir(parents=True)

@@ -84,7 +84,7 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def hold(file: BinaryIO, folder: Path, doing: str) -> None:
+def lock(file: BinaryIO, folder: Path, doing: str) -> None:
     """Locks an open file, until it is closed, against other processes at the same folder.
 
     Raises:

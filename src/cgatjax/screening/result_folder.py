@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from cgatjax.errors import ConfigError, InputError, RunExistsError
-from cgatjax.runtime.atomic_files import hold, write_durably, writing
+from cgatjax.runtime.atomic_files import lock, write_durably, writing
 from cgatjax.runtime.atomic_folders import damage, new_folder
 from cgatjax.screening.ranked_parquet import SCHEMA, RankedRows, means_of, merged, write_rows
 from cgatjax.screening.ranking import Keep, Selection
@@ -92,7 +92,7 @@ class ResultFolder:
             path.mkdir(parents=True, exist_ok=True)
             self._file = open(path / JOURNAL, "a+b")  # noqa: SIM115 - closed by `close`
         try:
-            hold(self._file, path, "running this screening")
+            lock(self._file, path, "running this screening")
             self._read(json.loads(json.dumps(options)))
             self._check_shards()
         except BaseException:  # any error or interrupt: the open file holds the lock of the folder

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from cgatjax.data.batching import BatchBudget
-from cgatjax.data.build_journal import crystal_digest
+from cgatjax.data.build_log import crystal_digest
 from cgatjax.data.datasets import Dataset
 from cgatjax.errors import MismatchError
 from cgatjax.inference.prediction import BatchRunner, embed_of, forward_of, graphs_of

@@ -1,78 +1,78 @@
-"""The journal of a store that is being built: what is finished, so that a killed build goes on.
+"""Log of an unfinished store, from which a killed build is resumed.
 
-`unfinished.jsonl` in the store's folder begins with the options of the build. Then come, as they
-happen, the crystals that could not be featurized and the shards that are on disk. A line counts
-once a later shard's line stands below it, or is one itself; what was written after the last shard
-is forgotten and done again.
+`unfinished.jsonl` in the store's folder begins with the options of the build. Crystals that could
+not be featurized and shards that are on disk follow in the order of events. A shard's line confirms
+itself and the lines above it; what follows the last shard is dropped and done again.
 """
 
 import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from cgatjax.data.shard_reader import Shard
 from cgatjax.data.shard_writer import SHARDS, FinishedShard
-from cgatjax.data.store import JOURNAL
-from cgatjax.errors import ConfigError, InputError, MismatchError
-from cgatjax.runtime.atomic_files import hold, writing
+from cgatjax.data.store import BUILD_LOG
+from cgatjax.errors import ConfigError, MismatchError
+from cgatjax.runtime.atomic_files import lock, writing
+from cgatjax.runtime.parse_errors import reading
 from cgatjax.structures.crystal import Crystal, Rejected
 
-_ANEW = "remove the folder and build anew"
+_REBUILD = "remove the folder and build the store again"
 
 
-class Journal:
-    """What a build has done so far, in a file that is locked while it is open.
+class BuildLog:
+    """Log file of a build, locked while it is open.
 
     Attributes:
-      folder: of the store.
-      shards: the finished ones, in order.
+      folder: folder of the store.
+      shards: finished shards, in order.
     """
 
     def __init__(self, folder: Path, options: Mapping[str, Any]) -> None:
-        """Begins a build in an existing folder, or goes on with the one that stands there.
+        """Start the log in an existing folder, or continue the one in it.
 
         Raises:
-          RunExistsError: another process is at it.
-          ConfigError: it was begun with other options; the message lists them.
-          InputError: the journal is damaged.
-          StorageError: the journal cannot be written.
+          RunExistsError: another process is building the store.
+          ConfigError: the log has other options; the message lists them.
+          InputError: the log is damaged.
+          StorageError: the log cannot be written.
         """
         self.folder = folder
         self.shards: list[FinishedShard] = []
         self._failed: dict[str, str] = {}
-        self._path = folder / JOURNAL
+        self._path = folder / BUILD_LOG
         with writing(self._path):
             self._file: BinaryIO = open(self._path, "a+b")  # noqa: SIM115 - closed by `close`
-        try:
-            hold(self._file, folder, "building this store")
+        with ExitStack() as on_failure:
+            on_failure.callback(self._file.close)
+            lock(self._file, folder, "building this store")
             self._read(json.loads(json.dumps(options)))
             self._drop_unfinished_shards()
-        except BaseException:
-            self._file.close()
-            raise
+            on_failure.pop_all()
 
     def close(self) -> None:
-        """Lets go of the file."""
+        """Close and unlock the file."""
         self._file.close()
 
     def add_failure(self, rejected: Rejected, digest: bytes) -> None:
-        """Notes a crystal that could not be featurized.
+        """Log a crystal that could not be featurized.
 
         Raises:
-          StorageError: the journal cannot be written.
+          StorageError: the log cannot be written.
         """
         line = {"id": rejected.id, "source": rejected.source, "reason": rejected.reason}
         self._append({"failed": {**line, "digest": digest.hex()}})
 
     def add_shard(self, shard: FinishedShard) -> None:
-        """Notes a shard that is on disk, and all failures before it, for good.
+        """Log a shard that is on disk; confirms all failures before it.
 
         Raises:
-          StorageError: the journal cannot be written.
+          StorageError: the log cannot be written.
         """
         self._append({"shard": asdict(shard)})
         with writing(self._path):
@@ -80,21 +80,21 @@ class Journal:
         self.shards.append(shard)
 
     def failures(self) -> Iterator[Rejected]:
-        """The crystals that could not be featurized, in order."""
+        """Yield the crystals that could not be featurized, in order."""
         self._file.seek(0)
         for line in self._file:
             failed = json.loads(line).get("failed")
             if failed is not None:
                 yield Rejected(**{key: failed[key] for key in ("id", "source", "reason")})
 
-    def rest(self, crystals: Iterator[Crystal]) -> Iterator[Crystal]:
-        """The crystals that are not done yet.
+    def remaining(self, crystals: Iterator[Crystal]) -> Iterator[Crystal]:
+        """Yield the crystals after the finished shards.
 
         Args:
-          crystals: all of them, from the beginning.
+          crystals: all crystals, from the beginning.
 
         Raises:
-          MismatchError: they are not those that the finished shards were made of.
+          MismatchError: the finished shards were made of other crystals.
           InputError: a finished shard is damaged.
         """
         for shard in self.shards:
@@ -105,26 +105,26 @@ class Journal:
             if digests.hexdigest() != shard.crystals:
                 raise MismatchError(
                     f"{self.folder}: the crystals {names[0]!r} to {names[-1]!r} have other "
-                    f"structures or targets than when {shard.file} was made; {_ANEW}"
+                    f"structures or targets than when {shard.file} was made; {_REBUILD}"
                 )
         for crystal in crystals:
             if not self._has_failed(crystal):
                 yield crystal
 
     def _expect(self, name: str, crystals: Iterator[Crystal]) -> Crystal:
-        """The next crystal that had not failed; it must have this id."""
+        """Return the next crystal that had not failed; it must have this id."""
         for crystal in crystals:
             if self._has_failed(crystal):
                 continue
             if crystal.id != name:
                 raise MismatchError(
                     f"{self.folder}: the input has changed since the build began: expected the "
-                    f"crystal {name!r}, found {crystal.id!r}; {_ANEW}"
+                    f"crystal {name!r}, found {crystal.id!r}; {_REBUILD}"
                 )
             return crystal
         raise MismatchError(
             f"{self.folder}: the input has changed since the build began: it ends before the "
-            f"crystal {name!r}; {_ANEW}"
+            f"crystal {name!r}; {_REBUILD}"
         )
 
     def _has_failed(self, crystal: Crystal) -> bool:
@@ -132,7 +132,7 @@ class Journal:
         if digest is not None and digest != crystal_digest(crystal).hex():
             raise MismatchError(
                 f"{self.folder}: the crystal {crystal.id!r} could not be featurized and has "
-                f"changed since; {_ANEW}"
+                f"changed since; {_REBUILD}"
             )
         return digest is not None
 
@@ -148,32 +148,31 @@ class Journal:
             self._file.flush()
 
     def _read(self, options: Mapping[str, Any]) -> None:
-        """Takes over what is finished, and cuts off what comes after it."""
-        begun: Mapping[str, Any] = options
+        """Read the finished shards, and cut off the lines after the last one."""
+        logged: Mapping[str, Any] = options
         end, failed = 0, {}
         self._file.seek(0)
-        try:
+        with reading(self._path, "the log of a build", _REBUILD):
+            # A kill may cut the last line short: without its newline it does not count.
             while (line := self._file.readline()).endswith(b"\n"):
                 content = json.loads(line)
                 if "failed" in content:
                     failed[content["failed"]["id"]] = content["failed"]["digest"]
                     continue
                 if end == 0:
-                    begun = dict(content["options"])
+                    logged = dict(content["options"])
                 else:
                     self.shards.append(_shard_of(content["shard"]))
                     self._failed |= failed
                 end, failed = self._file.tell(), {}
-        except (ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{self._path}: damaged: {error!r}; {_ANEW}") from error
-        _compare(self.folder, begun, options)
+        _require_same(self.folder, logged, options)
         with writing(self._path):
             self._file.truncate(end)
         if end == 0:
             self._append({"options": options})
 
     def _drop_unfinished_shards(self) -> None:
-        """Removes files of shards that the journal does not know: they were being written."""
+        """Remove shards that are not in the log: they were being written."""
         finished = {self.folder / shard.file for shard in self.shards}
         with writing(self.folder / SHARDS):
             for path in (self.folder / SHARDS).glob("*"):
@@ -182,7 +181,7 @@ class Journal:
 
 
 def crystal_digest(crystal: Crystal) -> bytes:
-    """Hash of all that a crystal's row is made of: id, structure and targets."""
+    """Hash a crystal's id, structure and targets, which decide its row."""
     targets = sorted((name, float(value)) for name, value in crystal.targets.items())
     digest = hashlib.blake2b(repr((crystal.id, targets)).encode(), digest_size=16)
     for array, dtype in (
@@ -198,8 +197,8 @@ def _shard_of(fields: Mapping[str, Any]) -> FinishedShard:
     return FinishedShard(**{**fields, "targets": tuple(fields["targets"])})
 
 
-def _compare(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Refuses options that differ from those that the build was begun with."""
+def _require_same(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Raise ConfigError if options have changed since the build began."""
     changes = [
         f"{name}: was {before.get(name)!r}, now {now.get(name)!r}"
         for name in sorted({*before, *now})
@@ -207,5 +206,5 @@ def _compare(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) ->
     ]
     if changes:
         raise ConfigError(
-            f"{folder}: a build that is resumed cannot change its options: {'; '.join(changes)}"
+            f"{folder}: a resumed build cannot change its options: {'; '.join(changes)}"
         )

@@ -16,7 +16,7 @@ import pytest
 from cgatjax.config import GraphConfig
 from cgatjax.data import build
 from cgatjax.data.build import build_store
-from cgatjax.data.build_journal import Journal, crystal_digest
+from cgatjax.data.build_log import BuildLog, crystal_digest
 from cgatjax.data.filters import Filter
 from cgatjax.data.store import open_store
 from cgatjax.errors import CgatjaxError, ConfigError, InputError, MismatchError, RunExistsError
@@ -77,7 +77,7 @@ def counted(monkeypatch) -> list[str]:
 
 
 def test_what_is_finished_is_not_done_again(whole, stopped, faulty_crystals, monkeypatch):
-    with pytest.raises(InputError, match=r"not finished; go on with .* --resume"):
+    with pytest.raises(InputError, match=r"not finished; resume with .* --resume"):
         open_store(stopped)
     n_shards = len(list((stopped / "shards").iterdir()))
     featurized = counted(monkeypatch)
@@ -157,7 +157,7 @@ def changed_inputs(crystals):
 @pytest.mark.parametrize("change", ["order", "fewer", "structure", "target", "failed"])
 def test_other_inputs_are_refused(stopped, faulty_crystals, change):
     inputs, message = changed_inputs(faulty_crystals)[change]
-    with pytest.raises(MismatchError, match=f"{message}.*build anew"):
+    with pytest.raises(MismatchError, match=f"{message}.*build the store again"):
         build_store(inputs, stopped, SHARE, resume=True, **SKIP)
     build_store(faulty_crystals, stopped, SHARE, resume=True, **SKIP)
 
@@ -179,7 +179,7 @@ def test_a_damaged_shard_is_not_built_upon(stopped, faulty_crystals):
 @pytest.mark.parametrize("content", [b"[]\n", b"{}\n", b"\xff\n", b'{"options": 3}\n'])
 def test_a_damaged_journal_is_named(stopped, faulty_crystals, content):
     (stopped / "unfinished.jsonl").write_bytes(content)
-    with pytest.raises(InputError, match=r"unfinished\.jsonl: damaged.*remove the folder"):
+    with pytest.raises(InputError, match=r"unfinished\.jsonl: cannot be read.*remove the folder"):
         build_store(faulty_crystals, stopped, SHARE, resume=True, **SKIP)
 
 
@@ -193,15 +193,15 @@ def test_a_line_that_was_being_written_is_forgotten(whole, stopped, faulty_cryst
 
 def test_two_builds_do_not_share_a_folder(stopped, faulty_crystals):
     options = build._as_options(SHARE, True, None, {}, {}, SKIP["keep"])
-    journal = Journal(stopped, options)
+    log = BuildLog(stopped, options)
     with pytest.raises(RunExistsError, match="another process is building"):
         build_store(faulty_crystals, stopped, SHARE, resume=True, **SKIP)
-    journal.close()
+    log.close()
     build_store(faulty_crystals, stopped, SHARE, resume=True, **SKIP)
 
 
 def test_an_unfinished_folder_is_not_overwritten(stopped, faulty_crystals):
-    with pytest.raises(RunExistsError, match=r"holds an unfinished build; go on with --resume"):
+    with pytest.raises(RunExistsError, match=r"holds an unfinished build; continue with --resume"):
         build_store(faulty_crystals, stopped, SHARE, **SKIP)
 
 
