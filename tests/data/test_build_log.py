@@ -192,7 +192,8 @@ def test_a_line_that_was_being_written_is_forgotten(whole, stopped, faulty_cryst
 
 
 def test_two_builds_do_not_share_a_folder(stopped, faulty_crystals):
-    options = build._as_options(SHARE, True, None, {}, {}, SKIP["keep"])
+    source = build._Source([], None, None, {}, None)
+    options = {**source.options, **build._options(SHARE, True, SKIP["keep"])}
     log = BuildLog(stopped, options)
     with pytest.raises(RunExistsError, match="another process is building"):
         build_store(faulty_crystals, stopped, SHARE, resume=True, **SKIP)

@@ -326,11 +326,10 @@ def _make_folder(out: Path, resume: bool) -> bool:
         return True
     is_unfinished = (out / BUILD_LOG).exists() and not (out / MANIFEST).exists()
     if not resume:
-        advice = (
-            "continue with --resume (resume=True)" if is_unfinished else "choose another folder"
-        )
-        holds = "holds an unfinished build" if is_unfinished else "exists"
-        raise RunExistsError(f"{out} {holds}; {advice} or remove it")
+        state, advice = "exists", "choose another folder"
+        if is_unfinished:
+            state, advice = "holds an unfinished build", "continue with --resume (resume=True)"
+        raise RunExistsError(f"{out} {state}; {advice} or remove it")
     if not is_unfinished and any(out.iterdir()):
         raise InputError(f"{out}: nothing to resume: the folder holds no unfinished build")
     return False
