@@ -29,7 +29,8 @@ from scipy.stats import spearmanr
 
 import cgatjax as cg
 from cgatjax.active_learning import By
-from cgatjax.analysis.seeds import student_quantile
+from cgatjax.analysis.regression import student_quantile
+from cgatjax.analysis.seeds import LEVEL
 from cgatjax.data.splits import nested_subset
 from cgatjax.inference.gp_fitting import GPConfig
 from cgatjax.models.metrics import errors_of
@@ -307,7 +308,7 @@ def verdict(way: str, errors: Errors, unit: str) -> str:
     words = "one seed decides nothing"
     if len(seeds) > 1:
         error = float(np.std(differences, ddof=1)) / len(seeds) ** 0.5
-        width = student_quantile(len(seeds) - 1) * error
+        width = student_quantile(LEVEL, len(seeds) - 1) * error
         sign = "better" if mean < 0 else "worse"
         words = sign if abs(mean) > width else "no difference beyond the seeds"
         words = f"{mean:+.3g} ± {width:.2g} {unit}: {words}"

@@ -55,10 +55,10 @@ def show(scale: Scale, bench: Bench, rows: Rows) -> tuple[Section, list[Any]]:
         [targets.factor * r["test_mae"] for r in known],
         unit=targets.unit,
     )
-    have = Fidelities(low=law.points[:, 0].max(), accurate=law.points[:, 1].max())
-    costs = Fidelities(low=scale.costs[0], accurate=scale.costs[1])
+    have = Fidelities(low=law.points[:, 0].max(), high=law.points[:, 1].max())
+    costs = Fidelities(low=scale.costs[0], high=scale.costs[1])
     names = (scale.sources[targets.low].label, scale.sources[targets.accurate].label)
-    most = 10 * (costs.low * have.low + costs.accurate * have.accurate)
+    most = 10 * (costs.low * have.low + costs.high * have.high)
     extra = np.geomspace(most / 1e4, most, 80)
     plan = plan_budget(law, have=have, extra=extra, costs=costs, names=names)
     points = Table(
@@ -73,8 +73,8 @@ def show(scale: Scale, bench: Bench, rows: Rows) -> tuple[Section, list[Any]]:
     paragraphs = (
         f"{answer[0].upper()}{answer[1:]}.",
         f"{law.text()}.",
-        f"At hand: {have.low:,.0f} {names[0]} and {have.accurate:,.0f} {names[1]} crystals; one "
-        f"{names[1]} calculation counts as {costs.accurate / costs.low:g} {names[0]} ones.",
+        f"At hand: {have.low:,.0f} {names[0]} and {have.high:,.0f} {names[1]} crystals; one "
+        f"{names[1]} calculation counts as {costs.high / costs.low:g} {names[0]} ones.",
         BUDGET,
     )
     caption = "Bands: 95 % of the bootstrap. Beyond the sizes measured this is extrapolation."

@@ -1,24 +1,25 @@
-"""The law of both sizes, and what it says about the next hours of computing."""
+"""Joint scaling laws, and the allocation of extra computing time."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cgatjax.analysis import Fidelities, fit_joint_power_law, plan_budget
+from cgatjax.analysis import Bootstrap, Fidelities, fit_joint_power_law, plan_budget
 from cgatjax.errors import InputError
 
 PRETRAIN = np.array([1e3, 1e4, 1e5, 1e5, 1e5, 1e4])
 TRAIN = np.array([1e3, 1e3, 1e3, 1e2, 1e1, 1e1])
 
 
-def law_of(pretrain_slope, train_slope, **options):
+def law_of(pretrain_slope, train_slope, draws=2000):
     errors = 20 * PRETRAIN**pretrain_slope * TRAIN**train_slope
-    return fit_joint_power_law(PRETRAIN, TRAIN, errors, unit="meV/atom", **options)
+    options = Bootstrap(draws=draws)
+    return fit_joint_power_law(PRETRAIN, TRAIN, errors, unit="meV/atom", bootstrap=options)
 
 
 @given(st.floats(-1, -0.01), st.floats(-1, -0.01))
-def test_an_exact_law_of_both_sizes_is_recovered(pretrain_slope, train_slope):
+def test_an_exact_joint_law_is_recovered(pretrain_slope, train_slope):
     law = law_of(pretrain_slope, train_slope, draws=20)
     assert law.pretrain_slope.value == pytest.approx(pretrain_slope, rel=1e-7)
     assert law.train_slope.value == pytest.approx(train_slope, rel=1e-7)
@@ -27,7 +28,7 @@ def test_an_exact_law_of_both_sizes_is_recovered(pretrain_slope, train_slope):
     assert not law.interaction.is_significant()
 
 
-def test_a_cross_of_two_curves_fixes_the_law_but_not_the_interaction():
+def test_two_cuts_determine_the_law_but_not_the_interaction():
     pretrain = np.array([1e3, 1e4, 1e5, 1e5, 1e5])
     train = np.array([1e3, 1e3, 1e3, 1e2, 1e1])
     law = fit_joint_power_law(pretrain, train, pretrain**-0.1 * train**-0.2)
@@ -35,7 +36,7 @@ def test_a_cross_of_two_curves_fixes_the_law_but_not_the_interaction():
     assert law.error_at(1e5, np.array([10.0, 100.0])).shape == (2,)
 
 
-def test_slopes_that_depend_on_each_other_are_noticed():
+def test_an_interaction_of_the_sizes_is_detected():
     pretrain, train = (a.ravel() for a in np.meshgrid([1e3, 1e4, 1e5], [1e2, 1e3, 1e4]))
     noise = 10 ** np.random.default_rng(0).normal(0, 0.01, 9)
     errors = pretrain**-0.1 * train**-0.2 * 10 ** (0.05 * np.log10(pretrain) * np.log10(train))
@@ -46,27 +47,27 @@ def test_slopes_that_depend_on_each_other_are_noticed():
 
 def test_a_plan_by_hand():
     """P^-1/2 N^-1/2 at (100, 100): 400 buys P = 500 or, at five times the cost, N = 180."""
-    plan = plan_budget(law_of(-0.5, -0.5), have=Fidelities(low=100, accurate=100), extra=[0, 400])
+    plan = plan_budget(law_of(-0.5, -0.5), have=Fidelities(low=100, high=100), extra=[0, 400])
     assert plan.now == pytest.approx(0.2)
     np.testing.assert_allclose(plan.error_low, [0.2, 0.2 / np.sqrt(5)])
-    np.testing.assert_allclose(plan.error_accurate, [0.2, 0.2 / np.sqrt(1.8)])
+    np.testing.assert_allclose(plan.error_high, [0.2, 0.2 / np.sqrt(1.8)])
     assert plan.best_share[1] == 0.0
     assert plan.confidence[1] == 0.0
     assert plan.answer(80).startswith("the next 400 calculations: PBE (error 0.2 -> 0.0894 meV")
     assert "100% of the bootstrap agrees" in plan.answer(80)
 
 
-def test_where_more_data_do_not_help_neither_is_recommended():
-    plan = plan_budget(law_of(0.01, 0.0), have=Fidelities(low=10, accurate=10), extra=[1])
+def test_neither_fidelity_is_recommended_if_more_data_do_not_help():
+    plan = plan_budget(law_of(0.01, 0.0), have=Fidelities(low=10, high=10), extra=[1])
     assert plan.answer().startswith("the next 10,000 calculations: neither PBE nor SCAN")
 
 
-def test_few_accurate_data_and_a_steep_slope_call_for_more_of_them():
+def test_high_fidelity_is_recommended_if_its_slope_is_steep():
     plan = plan_budget(
         law_of(-0.05, -0.4),
-        have=Fidelities(low=1e6, accurate=1e4),
+        have=Fidelities(low=1e6, high=1e4),
         extra=[1e4],
-        costs=Fidelities(low=0.5, accurate=2.5),
+        costs=Fidelities(low=0.5, high=2.5),
         names=("PBE", "r2SCAN"),
     )
     assert plan.answer().startswith("the next 10,000 calculations: r2SCAN")
@@ -74,10 +75,10 @@ def test_few_accurate_data_and_a_steep_slope_call_for_more_of_them():
 
 
 @given(st.floats(-0.6, -0.05), st.floats(-0.6, -0.05), st.floats(1, 1e6))
-def test_the_best_mixture_is_never_worse_than_either_choice(pretrain_slope, train_slope, time):
+def test_the_best_division_is_never_worse_than_either_fidelity(pretrain_slope, train_slope, time):
     law = law_of(pretrain_slope, train_slope, draws=10)
-    plan = plan_budget(law, have=Fidelities(low=1e4, accurate=1e3), extra=[time, 10 * time])
-    best = np.minimum(plan.error_low, plan.error_accurate)
+    plan = plan_budget(law, have=Fidelities(low=1e4, high=1e3), extra=[time, 10 * time])
+    best = np.minimum(plan.error_low, plan.error_high)
     assert (plan.error_best <= best * (1 + 1e-12)).all()
     assert (np.diff(plan.error_best) < 0).all()
 
@@ -92,16 +93,16 @@ def test_the_best_mixture_is_never_worse_than_either_choice(pretrain_slope, trai
         ([1, 10], [1, 2, 3], "equal length"),
     ],
 )
-def test_points_that_fix_no_plane_are_refused(pretrain, train, message):
+def test_points_that_do_not_determine_the_law_are_refused(pretrain, train, message):
     with pytest.raises(InputError, match=message):
         fit_joint_power_law(pretrain, train, np.ones(len(train)))
 
 
-def test_impossible_plans_are_refused():
-    law, have = law_of(-0.1, -0.3, draws=10), Fidelities(low=10, accurate=10)
+def test_invalid_plans_are_refused():
+    law, have = law_of(-0.1, -0.3, draws=10), Fidelities(low=10, high=10)
     with pytest.raises(InputError, match="extra"):
         plan_budget(law, have=have, extra=[-1])
     with pytest.raises(InputError, match="costs"):
-        plan_budget(law, have=have, extra=[1], costs=Fidelities(low=0, accurate=5))
+        plan_budget(law, have=have, extra=[1], costs=Fidelities(low=0, high=5))
     with pytest.raises(InputError, match="calculations"):
         plan_budget(law, have=have, extra=[1]).answer(0)

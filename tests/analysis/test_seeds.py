@@ -1,4 +1,4 @@
-"""What seeds alone do, and when a difference counts as one."""
+"""Spread over seeds, and significance of differences."""
 
 import numpy as np
 import pytest
@@ -8,8 +8,8 @@ from cgatjax.analysis.seeds import SeedSpread
 from cgatjax.errors import InputError
 
 
-def test_the_interval_of_a_comparison_is_that_of_student():
-    """Two ways with the same variance and n seeds each: the t test of two samples of logs."""
+def test_the_interval_of_a_comparison_is_that_of_the_t_test():
+    """Two methods with the same variance and n seeds each: the t test of two samples of logs."""
     ours, base = [1.0, 1.1, 1.3], [1.2, 1.5, 1.4]
     spread = SeedSpread.of([ours, base])
     expected = scipy.stats.ttest_ind(np.log(ours), np.log(base)).confidence_interval(0.95)
@@ -19,14 +19,14 @@ def test_the_interval_of_a_comparison_is_that_of_student():
     assert found.change == pytest.approx(3.4 / 4.1 - 1)
 
 
-def test_a_verdict_is_wrong_as_rarely_as_it_says():
+def test_false_positives_occur_at_the_nominal_rate():
     """5 % of true nulls are decided, whatever the number of seeds."""
     random = np.random.default_rng(0)
     for seeds in (2, 3):
         decided = 0
         for _ in range(2000):
-            ways = np.exp(0.05 * random.standard_normal((6, seeds)))
-            found = SeedSpread.of(ways).compare(ways[0], ways[1])
+            methods = np.exp(0.05 * random.standard_normal((6, seeds)))
+            found = SeedSpread.of(methods).compare(methods[0], methods[1])
             decided += found.verdict != "undecided"
         assert 0.035 < decided / 2000 < 0.065
 

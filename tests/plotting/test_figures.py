@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from cgatjax.analysis import Fidelities, fit_joint_power_law, fit_power_law, plan_budget
+from cgatjax.analysis import (
+    Bootstrap,
+    Fidelities,
+    fit_joint_power_law,
+    fit_power_law,
+    plan_budget,
+)
 from cgatjax.errors import InputError, StructureError
 from cgatjax.plotting.histograms import Summary, histograms
 from cgatjax.plotting.periodic_table import cell_of, element_means, periodic_table
@@ -39,13 +45,13 @@ def test_scaling_figure_never_mixes_units():
 def test_budget_figure_draws_both_choices_and_the_best_one():
     sizes = np.array([[10, 10], [10, 100], [100, 10], [100, 100], [1000, 10]])
     errors = sizes[:, 0] ** -0.1 * sizes[:, 1] ** -0.3
-    joint = fit_joint_power_law(*sizes.T, errors, unit="eV", draws=20)
-    have = Fidelities(low=100, accurate=10)
+    joint = fit_joint_power_law(*sizes.T, errors, unit="eV", bootstrap=Bootstrap(draws=20))
+    have = Fidelities(low=100, high=10)
     plan = plan_budget(joint, have=have, extra=[0, 10, 100, 1000], names=("PBE", "HSE"))
     axes = budget_figure(plan).axes[0]
-    low, accurate, best, now = axes.get_lines()
+    low, high, best, now = axes.get_lines()
     np.testing.assert_allclose(low.get_xydata(), np.c_[plan.extra, plan.error_low][1:])
-    np.testing.assert_allclose(accurate.get_ydata(), plan.error_accurate[1:])
+    np.testing.assert_allclose(high.get_ydata(), plan.error_high[1:])
     np.testing.assert_allclose(best.get_ydata(), plan.error_best[1:])
     assert now.get_ydata()[0] == pytest.approx(plan.now)
     assert axes.get_legend().get_texts()[1].get_text() == "all into HSE"

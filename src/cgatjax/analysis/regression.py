@@ -1,34 +1,28 @@
-"""Linear regression on points that were measured several times: weights, bootstrap, a nested test.
+"""Linear regression with replicated points: weights, bootstrap, test of an additional term.
 
 The points of a scaling curve are data-set sizes; the values at a point are the logarithms of the
-errors of several trainings (seeds).
+errors of several seeds.
 """
 
-import functools
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
 
 from cgatjax.errors import InputError
 
-Resample = Literal["points", "seeds"]
 _PRIOR = 4.0
-"""Degrees of freedom of the pooled variance in the variance of one point."""
+"""Weight of the pooled variance in the variance of one point, in degrees of freedom."""
 _EXACT = 1e-20
-"""A residual sum of squares below this share of the total is rounding."""
-
-_NODES = 4096
-"""Of the midpoint rule."""
+"""Residual sums of squares below this share of the total are rounding errors."""
 
 
 @dataclass(frozen=True, eq=False)
 class Replicated:
-    """Values measured once or more at each of k points.
+    """Replicated values at each of k points.
 
     Attributes:
-      values: for each point its (seeds,) values.
+      values: (seeds,) values of each point.
     """
 
     values: tuple[np.ndarray, ...]
@@ -38,7 +32,7 @@ class Replicated:
 
     @property
     def counts(self) -> np.ndarray:
-        """(k,) values at each point."""
+        """(k,) number of values of each point."""
         return np.array([len(v) for v in self.values])
 
     @property
@@ -48,15 +42,15 @@ class Replicated:
 
     @property
     def spreads(self) -> np.ndarray:
-        """(k,) sample standard deviation of each point, NaN where there is one value."""
+        """(k,) sample standard deviation of each point, NaN for a single value."""
         return np.array([v.std(ddof=1) if len(v) > 1 else np.nan for v in self.values])
 
     @property
     def variances(self) -> np.ndarray:
         """(k,) variance of a single value at each point; NaN if no point has two values.
 
-        A variance estimated from two or three seeds says little, so each is drawn towards the
-        variance pooled over all points, which counts as much as four more seeds.
+        Two or three seeds determine a variance poorly, so each variance is shrunk towards the one
+        pooled over all points, which has the weight of four more seeds.
         """
         free = self.counts - 1
         squares = np.array([((v - v.mean()) ** 2).sum() for v in self.values])
@@ -67,7 +61,7 @@ class Replicated:
     def weights(self) -> np.ndarray:
         """(k,) inverse variance of each mean, scaled to a mean of 1.
 
-        Where no point has two values, or all agree, the weights are the numbers of values.
+        If no point has two values, or all values agree, the weights are the numbers of values.
         """
         variances = self.variances
         known = np.isfinite(variances).all() and (variances > 0).all()
@@ -75,16 +69,16 @@ class Replicated:
         return np.asarray(weights / weights.mean())
 
     def drawn_means(self, draws: int, rng: np.random.Generator) -> np.ndarray:
-        """(draws, k) means of values drawn anew.
+        """Bootstrap (draws, k) means of the points.
 
-        Deviations from the mean of a point, in its standard deviations, are drawn from all points
-        together: three seeds alone would never deviate more than they did.
+        Standardized deviations are resampled from all points together, as resampling three seeds
+        alone would never give a larger deviation than theirs.
 
         Raises:
           InputError: no point has two values.
         """
         if not (self.counts > 1).any():
-            raise InputError("expected two seeds at some point to draw seeds anew, got one at each")
+            raise InputError("expected two seeds at some point to resample seeds, got one at each")
         std = np.sqrt(self.variances)
         scale = np.where(std > 0, std, 1.0)
         pool = np.concatenate(
@@ -99,11 +93,11 @@ class Replicated:
 
 
 def replicated(points: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, Replicated]:
-    """Groups values by their point.
+    """Group values by point.
 
     Args:
-      points: (m, d) coordinates, one row a value; equal rows are one point.
-      values: (m,).
+      points: (m, d) coordinates, one row per value; equal rows are one point.
+      values: (m,) values.
 
     Returns:
       (k, d) distinct points in ascending order, and their values.
@@ -116,65 +110,79 @@ def replicated(points: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, Repl
 def weighted_fit(
     design: np.ndarray, values: np.ndarray, weights: np.ndarray
 ) -> tuple[np.ndarray, float]:
-    """Least squares.
+    """Solve a weighted linear least-squares problem.
 
     Args:
-      design: (k, p) columns to combine.
-      values: (k,) what they should give.
-      weights: (k,) of the squares.
+      design: (k, p) design matrix.
+      values: (k,) dependent variable.
+      weights: (k,) weights of the squared residuals.
 
     Returns:
-      (p,) coefficients and the weighted sum of the squares of the residuals.
+      (p,) coefficients and the weighted sum of squared residuals.
     """
     root = np.sqrt(weights)
     coefficients = np.linalg.lstsq(design * root[:, None], values * root, rcond=None)[0]
     return coefficients, float((weights * (values - design @ coefficients) ** 2).sum())
 
 
-def bootstrap_fits(
-    design: np.ndarray, data: Replicated, *, resample: Resample, draws: int, level: float, seed: int
-) -> np.ndarray:
-    """Coefficients of fits to data drawn anew.
+@dataclass(frozen=True, kw_only=True)
+class Bootstrap:
+    """Options of a bootstrap.
 
-    Few points make a bootstrap too narrow, so its deviations from the fit are widened by the ratio
-    of Student's t to the normal quantile at the given level.
-
-    Args:
-      design: (k, p) columns at the k points.
-      data: values at these points.
-      resample: "points" draws points with all their seeds, with replacement: whatever makes points
-        stray from the law counts. "seeds" draws the seeds at every point: the law is taken to hold.
-      draws: how many fits.
-      level: of the intervals that will be read off.
-      seed: of the drawing.
-
-    Returns:
-      (draws, p) coefficients.
-
-    Raises:
-      InputError: no point has two seeds and these are to be drawn; a level outside (0, 1).
+    Attributes:
+      resample: "points" resamples points with all their seeds, so that deviations of points from
+        the law count; "seeds" resamples the seeds of every point, which presumes the law.
+      draws: number of draws.
+      level: confidence level of the intervals that the draws are for.
+      seed: random seed.
     """
-    if not 0 < level < 1:
-        raise InputError(f"level: expected a probability in (0, 1), got {level}")
-    rng = np.random.default_rng(seed)
-    k, p = design.shape
-    if resample == "seeds":
-        positions = np.tile(np.arange(k), (draws, 1))
-        means, free = data.drawn_means(draws, rng), int((data.counts - 1).sum())
-    else:
-        positions = _drawn_points(design, draws, rng)
-        means, free = data.means[positions], k - p
-    columns, weights = design[positions], data.weights[positions]
-    left = np.einsum("bk,bkp,bkq->bpq", weights, columns, columns)
-    right = np.einsum("bk,bkp,bk->bp", weights, columns, means)
-    drawn = np.linalg.solve(left, right[..., None])[..., 0]
-    center, _ = weighted_fit(design, data.means, data.weights)
-    normal = NormalDist().inv_cdf((1 + level) / 2)
-    return np.asarray(center + (drawn - center) * t_quantile(level, free) / normal)
+
+    resample: Literal["points", "seeds"] = "points"
+    draws: int = 2000
+    level: float = 0.95
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.level < 1:
+            raise InputError(f"level: expected a probability in (0, 1), got {self.level}")
+
+    def fits(self, design: np.ndarray, data: Replicated) -> np.ndarray:
+        """Fit resampled data.
+
+        A bootstrap of few points is too narrow, so deviations from the fit to all data are widened
+        by the ratio of Student's t to the normal quantile.
+
+        Args:
+          design: (k, p) design matrix at the k points.
+          data: values at these points.
+
+        Returns:
+          (draws, p) coefficients.
+
+        Raises:
+          InputError: no point has two seeds to resample.
+        """
+        from scipy.special import ndtri
+
+        rng = np.random.default_rng(self.seed)
+        k, p = design.shape
+        if self.resample == "seeds":
+            positions = np.tile(np.arange(k), (self.draws, 1))
+            means, free = data.drawn_means(self.draws, rng), int((data.counts - 1).sum())
+        else:
+            positions = _drawn_points(design, self.draws, rng)
+            means, free = data.means[positions], k - p
+        columns, weights = design[positions], data.weights[positions]
+        left = np.einsum("bk,bkp,bkq->bpq", weights, columns, columns)
+        right = np.einsum("bk,bkp,bk->bp", weights, columns, means)
+        drawn = np.linalg.solve(left, right[..., None])[..., 0]
+        center, _ = weighted_fit(design, data.means, data.weights)
+        widening = student_quantile(self.level, free) / ndtri((1 + self.level) / 2)
+        return np.asarray(center + (drawn - center) * widening)
 
 
 def _drawn_points(design: np.ndarray, draws: int, rng: np.random.Generator) -> np.ndarray:
-    """(draws, k) positions, each set enough to fix all coefficients."""
+    """Resample (draws, k) positions, each row sufficient to determine all coefficients."""
     k, p = design.shape
     least = min(p + 1, k - 1)
     positions = rng.integers(k, size=(draws, k))
@@ -189,14 +197,13 @@ def _drawn_points(design: np.ndarray, draws: int, rng: np.random.Generator) -> n
 
 @dataclass(frozen=True, kw_only=True)
 class ExtraTerm:
-    """What one more column does for a fit.
+    """Test of an additional term of a linear model.
 
     Attributes:
-      coefficient: of that column.
-      p_value: of the F test, the chance of such a gain if the coefficient were 0 and the values
-        normally distributed about the smaller model.
-      bic_gain: Bayesian information criterion of the smaller model minus that of the larger one;
-        positive speaks for the larger.
+      coefficient: coefficient of the term.
+      p_value: p value of the F test against the model without the term.
+      bic_gain: Bayesian information criterion without the term minus that with it; positive favors
+        the term.
     """
 
     coefficient: float
@@ -204,67 +211,67 @@ class ExtraTerm:
     bic_gain: float
 
     def is_significant(self, level: float = 0.05) -> bool:
-        """Whether the larger model is to be preferred by both measures."""
+        """True if both the F test and the information criterion favor the term."""
         return self.p_value < level and self.bic_gain > 0
 
 
 def try_extra_term(
     design: np.ndarray, extra: np.ndarray, values: np.ndarray, weights: np.ndarray
 ) -> ExtraTerm:
-    """Compares a linear model with the one that has one more column.
+    """Compare a linear model with and without an additional column.
 
-    With k values and p columns (before), F = (S_p - S_(p+1)) / (S_(p+1) / (k - p - 1)).
+    With k values and p columns, F = (S_p - S_(p+1)) / (S_(p+1) / (k - p - 1)), where S are weighted
+    sums of squared residuals.
 
     Args:
-      design: (k, p) columns of the smaller model.
-      extra: (k,) the column in question.
-      values: (k,).
-      weights: (k,).
+      design: (k, p) design matrix without the column.
+      extra: (k,) additional column.
+      values: (k,) dependent variable.
+      weights: (k,) weights of the squared residuals.
 
     Raises:
-      InputError: k < p + 2, so that nothing is left to judge by.
+      InputError: k < p + 2, so that no degree of freedom is left.
     """
+    from scipy.stats import f as fisher
+
     k, p = design.shape
     free = k - p - 1
     if free < 1:
         raise InputError(f"expected at least {p + 2} points to test for another term, got {k}")
-    _, small = weighted_fit(design, values, weights)
-    coefficients, large = weighted_fit(np.column_stack([design, extra]), values, weights)
+    _, before = weighted_fit(design, values, weights)
+    coefficients, after = weighted_fit(np.column_stack([design, extra]), values, weights)
     total = float((weights * (values - np.average(values, weights=weights)) ** 2).sum())
     floor = _EXACT * total
-    small, large = max(small, floor), max(large, floor)
-    if small <= floor:
+    before, after = max(before, floor), max(after, floor)
+    if before <= floor:
         return ExtraTerm(coefficient=0.0, p_value=1.0, bic_gain=-float(np.log(k)))
-    statistic = max(small - large, 0.0) / (large / free)
-    gain = k * np.log(small / large) - np.log(k)
+    statistic = max(before - after, 0.0) / (after / free)
     return ExtraTerm(
         coefficient=float(coefficients[-1]),
-        p_value=two_sided_t(float(np.sqrt(statistic)), free),
-        bic_gain=float(gain),
+        p_value=float(fisher.sf(statistic, 1, free)),
+        bic_gain=float(k * np.log(before / after) - np.log(k)),
     )
 
 
-def two_sided_t(t: float, free: int) -> float:
-    """Probability that Student's t with `free` degrees of freedom is at least |t| in magnitude.
+def student_quantile(level: float, free: int) -> float:
+    """Return the half-width of a central interval of Student's t with `free` degrees of freedom.
 
-    With t = sqrt(free) tan(angle) the density is proportional to cos(angle) ** (free - 1).
+    >>> round(student_quantile(0.95, 2), 2), round(student_quantile(0.95, 1000), 2)
+    (4.3, 1.96)
     """
-    middles = (np.arange(_NODES) + 0.5) / _NODES
+    from scipy.stats import t as student
 
-    def area(start: float) -> float:
-        angles = start + (np.pi / 2 - start) * middles
-        return float((np.pi / 2 - start) * (np.cos(angles) ** (free - 1)).mean())
-
-    return area(float(np.arctan(abs(t) / np.sqrt(free)))) / area(0.0)
+    return float(student.ppf((1 + level) / 2, free))
 
 
-@functools.cache
-def t_quantile(level: float, free: int) -> float:
-    """The |t| that Student's t with `free` degrees of freedom stays below with this probability."""
-    low, high = 0.0, 1.0
-    while two_sided_t(high, free) > 1 - level:
-        high *= 2
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if two_sided_t(middle, free) > 1 - level else (low, middle)
-    return high
+def require_positive(name: str, values: np.ndarray) -> None:
+    """Check values whose logarithms are fitted.
+
+    Raises:
+      InputError: a value is not a positive number.
+    """
+    wrong = values[~(np.isfinite(values) & (values > 0))]
+    if len(wrong):
+        raise InputError(
+            f"{name}: expected positive numbers, as their logarithms are fitted; got {wrong[0]:g}"
+        )

@@ -1,33 +1,23 @@
-"""What seeds alone do to an error, and which differences between ways are beyond that."""
+"""Spread of errors over random seeds, and significance of differences between methods."""
 
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from cgatjax.analysis.regression import student_quantile
 from cgatjax.errors import InputError
 
 LEVEL = 0.95
-"""Of the intervals."""
-
-
-def student_quantile(freedom: int) -> float:
-    """Standard errors in half an interval of `LEVEL`.
-
-    >>> round(student_quantile(2), 2), round(student_quantile(1000), 2)
-    (4.3, 1.96)
-    """
-    from scipy.stats import t as student
-
-    return float(student.ppf((1 + LEVEL) / 2, freedom))
+"""Confidence level of the intervals."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """The relative change of a mean error, with the interval that seeds leave to it.
+    """Relative change of a mean error, with its confidence interval.
 
     Attributes:
       change: ours / base - 1.
-      low, high: of `LEVEL`; -1 and infinity where nothing is known of the seeds.
+      low, high: bounds of the interval; -1 and infinity if the spread over seeds is unknown.
     """
 
     change: float
@@ -36,13 +26,13 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """Whether ours is "better" or "worse", or "undecided"."""
+        """Significance of the change: "better", "worse" or "undecided"."""
         if self.high < 0:
             return "better"
         return "worse" if self.low > 0 else "undecided"
 
     def text(self) -> str:
-        """The change and its interval in percent, and the verdict."""
+        """Describe the change, its interval in percent, and the verdict."""
         if not math.isfinite(self.high):
             return f"{self.change:+.0%}, one seed decides nothing"
         return f"{self.change:+.0%}, {self.low:+.0%} to {self.high:+.0%}: {self.verdict}"
@@ -50,25 +40,25 @@ class Comparison:
 
 @dataclass(frozen=True, kw_only=True)
 class SeedSpread:
-    """How far seeds alone spread errors.
+    """Standard deviation of log(error) over random seeds, pooled over methods.
 
-    A handful of seeds says little of one way's spread. So it is pooled over ways: each way has a
-    mean of its own, and all share one standard deviation of log(error).
+    A few seeds determine the spread of one method poorly. Therefore all methods share one standard
+    deviation of log(error), and each has its own mean.
 
     Attributes:
-      std: standard deviation of log(error) between the seeds of a way.
-      freedom: degrees of freedom that it was found with; 0 if no way has two seeds.
+      std: standard deviation of log(error) between seeds of one method.
+      freedom: degrees of freedom of `std`; 0 if no method has two seeds.
     """
 
     std: float
     freedom: int
 
     @classmethod
-    def of(cls, ways: Iterable[Sequence[float]]) -> "SeedSpread":
-        """Pools the errors of several ways, each with its seeds.
+    def of(cls, methods: Iterable[Sequence[float]]) -> "SeedSpread":
+        """Pool the spreads of several methods.
 
         Args:
-          ways: errors of the seeds of each way, in any unit.
+          methods: errors of the seeds of each method, in any unit.
 
         Raises:
           InputError: an error is not positive.
@@ -77,7 +67,7 @@ class SeedSpread:
         SeedSpread(std=0.0550..., freedom=3)
         """
         total, freedom = 0.0, 0
-        for errors in ways:
+        for errors in methods:
             if not all(error > 0 for error in errors):
                 raise InputError(f"expected positive errors, got {list(errors)}")
             logs = [math.log(error) for error in errors]
@@ -87,11 +77,11 @@ class SeedSpread:
         return cls(std=math.sqrt(total / freedom) if freedom else math.nan, freedom=freedom)
 
     def compare(self, ours: Sequence[float], base: Sequence[float]) -> Comparison:
-        """The change from the mean error of one way to that of another, by Student's t.
+        """Compare the mean errors of two methods, with an interval by Student's t.
 
         Args:
-          ours: errors of the seeds of one way.
-          base: errors of the seeds of the other, in the same unit.
+          ours: errors of the seeds of one method.
+          base: errors of the seeds of the reference method, in the same unit.
 
         >>> SeedSpread(std=0.05, freedom=6).compare([0.8, 0.9], [1.0, 1.1])
         Comparison(change=-0.19..., low=-0.28..., high=-0.08...)
@@ -100,15 +90,15 @@ class SeedSpread:
         if not self.freedom:
             return Comparison(change=ratio - 1, low=-1.0, high=math.inf)
         error = self.std * math.sqrt(1 / len(ours) + 1 / len(base))
-        factor = math.exp(student_quantile(self.freedom) * error)
+        factor = math.exp(student_quantile(LEVEL, self.freedom) * error)
         return Comparison(change=ratio - 1, low=ratio / factor - 1, high=ratio * factor - 1)
 
     def text(self) -> str:
-        """What a reader must know of it."""
+        """Describe the spread in a sentence."""
         if not self.freedom:
-            return "One seed: nothing is known of what seeds alone do."
+            return "One seed: the spread over seeds is unknown."
         return (
-            f"Seeds alone change an error by {self.std:.1%} (standard deviation of its logarithm, "
-            f"pooled over all ways, {self.freedom} degrees of freedom); intervals are of "
-            f"{LEVEL:.0%}, by Student's t."
+            f"Errors vary by {self.std:.1%} between seeds (standard deviation of the logarithm, "
+            f"pooled over all methods, {self.freedom} degrees of freedom); intervals have a "
+            f"confidence level of {LEVEL:.0%}, by Student's t."
         )

@@ -91,7 +91,7 @@ def budget_figure(plan: BudgetPlan, *, time_unit: str = "PBE calculations") -> "
     times = plan.extra[shown]
     choices = (
         (f"all into {plan.names[0]}", plan.error_low, plan.band_low),
-        (f"all into {plan.names[1]}", plan.error_accurate, plan.band_accurate),
+        (f"all into {plan.names[1]}", plan.error_high, plan.band_high),
     )
     for color, (name, error, band) in zip(COLORS, choices, strict=False):
         axes.fill_between(times, *band[:, shown], color=color, alpha=0.15, linewidth=0)
