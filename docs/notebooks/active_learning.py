@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 import cgatjax as cg
-from cgatjax.plotting.attention_plot import crystal_picture
+from cgatjax.plotting.attention_plot import attention_figure
 from cgatjax.plotting.embedding_map import embedding_map, project
 
 TARGET = "e-form@low"
@@ -74,4 +74,4 @@ embedding_map(project(cg.embed(more, test)), error, label="absolute error", unit
 crystal = next(c for c in crystals if c.id.startswith("perovskite"))
 seen = cg.explain(more, crystal)
 print(seen.formula, seen.predictions.mean, "eV/atom")
-crystal_picture(seen, step=1)
+attention_figure(seen, step=1)

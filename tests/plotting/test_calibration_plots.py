@@ -1,4 +1,4 @@
-"""Figures of calibration hold the right numbers, units and labels."""
+"""Calibration figures: numbers, units and labels."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def test_the_reliability_diagram_shows_coverage_and_its_area():
     assert axes.get_title() == "gaps"
 
 
-def test_errors_stand_against_standard_deviations_in_the_unit():
+def test_errors_are_drawn_against_standard_deviations():
     std = np.linspace(1, 3, N)
     target = np.where(np.arange(N) == 0, np.nan, 0)
     axes = error_against_std({"run": (target, std, std)}, "eV", bins=4).axes[0]
@@ -49,7 +49,7 @@ def test_both_panels_in_one_figure(tmp_path):
     assert (tmp_path / "calibration.png").stat().st_size > 1000
 
 
-def test_nothing_to_draw_is_an_error():
+def test_empty_and_exact_predictions_are_refused():
     for draw in (calibration, reliability, error_against_std):
         with pytest.raises(InputError, match="at least one set of predictions"):
             draw({})

@@ -1,4 +1,4 @@
-"""Figures hold the right numbers, units and labels."""
+"""Training figures: numbers, units and labels."""
 
 import sys
 
@@ -33,13 +33,13 @@ def test_learning_curves_draw_the_measured_epochs_only():
     assert axes.get_yscale() == "log"
 
 
-def test_learning_curves_take_a_column_by_its_whole_name():
+def test_learning_curves_accept_a_full_column_name():
     rows = [{"epoch": 1, "valid_mae:a": 1.0, "valid_mae:b": 2.0}]
     line = learning_curves({"run": rows}, "valid_mae:b").axes[0].get_lines()[0]
     assert line.get_ydata() == [2.0]
 
 
-def test_learning_curves_name_the_missing_column():
+def test_a_missing_column_is_refused():
     with pytest.raises(InputError, match=r"'valid_rmse'.*valid_mae:e-form"):
         learning_curves({"run": ROWS}, "valid_rmse")
 
@@ -56,7 +56,7 @@ def test_parity_shows_equal_axes_the_diagonal_and_the_error_of_known_rows():
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("target (eV)", "prediction (eV)")
 
 
-def test_parity_of_one_value_has_room_around_it():
+def test_parity_of_one_value_has_a_margin():
     low, high = parity(np.ones(1), np.ones(1)).axes[0].get_xlim()
     assert low < 1 < high
 
@@ -66,7 +66,7 @@ def test_parity_needs_a_known_row():
         parity(np.array([np.nan]), np.array([1.0]))
 
 
-def test_bars_carry_their_numbers():
+def test_bars_are_labeled_with_their_numbers():
     axes = transfer_bars({"none": 24.0, "full": 16.0}, "meV/atom", "SCAN").axes[0]
     assert [bar.get_height() for bar in axes.patches] == [24, 16]
     assert [t.get_text() for t in axes.texts] == ["24", "16"]
@@ -85,7 +85,7 @@ def test_bars_of_several_properties_show_means_and_seeds():
     assert not second.get_lines()
 
 
-def test_bars_need_something_to_draw():
+def test_empty_bars_are_refused():
     for panels in ([], [Bars({})]):
         with pytest.raises(InputError, match="got none"):
             transfer_panels(panels)
@@ -103,7 +103,7 @@ def test_errors_against_sizes_show_means_and_the_range_of_the_seeds():
         error_against_size({"both": {}})
 
 
-def test_long_titles_are_broken_and_a_single_epoch_is_seen():
+def test_long_titles_are_wrapped_and_a_single_epoch_is_marked():
     title = "a title that is much longer than the figure is wide, as titles of targets may be"
     figure = learning_curves({"run": ROWS[:1]}, title=title)
     assert figure.axes[0].get_title().replace("\n", " ") == title

@@ -1,4 +1,4 @@
-"""What all figures share."""
+"""Common style of figures."""
 
 from cgatjax.plotting.style import colors, new_figure, with_unit
 
@@ -9,7 +9,7 @@ def test_a_notebook_shows_figures_made_without_pyplot():
     assert figure._repr_png_().startswith(b"\x89PNG")
 
 
-def test_colors_begin_again_and_units_stand_in_brackets():
+def test_colors_repeat_and_units_are_in_parentheses():
     assert colors(7)[6] == colors(1)[0]
     assert with_unit("error", "eV") == "error (eV)"
     assert with_unit("error", "") == "error"

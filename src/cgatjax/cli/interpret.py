@@ -183,7 +183,7 @@ def explain(run: str, inputs: tuple[str, ...], out: str, step: int | None) -> No
     """
     from cgatjax.inference.interpretation import explain as explain_crystal
     from cgatjax.inference.loading import load_predictor
-    from cgatjax.plotting.attention_plot import crystal_picture
+    from cgatjax.plotting.attention_plot import attention_figure
     from cgatjax.structures.readers import read_crystals
 
     folder = Path(out)
@@ -201,7 +201,7 @@ def explain(run: str, inputs: tuple[str, ...], out: str, step: int | None) -> No
         folder.mkdir(parents=True, exist_ok=True)
         text = json.dumps({"model": run, **found.to_dict()}, indent=1, allow_nan=False)
         write_durably(folder / f"{stem}.json", text.encode())
-        figure = crystal_picture(found, step=steps if step is None else step)
+        figure = attention_figure(found, step=steps if step is None else step)
         figure.savefig(folder / f"{stem}.png")
         click.echo(f"{folder / stem}.json, .png: {found.formula}, {len(found.elements)} sites")
     if not taken:

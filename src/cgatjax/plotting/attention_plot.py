@@ -1,4 +1,4 @@
-"""A picture of what a network sees in one crystal: bonds, shells, and the weight of each atom."""
+"""Figure of attention in one crystal: bonds, neighbor shells, and pooling weights of the atoms."""
 
 from typing import TYPE_CHECKING
 
@@ -14,29 +14,29 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MAX_BONDS = 120
-"""Lines in the picture; the strongest are drawn."""
+"""Number of bonds to draw, strongest first."""
 MAX_ROWS = 16
-"""Rows of the table of shells, and bars; the rest is left out and counted."""
+"""Number of rows of the attention map and of bars; further ones are counted in the label."""
 _TILT = np.array([[0.96, 0.0, 0.28], [-0.07, 0.97, 0.24]])
-"""Drawing plane in the cell's own axes: the longest to the right, seen a little from the side."""
+"""Drawing plane in the principal axes of the cell: longest axis to the right, slightly tilted."""
 
 
-def crystal_picture(found: Explanation, *, step: int) -> "Figure":
-    """Three panels: the cell with its strongest bonds, attention by shell, weights of the atoms.
+def attention_figure(found: Explanation, *, step: int) -> "Figure":
+    """Draw three panels: the cell with its strongest bonds, attention by shell, pooling weights.
 
-    Attention is the mean over heads. A bond's line is as wide as its attention is large beside the
-    even share, and only bonds above that are drawn.
+    Attention is averaged over heads. Bonds with more attention than in a uniform distribution are
+    drawn; the width of the line grows with the ratio of the two.
 
     Args:
-      found: of one crystal; the first panel needs its coordinates.
-      step: of message passing, from 1.
+      found: interpretation of one crystal; the first panel needs its coordinates.
+      step: message-passing step, from 1.
 
     Raises:
       InputError: no such step.
     """
     steps = len(found.bond_attention)
     if not 1 <= step <= steps:
-        raise InputError(f"expected a step in 1..{steps}, got {step}")
+        raise InputError(f"expected a message-passing step in 1..{steps}, got {step}")
     attention = found.bond_attention[step - 1].mean(0)
     figure, (cell, shells, atoms) = new_figure(15.0, 5.2, panels=3)
     symbols = sorted(set(found.elements), key=SYMBOLS.index)
@@ -52,7 +52,7 @@ def crystal_picture(found: Explanation, *, step: int) -> "Figure":
 
 
 def _headline(found: Explanation) -> str:
-    """Name, formula and predictions, short enough for one line."""
+    """Format id, formula and predictions on one line."""
     name, p = found.graph.id, found.predictions
     name = name if len(name) <= 40 else f"{name[:37]}..."
     parts = []
@@ -66,7 +66,7 @@ def _headline(found: Explanation) -> str:
 def _draw_cell(
     axes: "Axes", found: Explanation, attention: np.ndarray, color_of: dict[str, str]
 ) -> None:
-    """The cell seen from the front; pale atoms are images outside of it."""
+    """Draw the cell from the front; pale atoms are periodic images."""
     from matplotlib.collections import LineCollection
 
     axes.axis("off")
@@ -108,11 +108,11 @@ def _draw_cell(
     axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=6)
     n_strong = int((strength > 1.0).sum())
     shown = f"{len(strong)} strongest of {n_strong}" if n_strong > len(strong) else f"{n_strong}"
-    axes.set_title(f"{shown} bonds above the even share (of {len(strength)})", fontsize="medium")
+    axes.set_title(f"{shown} bonds above uniform (of {len(strength)})", fontsize="medium")
 
 
 def _draw_shells(axes: "Axes", found: Explanation, attention: np.ndarray) -> None:
-    """Attention that a site of one element gives to the shells of another, as colored cells."""
+    """Draw the attention map: attention of sites of one element to each shell of another."""
     graph = found.graph
     numbers = graph.atomic_numbers
     receiving, sending = numbers[found.receivers], numbers[found.senders]
@@ -130,17 +130,17 @@ def _draw_shells(axes: "Axes", found: Explanation, attention: np.ndarray) -> Non
     drawn = axes.imshow(
         np.ma.masked_equal(table[order], 0), aspect="auto", cmap="viridis_r", vmin=0
     )
-    axes.figure.colorbar(drawn, ax=axes, label="share of the site's attention", shrink=0.8)
+    axes.figure.colorbar(drawn, ax=axes, label="share of the center's attention", shrink=0.8)
     labels = [f"{SYMBOLS[a]} ← {SYMBOLS[b]}" for a, b in (pairs[row] for row in order)]
     axes.set_yticks(range(len(order)), labels, fontsize="small")
     every = max(1, n_shells // 8)
     axes.set_xticks(range(0, n_shells, every), [str(s + 1) for s in range(0, n_shells, every)])
-    axes.set_ylabel("site ← whom it listens to")
+    axes.set_ylabel("center ← neighbor")
     axes.set_xlabel("shell of the center" + _left_out(len(pairs) - len(order), "pairs"))
 
 
 def _draw_atoms(axes: "Axes", found: Explanation, color_of: dict[str, str]) -> None:
-    """Weight of one atom of each kind in the pooling: the mean as a bar, each head as a dot."""
+    """Draw the pooling weight of one atom of each kind: mean as a bar, heads as dots."""
     kinds, first, counts = np.unique(found.site_class, return_index=True, return_counts=True)
     weights = found.atom_weights[:, first]
     order = np.argsort(-weights.mean(0) * counts, kind="stable")[:MAX_ROWS]
@@ -150,16 +150,16 @@ def _draw_atoms(axes: "Axes", found: Explanation, color_of: dict[str, str]) -> N
     for head in weights[:, order]:
         axes.plot(places, head, ".", color="0.2", markersize=4, zorder=3)
     even = 1 / len(found.elements)
-    axes.axhline(even, color=COLORS[3], linestyle="--", linewidth=1, label="even share")
+    axes.axhline(even, color=COLORS[3], linestyle="--", linewidth=1, label="uniform")
     labels = [f"{e}\n×{counts[k]}" for e, k in zip(elements, order, strict=True)]  # noqa: RUF001
     axes.set_xticks(places, labels, fontsize="small")
     axes.set_xlim(-0.7, max(len(order) - 0.3, 1.7))
     axes.set_ylim(bottom=0)
     axes.set_xlabel("kinds of sites" + _left_out(len(kinds) - len(order), "kinds"))
-    axes.set_ylabel("weight of one atom in the pooling")
-    axes.set_title("bars: mean of the heads; dots: each head", fontsize="medium")
+    axes.set_ylabel("pooling weight per atom")
+    axes.set_title("bars: mean over heads; dots: heads", fontsize="medium")
     axes.legend(frameon=False, fontsize="small")
 
 
 def _left_out(n: int, what: str) -> str:
-    return f" ({n} {what} of least weight left out)" if n > 0 else ""
+    return f" ({n} {what} of lowest weight left out)" if n > 0 else ""

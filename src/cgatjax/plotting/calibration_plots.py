@@ -1,4 +1,4 @@
-"""Figures of calibration: coverage against its expectation, errors against standard deviations."""
+"""Calibration figures: reliability diagram, and errors against predicted standard deviations."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -19,20 +19,22 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Trust = Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]]
-"""Name -> (target, mean, std) of the crystals, one line each: "before" and "after", for example."""
+PredictionSets = Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]]
+"""Name of a line, such as "before" or "after" -> (target, mean, std) of the crystals."""
 _GRID = np.linspace(0, 1, 201)
 
 
-def calibration(predictions: Trust, unit: str = "", title: str = "", bins: int = 10) -> "Figure":
-    """Both panels side by side: the reliability diagram, and errors against standard deviations.
+def calibration(
+    predictions: PredictionSets, unit: str = "", title: str = "", bins: int = 10
+) -> "Figure":
+    """Draw the reliability diagram beside the errors against standard deviations.
 
     Args:
-      predictions: name -> (target, mean, std), (crystals,) each in `unit`; rows without a known
-        value or a standard deviation are left out.
-      unit: for the axes.
-      title: of the figure.
-      bins: groups of crystals in the right panel.
+      predictions: name -> (target, mean, std), (crystals,) each in `unit`; rows without a target or
+        a standard deviation are left out.
+      unit: unit for the axis labels.
+      title: title of the figure.
+      bins: number of groups of crystals in the right panel.
 
     Raises:
       InputError: nothing to draw, or a standard deviation that is not positive.
@@ -44,11 +46,10 @@ def calibration(predictions: Trust, unit: str = "", title: str = "", bins: int =
     return figure
 
 
-def reliability(predictions: Trust, title: str = "") -> "Figure":
-    """Fraction of values inside central intervals against the fraction that is expected there.
+def reliability(predictions: PredictionSets, title: str = "") -> "Figure":
+    """Draw observed against expected coverage of central intervals.
 
-    Below the diagonal the standard deviations are too small. Arguments and errors as of
-    `calibration`.
+    Below the diagonal, standard deviations are too small. Arguments and errors as of `calibration`.
     """
     figure, (axes,) = new_figure(4.6, 4.4)
     _draw_reliability(axes, predictions)
@@ -57,12 +58,11 @@ def reliability(predictions: Trust, title: str = "") -> "Figure":
 
 
 def error_against_std(
-    predictions: Trust, unit: str = "", title: str = "", bins: int = 10
+    predictions: PredictionSets, unit: str = "", title: str = "", bins: int = 10
 ) -> "Figure":
-    """Root mean square error against the predicted one, in groups of equal size.
+    """Draw the observed RMSE against the predicted one, in groups of equal size.
 
-    Below the diagonal the standard deviations are too large. Arguments and errors as of
-    `calibration`.
+    Below the diagonal, standard deviations are too large. Arguments and errors as of `calibration`.
     """
     figure, (axes,) = new_figure(4.6, 4.4)
     _draw_errors(axes, predictions, unit, bins)
@@ -70,7 +70,7 @@ def error_against_std(
     return figure
 
 
-def _draw_reliability(axes: "Axes", predictions: Trust) -> None:
+def _draw_reliability(axes: "Axes", predictions: PredictionSets) -> None:
     if not predictions:
         raise InputError("expected at least one set of predictions to draw, got none")
     axes.plot([0, 1], [0, 1], color="0.6", linewidth=1, zorder=1)
@@ -81,23 +81,23 @@ def _draw_reliability(axes: "Axes", predictions: Trust) -> None:
         axes.plot(_GRID, observed, color=color, label=label)
         axes.fill_between(_GRID, _GRID, observed, color=color, alpha=0.12, linewidth=0)
     axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
-    axes.set_xlabel("expected fraction inside the interval")
-    axes.set_ylabel("observed fraction")
+    axes.set_xlabel("expected coverage")
+    axes.set_ylabel("observed coverage")
     axes.legend(frameon=False, loc="best")
 
 
-def _draw_errors(axes: "Axes", predictions: Trust, unit: str, bins: int) -> None:
+def _draw_errors(axes: "Axes", predictions: PredictionSets, unit: str, bins: int) -> None:
     if not predictions:
         raise InputError("expected at least one set of predictions to draw, got none")
-    seen = []
+    drawn = []
     for color, (name, arrays) in zip(colors(len(predictions)), predictions.items(), strict=True):
         groups = binned(*known_errors(*arrays), bins)
         shown = groups.rmse > 0
         axes.plot(groups.std[shown], groups.rmse[shown], "o-", color=color, label=name)
-        seen += [groups.std[shown], groups.rmse[shown]]
-    values = np.concatenate(seen)
+        drawn += [groups.std[shown], groups.rmse[shown]]
+    values = np.concatenate(drawn)
     if len(values) == 0:
-        raise InputError("all errors are zero: there is nothing to draw them against")
+        raise InputError("expected an error above zero to draw on log axes, all errors are zero")
     span = (values.min() / 1.2, values.max() * 1.2)
     axes.plot(span, span, color="0.6", linewidth=1, zorder=1)
     axes.set(xscale="log", yscale="log", xlim=span, ylim=span, aspect="equal")

@@ -1,4 +1,4 @@
-"""Figures of comparisons: what a choice changes, beside what seeds leave open."""
+"""Comparison figures: changes of an error with confidence intervals over seeds."""
 
 import math
 from collections.abc import Mapping
@@ -14,23 +14,22 @@ if TYPE_CHECKING:
 
 VERDICT_COLORS = {"better": "#55A868", "worse": "#C44E52", "undecided": "0.45"}
 CAPTION = (
-    f"Lines are intervals of {LEVEL:.0%} that the spread of seeds leaves; green is better, red "
-    "worse, gray undecided."
+    f"Lines are {LEVEL:.0%} confidence intervals from the spread over seeds; green: better, red: "
+    "worse, gray: undecided."
 )
-"""What a reader must know of the figure."""
+"""Caption of a comparison figure."""
 _ROW = 0.3
-"""Inches."""
+"""Height of a row in inches."""
 
 
 def comparison_figure(
     panels: Mapping[str, Mapping[str, Comparison]], quantity: str = "test MAE"
 ) -> "Figure":
-    """Changes of an error with their intervals, a line each, in panels side by side.
+    """Draw changes of an error with their intervals, one row each, in adjacent panels.
 
     Args:
-      panels: title -> {what is compared: its comparison}, from top to bottom. An interval that is
-        not known is not drawn.
-      quantity: what changes.
+      panels: title -> {label: comparison}, from top to bottom. Infinite intervals are not drawn.
+      quantity: name of the error.
 
     Raises:
       InputError: nothing to draw.

@@ -1,4 +1,4 @@
-"""A map of the data: embeddings in two dimensions, colored by an error or a property."""
+"""Embedding map: crystal embeddings in two dimensions, colored by an error or a property."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -12,19 +12,19 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NEIGHBORS = 15
-"""Of UMAP; its default."""
+"""Number of neighbors for UMAP; its default."""
 _BRIGHTEST = 0.99
-"""Share of the crystals below the end of the color scale: a few outliers do not gray the rest."""
+"""Quantile at the end of the color scale, so that few outliers do not set the scale."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Projection:
-    """Points in a plane.
+    """Embeddings projected to a plane.
 
     Attributes:
-      points: (n, 2).
-      axes: their labels.
-      text: how they were made, in a few words.
+      points: (n, 2) coordinates.
+      axes: labels of the axes.
+      text: short description of the method.
     """
 
     points: np.ndarray
@@ -35,19 +35,19 @@ class Projection:
 def project(
     embeddings: np.ndarray, method: Literal["pca", "tsne", "umap"] | str = "pca", *, seed: int = 0
 ) -> Projection:
-    """Brings embeddings into a plane.
+    """Project embeddings to a plane.
 
     "pca" keeps the two directions of largest variance: distances in the plane are at most those of
-    the embeddings, and the labels say which share of the variance is seen. "tsne" and "umap" keep
-    neighbors together, and nothing else: distances between clusters mean little.
+    the embeddings, and the axis labels give the explained variance. "tsne" and "umap" preserve
+    neighborhoods only: distances between clusters have little meaning.
 
     Args:
-      embeddings: (n, d).
-      method: "pca"; "tsne" (extra "sklearn") or "umap" (extra "umap").
-      seed: of the last two.
+      embeddings: (n, d) embeddings.
+      method: "pca", "tsne" (extra "sklearn") or "umap" (extra "umap").
+      seed: random seed for t-SNE and UMAP.
 
     Raises:
-      InputError: no points, or numbers that are not finite, or another method.
+      InputError: no points, numbers that are not finite, or an unknown method.
       MissingExtraError: the library for the method is not installed.
     """
     points = np.asarray(embeddings, np.float64)
@@ -58,14 +58,14 @@ def project(
     if method not in ("tsne", "umap"):
         raise InputError(f"expected the method 'pca', 'tsne' or 'umap', got {method!r}")
     if len(points) < 4:
-        raise InputError(f"{method} needs at least 4 crystals, got {len(points)}; take pca")
+        raise InputError(f"{method} needs at least 4 crystals, got {len(points)}; use pca")
     plane = _tsne(points, seed) if method == "tsne" else _umap(points, seed)
     name = {"tsne": "t-SNE", "umap": "UMAP"}[method]
     return Projection(points=plane, axes=(f"{name} 1", f"{name} 2"), text=f"{name}, seed {seed}")
 
 
 def principal_components(points: np.ndarray) -> Projection:
-    """The two directions of largest variance; the largest entry of each is positive."""
+    """Project to the two directions of largest variance; their largest entries are positive."""
     centered = points - points.mean(0)
     _, sizes, directions = np.linalg.svd(centered, full_matrices=False)
     directions = directions[:2]
@@ -76,12 +76,12 @@ def principal_components(points: np.ndarray) -> Projection:
     variance = np.zeros(2)
     variance[: len(directions)] = sizes[:2] ** 2 / max(float((sizes**2).sum()), 1e-300)
     first, second = (f"principal component {k + 1} ({v:.0%})" for k, v in enumerate(variance))
-    seen = f"two principal components, {variance.sum():.0%} of the variance"
-    return Projection(points=plane, axes=(first, second), text=seen)
+    text = f"two principal components, {variance.sum():.0%} of the variance"
+    return Projection(points=plane, axes=(first, second), text=text)
 
 
 def embedding_map(
-    place: Projection,
+    projection: Projection,
     values: np.ndarray,
     *,
     label: str = "value",
@@ -89,15 +89,15 @@ def embedding_map(
     title: str = "",
     log: bool = False,
 ) -> "Figure":
-    """The plane as points, colored by a number; the largest numbers lie on top.
+    """Draw projected embeddings colored by a value, with the largest values on top.
 
     Args:
-      place: of `project`.
-      values: (n,); crystals without a finite one are small and gray.
-      label: of the colors.
-      unit: of the values.
-      title: of the figure.
-      log: colors by the logarithm; values that are not positive are taken as unknown.
+      projection: embeddings from `project`.
+      values: (n,) values; crystals without a finite value are small and gray.
+      label: label of the color bar.
+      unit: unit of the values.
+      title: title of the figure.
+      log: logarithmic colors; values that are not positive count as unknown.
 
     Raises:
       InputError: lengths that differ.
@@ -105,12 +105,12 @@ def embedding_map(
     from matplotlib.colors import LogNorm, Normalize
 
     values = np.asarray(values, np.float64)
-    if values.shape != (len(place.points),):
-        raise InputError(f"expected {len(place.points)} values, got shape {values.shape}")
+    if values.shape != (len(projection.points),):
+        raise InputError(f"expected {len(projection.points)} values, got shape {values.shape}")
     known = np.isfinite(values) & ((values > 0) | (not log))
     figure, (axes,) = new_figure(6.4, 5.0)
     size = float(np.clip(10000 / len(values), 3, 30))
-    x, y = place.points.T
+    x, y = projection.points.T
     axes.scatter(x[~known], y[~known], s=size / 2, color="0.8", linewidths=0, zorder=1)
     if known.any():
         order = np.flatnonzero(known)[np.argsort(values[known], kind="stable")]
@@ -123,8 +123,8 @@ def embedding_map(
         )
         ends = "both" if log else "max"
         figure.colorbar(drawn, ax=axes, label=with_unit(label, unit), extend=ends)
-    axes.set_xlabel(place.axes[0])
-    axes.set_ylabel(place.axes[1])
+    axes.set_xlabel(projection.axes[0])
+    axes.set_ylabel(projection.axes[1])
     axes.set_title(wrapped(title, 6.4))
     return figure
 
@@ -134,7 +134,7 @@ def _tsne(points: np.ndarray, seed: int) -> np.ndarray:
         from sklearn.manifold import TSNE
     except ImportError as error:
         raise MissingExtraError(
-            "t-SNE needs scikit-learn: pip install 'cgatjax[sklearn]', or take pca"
+            "t-SNE needs scikit-learn: pip install 'cgatjax[sklearn]', or use pca"
         ) from error
     perplexity = min(30.0, (len(points) - 1) / 3)
     model = TSNE(perplexity=perplexity, random_state=seed, init="pca")
@@ -146,7 +146,7 @@ def _umap(points: np.ndarray, seed: int) -> np.ndarray:
         from umap import UMAP
     except ImportError as error:
         raise MissingExtraError(
-            "UMAP needs umap-learn: pip install 'cgatjax[umap]', or take pca"
+            "UMAP needs umap-learn: pip install 'cgatjax[umap]', or use pca"
         ) from error
     model = UMAP(n_neighbors=min(NEIGHBORS, len(points) - 1), random_state=seed, n_jobs=1)
     return np.asarray(model.fit_transform(points), np.float64)

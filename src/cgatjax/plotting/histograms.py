@@ -1,4 +1,4 @@
-"""Distributions of a property in several data sets: counts on a log scale, cumulative shares."""
+"""Histograms of a property in several data sets, with cumulative distributions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """Numbers of one distribution, in the unit of the property.
+    """Summary statistics of one distribution, in the unit of the property.
 
     Attributes:
-      n: known values.
-      missing: unknown ones.
-      mean, median, std, low, high: of the known values; std is the sample one (n - 1).
+      n: number of known values.
+      missing: number of unknown values.
+      mean, median, std, low, high: statistics of the known values; std with n - 1.
     """
 
     n: int
@@ -33,7 +33,7 @@ class Summary:
 
     @classmethod
     def of(cls, values: np.ndarray) -> "Summary":
-        """Summary of (crystals,) values, NaN where unknown.
+        """Summarize (crystals,) values, NaN if unknown.
 
         Raises:
           InputError: no value is known.
@@ -61,16 +61,16 @@ def histograms(
     bins: int = 60,
     title: str = "",
 ) -> "Figure":
-    """Counts on a log scale, and beside them the cumulative share of the crystals.
+    """Draw histograms on a log scale, beside the cumulative distributions.
 
-    As Fig. 2 of Hoffmann et al. 2023. Nothing is cut off: the bins span all values.
+    Like Fig. 2 of Hoffmann et al. 2023. The bins span all values.
 
     Args:
-      values: name of the data set -> (crystals,) values, NaN where unknown (left out).
-      name: of the property.
-      unit: of the property.
-      bins: equal ones, shared by all data sets.
-      title: of the figure.
+      values: name of the data set -> (crystals,) values; NaN is left out.
+      name: name of the property.
+      unit: unit of the property.
+      bins: number of equal bins, shared by all data sets.
+      title: title of the figure.
 
     Raises:
       InputError: no data sets, or one without a known value.
@@ -91,7 +91,7 @@ def histograms(
         shares.step(ordered, share, where="post", color=color, label=f"{key} (n = {len(v):,})")
     counts.set(yscale="log", ylabel="crystals per bin")
     counts.set_ylim(bottom=0.7)
-    shares.set(ylim=(0, 1.02), ylabel="share of the crystals up to here")
+    shares.set(ylim=(0, 1.02), ylabel="cumulative fraction of crystals")
     for axes in (counts, shares):
         axes.set_xlabel(with_unit(name, unit))
     figure.legend(frameon=False, fontsize="small", loc="outside lower center", ncols=3)

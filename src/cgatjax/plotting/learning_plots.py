@@ -1,4 +1,4 @@
-"""Figures: learning curves, parity, the ways of transfer side by side, errors against sizes."""
+"""Training figures: learning curves, parity, errors by transfer mode and by training-set size."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,13 +19,13 @@ def learning_curves(
     unit: str = "",
     title: str = "",
 ) -> "Figure":
-    """Validation error against the epoch, one line a run, on a logarithmic scale.
+    """Draw validation errors against epochs, one line per run, on a logarithmic scale.
 
     Args:
       histories: name of the run -> rows of its history (`History.rows`).
-      quantity: a column, or its part before ":" (the first such column of each run is taken).
-      unit: of the quantity, for the axis.
-      title: of the figure.
+      quantity: column, or its prefix before ":" (for the first such column of each run).
+      unit: unit for the axis label.
+      title: title of the figure.
 
     Raises:
       InputError: a run has no such column.
@@ -34,7 +34,7 @@ def learning_curves(
     for color, (name, rows) in zip(colors(len(histories)), histories.items(), strict=True):
         column = _column(name, rows, quantity)
         points = [(row["epoch"], row[column]) for row in rows if row.get(column) is not None]
-        marker = "o" if len(points) == 1 else None  # a line of one point cannot be seen
+        marker = "o" if len(points) == 1 else None  # a line of one point is invisible
         axes.plot(*zip(*points, strict=True), label=name, color=color, marker=marker)
     axes.set_yscale("log")
     plain_ticks(axes.yaxis)
@@ -46,13 +46,13 @@ def learning_curves(
 
 
 def parity(target: np.ndarray, prediction: np.ndarray, unit: str = "", title: str = "") -> "Figure":
-    """Prediction against target, both on the same scale, with the mean absolute error.
+    """Draw predictions against targets on equal scales, with the mean absolute error.
 
     Args:
-      target: (crystals,) in `unit`; rows where it or the prediction is NaN are left out.
-      prediction: (crystals,) in `unit`.
-      unit: for the axes.
-      title: of the figure.
+      target: (crystals,) targets in `unit`; rows with NaN in target or prediction are left out.
+      prediction: (crystals,) predictions in `unit`.
+      unit: unit for the axis labels.
+      title: title of the figure.
 
     Raises:
       InputError: no row has both values.
@@ -83,12 +83,12 @@ def parity(target: np.ndarray, prediction: np.ndarray, unit: str = "", title: st
 
 
 class Bars(NamedTuple):
-    """Test errors of several ways to train for one property.
+    """Test errors of several methods for one property.
 
     Attributes:
-      errors: name of the way -> mean absolute error in `unit`, or one of each seed.
-      unit: for the axis.
-      title: of the panel.
+      errors: name of the method -> mean absolute error in `unit`, or one per seed.
+      unit: unit for the axis label.
+      title: title of the panel.
     """
 
     errors: Mapping[str, float | Sequence[float]]
@@ -99,13 +99,13 @@ class Bars(NamedTuple):
 def transfer_bars(
     errors: Mapping[str, float | Sequence[float]], unit: str = "", title: str = ""
 ) -> "Figure":
-    """Test errors of several ways to train as bars, each with its number.
+    """Draw test errors of several methods, such as transfer modes, as bars with numbers.
 
     Args:
-      errors: name of the way -> mean absolute error in `unit`, or one of each seed: the bar is
-        their mean, and each is a point.
-      unit: for the axis.
-      title: of the figure.
+      errors: name of the method -> mean absolute error in `unit`, or one per seed: the bar shows
+        the mean, and points the seeds.
+      unit: unit for the axis label.
+      title: title of the figure.
 
     Raises:
       InputError: nothing to draw.
@@ -119,7 +119,7 @@ def transfer_bars(
 
 
 def transfer_panels(panels: Sequence[Bars]) -> "Figure":
-    """`transfer_bars` of several properties side by side.
+    """Draw `transfer_bars` of several properties in adjacent panels.
 
     Raises:
       InputError: nothing to draw.
@@ -136,7 +136,7 @@ def transfer_panels(panels: Sequence[Bars]) -> "Figure":
 
 
 def _draw_bars(axes: "Axes", panel: Bars) -> None:
-    seeds = {way: np.atleast_1d(values) for way, values in panel.errors.items()}
+    seeds = {method: np.atleast_1d(values) for method, values in panel.errors.items()}
     means = [float(values.mean()) for values in seeds.values()]
     axes.bar(list(seeds), means, width=0.65, color=colors(len(seeds)))
     for place, (mean, values) in enumerate(zip(means, seeds.values(), strict=True)):
@@ -155,14 +155,14 @@ def error_against_size(
     *,
     measure: str = "MAE",
 ) -> "Figure":
-    """Test error against the number of training crystals, one line a way, seeds as a band.
+    """Draw test errors against the number of training crystals, one line per method.
 
     Args:
-      curves: name of the way -> {training crystals: errors of the seeds, in `unit`}; the line is
-        their mean, the band reaches from the lowest to the highest.
-      unit: for the axis.
-      title: of the figure.
-      measure: of the error.
+      curves: name of the method -> {training crystals: errors of the seeds, in `unit`}; the line
+        shows their mean, the band their range.
+      unit: unit for the axis label.
+      title: title of the figure.
+      measure: name of the error metric.
 
     Raises:
       InputError: nothing to draw.
@@ -187,7 +187,7 @@ def error_against_size(
 
 
 def _words(quantity: str) -> str:
-    """A column's name as the label of an axis: "valid_mae" is the "validation MAE"."""
+    """Convert a column name to an axis label: "valid_mae" to "validation MAE"."""
     words = {"valid": "validation", "train": "training", "mae": "MAE", "rmse": "RMSE"}
     return " ".join(words.get(word, word) for word in quantity.split(":")[0].split("_"))
 

@@ -1,4 +1,4 @@
-"""A periodic table colored by a number: counts of an element, errors by element."""
+"""Periodic table colored by a value of each element, such as a count or a mean error."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ _UNKNOWN = "#f2f2f2"
 
 
 def cell_of(number: int) -> tuple[int, int]:
-    """(row, column) from 1 of an element in 18 columns; f elements stand in rows 9 and 10.
+    """Return (row, column), from 1, of an element in 18 columns; f elements in rows 9 and 10.
 
     Raises:
       InputError: the atomic number is not in 1..118.
@@ -44,18 +44,18 @@ def periodic_table(
     title: str = "",
     number_format: str = "{:.3g}",
 ) -> "Figure":
-    """A periodic table with a number in the cell of each element that has one.
+    """Draw a periodic table with values of elements.
 
     Args:
-      values: element symbol -> finite number; elements that are not named stay gray.
-      label: of the color bar, with the unit.
-      log: colors by the logarithm; all numbers have to be positive.
-      title: of the figure.
-      number_format: of the number in a cell.
+      values: element symbol -> finite number; other elements are gray.
+      label: label of the color bar, with the unit.
+      log: logarithmic colors; needs positive numbers.
+      title: title of the figure.
+      number_format: format of the number in a cell.
 
     Raises:
-      InputError: no values, one that is not finite, or not positive where `log` asks for it.
-      StructureError: a symbol that is no element.
+      InputError: no values, one that is not finite, or one that is not positive with `log`.
+      StructureError: an unknown element symbol.
     """
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import LogNorm, Normalize
@@ -87,7 +87,7 @@ def _draw_cell(
     colors: "ScalarMappable",
     number_format: str,
 ) -> None:
-    """One element: its square, atomic number, symbol, and value if there is one."""
+    """Draw one element: its square, atomic number, symbol, and value if known."""
     from matplotlib.patches import Rectangle
 
     row, column = cell_of(number)
@@ -104,11 +104,11 @@ def _draw_cell(
 
 
 def element_means(values: np.ndarray, elements: Sequence[Sequence[str]]) -> dict[str, float]:
-    """The mean of a quantity over the crystals that contain an element (errors by element, say).
+    """Average a quantity over the crystals that contain an element, for each element.
 
     Args:
-      values: (crystals,) numbers; crystals without a finite one are left out.
-      elements: the distinct symbols of each crystal.
+      values: (crystals,) numbers; crystals without a finite number are left out.
+      elements: distinct element symbols of each crystal.
 
     Raises:
       InputError: lengths that differ.

@@ -1,4 +1,4 @@
-"""Where a model errs: residuals by element, as a periodic table, and by the size of the cell."""
+"""Residual figures: errors by element, as a periodic table, and by the number of sites."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -13,21 +13,21 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MAX_GROUPS = 12
-"""Boxes side by side whose labels do not overlap."""
+"""Number of boxes whose labels do not overlap."""
 _WIDE = 5.0
-"""From this ratio of the largest to the smallest error on, colors are logarithmic."""
+"""Ratio of the largest to the smallest error beyond which colors are logarithmic."""
 
 
 def residuals_by_element(
     residuals: np.ndarray, elements: Sequence[Sequence[str]], unit: str = "", title: str = ""
 ) -> "Figure":
-    """A periodic table with the mean absolute error of the crystals that contain an element.
+    """Draw a periodic table with the mean absolute error of the crystals with each element.
 
     Args:
       residuals: (crystals,) prediction minus target in `unit`; NaN is left out.
-      elements: the distinct symbols of each crystal.
-      unit: for the color bar.
-      title: of the figure.
+      elements: distinct element symbols of each crystal.
+      unit: unit for the color bar.
+      title: title of the figure.
 
     Raises:
       InputError: no residual is known, or lengths differ.
@@ -44,16 +44,16 @@ def residuals_by_element(
 def residuals_by_sites(
     residuals: np.ndarray, n_sites: np.ndarray, unit: str = "", title: str = ""
 ) -> "Figure":
-    """Residuals against the number of sites in the cell: quartiles, 5 % and 95 %, mean |error|.
+    """Draw residuals against the number of sites: quartiles, 5 % and 95 %, mean |error|.
 
-    Sizes that stand alone share a box where there are too many of them, about as many crystals in
-    each.
+    If there are too many numbers of sites, adjacent ones share a box, with about equally many
+    crystals in each.
 
     Args:
       residuals: (crystals,) prediction minus target in `unit`; NaN is left out.
-      n_sites: (crystals,) positive integers.
-      unit: for the axis.
-      title: of the figure.
+      n_sites: (crystals,) numbers of sites.
+      unit: unit for the axis label.
+      title: title of the figure.
 
     Raises:
       InputError: no residual is known, or lengths differ.
@@ -92,7 +92,7 @@ def residuals_by_sites(
 
 
 def size_groups(n_sites: np.ndarray, most: int = MAX_GROUPS) -> list[tuple[int, int]]:
-    """(lowest, highest) number of sites of each group, ascending; at most `most` groups.
+    """Group numbers of sites into at most `most` ascending (lowest, highest) ranges.
 
     >>> size_groups(np.array([2, 2, 5, 8]))
     [(2, 2), (5, 5), (8, 8)]

@@ -1,4 +1,4 @@
-"""Figures of scaling laws: error against data-set size, and against extra computing time."""
+"""Scaling figures: error against data-set size, and against extra computing time."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MARGIN = 1.25
-"""Lines are drawn this factor beyond the smallest and largest size."""
+"""Factor by which lines extend beyond the smallest and the largest size."""
 
 
 def scaling_figure(
@@ -25,17 +25,17 @@ def scaling_figure(
     target_name: str = "chemical accuracy",
     title: str = "",
 ) -> "Figure":
-    """Errors against sizes in log-log with their lines and the intervals of these.
+    """Draw scaling laws: errors against sizes in log-log, with fits and their intervals.
 
-    Bars at the points are standard deviations over seeds; curves with a significant bend (see
+    Error bars are standard deviations over seeds; fits with a significant bend (see
     `PowerLaw.bend`) are marked in the legend.
 
     Args:
-      laws: name of the curve -> its fit, all in one unit.
-      size_label: of the horizontal axis.
-      target_error: an error to mark, in the unit of the fits.
-      target_name: what it is called.
-      title: of the figure.
+      laws: name of the curve -> fit, all in one unit.
+      size_label: label of the horizontal axis.
+      target_error: error to mark, in the unit of the fits.
+      target_name: label of the mark.
+      title: title of the figure.
 
     Raises:
       InputError: no fits, or fits in different units.
@@ -75,11 +75,11 @@ def scaling_figure(
 
 
 def budget_figure(plan: BudgetPlan, *, time_unit: str = "PBE calculations") -> "Figure":
-    """Expected error against extra computing time for either choice and for the best mixture.
+    """Draw the expected error against extra computing time for each fidelity and the best division.
 
     Args:
-      plan: with at least two times, one of them positive.
-      time_unit: in which the costs of the plan are given.
+      plan: plan with at least two positive times.
+      time_unit: unit of the costs of the plan.
 
     Raises:
       InputError: fewer than two positive times.
@@ -96,8 +96,8 @@ def budget_figure(plan: BudgetPlan, *, time_unit: str = "PBE calculations") -> "
     for color, (name, error, band) in zip(COLORS, choices, strict=False):
         axes.fill_between(times, *band[:, shown], color=color, alpha=0.15, linewidth=0)
         axes.plot(times, error[shown], color=color, label=name)
-    axes.plot(times, plan.error_best[shown], "k--", linewidth=1, label="best division of the time")
-    axes.axhline(plan.now, color="0.5", linewidth=1, linestyle=":", label="as it is")
+    axes.plot(times, plan.error_best[shown], "k--", linewidth=1, label="best division")
+    axes.axhline(plan.now, color="0.5", linewidth=1, linestyle=":", label="present error")
     axes.set(xscale="log", yscale="log", xlabel=f"extra computing time ({time_unit})")
     plain_ticks(axes.yaxis)
     axes.set_ylabel(with_unit("expected test MAE", plan.unit))

@@ -1,7 +1,7 @@
-"""What all figures share: an empty figure, colors, labels with units, readable ticks.
+"""Common style of all figures: creation, colors, labels with units, readable ticks.
 
-matplotlib is loaded when a figure is made. Figures are made without pyplot, so that nothing needs a
-display and nobody else's figures are touched; a notebook shows them all the same.
+matplotlib is imported when the first figure is made. Figures are made without pyplot, so that they
+need no display and leave the global state of pyplot alone.
 """
 
 import functools
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLORS = ("#4C72B0", "#DD8452", "#55A868", "#C44E52", "#8172B3", "#937860")
-"""One for each line or bar, told apart by color-blind people, too."""
+"""Color-blind safe colors of lines and bars."""
 _LETTERS_PER_INCH = 9.5
-"""Of a title in its usual size."""
+"""Letters per inch of a title in the default font size."""
 
 
 def new_figure(width: float, height: float, panels: int = 1) -> tuple["Figure", list["Axes"]]:
-    """A figure in inches with panels side by side, without their upper and right frames."""
+    """Make a figure with a row of panels; width and height in inches."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     figure = _figure_class()(figsize=(width, height), dpi=150, layout="constrained")
@@ -34,7 +34,7 @@ def new_figure(width: float, height: float, panels: int = 1) -> tuple["Figure", 
 
 @functools.cache
 def _figure_class() -> type["Figure"]:
-    """A figure that notebooks show; for plain ones they have to have seen pyplot."""
+    """Subclass Figure for display in notebooks, which show plain figures only with pyplot."""
     from matplotlib.figure import Figure
 
     class NotebookFigure(Figure):
@@ -47,22 +47,22 @@ def _figure_class() -> type["Figure"]:
 
 
 def colors(n: int) -> list[str]:
-    """The first n colors, from the first again where they run out."""
+    """Return n colors, repeating them if they run out."""
     return [COLORS[i % len(COLORS)] for i in range(n)]
 
 
 def wrapped(title: str, inches: float) -> str:
-    """A title broken into lines that fit a figure of this width."""
+    """Break a title into lines that fit a figure of this width."""
     return "\n".join(textwrap.wrap(title, max(int(_LETTERS_PER_INCH * inches), 1)))
 
 
 def with_unit(name: str, unit: str) -> str:
-    """The label of an axis: "error (eV)"."""
+    """Format an axis label: "error (eV)"."""
     return f"{name} ({unit})" if unit else name
 
 
 def plain_ticks(axis: "Axis") -> None:
-    """Numbers like 0.2 on a logarithmic axis that spans less than a decade or two."""
+    """Label a logarithmic axis of few decades with plain numbers such as 0.2."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     axis.set_major_locator(LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 5.0, 7.0)))
