@@ -1,8 +1,8 @@
-"""Draws the figures of the concept pages, as SVG files beside this script.
+"""Draw the figures of the concept pages as SVG files beside this script.
 
     python docs/figures/draw.py [FOLDER]
 
-Neighbors, shells and merged sites are those that the library finds; the rest is boxes and arrows.
+Neighbors, shells and merged sites are computed by the library; the rest is boxes and arrows.
 """
 
 import sys
@@ -20,16 +20,16 @@ import cgatjax as cg
 from cgatjax.graphs.neighbors import nearest_neighbors
 from cgatjax.plotting.style import COLORS, new_figure
 
-Gray = "0.55"
-Center, HALO = "#222222", "white"
+GRAY = "0.55"
+CENTER, HALO = "#222222", "white"
 SYMBOLS = ("Sr", "Ti", "O")
-"""Of the perovskite, in the order of its nodes."""
+"""Elements of the perovskite, in the order of its nodes."""
 TILT = np.array([[1.0, 0.0], [0.46, 0.3], [0.0, 1.0]])
 """Oblique projection: x to the right, y into the page, z up."""
 
 
 def shells() -> Figure:
-    """The three shells of rock salt around one site, and the two ways to fill 24 places."""
+    """Draw the three shells around one site of rock salt, and the two ways to fill 24 places."""
     salt = Structure.from_spacegroup("Fm-3m", Lattice.cubic(2), ["Na", "Cl"], [[0] * 3, [0.5] * 3])
     figure, panels = new_figure(10.0, 3.9, panels=3)
     titles = (
@@ -48,7 +48,7 @@ def shells() -> Figure:
 def _neighbors(
     structure: Structure, split_shell: str | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Offsets in units of the nearest distance, shells and weights of the first site's edges."""
+    """Return offsets (in nearest distances), shells and weights of the first site's edges."""
     options = cg.GraphConfig.recommended(split_shell=split_shell or "share")
     found = nearest_neighbors(structure.lattice.matrix, structure.frac_coords, options)
     first = found.center == 0
@@ -72,7 +72,7 @@ def _cube(axes: Axes, offsets: np.ndarray, shell: np.ndarray, weight: np.ndarray
         axes.plot([0, x], [0, z], color=color, alpha=0.35, linewidth=1.2 * share, zorder=1)
         axes.add_patch(Circle((x, z), 0.13, facecolor=HALO, edgecolor=color, zorder=2))
         axes.add_patch(Circle((x, z), 0.13 * share**0.5, facecolor=color, linewidth=0, zorder=3))
-    axes.add_patch(Circle((0, 0), 0.15, facecolor=Center, zorder=4))
+    axes.add_patch(Circle((0, 0), 0.15, facecolor=CENTER, zorder=4))
     for number in np.unique(shell):
         members = shell == number
         share = weight[members][0]
@@ -82,7 +82,7 @@ def _cube(axes: Axes, offsets: np.ndarray, shell: np.ndarray, weight: np.ndarray
 
 
 def reduction() -> Figure:
-    """Cubic perovskite: its sites, and the graph of three nodes that is left of them."""
+    """Draw the sites of cubic perovskite, and their reduced graph of three nodes."""
     lattice = Lattice.cubic(4)
     half = [[0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]]
     structure = Structure(lattice, ["Sr", "Ti", "O", "O", "O"], [[0] * 3, [0.5] * 3, *half])
@@ -112,7 +112,7 @@ def _cell(axes: Axes, structure: Structure) -> None:
 
 
 def _images(point: np.ndarray) -> list[np.ndarray]:
-    """A site and its copies on the other faces of the cell."""
+    """Return a site and its copies on the other faces of the cell."""
     moves = np.array(np.meshgrid(*[(0, 1) if x == 0 else (0,) for x in point])).reshape(3, -1).T
     return [point + move for move in moves]
 
@@ -137,7 +137,7 @@ def _merged(axes: Axes, graph: cg.CrystalGraph) -> None:
 
 
 def _edges(graph: cg.CrystalGraph, center: int, neighbor: int) -> str:
-    """The merged edges between two nodes, as "weight in shell"."""
+    """Format the merged edges between two nodes as "weight in shell"."""
     here = (graph.edge_center == center) & (graph.edge_neighbor == neighbor)
     pairs = zip(graph.edge_weight[here], graph.edge_shell[here], strict=True)
     text = ", ".join(f"{w:.3g} in {s}" for w, s in pairs) or "none"
@@ -145,19 +145,19 @@ def _edges(graph: cg.CrystalGraph, center: int, neighbor: int) -> str:
 
 
 def network() -> Figure:
-    """From elements and shells to a prediction."""
+    """Draw the network, from elements and shells to a prediction."""
     figure, (axes,) = new_figure(10.0, 3.9)
     _blank(axes, (0, 20.1), (-0.3, 7.8))
-    _box(axes, (0.2, 4.5), (2.6, 1.4), "elements\nof the sites", Gray)
-    _box(axes, (0.2, 2.2), (2.6, 1.4), "shell numbers\nof the edges", Gray)
-    _box(axes, (0.2, 0.2), (2.6, 1.2), "composition", Gray)
+    _box(axes, (0.2, 4.5), (2.6, 1.4), "elements\nof the sites", GRAY)
+    _box(axes, (0.2, 2.2), (2.6, 1.4), "shell numbers\nof the edges", GRAY)
+    _box(axes, (0.2, 0.2), (2.6, 1.2), "composition", GRAY)
     _box(axes, (4.0, 4.5), (2.2, 1.4), "states h", COLORS[0])
     _box(axes, (4.0, 2.2), (2.2, 1.4), "states e", COLORS[0])
     _box(axes, (7.3, 2.6), (3.2, 2.9), "messages\n\nattention over\nthe 24 neighbors", COLORS[1])
     _box(axes, (11.5, 4.5), (2.5, 1.4), "update by a\nhypernetwork", COLORS[1])
     _box(axes, (7.3, 0.2), (3.2, 1.2), "Roost", COLORS[2])
     _box(axes, (11.5, 1.4), (2.5, 1.7), "pooling:\nattention\nover sites", COLORS[2])
-    _box(axes, (15.0, 1.55), (1.8, 1.4), "crystal\nembedding", Gray)
+    _box(axes, (15.0, 1.55), (1.8, 1.4), "crystal\nembedding", GRAY)
     for row, name in enumerate(("head: e-form", "head: volume")):
         _box(axes, (17.7, 2.6 - 1.9 * row), (2.2, 1.2), name, COLORS[3])
         _arrow(axes, (16.8, 2.25), (17.7, 3.2 - 1.9 * row))
@@ -175,11 +175,17 @@ def network() -> Figure:
 
 
 def transfer() -> Figure:
-    """What the modes of transfer keep, train and begin anew."""
+    """Draw which parameters each transfer mode freezes, fine-tunes or re-initializes."""
     figure, (axes,) = new_figure(10.0, 3.6)
     _blank(axes, (0, 20), (0, 7.2))
     kept, trained, fresh = "0.72", COLORS[0], COLORS[1]
-    _column(axes, 0.3, "pre-training", "many cheap values", [("encoder", fresh), ("head", fresh)])
+    _column(
+        axes,
+        0.3,
+        "pre-training",
+        "many low-fidelity\nvalues",
+        [("encoder", fresh), ("head", fresh)],
+    )
     columns = (
         ("full", [("encoder", trained), ("head", trained)]),
         ("head", [("encoder", kept), ("head", trained)]),
@@ -187,11 +193,11 @@ def transfer() -> Figure:
         ("joint", [("encoder", trained), ("old head", trained), ("new head", trained)]),
     )
     for place, (name, parts) in enumerate(columns):
-        note = "few accurate values" if name != "joint" else "both"
+        note = "few high-fidelity\nvalues" if name != "joint" else "both fidelities"
         _column(axes, 5.3 + 3.75 * place, f"mode {name}", note, parts)
     _arrow(axes, (3.5, 3.6), (5.1, 3.6))
-    legend = (("from random weights", fresh), ("carried over, trained on", trained),
-              ("carried over, frozen", kept))  # fmt: skip
+    legend = (("randomly initialized", fresh), ("loaded, fine-tuned", trained),
+              ("loaded, frozen", kept))  # fmt: skip
     for place, (name, color) in enumerate(legend):
         axes.add_patch(Circle((5.5 + 4.8 * place, 0.25), 0.17, facecolor=color, linewidth=0))
         axes.text(5.8 + 4.8 * place, 0.25, name, va="center", fontsize=9)
@@ -199,9 +205,9 @@ def transfer() -> Figure:
 
 
 def _column(axes: Axes, x: float, name: str, note: str, parts: list[tuple[str, str]]) -> None:
-    """A network as encoder below and heads above."""
+    """Draw a network: the encoder below, the heads above."""
     axes.text(x + 1.55, 6.9, name, ha="center", va="top", fontsize=10)
-    axes.text(x + 1.55, 1.15, note, ha="center", va="center", fontsize=9, color="0.4")
+    axes.text(x + 1.55, 1.05, note, ha="center", va="center", fontsize=9, color="0.4")
     (bottom, color), *heads = parts
     _box(axes, (x, 1.6), (3.1, 2.3), bottom, color)
     width = (3.1 - 0.2 * (len(heads) - 1)) / len(heads)
@@ -245,7 +251,7 @@ FIGURES: tuple[Callable[[], Figure], ...] = (shells, reduction, network, transfe
 
 
 def draw(folder: Path) -> list[Path]:
-    """Draws all figures; the same bytes from the same libraries."""
+    """Draw all figures; with the same libraries the files are the same, byte for byte."""
     folder.mkdir(parents=True, exist_ok=True)
     files = []
     with matplotlib.rc_context({"svg.hashsalt": "cgatjax", "svg.fonttype": "none"}):

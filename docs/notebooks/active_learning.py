@@ -1,10 +1,10 @@
 # %% [markdown]
-# # What to compute next, and what the network looks at
+# # Active learning and interpretability
 #
-# Values are dear, candidates are many. Is it better to compute those that the network is unsure of
-# than any? One round of it, and then a look inside: where the network errs, and which bonds and
-# atoms it attends to. Guides: [active learning](../../guides/active_learning/),
-# [looking inside](../../guides/looking_inside/).
+# Calculations are expensive and candidates are many. Is it better to compute uncertain candidates
+# than random ones? This notebook runs one round of active learning, and then shows where the
+# network has large errors, and to which bonds and atoms it attends. Guides: [active
+# learning](../../guides/active_learning/), [interpretability](../../guides/interpretability/).
 
 # %%
 import tempfile
@@ -22,10 +22,10 @@ crystals = cg.ionic_crystals(800)
 store = cg.build_store(crystals, folder / "ionic.store", cg.GraphConfig.recommended())
 train, valid, test = store.split((0.7, 0.15, 0.15), by="formula")
 start, pool = train.select(np.arange(150)), train.select(np.arange(150, len(train)))
-print(f"{len(start)} values are known, {len(pool)} could be computed")
+print(f"{len(start)} values are known, {len(pool)} can be computed")
 
 # %% [markdown]
-# ## The start
+# ## The initial model
 
 # %%
 network = cg.ModelConfig.small(
@@ -45,19 +45,21 @@ print(f"{cg.evaluate(model, test)['mae']:.3f} eV/atom with {len(start)} values")
 # %% [markdown]
 # ## 150 more values
 #
-# Once at random, once those that are uncertain *and* far from what is known in the space of
-# embeddings. One round, one seed and a tiny network prove nothing; the study with repetitions is in
-# the guide.
+# First at random, then those that are uncertain *and* far from the known crystals in the embedding
+# space. One round, one seed and a tiny network prove nothing; the study with repetitions is in the
+# guide.
 
 # %%
 chosen = cg.select(model, pool, 150, by="both", known=[start])
-for name, places in (("at random", np.arange(150)), ("selected", chosen.positions)):
+for name, places in (("drawn at random", np.arange(150)), ("selected", chosen.positions)):
     rows = np.concatenate([start.rows, pool.rows[places]])
     more = trained(type(start)(store, rows))
-    print(f"{cg.evaluate(more, test)['mae']:.3f} eV/atom with {len(rows)} values, new {name}")
+    print(
+        f"{cg.evaluate(more, test)['mae']:.3f} eV/atom with {len(rows)} values, the new ones {name}"
+    )
 
 # %% [markdown]
-# ## Where does it err?
+# ## Errors in the embedding space
 #
 # The test crystals in the plane of the two largest principal components of their embeddings.
 
@@ -66,12 +68,12 @@ error = np.abs(cg.predict(more, test).mean - test.target(TARGET))
 embedding_map(project(cg.embed(more, test)), error, label="absolute error", unit="eV/atom")
 
 # %% [markdown]
-# ## One crystal
+# ## Attention in one crystal
 #
-# Attention of each bond, by shell, and the weight of each atom in the pooling.
+# The attention of each bond, by shell, and the weight of each atom in the pooling.
 
 # %%
 crystal = next(c for c in crystals if c.id.startswith("perovskite"))
-seen = cg.explain(more, crystal)
-print(seen.formula, seen.predictions.mean, "eV/atom")
-attention_figure(seen, step=1)
+explanation = cg.explain(more, crystal)
+print(explanation.formula, explanation.predictions.mean, "eV/atom")
+attention_figure(explanation, step=1)

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Quick start
 #
-# From crystals to predictions: build a store, train a small network, judge it on crystals that it
-# has not seen, predict new ones. Everything is generated on the spot; nothing is downloaded.
+# From crystals to predictions: build a store, train a small network, evaluate it on the test set,
+# predict new structures. The data are generated; nothing is downloaded.
 
 # %%
 import tempfile
@@ -16,9 +16,9 @@ folder = Path(tempfile.mkdtemp())
 # %% [markdown]
 # ## Crystals
 #
-# `ionic_crystals` makes ionic crystals with formation energies of a simple physical model
-# ([how](../../embedded_data/)). Your own come from CIF files, POSCARs, CSV tables, ASE or pymatgen
-# objects: see [Your own data](../../guides/own_data/).
+# `ionic_crystals` generates ionic crystals with formation energies of a simple physical model
+# ([definition](../../synthetic_data/)). Your own crystals can come from CIF files, POSCARs, CSV
+# tables, ASE or pymatgen objects: see [Your own data](../../guides/own_data/).
 
 # %%
 crystals = cg.ionic_crystals(800)
@@ -28,9 +28,9 @@ for crystal in crystals[:3]:
 # %% [markdown]
 # ## A graph
 #
-# Every site sees its 24 nearest neighbors, in shells numbered by distance. The numbers of the
-# shells are all that the network learns of the geometry. Sites that no network could tell apart
-# are merged, which is exact.
+# Every site has edges to its 24 nearest neighbors, in shells numbered by distance. The shell
+# numbers are the only geometric input of the network. Sites that no network can distinguish are
+# merged, which is exact.
 
 # %%
 options = cg.GraphConfig.recommended()
@@ -41,8 +41,8 @@ print(f"{graph.n_nodes} sites, {graph.n_edges} edges; merged: {small.n_nodes}, {
 # %% [markdown]
 # ## A store
 #
-# All graphs go into one folder of memory-mapped files, once. Training reads from there, however
-# large it is.
+# All graphs are written once to a folder of memory-mapped files. Training reads batches from there,
+# so the data may be larger than memory.
 
 # %%
 store = cg.build_store(crystals, folder / "ionic.store", options)
@@ -53,9 +53,9 @@ print(len(train), "to train,", len(valid), "to validate,", len(test), "to test")
 # %% [markdown]
 # ## Training
 #
-# A network this small learns in seconds; `ModelConfig.small()` is the size for a laptop, and
-# `released()` and `paper()` are the published ones. `fit` returns the model at its best validation
-# error.
+# A network this small is trained in seconds; `ModelConfig.small()` is the size for a laptop, and
+# `released()` and `paper()` are the published networks. `fit` returns the model with the best
+# validation error.
 
 # %%
 network = cg.ModelConfig.small(
@@ -67,9 +67,9 @@ model, history = cg.fit(model, train, valid, recipe)
 learning_curves({"quick start": history.rows}, unit="eV/atom")
 
 # %% [markdown]
-# ## How good is it?
+# ## Evaluation
 #
-# The test set was not touched so far.
+# The test set has not been used so far.
 
 # %%
 print(cg.evaluate(model, test))
@@ -79,8 +79,8 @@ parity(test.target("e-form@low"), found.mean, unit="eV/atom", title="formation e
 # %% [markdown]
 # ## Predictions for any structure
 #
-# A structure need not be relaxed: blown up by a tenth, it has the same graph and the same
-# prediction. The standard deviation is there because of the robust loss.
+# A structure need not be relaxed: expanded by a tenth, it has the same graph and the same
+# prediction. The model predicts a standard deviation because it was trained with a robust loss.
 
 # %%
 from pymatgen.core import Lattice, Structure
@@ -92,7 +92,7 @@ for mean, std in zip(prediction.mean, prediction.std, strict=True):
     print(f"{mean:.3f} +- {std:.3f} {prediction.units['e-form@low']}")
 
 # %% [markdown]
-# A model is a folder of two files, without pickles, that keeps its graph options, its elements and
+# A model is a folder of files without pickles, which also hold its graph options, its elements and
 # the mean and standard deviation of its target.
 
 # %%

@@ -2,8 +2,8 @@
 # # Screening a prototype
 #
 # Which perovskites ABO3 might be stable? The network sees no distances, so one graph of the
-# structure type serves all choices of elements: it is made once, and decorated many times.
-# [The guide](../../guides/screening/) has the commands, and shards that survive a kill.
+# structure type represents all choices of elements: it is built once, and decorated many times.
+# [The guide](../../guides/screening/) covers the commands, and how they resume after a kill.
 
 # %%
 import json
@@ -28,10 +28,10 @@ model = cg.init_model(network, store, target=TARGET, seed=0)
 model, _ = cg.fit(model, train, valid, recipe)
 
 # %% [markdown]
-# ## The prototype, and who may sit where
+# ## The prototype, and the elements of its sites
 #
-# The cell needs no right size. Sites of one element of the prototype form a class, numbered in the
-# order of the sites: here 1 is the large cation, 2 the small one, 3 oxygen, which stays.
+# The cell size does not matter. The sites of one element of the prototype form a class, numbered in
+# the order of the sites: here 1 is the large cation, 2 the small one, and 3 oxygen, which is kept.
 
 # %%
 oxygens = [[0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]]
@@ -44,8 +44,8 @@ small = "Ti Zr Hf V Nb Ta Cr Mo W Mn Fe Co Ni Al Ga In Sc Sn Ge Mg Zn".split()
 # %% [markdown]
 # ## Screening
 #
-# Only compositions whose oxidation states can add up to zero are predicted, and the 40 lowest are
-# kept.
+# Only compositions whose oxidation states can sum to zero are predicted, and the 40 lowest
+# predictions are kept.
 
 # %%
 found = cg.screen(
@@ -61,9 +61,9 @@ print(f"{report['seen']} decorations, {report['predicted']} predicted, {report['
 print(json.dumps(report["left_out"], indent=1))
 
 # %% [markdown]
-# ## The best
+# ## Results
 #
-# The results are Parquet files, sorted, for pandas, polars or DuckDB.
+# The results are sorted Parquet files, for pandas, polars or DuckDB.
 
 # %%
 best = pq.read_table(sorted(found.results.glob("*.parquet")))
@@ -72,8 +72,8 @@ for row in best.slice(0, 10).to_pylist():
     print(row)
 
 # %% [markdown]
-# How many of the best does the training set know? What a network says about chemistry that it has
-# never seen is extrapolation.
+# How many of these compositions are in the training set? Predictions for chemistry outside of it
+# are extrapolation.
 
 # %%
 known = set(store.formulas)

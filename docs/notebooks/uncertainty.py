@@ -1,10 +1,9 @@
 # %% [markdown]
-# # How sure is it?
+# # Uncertainty
 #
-# A prediction without an error bar invites to be believed. Here a network learns its own, a
-# Gaussian process on the network's embedding gives another one, and both are held against the
-# errors that are really made. [The guide](../../guides/uncertainty/) adds ensembles, and the
-# commands.
+# A network predicts its own standard deviations, a Gaussian process on the network's embedding
+# gives others, and both are compared with the actual errors. [The guide](../../guides/uncertainty/)
+# adds ensembles, and the commands.
 
 # %%
 import tempfile
@@ -22,10 +21,10 @@ store = cg.build_store(cg.ionic_crystals(800), folder / "ionic.store", cg.GraphC
 train, valid, test = store.split((0.7, 0.15, 0.15), by="formula")
 
 # %% [markdown]
-# ## A network that learns its error bars
+# ## A network with a heteroscedastic loss
 #
-# The robust loss weighs each error by a standard deviation that the network predicts, too: large
-# where it has learned to expect noise or difficulty.
+# The robust loss weights each error by a standard deviation that the network also predicts: a large
+# one for crystals that are noisy or difficult to predict (aleatoric uncertainty).
 
 # %%
 network = cg.ModelConfig.small(
@@ -39,8 +38,8 @@ print(cg.evaluate(model, test), "eV/atom")
 # %% [markdown]
 # ## A Gaussian process on the embedding
 #
-# The encoder turns a crystal into a vector. A sparse Gaussian process over these vectors predicts,
-# too, and is unsure where no training crystal is near.
+# The encoder maps a crystal to a vector. A sparse Gaussian process on these vectors also predicts
+# the target, with a larger standard deviation far from the training crystals.
 
 # %%
 process = cg.fit_gp(
@@ -48,43 +47,44 @@ process = cg.fit_gp(
 )
 
 # %% [markdown]
-# ## Are they right?
+# ## Calibration
 #
-# If the standard deviations are right, the central 50 % interval holds half of the true values, the
-# 90 % interval nine tenths. The *miscalibration area* is what lies between that line and what is
-# found: 0 is perfect. A single factor, fitted on the validation set, mends what is too wide or too
-# narrow everywhere.
+# If the standard deviations are calibrated, the central 50 % interval contains half of the true
+# values, the 90 % interval nine tenths. The *miscalibration area* is the area between this line and
+# the observed fractions: 0 is perfect. A single factor, fitted on the validation set, corrects
+# intervals that are all too wide or all too narrow.
 
 
 # %%
-def network_says(data):
+def predict_with_network(data):
     found = cg.predict(model, data)
     return found.mean, found.std
 
 
-def process_says(data):
+def predict_with_process(data):
     return process.predict(cg.embed(model, data))
 
 
 curves = {}
-for name, says in (("network", network_says), ("Gaussian process", process_says)):
-    factor = best_factor(*known_errors(valid.target(TARGET), *says(valid)))
-    mean, std = says(test)
+kinds = {"network": predict_with_network, "Gaussian process": predict_with_process}
+for name, predict in kinds.items():
+    factor = best_factor(*known_errors(valid.target(TARGET), *predict(valid)))
+    mean, std = predict(test)
     for label, scale in ((name, 1.0), (f"{name} x {factor:.2f}", factor)):
         curves[label] = (test.target(TARGET), mean, scale * std)
         print(label, judge(*curves[label]))
 calibration(curves, unit="eV/atom")
 
 # %% [markdown]
-# ## Does a large error bar mean a large error?
+# ## Do large standard deviations mean large errors?
 #
-# Calibration is about all crystals together. For choosing, the order counts: are the errors of the
-# surest half smaller? The network's own standard deviations pass. The process, on the embedding of
-# so small a network and from so few crystals, is calibrated and yet does not know where it errs.
-# Look at both numbers before you rely on either.
+# Calibration is a property of all crystals together. For choosing crystals, the order matters: are
+# the errors of the half with the smaller standard deviations smaller? For the network they are. The
+# process, on the embedding of so small a network and with so few crystals, is calibrated, but its
+# standard deviations do not indicate where the errors are large. Check both metrics.
 
 # %%
 for name, (value, mean, std) in curves.items():
     error = np.abs(mean - value)
-    sure = std <= np.median(std)
-    print(f"{name}: {error[sure].mean():.3f} surest half, {error[~sure].mean():.3f} others")
+    low = std <= np.median(std)
+    print(f"{name}: {error[low].mean():.3f} half with smaller std, {error[~low].mean():.3f} others")
