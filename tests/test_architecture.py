@@ -20,7 +20,7 @@ ORDER = """
 _version errors options config
 runtime structures graphs runs data nn models inference training
 synthetic preprocessing reference screening active_learning integrations
-analysis plotting demo cli
+analysis plotting demo cli __main__
 """.split()
 
 # Third-party library -> the only modules (or packages) that may import it.

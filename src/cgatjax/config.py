@@ -1,7 +1,8 @@
 """All options of the library, as frozen dataclasses that are checked when they are made.
 
 A configuration file is TOML with one table per class: `[graph]`, `[model]`, `[train]`,
-`[transfer]`.
+`[transfer]`. The command line makes its options of the fields; a help text is the entry of the
+field under "Attributes".
 """
 
 from collections.abc import Callable
@@ -13,18 +14,18 @@ from cgatjax.options import Options
 
 @dataclass(frozen=True, kw_only=True)
 class GraphConfig(Options):
-    """How a crystal becomes a graph. The defaults are the released code's.
+    """Options of crystal graphs. The defaults are the released code's.
 
     Attributes:
-      max_neighbors: K, periodic images kept around each site.
-      shell_tolerance: a neighbor starts a new shell when it is farther than the current shell's
-        first distance by more than this.
-      tolerance_kind: "absolute" (the tolerance is in angstrom) or "relative" (a fraction of the
-        shell's first distance; only this keeps graphs independent of the cell volume).
-      split_shell: what to do where K ends inside a shell. "cut" keeps the first ones in a
-        documented order; "share" keeps the whole shell, each member with weight
+      max_neighbors: number K of neighbors (periodic images) kept around each site.
+      shell_tolerance: a neighbor starts a new shell when it is farther than the first neighbor of
+        the current shell by more than this.
+      tolerance_kind: "absolute" (tolerance in angstrom) or "relative" (fraction of the distance of
+        the shell's first neighbor; only this keeps graphs independent of the cell volume).
+      split_shell: treatment of a last shell that K cuts. "cut" keeps its first neighbors in a
+        documented order; "share" keeps the whole shell, each neighbor with weight
         (slots left) / (shell size).
-      max_radius: search limit in angstrom; a site with fewer than K neighbors inside is an error.
+      max_radius: search radius in angstrom; a site with fewer than K neighbors inside is an error.
 
     Examples:
       >>> GraphConfig.recommended(max_neighbors=12).split_shell
@@ -44,12 +45,12 @@ class GraphConfig(Options):
 
     @classmethod
     def released(cls, **changes: Any) -> "GraphConfig":
-        """The reference's options (`prepare_data.py`: 18 A, 24 neighbors, 1e-8 A)."""
+        """Return the reference's options (`prepare_data.py`: 18 A, 24 neighbors, 1e-8 A)."""
         return cls(**changes)
 
     @classmethod
     def recommended(cls, **changes: Any) -> "GraphConfig":
-        """For new models: nothing depends on site order, orientation, choice of cell or volume."""
+        """Return options for graphs independent of site order, orientation, cell and volume."""
         defaults = {"shell_tolerance": 3e-4, "tolerance_kind": "relative", "split_shell": "share"}
         return cls(**{**defaults, **changes})
 
@@ -60,19 +61,18 @@ DuplicateKey = Literal["id", "formula", "graph", "prototype"]
 
 @dataclass(frozen=True, kw_only=True)
 class SplitConfig(Options):
-    """Division of a store into training, validation and test set.
+    """Options of a split into training, validation and test set.
 
     Attributes:
       split: JSON file with the ids of train, valid and test, instead of a new split.
-      split_by: keep all crystals with the same "id", reduced "formula" or "prototype" (structure
-        type) in one subset.
+      split_by: keep all crystals with the same reduced "formula" or structure type ("prototype") in
+        one subset.
       fractions: fractions of train, valid and test.
-      exclude: sources of crystals to remove, so that no test data leak into the training: the
-        validation and test ids of a run folder, of a store (split with these options) or of a
-        split JSON, or the ids in a JSON, text or CSV file.
-      exclude_by: with the excluded ids, remove every crystal with the same "formula", "graph"
-        (crystal) or "prototype" (structure type).
-      train_size: size of a nested random subset of the training set; None for all of it.
+      exclude: crystals to remove against data leakage: the validation and test ids of a run, of a
+        store (split with these options) or of a split JSON, or the ids in a JSON, text or CSV file.
+      exclude_by: with the excluded ids, remove all crystals of the same formula, the same graph
+        (crystal) or the same prototype (structure type).
+      train_size: size of a nested random subset of the training set; by default all of it.
       seed: random seed of the split and of the nested subset.
 
     Examples:
@@ -104,25 +104,26 @@ class ModelConfig(Options):
 
     Attributes:
       targets: names of the properties, one regression head each.
-      node_dim: D, width of a node state.
-      edge_dim: R, width of an edge state.
-      heads: H, attention heads in messages and pooling.
+      node_dim: width D of the node states.
+      edge_dim: width R of the edge states.
+      heads: number H of attention heads in messages and pooling.
       steps: message-passing steps.
       composition_steps: message-passing steps on the composition graph (Roost).
       composition_hidden: hidden width of the Roost networks.
-      element_dim: length of an element vector.
-      max_shells: K; shell indices are 1..K.
+      element_dim: length of the element vectors.
+      max_shells: number K of shell embeddings; shell indices are 1..K.
       vector_attention: one attention weight per channel, not per head, in messages.
-      pooling_vector_attention: the same in the pooling over atoms.
-      pooling: "concat" the heads (released) or average them ("mean").
-      message_direction: "center_to_neighbor" (released) or "neighbor_to_center" (the paper).
-      edge_update: "shell" (released), "attention" (the paper), "hyper" or "none".
-      rezero: scale each head layer by a learned factor that starts at 0.
-      head_widths: widths of the residual regression network.
-      compute: "parameters" (compute in the parameters' dtype) or "bfloat16" (float32 weights,
-        softmax and normalization; matrix products in bfloat16).
-      rematerialize: compute the inside of each step again for the gradient instead of keeping it,
-        for about a third more arithmetic; meant for accelerators short of memory.
+      pooling_vector_attention: one attention weight per channel, not per head, in the pooling.
+      pooling: concatenate the attention heads ("concat", released) or average them ("mean").
+      message_direction: direction of messages, "center_to_neighbor" (released) or
+        "neighbor_to_center" (paper).
+      edge_update: edge update, "shell" (released), "attention" (paper), "hyper" or "none".
+      rezero: scale each layer of the regression head by a learned factor that starts at 0.
+      head_widths: layer widths of the residual regression head.
+      compute: "parameters" computes in the dtype of the parameters; "bfloat16" has float32 weights,
+        softmax and normalization, and matrix products in bfloat16.
+      rematerialize: recompute the activations of each step for the gradient instead of storing
+        them: less memory, about a third more arithmetic.
 
     Examples:
       >>> ModelConfig.small(heads=4).embedding_dim
@@ -161,17 +162,17 @@ class ModelConfig(Options):
 
     @property
     def embedding_dim(self) -> int:
-        """Width of the crystal embedding that the heads read."""
+        """Width of the crystal embedding that the regression heads read."""
         return self.node_dim * (self.heads if self.pooling == "concat" else 1)
 
     @classmethod
     def released(cls, **changes: Any) -> "ModelConfig":
-        """The released code's network (`CGAT/lightning_module.py`)."""
+        """Return the released code's network (`CGAT/lightning_module.py`)."""
         return cls(**changes)
 
     @classmethod
     def paper(cls, **changes: Any) -> "ModelConfig":
-        """The paper's equations: wider edges, attention edge update, messages to the center."""
+        """Return the paper's network: wide edges, attention edge update, messages to the center."""
         defaults = {
             "edge_dim": 512,
             "heads": 6,
@@ -182,7 +183,7 @@ class ModelConfig(Options):
 
     @classmethod
     def small(cls, **changes: Any) -> "ModelConfig":
-        """The released equations at sizes that train on a laptop."""
+        """Return the released network at sizes that train on a laptop."""
         defaults = {
             "node_dim": 32,
             "edge_dim": 32,
@@ -197,29 +198,33 @@ class ModelConfig(Options):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig(Options):
-    """How a network is trained.
+    """Options of a training.
 
     Attributes:
       epochs: passes over the training set.
-      batch_size: crystals per optimizer step and micro-batch, on average (`choose_budgets`).
+      batch_size: average number of crystals in a micro-batch, over all devices.
       accumulate: micro-batches summed into one optimizer step.
-      devices: that share each micro-batch, of all processes together (docs/scaling.md).
-      device_mapping: how several run one program, "shard_map" or "pmap".
-      loss: "l1", "l2", or the robust ones that also learn a standard deviation.
-      optimizer: "adamw", "adam", "sgd" (with momentum) or "lamb".
-      learning_rate: peak rate.
-      weight_decay: decoupled for adamw and lamb, added to the gradient for adam and sgd (as torch).
-      momentum: of sgd.
-      clip_norm: largest global norm of the trainable gradient; None for no clipping.
-      schedule: "cyclical" (triangular, per epoch), "plateau" or "constant".
-      cycle_period: epochs per triangle; None means one triangle over the whole run.
-      plateau_patience: validations without improvement before the rate drops.
-      plateau_factor: what it is multiplied by then.
+      devices: number of devices, over all processes, that share each micro-batch.
+      device_mapping: JAX transformation that maps the training step over several devices.
+      loss: loss function; the robust ones also learn a standard deviation.
+      optimizer: optimizer; sgd has momentum.
+      learning_rate: peak learning rate.
+      weight_decay: decoupled weight decay for adamw and lamb; added to the gradient for adam and
+        sgd (as in torch).
+      momentum: momentum of sgd.
+      clip_norm: largest global norm of the trainable gradient; by default no clipping.
+      schedule: learning-rate schedule: "cyclical" (triangular, per epoch), "plateau" or "constant".
+      cycle_period: epochs per triangle of the cyclical schedule; by default one triangle over the
+        whole run.
+      plateau_patience: validations without improvement before the plateau schedule lowers the
+        learning rate.
+      plateau_factor: factor by which the plateau schedule lowers the learning rate.
       validate_every: epochs between validations.
-      checkpoint_seconds: least time between two checkpoints (there is always one at the end).
-      max_bad_steps: more steps in a row than this with a loss or gradient that is not finite end
-        the run; such a step changes nothing.
-      seed: of initialization, shuffling and splits.
+      checkpoint_seconds: shortest time between two training checkpoints, in seconds; the last epoch
+        always has one.
+      max_bad_steps: longest sequence of steps with a loss or gradient that is not finite; a longer
+        one ends the run. Such a step changes no parameter.
+      seed: random seed of initialization, shuffling and splits.
 
     Examples:
       >>> TrainConfig.paper(epochs=10).batch_size
@@ -266,31 +271,32 @@ class TrainConfig(Options):
             self.cycle_period is None or self.cycle_period >= 1, "cycle_period", "at least 1"
         )
         self._require(0 < self.plateau_factor < 1, "plateau_factor", "a number in (0, 1)")
-        self._require(self.checkpoint_seconds >= 0, "checkpoint_seconds", "seconds")
+        self._require(self.checkpoint_seconds >= 0, "checkpoint_seconds", "at least 0 seconds")
         self._require(self.max_bad_steps >= 0, "max_bad_steps", "at least 0")
         self._require(0 <= self.seed < 2**31, "seed", "0 <= seed < 2**31")
 
     @classmethod
     def paper(cls, **changes: Any) -> "TrainConfig":
-        """The paper's recipe: AdamW, 1.25e-4, batch 512, 390 epochs in triangles of 130."""
+        """Return the paper's options: AdamW, 1.25e-4, batch 512, 390 epochs, triangles of 130."""
         defaults = {"epochs": 390, "batch_size": 512, "learning_rate": 1.25e-4, "cycle_period": 130}
         return cls(**{**defaults, **changes})
 
 
 @dataclass(frozen=True, kw_only=True)
 class TransferConfig(Options):
-    """What is carried over from a trained model, and what of it is trained on.
+    """Options of a transfer from a trained model.
 
     Attributes:
-      mode: "full" (train everything from the old weights), "head" (encoder frozen), "none"
-        (from scratch, same sizes) or "joint" (the old targets are trained along, a head each).
-      target: the property to train for; None takes the old model's only target.
-      normalizer: "refit" mean and std on the new training set, or "keep" the old ones (as the
-        reference does without saying).
-      reinit: patterns of parameters to start anew, such as "heads/*".
-      lr_groups: (pattern, factor) pairs; the learning rate of matching parameters is multiplied.
-      unfreeze: (epoch, pattern) pairs; matching parameters stand still before that epoch.
-      train: the training options.
+      mode: "full" (fine-tune all parameters), "head" (encoder frozen), "none" (from scratch, same
+        sizes) or "joint" (train on the old targets, too, with a head each).
+      target: property to learn; by default the old model's only target.
+      normalizer: "refit" mean and standard deviation on the new training set, or "keep" the old
+        ones (as the reference does without saying so).
+      reinit: patterns of parameters to re-initialize, such as "heads/*".
+      lr_groups: (pattern, factor) pairs; the factor multiplies the learning rate of matching
+        parameters.
+      unfreeze: (epoch, pattern) pairs; matching parameters are frozen before that epoch.
+      train: training options.
 
     Examples:
       >>> options = TransferConfig(mode="head", target="e-form", train=TrainConfig(epochs=20))
@@ -316,4 +322,4 @@ PRESETS: dict[str, tuple[Callable[[], ModelConfig], Callable[[], TrainConfig]]] 
     "released": (ModelConfig.released, TrainConfig.paper),
     "paper": (ModelConfig.paper, TrainConfig.paper),
 }
-"""Name -> what makes the network's options and the training's."""
+"""Preset -> functions that make the options of the network and of the training."""

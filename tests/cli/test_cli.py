@@ -308,17 +308,19 @@ def test_evaluate_takes_the_test_part_unless_told(place: Place, tmp_path: Path) 
     n_test = len(Split.load(place.pbe / "split.json").test)
     file, plot = tmp_path / "errors.csv", tmp_path / "parity.png"
     output = ok("evaluate", place.pbe, place.store, "--out", file, "--plot", plot)
-    assert f"test part of the run's split: {n_test} crystals" in output
+    assert f"test set of the run's split: {n_test} crystals" in output
     assert "eV/atom" in output
     rows = read_csv(file)
     assert [*rows[0]] == ["id", "property", "target", "prediction", "std", "unit"]
     assert len(rows) == n_test
     assert plot.read_bytes().startswith(b"\x89PNG")
-    assert "48 crystals" in ok("evaluate", place.pbe, place.store, "--part", "all")
+    assert "48 crystals" in ok("evaluate", place.pbe, place.store, "--subset", "all")
     assert "choose another name" in refused("evaluate", place.pbe, place.store, "--out", file)
     shutil.copytree(place.pbe / "model", tmp_path / "model")
     assert "48 crystals" in ok("evaluate", tmp_path / "model", place.store)
-    assert "--part all" in refused("evaluate", tmp_path / "model", place.store, "--part", "test")
+    assert "--subset all" in refused(
+        "evaluate", tmp_path / "model", place.store, "--subset", "test"
+    )
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:

@@ -69,7 +69,7 @@ def test_learning_curves_stand_in_the_run_folder(place: Place) -> None:
 
 def test_evaluate_draws_every_kind_of_picture(place: Place, tmp_path: Path) -> None:
     folder = tmp_path / "pictures"
-    output = ok("evaluate", place.run, place.store, "--part", "all", "--plots", folder)
+    output = ok("evaluate", place.run, place.store, "--subset", "all", "--plots", folder)
     names = {"parity.png", "elements.png", "sites.png", "calibration.png"}
     assert {file.name for file in folder.iterdir()} == names
     assert all(is_picture(file) for file in folder.iterdir())

@@ -34,7 +34,7 @@ def test_hull_writes_files_that_featurize_reads(tmp_path):
     assert "no entry of the pure element" in line
     out = tmp_path / "hull"
     output = ok(*base, "--kind", "formation", "--suffix", "@low2", "--out", out)
-    assert "20 crystals, 20 with e-form@cheap2 and e_above_hull_new@cheap2" in output
+    assert "20 crystals, 20 with e-form@low2 and e_above_hull_new@low2" in output
     ok("featurize", out, "--out", tmp_path / "store", "--workers", 1)
     store = open_store(tmp_path / "store")
     assert store.unit("e_above_hull_new@low2") == "eV/atom"

@@ -1,8 +1,7 @@
-"""The command line: `cgatjax COMMAND --help` explains each command.
+"""Command line: `cgatjax COMMAND --help` explains each command.
 
-Commands import what they need when they run, so that `--help` and the featurizing workers stay
-quick. Every error raised on purpose becomes one line and exit code 2; Ctrl-C is 130, a run that
-SIGTERM stopped is 143.
+Every error of the library becomes one line and exit code 2; the exit code of Ctrl-C is 130, that of
+a run that SIGTERM stopped is 143.
 """
 
 import logging
@@ -13,23 +12,40 @@ from typing import Any
 import click
 
 from cgatjax._version import __version__
-from cgatjax.cli.featurize import featurize, info
-from cgatjax.cli.interpret import embed, explain, select
-from cgatjax.cli.matbench import matbench
-from cgatjax.cli.predict import demo, evaluate, import_reference, predict
-from cgatjax.cli.preprocess import download, hull, overlap
-from cgatjax.cli.screen import screen
-from cgatjax.cli.train import train, transfer
-from cgatjax.cli.uncertainty import calibrate, fit_gp
+from cgatjax.cli.commands.calibrate import calibrate
+from cgatjax.cli.commands.demo import demo
+from cgatjax.cli.commands.download import download
+from cgatjax.cli.commands.embed import embed
+from cgatjax.cli.commands.evaluate import evaluate
+from cgatjax.cli.commands.explain import explain
+from cgatjax.cli.commands.featurize import featurize
+from cgatjax.cli.commands.fit_gp import fit_gp
+from cgatjax.cli.commands.hull import hull
+from cgatjax.cli.commands.import_reference import import_reference
+from cgatjax.cli.commands.info import info
+from cgatjax.cli.commands.matbench import matbench
+from cgatjax.cli.commands.overlap import overlap
+from cgatjax.cli.commands.predict import predict
+from cgatjax.cli.commands.screen import screen
+from cgatjax.cli.commands.select import select
+from cgatjax.cli.commands.train import train
+from cgatjax.cli.commands.transfer import transfer
 from cgatjax.errors import CgatjaxError, Interrupted
 from cgatjax.runtime.allocator import keep_freed_memory
 
 BAD_INPUT, SIGNALLED, INTERRUPTED = 2, 128, 130
-"""Exit codes; a run that a signal stopped adds its number to the second: SIGTERM gives 143."""
+"""Exit codes; the number of a signal is added to the second, so that SIGTERM gives 143."""
+
+SECTIONS = {
+    "Data": (download, featurize, info, hull, overlap),
+    "Training": (train, transfer, fit_gp, calibrate),
+    "Predictions": (evaluate, predict, screen, select, embed, explain),
+    "Other": (import_reference, matbench, demo),
+}
 
 
 class _Handler(logging.Handler):
-    """Messages on standard error, as plain lines."""
+    """Log handler that writes messages to standard error as plain lines."""
 
     def emit(self, record: logging.LogRecord) -> None:
         prefix = "" if record.levelno < logging.WARNING else f"{record.levelname.lower()}: "
@@ -37,7 +53,7 @@ class _Handler(logging.Handler):
 
 
 class _Commands(click.Group):
-    """Runs a command; an error of ours becomes one line."""
+    """Group of commands that prints an error of the library as one line."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -54,16 +70,18 @@ class _Commands(click.Group):
             click.echo("interrupted", err=True)
             ctx.exit(INTERRUPTED)
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """In the order of use, not of the alphabet."""
-        return list(self.commands)
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write a section for each group of commands, in the order of use."""
+        for title, commands in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(str(c.name), c.get_short_help_str(200)) for c in commands])
 
 
 @contextmanager
 def _own_log(quiet: bool) -> Iterator[None]:
-    """Our messages, once, while a command runs; other libraries' only from errors upward.
+    """Print the messages of cgatjax once while a command runs, and only errors of other libraries.
 
-    The root logger is left out: libraries that are loaded later put handlers there.
+    The root logger is not used: libraries that are loaded later put handlers there.
     """
     logger, handler = logging.getLogger("cgatjax"), _Handler()
     before = logger.level, logger.propagate
@@ -80,12 +98,15 @@ def _own_log(quiet: bool) -> Iterator[None]:
         logger.propagate = before[1]
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="cgatjax")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.option("--quiet", is_flag=True, help="Show warnings and results only.")
 def main(debug: bool, quiet: bool) -> None:
-    """Crystal graph attention networks: train on cheap data, transfer to accurate data, predict.
+    """Train crystal graph attention networks, transfer them to accurate data, predict.
 
     \b
     cgatjax featurize pbe/*.json.bz2 --out pbe.store --target e-form
@@ -97,8 +118,6 @@ def main(debug: bool, quiet: bool) -> None:
     click.get_current_context().with_resource(_own_log(quiet))
 
 
-_DATA = (download, featurize, info, hull, overlap)
-_MODELS = (train, transfer, fit_gp, calibrate, evaluate, predict, screen, select, embed, explain)
-_REST = (import_reference, matbench, demo)
-for _command in (*_DATA, *_MODELS, *_REST):
-    main.add_command(_command)
+for _commands in SECTIONS.values():
+    for _command in _commands:
+        main.add_command(_command)

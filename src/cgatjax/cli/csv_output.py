@@ -1,60 +1,39 @@
-"""What commands read and write alike: new files only, CSV with notes, parts of a run's split."""
+"""Output files of commands: CSV with comment lines, existing files are never overwritten."""
 
 import csv
 import io
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+import click
 
-from cgatjax.data.datasets import Dataset
-from cgatjax.data.splits import SUBSETS, Split
-from cgatjax.data.store import Store
-from cgatjax.errors import InputError, RunExistsError
-from cgatjax.runs.run_folder import SPLIT
+from cgatjax.errors import RunExistsError
 from cgatjax.runtime.atomic_files import write_durably, writing
+
+if TYPE_CHECKING:
+    from cgatjax.inference.prediction import Predictions
+    from cgatjax.structures.crystal import Rejected
+
+SHOWN_REASONS = 3
+"""Number of skipped crystals that are printed with the reason."""
 
 
 def require_new(*paths: str | Path | None) -> None:
-    """Raises RunExistsError if one of them exists; None stands for a file that is not asked for."""
+    """Raise RunExistsError if a file exists; None stands for a file that is not requested."""
     for path in paths:
         if path is not None and Path(path).exists():
             raise RunExistsError(f"{path} exists; choose another name or remove it")
 
 
-def chosen_part(run: Path, data: Store, part: str | None) -> tuple[Dataset, str]:
-    """The crystals of a part of a run's split, and what they are.
-
-    Args:
-      run: folder of the run.
-      data: the store.
-      part: "train", "valid", "test" or "all"; None for the test part if the split is of this store,
-        and else for all.
-
-    Raises:
-      InputError: the run has no split.
-    """
-    has_split = (run / SPLIT).is_file()
-    if part is None:
-        known = has_split and set(Split.load(run / SPLIT).test) <= set(data.ids)
-        part = "test" if known and Split.load(run / SPLIT).test else "all"
-    if part == "all":
-        return data.all(), "all crystals"
-    if not has_split:
-        raise InputError(f"{run}: has no {SPLIT}, so no part {part!r}; use --part all")
-    return data.apply(Split.load(run / SPLIT))[
-        SUBSETS.index(part)
-    ], f"{part} part of the run's split"
-
-
 def write_csv(
     path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]], notes: Sequence[str]
 ) -> None:
-    """Writes a CSV file whole or not at all; notes are its first lines, after "#".
+    """Write a CSV file atomically; the notes are its first lines, after "#".
 
     Raises:
-      StorageError: it cannot be written.
+      StorageError: the file cannot be written.
     """
     text = io.StringIO(newline="")
     text.writelines(f"# {note}\n" for note in notes)
@@ -65,5 +44,19 @@ def write_csv(
 
 
 def or_empty(value: float) -> str:
-    """A cell of a CSV file: all digits, or nothing where there is no number."""
-    return repr(float(value)) if np.isfinite(value) else ""
+    """Return a number with all digits for a CSV file, and "" for one that is not finite."""
+    return repr(float(value)) if math.isfinite(value) else ""
+
+
+def prediction_notes(run: str, found: "Predictions") -> list[str]:
+    """Return comment lines that name the model and the source of the standard deviations."""
+    stds = [f"std of {t} ({found.units[t] or '?'}): {found.std_notes[t]}" for t in found.means]
+    return [f"cgatjax model: {run}", *stds]
+
+
+def echo_skipped(skipped: "Sequence[Rejected]", path: Path | None) -> None:
+    """Print the first skipped crystals with the reason, and the file that lists all of them."""
+    for item in skipped[:SHOWN_REASONS]:
+        click.echo(f"  skipped {item.id or item.source}: {item.reason}")
+    if path is not None:
+        click.echo(f"  all of them: {path}")

@@ -1,46 +1,43 @@
-"""Pictures that commands draw with --plots: into a folder, one file for each kind and target."""
+"""Figures of `train` and `evaluate`: one file for each kind and target."""
 
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 import numpy as np
 
 from cgatjax.data.datasets import Dataset
+from cgatjax.inference.prediction import Predictions
+from cgatjax.models.model import Model
+from cgatjax.plotting.calibration_plots import calibration
+from cgatjax.plotting.learning_plots import learning_curves, parity
+from cgatjax.plotting.residual_plots import residuals_by_element, residuals_by_sites
 from cgatjax.runtime.atomic_files import writing
 
-if TYPE_CHECKING:
-    from cgatjax.inference.prediction import Predictions
-    from cgatjax.models.model import Model
-
 BLOCK = 16384
-"""Crystals whose sites are counted together."""
+"""Number of crystals whose sites are counted at once."""
 
 
 def draw_evaluation(
-    folder: Path, found: "Predictions", values: Mapping[str, np.ndarray], crystals: Dataset
+    folder: Path, found: Predictions, values: Mapping[str, np.ndarray], crystals: Dataset
 ) -> None:
-    """Parity, residuals by element and by size, and calibration where there are deviations.
+    """Draw parity, residuals by element and by number of sites, and calibration if there are stds.
 
     Args:
-      folder: where to, created if need be.
+      folder: output folder, created if it does not exist.
       found: predictions of the crystals.
       values: target -> (crystals,) known values.
       crystals: in the order of the predictions.
     """
-    from cgatjax.plotting.calibration_plots import calibration
-    from cgatjax.plotting.learning_plots import parity
-    from cgatjax.plotting.residual_plots import residuals_by_element, residuals_by_sites
-
     elements = [re.findall(r"[A-Z][a-z]?", formula) for formula in crystals.formulas]
     sites = n_sites(crystals)
     for target, target_values in values.items():
         mean, std, unit = found.means[target], found.stds[target], found.units[target]
         residuals = mean - target_values
         if not np.isfinite(residuals).any():
-            click.echo(f"no pictures of {target!r}: no crystal has a value of it")
+            click.echo(f"no figures of {target!r}: no crystal has a value of it")
             continue
         figures = {
             "parity": parity(target_values, mean, unit, target),
@@ -48,29 +45,39 @@ def draw_evaluation(
             "sites": residuals_by_sites(residuals, sites, unit, target),
         }
         if np.isfinite(std[np.isfinite(residuals)]).any():
-            trust = {target: (target_values, mean, std)}
-            figures["calibration"] = calibration(trust, unit, target)
+            curves = {target: (target_values, mean, std)}
+            figures["calibration"] = calibration(curves, unit, target)
         _save(folder, figures, target if len(values) > 1 else "")
 
 
+def draw_parity(path: Path, found: Predictions, values: Mapping[str, np.ndarray]) -> None:
+    """Draw a parity plot for each target; several targets are part of the file names."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for target, target_values in values.items():
+        figure = parity(target_values, found.means[target], found.units[target], target)
+        file = path if len(values) == 1 else path.with_stem(f"{path.stem}-{target}")
+        figure.savefig(file)
+        click.echo(f"parity plot: {file}")
+
+
 def draw_learning(
-    folder: Path, model: "Model", members: Sequence[Sequence[Mapping[str, Any]]]
+    folder: Path, model: Model, members: Sequence[Sequence[Mapping[str, Any]]]
 ) -> None:
-    """Errors in training: of one run the training and validation part, of an ensemble each member.
+    """Draw the errors during training: of training and validation set, or of ensemble members.
 
     Args:
-      folder: where to.
-      model: whose targets and units they are.
-      members: rows of the history of each member; those without any error are left out.
+      folder: output folder.
+      model: the model, for targets and units.
+      members: rows of the history of each member; a member without errors is left out.
     """
-    from cgatjax.plotting.learning_plots import learning_curves
-
     for target in model.targets:
-        parts = {"training": "train", "validation": "valid"} if len(members) == 1 else {"": "valid"}
+        subsets = {"training": "train", "validation": "valid"}
+        if len(members) > 1:
+            subsets = {"": "valid"}
         curves = {
-            name or f"member {number}": _curve(rows, f"{part}_mae:{target}")
+            name or f"member {number}": _curve(rows, f"{subset}_mae:{target}")
             for number, rows in enumerate(members)
-            for name, part in parts.items()
+            for name, subset in subsets.items()
         }
         drawn = {name: rows for name, rows in curves.items() if rows}
         if drawn:
@@ -79,7 +86,7 @@ def draw_learning(
 
 
 def n_sites(crystals: Dataset) -> np.ndarray:
-    """(crystals,) int64, sites in the cell of each."""
+    """Return the numbers of sites, (crystals,) int64."""
     found = np.empty(len(crystals), np.int64)
     for start in range(0, len(crystals), BLOCK):
         rows = np.arange(start, min(start + BLOCK, len(crystals)))
@@ -95,7 +102,7 @@ def _curve(rows: Sequence[Mapping[str, Any]], column: str) -> list[dict[str, Any
 
 
 def _save(folder: Path, figures: Mapping[str, Any], target: str) -> None:
-    """Writes KIND.png, or KIND-TARGET.png where there are several targets."""
+    """Write KIND.png, or KIND-TARGET.png if there are several targets."""
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for kind, figure in figures.items():

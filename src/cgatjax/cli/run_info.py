@@ -1,4 +1,4 @@
-"""What a run or a model folder holds, and the best row of a history, as text."""
+"""Contents of a run or model folder, and the best epoch of a history, as text."""
 
 import csv
 import json
@@ -20,10 +20,10 @@ _MODEL_OPTIONS_SHOWN_ELSEWHERE = ("targets",)
 
 
 def show_run(path: Path) -> None:
-    """Prints network, normalizers, graph options, best validation and transfer report.
+    """Print network, normalizers, graph options, best validation and transfer report.
 
     Raises:
-      InputError: the folder holds no model.
+      InputError: the folder has no model.
     """
     folders = member_folders(path)
     if is_ensemble(path):
@@ -35,7 +35,7 @@ def show_run(path: Path) -> None:
     )
     click.echo("\ntargets")
     click.echo(table(("name", "unit", "mean", "std", "predicted std"), _targets(model)))
-    click.echo(f"\nstandard deviations\n{_trust(path)}")
+    click.echo(f"\nstandard deviations\n{_std_sources(path)}")
     click.echo("\nnetwork")
     options = model.config.to_dict()
     click.echo(
@@ -53,8 +53,8 @@ def show_run(path: Path) -> None:
         click.echo(f"\n{report_text(json.loads((path / REPORT).read_text()))}")
 
 
-def _trust(path: Path) -> str:
-    """The kinds of standard deviation that there are, and how the default one is made."""
+def _std_sources(path: Path) -> str:
+    """Sources of standard deviations that the run has, and a note on the default one."""
     try:
         predictor = load_predictor(path)
     except CgatjaxError as error:
@@ -68,14 +68,14 @@ def _label(run: Path, folder: Path) -> str:
 
 
 def read_history(path: Path) -> list[dict[str, Any]]:
-    """Rows of a run's history with numbers where there are any."""
+    """Return the rows of a run's history, as numbers; empty cells are left out."""
     with open(path / HISTORY, newline="") as file:
         rows = list(csv.DictReader(file))
     return [{k: float(v) for k, v in row.items() if v not in ("", None)} for row in rows]
 
 
 def summary(model: Model, rows: Sequence[Mapping[str, Any]]) -> str:
-    """The epoch of the lowest validation error, and the errors there."""
+    """Return the epoch with the lowest validation error and its errors, as text."""
     scales = {t: n.std for t, n in model.normalizers.items()}
     scored = [(_score(row, scales), row) for row in rows]
     valid = [(score, row) for score, row in scored if score == score]
@@ -92,15 +92,15 @@ def summary(model: Model, rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def report_text(report: Mapping[str, Any]) -> str:
-    """A transfer report: what was loaded, frozen and new, and the errors before training."""
+    """Return a transfer report as text: parameters loaded, frozen, re-initialized; first errors."""
     loaded, frozen = len(report["loaded"]), len(report["frozen"])
     source = f"head from {report['source']!r}" if report["source"] else "fresh head"
     rescaled = ", rescaled to the new mean and std" if report["rescaled"] else ""
-    rows = [(part, e["mae"], e["rmse"], e["n"]) for part, e in report["step_zero"].items()]
+    rows = [(subset, e["mae"], e["rmse"], e["n"]) for subset, e in report["step_zero"].items()]
     return (
         f"transfer: {loaded} arrays of parameters loaded ({frozen} frozen), "
         f"{len(report['reinitialized'])} new; {source}{rescaled}\n"
-        f"before training\n{table(('part', 'MAE', 'RMSE', 'n'), rows)}"
+        f"before training\n{table(('subset', 'MAE', 'RMSE', 'n'), rows)}"
     )
 
 
@@ -118,7 +118,7 @@ def _targets(model: Model) -> list[tuple[Any, ...]]:
 
 
 def _score(row: Mapping[str, Any], scales: Mapping[str, float]) -> float:
-    """What training calls best: the mean of the targets' errors in units of their std."""
+    """Mean of the targets' errors in units of their std, which training minimizes."""
     found = {t: row.get(f"valid_mae:{t}") for t in scales}
     errors = {t: {"mae": mae, "n": 1} for t, mae in found.items() if mae is not None and mae == mae}
     return mean_over_targets(errors, scales)

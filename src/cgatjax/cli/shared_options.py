@@ -1,44 +1,77 @@
 """Options that several commands have."""
 
-from collections.abc import Callable
-from typing import Any
+import os
 
 import click
 
-from cgatjax.data.splits import SUBSETS
+from cgatjax.cli.grouped_help import OTHER, Decorator, option
+from cgatjax.config import PRESETS
 
-Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
-workers_option: Decorator = click.option(
-    "--workers", type=int, help="Processes; the result is the same.  [default: cores]"
+def cores() -> int:
+    """Return the number of processor cores that this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+workers_option: Decorator = option(
+    "--workers",
+    type=int,
+    callback=lambda _ctx, _param, value: value or cores(),
+    help="Number of worker processes; the result does not depend on it. [default: all cores]",
 )
-uncertainty_option: Decorator = click.option(
-    "--uncertainty",
-    type=click.Choice(["ensemble", "aleatoric", "gp"]),
-    help="What the standard deviation is made of; with gp the prediction, too.  "
-    "[default: the first of these that the run has]",
-)
+
+
+def uncertainty_option(group: str = OTHER) -> Decorator:
+    """Add --uncertainty, the source of standard deviations."""
+    return option(
+        "--uncertainty",
+        type=click.Choice(["ensemble", "aleatoric", "gp"]),
+        group=group,
+        help="Source of the standard deviation; with gp also of the prediction. "
+        "[default: the first of these that the run has]",
+    )
+
+
+def preset_option(help_text: str) -> Decorator:
+    """Add --preset, the options that a training starts from."""
+    return option(
+        "--preset",
+        type=click.Choice(list(PRESETS)),
+        default="small",
+        show_default=True,
+        group="Training",
+        help=help_text,
+    )
 
 
 def on_error_option(
-    explanation: str = "Stop at a bad crystal, or list it and go on.",
+    help_text: str = "Stop at an unusable structure, or skip and list it.",
+    group: str = OTHER,
 ) -> Decorator:
-    """--on-error raise|skip, of commands that read structures."""
-    return click.option(
+    """Add --on-error raise|skip to a command that reads structures."""
+    return option(
         "--on-error",
         type=click.Choice(["raise", "skip"]),
         default="raise",
         show_default=True,
-        help=explanation,
+        group=group,
+        help=help_text,
     )
 
 
-def part_option(default: str, use: str = "") -> Decorator:
-    """--part, of commands that take a store by the split of a run; `use` says what for."""
-    return click.option(
-        "--part",
-        type=click.Choice([*SUBSETS, "all"]),
+def subset_option(default: str | None, use: str) -> Decorator:
+    """Add --subset to a command that reads a store by the split of a run.
+
+    Args:
+      default: the subset; None for the test set if the split is of this store, all otherwise.
+      use: purpose of the subset.
+    """
+    note = "" if default else " [default: test if the split is of this store, otherwise all]"
+    return option(
+        "--subset",
+        type=click.Choice(["train", "valid", "test", "all"]),
         default=default,
-        show_default=True,
-        help=f"Of the run's split{use}.",
+        show_default=default is not None,
+        help=f"Subset of the run's split {use}.{note}",
     )

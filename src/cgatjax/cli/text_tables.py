@@ -1,16 +1,16 @@
-"""Numbers as plain text: aligned tables and lists that a script can read, too."""
+"""Aligned tables and lists of numbers as plain text."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 
 def number(value: Any) -> str:
-    """Floats with five significant digits, everything else as it is."""
+    """Format a float with five significant digits; other values unchanged."""
     return f"{value:.5g}" if isinstance(value, float) else str(value)
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """Columns aligned with blanks, numbers to the right."""
+    """Format rows as columns separated by blanks, numbers aligned to the right."""
     body = [[number(cell) for cell in row] for row in rows]
     lines = [list(header), *body]
     widths = [max(len(line[c]) for line in lines) for c in range(len(header))]
@@ -25,7 +25,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 
 def fields(values: Mapping[str, Any]) -> str:
-    """One "name  value" a line."""
+    """Format a "name  value" line for each item."""
     width = max((len(name) for name in values), default=0)
     return "\n".join(f"  {name.ljust(width)}  {number(v)}" for name, v in values.items())
 

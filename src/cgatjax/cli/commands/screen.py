@@ -7,72 +7,116 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cgatjax.cli.grouped_help import command, option
 from cgatjax.cli.shared_options import on_error_option, uncertainty_option
 from cgatjax.cli.text_tables import fields, table
-from cgatjax.data.store import MANIFEST, open_store
 from cgatjax.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
     from cgatjax.inference.predictor import Uncertainty
+    from cgatjax.screening.composition_filter import CompositionFilter
+    from cgatjax.screening.ranking import Keep
 
 SHOWN = 10
-"""Best rows that are printed."""
+"""Number of best rows that are printed."""
 DEFAULT_BEST = 1000
 
 
-@click.command()
+@command()
 @click.argument("run", type=click.Path())
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
-@click.option("--out", required=True, type=click.Path(), help="Folder to create.")
-@click.option(
+@option(
     "--elements",
     multiple=True,
     metavar="CLASS=LIST",
-    help="Elements for a class of sites, such as Sr=Ca,Sr,Ba; the class is an element of the "
-    "prototype, its number from 1, or * for all others; LIST may be all. Repeat. Without it, INPUT "
-    "are not prototypes but the structures themselves.",
+    group="Candidates",
+    help="Elements for a class of sites, such as Sr=Ca,Sr,Ba. CLASS is an element of the "
+    "prototype, its number from 1, or * for all others; LIST may be all. Repeatable. Without this "
+    "option INPUT are the structures themselves, not prototypes.",
 )
-@click.option(
+@option(
     "--classes",
     type=click.Choice(["element", "orbit"]),
     default="element",
     show_default=True,
-    help="Sites that get one element: those of an element, or only those equal by symmetry.",
+    group="Candidates",
+    help="Sites that get the same element: those of one element, or those equivalent by symmetry.",
 )
-@click.option("--target", help="Property to rank by, if the model has several.")
-@click.option("--best", type=int, help="Keep so many.  [default: 1000 without another choice]")
-@click.option("--below", type=float, help="Keep predictions below this, in the target's unit.")
-@click.option("--above", type=float, help="Keep predictions above this.")
-@click.option("--all", "everything", is_flag=True, help="Keep every prediction.")
-@click.option("--highest", is_flag=True, help="The highest are the best, not the lowest.")
-@click.option("--neutral", is_flag=True, help="Only if oxidation states can add up to zero.")
-@click.option(
+@on_error_option("Stop at an unusable structure, or skip and list it.", "Candidates")
+@option(
+    "--neutral",
+    is_flag=True,
+    group="Filters",
+    help="Keep compositions whose oxidation states can add up to zero.",
+)
+@option(
     "--electronegativity",
     is_flag=True,
-    help="Only if, besides, every cation is less electronegative than every anion.",
+    group="Filters",
+    help="Keep neutral compositions with every cation less electronegative than every anion.",
 )
-@click.option(
+@option(
     "--oxidation-states",
     type=click.Choice(["icsd", "common"]),
     default="icsd",
     show_default=True,
-    help="States that occur in the ICSD, or the most common ones.",
+    group="Filters",
+    help="Oxidation states that occur in the ICSD, or the most common ones.",
 )
-@click.option("--allowed", metavar="LIST", help="Only these elements.")
-@click.option("--forbidden", metavar="LIST", help="None of these elements.")
-@click.option("--distinct", is_flag=True, help="Another element on each class of sites.")
-@click.option("--min-elements", type=int, default=1, show_default=True, help="Fewest elements.")
-@click.option(
+@option("--allowed", metavar="LIST", group="Filters", help="Elements that may occur.")
+@option("--forbidden", metavar="LIST", group="Filters", help="Elements that may not occur.")
+@option(
+    "--distinct", is_flag=True, group="Filters", help="Require different elements in the classes."
+)
+@option(
+    "--min-elements",
+    type=int,
+    default=1,
+    show_default=True,
+    group="Filters",
+    help="Smallest number of elements.",
+)
+@option(
     "--function",
     metavar="MODULE:NAME",
     default="",
-    help="Your own test, called with symbols and amounts of the classes; True keeps.",
+    group="Filters",
+    help="Python function that keeps a composition if it returns True, called with the symbols and "
+    "amounts of the classes.",
 )
-@click.option("--resume", is_flag=True, help="Go on after a kill, or begin.")
-@click.option("--batch-size", type=int, help="Candidates in a batch.  [default: by sizes, device]")
-@click.option("--chunk-rows", type=int, help="Candidates per chunk on disk.  [default: 16384]")
-@on_error_option("Stop at a bad structure, or list it and go on; prototypes must be good.")
-@uncertainty_option
+@option("--target", metavar="NAME", group="Ranking", help="Property, if the run predicts several.")
+@uncertainty_option("Ranking")
+@option(
+    "--best",
+    type=int,
+    group="Ranking",
+    help="Number of predictions to keep. [default: 1000 without --below, --above and --all]",
+)
+@option("--below", type=float, group="Ranking", help="Keep predictions below this, in their unit.")
+@option("--above", type=float, group="Ranking", help="Keep predictions above this, in their unit.")
+@option("--all", "everything", is_flag=True, group="Ranking", help="Keep all predictions.")
+@option(
+    "--highest", is_flag=True, group="Ranking", help="Rank from the highest prediction downward."
+)
+@option("--out", required=True, type=click.Path(), group="Output", help="Folder to create.")
+@option(
+    "--resume",
+    is_flag=True,
+    group="Output",
+    help="Resume an interrupted screening; start it if there is nothing yet.",
+)
+@option(
+    "--batch-size",
+    type=int,
+    group="Hardware",
+    help="Candidates per batch. [default: chosen by sizes and device]",
+)
+@option(
+    "--chunk-rows",
+    type=int,
+    group="Hardware",
+    help="Candidates per chunk on disk. [default: 16384]",
+)
 def screen(
     run: str,
     inputs: tuple[str, ...],
@@ -87,12 +131,12 @@ def screen(
     uncertainty: "Uncertainty | None",
     **options: Any,
 ) -> None:
-    """Screen decorations of prototypes, or a stream of structures, and keep the best.
+    """Screen decorations of prototypes, or structures, and keep the best.
 
-    Every class of sites of each prototype gets every element of its list, unless a filter refuses
-    the composition. OUT/results holds sorted Parquet files with id, prototype, formula, elements of
-    the classes, mean, std, unit, and how the standard deviation was made; OUT/report.json counts
-    what was left out, by reason. INPUT is whatever `featurize` reads, or a store.
+    Each class of sites of each prototype takes each element of its list, unless a filter rejects
+    the composition. OUT/results has sorted Parquet files with id, prototype, formula, elements of
+    the classes, mean, standard deviation and its source, and unit; OUT/report.json counts what was
+    left out, by reason. INPUT: as for `featurize`, or a store.
 
     \b
     cgatjax screen runs/scan SrTiO3.cif --elements Sr=all --elements Ti=all --elements O=O,S,F \\
@@ -100,8 +144,9 @@ def screen(
     cgatjax screen runs/scan prototypes/ --elements '*=all' --neutral --below 0.05 --out hits
     cgatjax screen runs/scan candidates.json.bz2 --best 500 --out hits
 
-    After a kill the same command with --resume goes on; the results are the same to the byte.
+    After a kill, the same command with --resume continues; the results are the same to the byte.
     """
+    from cgatjax.cli.inputs import store_or_files
     from cgatjax.inference.loading import load_predictor
     from cgatjax.screening.screen_loop import CHUNK_ROWS
     from cgatjax.screening.screen_loop import screen as screen_candidates
@@ -109,11 +154,9 @@ def screen(
     lists = _lists(elements)
     if options["function"]:
         sys.path.append(os.getcwd())
-    is_store = len(inputs) == 1 and (Path(inputs[0]) / MANIFEST).is_file()
-    structures: Any = open_store(inputs[0]) if is_store and not lists else list(inputs)
     done = screen_candidates(
         load_predictor(run, uncertainty),
-        structures,
+        list(inputs) if lists else store_or_files(inputs),
         Path(out),
         elements=lists or None,
         classes=classes,  # type: ignore[arg-type]
@@ -130,7 +173,7 @@ def screen(
 
 
 def _lists(elements: tuple[str, ...]) -> dict[str, Any]:
-    """{class: symbols, or "all"} from CLASS=LIST options."""
+    """Symbols, or "all", by class, from CLASS=LIST."""
     lists: dict[str, Any] = {}
     for text in elements:
         name, equals, values = text.partition("=")
@@ -146,7 +189,7 @@ def _symbols(text: str | None) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip()) if text else ()
 
 
-def _filters(options: dict[str, Any]) -> Any:
+def _filters(options: dict[str, Any]) -> "CompositionFilter":
     from cgatjax.screening.composition_filter import CompositionFilter
 
     ordered = options["electronegativity"]
@@ -161,7 +204,7 @@ def _filters(options: dict[str, Any]) -> Any:
     )
 
 
-def _keep(options: dict[str, Any]) -> Any:
+def _keep(options: dict[str, Any]) -> "Keep":
     from cgatjax.screening.ranking import Keep
 
     best, below, above = (options[name] for name in ("best", "below", "above"))
@@ -174,7 +217,7 @@ def _keep(options: dict[str, Any]) -> Any:
 
 
 def _show(report: dict[str, Any], results: Path) -> None:
-    """The counts, and the best rows."""
+    """Print the counts and the best rows."""
     from cgatjax.screening.ranked_parquet import read_rows
 
     seconds = report["seconds"]["predict"]
@@ -187,7 +230,7 @@ def _show(report: dict[str, Any], results: Path) -> None:
                 "predicted": report["predicted"],
                 "kept": report["rows"],
                 "seconds": seconds,
-                "predicted a second": report["candidates_per_second"],
+                "predicted per second": report["candidates_per_second"],
             }
         )
     )

@@ -1,0 +1,6 @@
+"""Command line as `python -m cgatjax`."""
+
+from cgatjax.cli import main
+
+if __name__ == "__main__":
+    main()

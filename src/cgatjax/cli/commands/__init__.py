@@ -1,0 +1,5 @@
+"""Commands of `cgatjax`, a module each.
+
+`--help` reads these modules, so that they import what is slow (JAX, NumPy, pyarrow, pymatgen) in
+the functions that run.
+"""

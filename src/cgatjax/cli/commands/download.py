@@ -1,0 +1,72 @@
+"""`download`: fetch the files of a public record."""
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cgatjax.cli.grouped_help import command, option
+from cgatjax.cli.text_tables import table
+from cgatjax.errors import ConfigError
+
+if TYPE_CHECKING:
+    from cgatjax.runtime.progress import Advance
+
+
+@command()
+@click.argument("source", metavar="NAME|DOI|URL")
+@option("--out", type=click.Path(), help="Folder for the files, created if it does not exist.")
+@option("--list", "only_list", is_flag=True, help="Only list the files and their sizes.")
+@option(
+    "--file",
+    "patterns",
+    multiple=True,
+    metavar="PATTERN",
+    help="Pattern of the files to fetch. Repeatable. [default: all]",
+)
+@option("--unpack", "unpacks", is_flag=True, help="Unpack .tar and .zip files into folders.")
+def download(
+    source: str, out: str | None, only_list: bool, patterns: tuple[str, ...], unpacks: bool
+) -> None:
+    """Download data and networks of the papers, or any public record.
+
+    \b
+    cgatjax download dcgat-pbesol-scan --list
+    cgatjax download dcgat-pbesol-scan --file "*scan*" --out archives/scan
+    cgatjax download cgat-models --out archives/models --unpack
+
+    NAME is dcgat-pbe, dcgat-pbesol-scan or cgat-models; other records of Zenodo and the Materials
+    Cloud Archive are named by DOI or URL. After an interruption, the same command continues where
+    it stopped. Files that exist are compared with the checksums of the archive. Compressed files
+    (.json.bz2) need no unpacking: `featurize` reads them.
+    """
+    from cgatjax.preprocessing.downloads import download as fetch
+    from cgatjax.preprocessing.records import find_record
+    from cgatjax.preprocessing.unpacking import is_packed, unpack
+    from cgatjax.runtime.progress import progress
+
+    record = find_record(source)
+    files = record.matching(*patterns)
+    click.echo(f"{record.title}\n{record.url}")
+    if only_list:
+        rows = [(f.name, _megabytes(f.size), f.checksum or "?") for f in files]
+        click.echo(table(("file", "MB", "checksum"), rows))
+        return
+    if out is None:
+        raise ConfigError("--out FOLDER is missing; --list shows what would be fetched")
+    for file in files:
+        with progress(file.name, file.size) as advance:
+            is_new = fetch(file, out, report=partial(_advance, advance))
+        click.echo(f"{Path(out) / file.name}: {'fetched' if is_new else 'was there'}")
+        if unpacks and is_packed(file.name):
+            folder, is_new = unpack(Path(out) / file.name)
+            click.echo(f"{folder}: {'unpacked' if is_new else 'was there'}")
+
+
+def _advance(advance: "Advance", n_bytes: int) -> None:
+    advance(n_bytes, "bytes")
+
+
+def _megabytes(n_bytes: int | None) -> str:
+    return "?" if n_bytes is None else f"{n_bytes / 1e6:.1f}"

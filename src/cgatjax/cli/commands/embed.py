@@ -1,0 +1,136 @@
+"""`embed`: write crystal embeddings, and draw a map of them."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cgatjax.cli.csv_output import require_new
+from cgatjax.cli.grouped_help import command, option
+from cgatjax.cli.shared_options import subset_option, uncertainty_option
+from cgatjax.errors import InputError, TargetError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from cgatjax.data.datasets import Dataset
+    from cgatjax.inference.prediction import Predictions
+    from cgatjax.inference.predictor import Uncertainty
+
+
+@command()
+@click.argument("run", type=click.Path())
+@click.argument("store", type=click.Path())
+@option("--out", required=True, type=click.Path(), help="Parquet file to write.")
+@subset_option("all", "to embed.")
+@option("--map", "picture", type=click.Path(), help="2-D map of the data, PNG, PDF or SVG.")
+@option(
+    "--method",
+    type=click.Choice(["pca", "tsne", "umap"]),
+    default="pca",
+    show_default=True,
+    help='Projection of the map; tsne needs the extra "sklearn", umap the extra "umap".',
+)
+@option(
+    "--color",
+    type=click.Choice(["error", "target", "prediction", "std"]),
+    default="error",
+    show_default=True,
+    help="Quantity that colors the map.",
+)
+@option("--target", metavar="NAME", help="Property of the colors, if the run predicts several.")
+@option("--seed", type=int, default=0, show_default=True, help="Random seed of t-SNE and UMAP.")
+@uncertainty_option()
+def embed(
+    run: str,
+    store: str,
+    out: str,
+    subset: str,
+    picture: str | None,
+    method: str,
+    color: str,
+    target: str | None,
+    seed: int,
+    uncertainty: "Uncertainty | None",
+) -> None:
+    """Write crystal embeddings, values and predictions to a Parquet file.
+
+    Columns: id, formula, for each target NAME, NAME:prediction and NAME:std in the unit of the
+    target, and embedding, a list of fixed length. The embeddings of an ensemble are those of its
+    first member.
+
+    \b
+    cgatjax embed runs/scan scan.store --out embeddings.parquet --map map.png
+    """
+    from cgatjax.cli.inputs import chosen_subset
+    from cgatjax.data.store import open_store
+    from cgatjax.inference.embedding_table import write_embeddings
+    from cgatjax.inference.loading import load_predictor
+    from cgatjax.inference.prediction import embed as embed_crystals
+    from cgatjax.inference.prediction import predict
+    from cgatjax.plotting.embedding_map import embedding_map, project
+
+    require_new(out, picture)
+    predictor, data = load_predictor(run, uncertainty), open_store(store)
+    crystals, name = chosen_subset(run, data, subset)
+    values = {t: _values(crystals, t) for t in predictor.targets}
+    found = predict(predictor, crystals, show_progress=True)
+    embeddings = embed_crystals(predictor, crystals)
+    numbers: dict[str, np.ndarray] = {}
+    for t in predictor.targets:
+        numbers |= {t: values[t], f"{t}:prediction": found.means[t], f"{t}:std": found.stds[t]}
+    about = {"model": run, "store": store, "subset": name}
+    about |= {f"unit of {t}": found.units[t] for t in predictor.targets}
+    about |= {f"std of {t}": found.std_notes[t] for t in predictor.targets}
+    Path(out).parent.mkdir(parents=True, exist_ok=True)
+    texts = {"id": crystals.ids, "formula": crystals.formulas}
+    write_embeddings(Path(out), texts, numbers, embeddings, about)
+    click.echo(f"{out}: {len(crystals)} crystals ({name}), {embeddings.shape[1]} numbers each")
+    if picture:
+        target = _chosen_target(predictor.targets, target)
+        shown, label = _colors(color, target, found, values[target])
+        place = project(embeddings, method, seed=seed)
+        unit, is_log = found.units[target], color == "error"
+        Path(picture).parent.mkdir(parents=True, exist_ok=True)
+        figure = embedding_map(place, shown, label=label, unit=unit, log=is_log)
+        figure.savefig(picture)
+        click.echo(f"map ({place.text}): {picture}")
+
+
+def _values(crystals: "Dataset", target: str) -> "np.ndarray":
+    """Known values of a target, NaN for all crystals if the store does not have it."""
+    import numpy as np
+
+    try:
+        return crystals.target(target)
+    except TargetError:
+        return np.full(len(crystals), np.nan)
+
+
+def _chosen_target(names: tuple[str, ...], target: str | None) -> str:
+    if target is None and len(names) == 1:
+        return names[0]
+    if target is None or target not in names:
+        raise InputError(f"--target: expected one of {list(names)}, got {target!r}")
+    return target
+
+
+def _colors(
+    color: str, target: str, found: "Predictions", values: "np.ndarray"
+) -> "tuple[np.ndarray, str]":
+    """Numbers that color the map, and their label."""
+    import numpy as np
+
+    mean, std = found.means[target], found.stds[target]
+    numbers, label = {
+        "error": (np.abs(mean - values), f"|error| of {target}"),
+        "target": (values, target),
+        "prediction": (mean, f"prediction of {target}"),
+        "std": (std, f"std of {target}"),
+    }[color]
+    if not np.isfinite(numbers).any():
+        raise InputError(
+            f"--color {color}: no crystal has a number for {target!r} "
+            f"({found.std_notes[target] if color == 'std' else 'no known values'})"
+        )
+    return numbers, label

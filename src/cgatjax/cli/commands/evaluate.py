@@ -1,0 +1,99 @@
+"""`evaluate`: errors of a model on a store."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cgatjax.cli.csv_output import or_empty, prediction_notes, require_new, write_csv
+from cgatjax.cli.grouped_help import command, option
+from cgatjax.cli.shared_options import subset_option, uncertainty_option
+from cgatjax.cli.text_tables import table
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from cgatjax.inference.prediction import Predictions
+    from cgatjax.inference.predictor import Uncertainty
+
+_COLUMNS = ("id", "property", "target", "prediction", "std", "unit")
+
+
+@command()
+@click.argument("run", type=click.Path())
+@click.argument("store", type=click.Path())
+@subset_option(None, "to evaluate.")
+@option("--out", type=click.Path(), help="CSV file of all values and predictions.")
+@option("--plot", type=click.Path(), help="Parity plot, PNG, PDF or SVG.")
+@option(
+    "--plots",
+    type=click.Path(),
+    help="Folder for all figures: parity, errors by element and by number of sites, calibration.",
+)
+@uncertainty_option()
+def evaluate(
+    run: str,
+    store: str,
+    subset: str | None,
+    out: str | None,
+    plot: str | None,
+    plots: str | None,
+    uncertainty: "Uncertainty | None",
+) -> None:
+    """Compute the errors of a model on a store.
+
+    Errors are in the unit of the target.
+
+    \b
+    cgatjax evaluate runs/scan scan.store --out errors.csv --plots figures
+    """
+    from cgatjax.cli.inputs import chosen_subset
+    from cgatjax.cli.plots import draw_evaluation, draw_parity
+    from cgatjax.data.store import open_store
+    from cgatjax.inference.loading import load_predictor
+    from cgatjax.inference.prediction import predict
+    from cgatjax.models.metrics import errors_of
+
+    require_new(out, plot, plots)
+    predictor, data = load_predictor(run, uncertainty), open_store(store)
+    crystals, name = chosen_subset(run, data, subset)
+    predictor.model.check_units(crystals, store)
+    values = {t: crystals.target(t) for t in predictor.targets}
+    found = predict(predictor, crystals, show_progress=True)
+    errors = {t: errors_of(found.means[t], values[t]) for t in predictor.targets}
+    click.echo(f"{run} on {store}, {name}: {len(crystals)} crystals")
+    rows = [(t, found.units[t] or "?", e["mae"], e["rmse"], e["n"]) for t, e in errors.items()]
+    click.echo(table(("target", "unit", "MAE", "RMSE", "n"), rows))
+    _echo_calibration(found, values)
+    if out:
+        write_csv(Path(out), _COLUMNS, _rows(found, values), prediction_notes(run, found))
+        click.echo(f"values and predictions: {out}")
+    if plot:
+        draw_parity(Path(plot), found, values)
+    if plots:
+        draw_evaluation(Path(plots), found, values, crystals)
+
+
+def _echo_calibration(found: "Predictions", values: "dict[str, np.ndarray]") -> None:
+    """Print the calibration of the standard deviations of each target that has them."""
+    import numpy as np
+
+    from cgatjax.inference.calibration import judge
+
+    rows = []
+    for target, std in found.stds.items():
+        known = np.isfinite(std) & np.isfinite(values[target])
+        if known.any() and (std[known] > 0).all():
+            report = judge(values[target], found.means[target], std)
+            rows.append((target, report.nll, report.area, report.sharpness, report.spearman))
+            click.echo(f"std of {target}: {found.std_notes[target]}")
+    if rows:
+        click.echo(table(("target", "NLL", "area", "sharpness", "rank corr."), rows))
+
+
+def _rows(found: "Predictions", values: "dict[str, np.ndarray]") -> Iterable[tuple[Any, ...]]:
+    for row, name in enumerate(found.ids):
+        for target, means in found.means.items():
+            value, std = or_empty(values[target][row]), or_empty(found.stds[target][row])
+            yield name, target, value, repr(float(means[row])), std, found.units[target]

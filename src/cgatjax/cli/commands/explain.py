@@ -1,0 +1,68 @@
+"""`explain`: write and draw the attention of a network in crystals."""
+
+import json
+import re
+from pathlib import Path
+
+import click
+
+from cgatjax.cli.csv_output import require_new
+from cgatjax.cli.grouped_help import command, option
+from cgatjax.errors import InputError
+
+
+@command()
+@click.argument("run", type=click.Path())
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@option("--out", required=True, type=click.Path(), help="Folder to create.")
+@option(
+    "--step",
+    type=int,
+    help="Message-passing step that the figures show, from 1. [default: the last one]",
+)
+def explain(run: str, inputs: tuple[str, ...], out: str, step: int | None) -> None:
+    """Write and draw attention weights of crystals.
+
+    INPUT: as for `featurize`. For each crystal, ID.json has the prediction, the embedding, the
+    pooling weight of each site and the attention of each bond, per step and head; ID.png draws
+    them.
+
+    \b
+    cgatjax explain runs/scan SrTiO3.cif --out attention
+    """
+    from cgatjax.inference.interpretation import explain as explain_crystal
+    from cgatjax.inference.loading import load_predictor
+    from cgatjax.plotting.attention_plot import attention_figure
+    from cgatjax.runtime.atomic_files import write_durably
+    from cgatjax.structures.crystal import Rejected
+    from cgatjax.structures.readers import read_crystals
+
+    folder = Path(out)
+    require_new(folder)
+    predictor = load_predictor(run)
+    steps = predictor.model.config.steps
+    if step is not None and not 1 <= step <= steps:
+        raise InputError(f"--step: expected 1..{steps}, got {step}")
+    taken: set[str] = set()
+    for crystal in read_crystals(list(inputs)):
+        if isinstance(crystal, Rejected):
+            raise crystal.error()
+        found = explain_crystal(predictor, crystal)
+        stem = _file_name(crystal.id, taken)
+        folder.mkdir(parents=True, exist_ok=True)
+        text = json.dumps({"model": run, **found.to_dict()}, indent=1, allow_nan=False)
+        write_durably(folder / f"{stem}.json", text.encode())
+        figure = attention_figure(found, step=steps if step is None else step)
+        figure.savefig(folder / f"{stem}.png")
+        click.echo(f"{folder / stem}.json, .png: {found.formula}, {len(found.elements)} sites")
+    if not taken:
+        raise InputError(f"expected crystals in {list(inputs)}, found none")
+
+
+def _file_name(name: str, taken: set[str]) -> str:
+    """File name of an id, different from those taken before."""
+    stem = re.sub(r"[^\w.+-]+", "_", name).strip("._")[:100] or "crystal"
+    names = (f"{stem}-{k}" if k else stem for k in range(len(taken) + 1))
+    found = next(name for name in names if name not in taken)
+    taken.add(found)
+    return found

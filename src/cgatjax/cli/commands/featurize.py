@@ -1,0 +1,167 @@
+"""`featurize`: make a store of crystal graphs."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from cgatjax.cli.config_options import chosen, config_options
+from cgatjax.cli.grouped_help import command, option
+from cgatjax.cli.shared_options import on_error_option, workers_option
+from cgatjax.config import GraphConfig
+from cgatjax.errors import ConfigError
+from cgatjax.options import load_toml
+
+_STARTS = {"released": GraphConfig(), "--recommended": GraphConfig.recommended()}
+
+
+@command()
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@option(
+    "--target",
+    "targets",
+    multiple=True,
+    metavar="NAME",
+    group="Data",
+    help="Property to keep. Repeatable. [default: all]",
+)
+@option(
+    "--unit",
+    "units",
+    multiple=True,
+    metavar="NAME=UNIT",
+    group="Data",
+    help="Unit of a property. Repeatable. [default: known by name]",
+)
+@option(
+    "--difference",
+    "differences",
+    multiple=True,
+    metavar="NAME=ONE,OTHER",
+    group="Data",
+    help="Also keep ONE minus OTHER as a property NAME, for delta learning. Repeatable.",
+)
+@option(
+    "--properties",
+    type=click.Path(),
+    group="Data",
+    help="CSV file with the properties of CIF and POSCAR files, one row each. "
+    "[default: properties.csv or id_prop.csv in their folder]",
+)
+@option("--max-atoms", type=int, group="Data", help="Leave out crystals with more sites.")
+@option(
+    "--min-elements",
+    type=int,
+    default=1,
+    show_default=True,
+    group="Data",
+    help="Leave out crystals with fewer elements; 2 leaves out pure elements.",
+)
+@on_error_option(group="Data")
+@option(
+    "--recommended",
+    is_flag=True,
+    group="Graph",
+    help="Start from the recommended options, not from those of the released code.",
+)
+@option("--config", type=click.Path(), group="Graph", help="TOML file with a table [graph].")
+@config_options(GraphConfig, "Graph", presets=_STARTS)
+@option(
+    "--no-reduce",
+    is_flag=True,
+    group="Graph",
+    help="Do not merge equivalent sites: larger graphs, same predictions.",
+)
+@workers_option
+@option("--out", required=True, type=click.Path(), group="Output", help="Store folder to create.")
+@option(
+    "--resume",
+    is_flag=True,
+    group="Output",
+    help="Resume an interrupted build; start it if there is nothing yet.",
+)
+def featurize(
+    inputs: tuple[str, ...],
+    out: str,
+    targets: tuple[str, ...],
+    units: tuple[str, ...],
+    differences: tuple[str, ...],
+    properties: str | None,
+    max_atoms: int | None,
+    min_elements: int,
+    recommended: bool,
+    config: str | None,
+    workers: int,
+    on_error: str,
+    resume: bool,
+    no_reduce: bool,
+    **flags: Any,
+) -> None:
+    """Make a store of crystal graphs from structures.
+
+    INPUT: files, folders or patterns of DCGAT JSON (.json, .gz, .bz2), CSV with a column cif or
+    poscar, CIF, POSCAR and, with the extra "ase", extxyz and ASE databases. Extensive properties
+    are stored per atom, in the unit of the input. The properties of CIF and POSCAR files come from
+    a CSV file whose first column (or the one called id) has the names of the files.
+
+    \b
+    cgatjax featurize pbe/*.json.bz2 --out pbe.store --target e-form --min-elements 2
+    cgatjax featurize cifs/ --properties heat.csv --unit heat=eV/atom --recommended \\
+        --out mine.store --on-error skip
+
+    After a kill or an error, the same command with --resume reads the input again, compares it, and
+    featurizes only the rest; the store is the same to the byte.
+    """
+    from cgatjax.cli.store_info import echo_counts, echo_known, echo_reasons
+    from cgatjax.data.build import build_store
+    from cgatjax.data.filters import Filter
+
+    store = build_store(
+        list(inputs),
+        out,
+        _graph_config(recommended, config, flags),
+        targets=targets or None,
+        units=_units(units),
+        differences=_differences(differences),
+        properties=properties,
+        keep=Filter(max_atoms=max_atoms, min_elements=min_elements),
+        reduce=not no_reduce,
+        workers=workers,
+        on_error=on_error,  # type: ignore[arg-type]
+        resume=resume,
+        show_progress=True,
+    )
+    echo_counts(store)
+    echo_known(store)
+    echo_reasons(store)
+
+
+def _units(pairs: Sequence[str]) -> dict[str, str]:
+    """Units by property, from NAME=UNIT."""
+    split = [pair.partition("=") for pair in pairs]
+    wrong = [name + sign for name, sign, unit in split if not (name and sign and unit)]
+    if wrong:
+        raise ConfigError(f"--unit: expected NAME=UNIT, such as heat=eV/atom, got {wrong}")
+    return {name: unit for name, _, unit in split}
+
+
+def _differences(texts: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Pairs of properties by the name of their difference, from NAME=ONE,OTHER."""
+    found = {}
+    for text in texts:
+        name, _, pair = text.partition("=")
+        one, _, other = pair.partition(",")
+        if not (name and one and other) or "," in other:
+            raise ConfigError(
+                "--difference: expected NAME=ONE,OTHER, such as e-form_delta=e-form,e-form_pbe, "
+                f"got {text!r}"
+            )
+        found[name] = (one, other)
+    return found
+
+
+def _graph_config(recommended: bool, file: str | None, flags: dict[str, Any]) -> GraphConfig:
+    """Graph options: flags over the file over the released or recommended ones."""
+    start = _STARTS["--recommended" if recommended else "released"]
+    table = load_toml(file, {"graph": GraphConfig}).get("graph", {}) if file else {}
+    return start.replace(**{**table, **chosen(flags, GraphConfig)})

@@ -1,0 +1,66 @@
+"""`fit-gp`: fit a Gaussian process to the embeddings of a run."""
+
+from typing import Any
+
+import click
+
+from cgatjax.cli.grouped_help import command, option
+from cgatjax.cli.shared_options import subset_option
+from cgatjax.cli.text_tables import table
+
+
+@command("fit-gp")
+@click.argument("run", type=click.Path())
+@click.argument("store", type=click.Path())
+@subset_option("train", "to fit to.")
+@option("--inducing", type=int, help="Number of inducing points. [default: 300]")
+@option(
+    "--kernel",
+    type=click.Choice(["matern52", "rbf"]),
+    help="Kernel; rbf is the reference's. [default: matern52]",
+)
+@option("--one-scale", is_flag=True, help="Use one length scale for all directions.")
+@option("--steps", type=int, help="Number of Adam steps. [default: 1000]")
+@option("--seed", type=int, help="Random seed of inducing points and batches. [default: 0]")
+def fit_gp(run: str, store: str, subset: str, one_scale: bool, **flags: Any) -> None:
+    """Fit a sparse Gaussian process to the crystal embeddings of a run.
+
+    The process is fitted to the run's crystals and their values in STORE, predicts every target of
+    the run with a standard deviation, and is written to RUN/gaussian_process; it replaces an
+    earlier one. For an ensemble it uses the embeddings of the first member. `predict --uncertainty
+    gp` uses it.
+
+    \b
+    cgatjax fit-gp runs/scan scan.store
+    cgatjax predict runs/scan candidates/*.cif --uncertainty gp --out predictions.csv
+    """
+    from cgatjax.cli.inputs import chosen_subset
+    from cgatjax.data.store import open_store
+    from cgatjax.inference.gp_fitting import GPConfig
+    from cgatjax.inference.gp_fitting import fit_gp as fit
+    from cgatjax.inference.loading import digest_of, load_predictor
+    from cgatjax.inference.prediction import embed
+    from cgatjax.inference.uncertainty_io import save_processes, save_rescalings
+
+    given = {name: value for name, value in flags.items() if value is not None}
+    options = GPConfig(one_scale=one_scale, **given)
+    predictor, data = load_predictor(run), open_store(store)
+    crystals, name = chosen_subset(run, data, subset)
+    predictor.model.check_units(crystals, store)
+    embeddings = embed(predictor, crystals)
+    processes = {t: fit(embeddings, crystals.target(t), options) for t in predictor.targets}
+    weights = digest_of(predictor.members)
+    save_processes(run, processes, weights)
+    if "gp" in predictor.rescalings:
+        others = {kind: r for kind, r in predictor.rescalings.items() if kind != "gp"}
+        save_rescalings(run, others, weights)
+        click.echo(
+            "the previous Gaussian process's calibration factor was removed; calibrate again",
+            err=True,
+        )
+    rows = [
+        (t, predictor.units[t] or "?", gp.n, len(gp.process.mean), gp.noise)
+        for t, gp in processes.items()
+    ]
+    click.echo(f"{run}: fitted to {name} of {store}")
+    click.echo(table(("target", "unit", "crystals", "inducing", "noise"), rows))

@@ -1,0 +1,52 @@
+"""`hull`: formation energies and distances to the convex hull."""
+
+from typing import Any
+
+import click
+
+from cgatjax.cli.csv_output import echo_skipped
+from cgatjax.cli.grouped_help import command, option
+from cgatjax.cli.shared_options import on_error_option, workers_option
+
+
+@command()
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@option("--energy", required=True, metavar="NAME", help="Property that has the energy.")
+@option(
+    "--kind",
+    required=True,
+    type=click.Choice(["cell", "atom", "formation"]),
+    help="Total energy of the cell, total energy per atom, or formation energy per atom, in eV.",
+)
+@option("--out", required=True, type=click.Path(), help="Folder to create.")
+@option("--suffix", default="", help="Suffix of the names of the new properties, such as @SCAN.")
+@option(
+    "--polymorphs",
+    type=click.Choice(["compete", "ignore"]),
+    default="compete",
+    show_default=True,
+    help="Entries of the same composition are competing phases, or are ignored.",
+)
+@workers_option
+@on_error_option("Stop at a crystal without a hull, or skip and list it.")
+def hull(inputs: tuple[str, ...], out: str, workers: int, **options: Any) -> None:
+    """Compute formation energies and signed distances to the hull.
+
+    \b
+    cgatjax hull scan/ --energy energy --kind cell --out scan-hull
+    cgatjax featurize scan-hull/ --out scan.store --target e_above_hull_new
+
+    INPUT: as for `featurize`. All entries together make the hull, and the elements among them are
+    the references. The crystals are written again, as files for `featurize`, with two more
+    properties in eV per atom: e-form, and e_above_hull_new, the distance to the hull of all other
+    entries, negative for stable compounds.
+    """
+    from cgatjax.preprocessing.hull_files import DISTANCE, FORMATION, add_hull
+
+    done = add_hull(list(inputs), out, workers=workers, **options)
+    names = " and ".join(name + options["suffix"] for name in (FORMATION, DISTANCE))
+    click.echo(
+        f"{done.path}: {done.n_crystals} crystals, {done.n_labeled} with {names}, "
+        f"{done.n_stable} of them on the hull, {len(done.skipped)} skipped"
+    )
+    echo_skipped(done.skipped, done.skipped_path)

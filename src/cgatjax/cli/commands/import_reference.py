@@ -1,0 +1,42 @@
+"""`import-reference`: read checkpoints and features of the PyTorch code."""
+
+import click
+
+from cgatjax.cli.csv_output import require_new
+from cgatjax.cli.grouped_help import command, option
+
+
+@command("import-reference")
+@click.argument("file", type=click.Path())
+@option("--out", required=True, type=click.Path(), help="Run or store folder to create.")
+@option(
+    "--target",
+    metavar="NAME",
+    help="Property that the model predicts. [default: that of the checkpoint]",
+)
+@option("--unit", help="Unit of the property. [default: known by name]")
+def import_reference(file: str, out: str, target: str | None, unit: str | None) -> None:
+    """Import a checkpoint or features of the PyTorch code.
+
+    A checkpoint (.ckpt) becomes a run and needs the extra "torch"; a feature file (.pickle.gz)
+    becomes a store. Code in the files is never run.
+
+    \b
+    cgatjax import-reference pbe.ckpt --out runs/reference
+    cgatjax predict runs/reference candidates/*.cif --out predictions.csv
+    cgatjax import-reference features.pickle.gz --out features.store
+    """
+    from cgatjax import reference
+    from cgatjax.models.model_io import save_model
+    from cgatjax.runs.run_folder import RunFolder
+
+    require_new(out)
+    if file.endswith((".pickle", ".pickle.gz")):
+        store = reference.store_features(file, out)
+        click.echo(f"{out}: {len(store)} crystals, targets {', '.join(sorted(store.units))}")
+        return
+    model = reference.load_checkpoint(file, target=target, unit=unit)
+    run = RunFolder(out)
+    run.save_config({"graph": model.graph_config, "model": model.config})
+    save_model(run.path / "model", model)
+    click.echo(f"{run.path}: {model.n_params} parameters, targets {', '.join(model.targets)}")

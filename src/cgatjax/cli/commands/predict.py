@@ -1,0 +1,73 @@
+"""`predict`: predict properties of structures."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cgatjax.cli.csv_output import (
+    echo_skipped,
+    or_empty,
+    prediction_notes,
+    require_new,
+    write_csv,
+)
+from cgatjax.cli.grouped_help import command, option
+from cgatjax.cli.shared_options import on_error_option, uncertainty_option
+
+if TYPE_CHECKING:
+    from cgatjax.inference.prediction import Predictions
+    from cgatjax.inference.predictor import Uncertainty
+
+_COLUMNS = ("id", "property", "prediction", "std", "unit")
+
+
+@command()
+@click.argument("run", type=click.Path())
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@option("--out", required=True, type=click.Path(), help="CSV file to write.")
+@on_error_option()
+@uncertainty_option()
+def predict(
+    run: str,
+    inputs: tuple[str, ...],
+    out: str,
+    on_error: str,
+    uncertainty: "Uncertainty | None",
+) -> None:
+    """Predict properties of structures, relaxed or not.
+
+    INPUT: as for `featurize`, or a store. The CSV has a row for each crystal and target, in the
+    unit of the target. Its first lines, which begin with "#", name the model and the source of the
+    standard deviation, or the reason why that column is empty. Crystals that --on-error skip leaves
+    out are listed in FILE.skipped.csv.
+
+    \b
+    cgatjax predict runs/scan candidates/*.cif --out predictions.csv
+    """
+    from cgatjax.cli.inputs import store_or_files
+    from cgatjax.inference.loading import load_predictor
+    from cgatjax.inference.prediction import predict as predict_crystals
+
+    path, skipped_path = Path(out), Path(out).with_suffix(".skipped.csv")
+    require_new(path, skipped_path)
+    found = predict_crystals(
+        load_predictor(run, uncertainty),
+        store_or_files(inputs),
+        on_error=on_error,  # type: ignore[arg-type]
+        show_progress=True,
+    )
+    write_csv(path, _COLUMNS, _rows(found), prediction_notes(run, found))
+    click.echo(f"{path}: {len(found.ids)} crystals, {len(found.skipped)} skipped")
+    if found.skipped:
+        rows = [(item.id, item.source, item.reason) for item in found.skipped]
+        write_csv(skipped_path, ("id", "source", "reason"), rows, [])
+        echo_skipped(found.skipped, skipped_path)
+
+
+def _rows(found: "Predictions") -> Iterable[tuple[Any, ...]]:
+    for row, name in enumerate(found.ids):
+        for target, means in found.means.items():
+            std = or_empty(found.stds[target][row])
+            yield name, target, repr(float(means[row])), std, found.units[target]

@@ -1,0 +1,112 @@
+"""`select`: choose the crystals to compute next."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cgatjax.cli.csv_output import or_empty, require_new, write_csv
+from cgatjax.cli.grouped_help import command, option
+from cgatjax.cli.shared_options import on_error_option, uncertainty_option
+
+if TYPE_CHECKING:
+    from cgatjax.active_learning import By, Selection
+    from cgatjax.data.datasets import Dataset
+    from cgatjax.inference.predictor import Predictor, Uncertainty
+    from cgatjax.structures.crystal import Rejected
+
+SHOWN = 5
+"""Number of selected crystals that are printed."""
+_COLUMNS = ("rank", "id", "formula", "property", "prediction", "std", "unit", "distance")
+
+
+@command()
+@click.argument("run", type=click.Path())
+@click.argument("candidates", nargs=-1, required=True, metavar="CANDIDATES...")
+@option("--count", type=int, required=True, help="Number of crystals to select.")
+@option(
+    "--by",
+    type=click.Choice(["uncertainty", "diversity", "both"]),
+    default="both",
+    show_default=True,
+    help="Acquisition: largest standard deviation, largest distance to all known crystals in "
+    "embedding space, or largest product of the two.",
+)
+@option(
+    "--known",
+    multiple=True,
+    type=click.Path(),
+    help="Store of crystals whose values are known: they count as covered and are never selected. "
+    "Repeatable.",
+)
+@option("--target", metavar="NAME", help="Property, if the run predicts several.")
+@option("--out", required=True, type=click.Path(), help="CSV file to write.")
+@on_error_option()
+@uncertainty_option()
+def select(
+    run: str,
+    candidates: tuple[str, ...],
+    count: int,
+    by: "By",
+    known: tuple[str, ...],
+    target: str | None,
+    out: str,
+    on_error: str,
+    uncertainty: "Uncertainty | None",
+) -> None:
+    """Select the crystals to compute next.
+
+    CANDIDATES: a store, or files as for `featurize`. The CSV lists the selected crystals in the
+    order of selection. Candidates that are known or repeat another one, by id or by graph hash,
+    are never selected; FILE.excluded.csv lists them with the reason.
+
+    \b
+    cgatjax select runs/scan candidates.store --count 100 --known scan.store --out next.csv
+    """
+    from cgatjax.active_learning import Excluded
+    from cgatjax.active_learning import select as select_crystals
+    from cgatjax.data.store import open_store
+    from cgatjax.inference.loading import load_predictor
+
+    path, excluded_path = Path(out), Path(out).with_suffix(".excluded.csv")
+    require_new(path, excluded_path)
+    predictor = load_predictor(run, uncertainty)
+    pool, skipped = _candidates(predictor, candidates, on_error)
+    sets = [open_store(store) for store in known]
+    found = select_crystals(
+        predictor, pool, count, by=by, known=sets, target=target, show_progress=True
+    )
+    excluded = [*found.excluded, *(Excluded(r.id, r.reason) for r in skipped)]
+    notes = [
+        f"cgatjax model: {run}",
+        f"chosen by {by} from {len(pool)} candidates; known: {', '.join(known) or 'none'}",
+        f"std of {found.target} ({found.unit or '?'}): {found.std_note}",
+    ]
+    formulas = pool.select(found.positions).formulas
+    write_csv(path, _COLUMNS, _rows(found, formulas), notes)
+    click.echo(f"{path}: {len(found)} of {len(pool)} candidates, by {by}")
+    for rank, name in enumerate(found.ids[:SHOWN], 1):
+        click.echo(f"  {rank}. {name}")
+    if excluded:
+        write_csv(excluded_path, ("id", "reason"), excluded, [])
+        click.echo(f"{len(excluded)} candidates excluded: {excluded_path}")
+
+
+def _candidates(
+    predictor: "Predictor", inputs: tuple[str, ...], on_error: str
+) -> "tuple[Dataset, list[Rejected]]":
+    """Crystals of a store, or graphs of files in memory; and the files' skipped crystals."""
+    from cgatjax.cli.inputs import store_or_files
+    from cgatjax.inference.prediction import graphs_of
+
+    found = store_or_files(inputs)
+    if isinstance(found, list):
+        return graphs_of(predictor, found, on_error=on_error)  # type: ignore[arg-type]
+    return found.all(), []
+
+
+def _rows(found: "Selection", formulas: Sequence[str]) -> Iterable[tuple[Any, ...]]:
+    for k, (name, formula) in enumerate(zip(found.ids, formulas, strict=True)):
+        mean, std, distance = (or_empty(v[k]) for v in (found.means, found.stds, found.distances))
+        yield k + 1, name, formula, found.target, mean, std, found.unit, distance

@@ -1,0 +1,102 @@
+"""`train`: train a network on a store."""
+
+from typing import Any
+
+import click
+
+from cgatjax.cli.config_options import chosen
+from cgatjax.cli.grouped_help import command, option
+from cgatjax.cli.shared_options import preset_option
+from cgatjax.cli.training_options import (
+    NETWORKS,
+    network_options,
+    read_tables,
+    split_config,
+    split_options,
+    train_config,
+    training_options,
+)
+from cgatjax.config import ModelConfig, TrainConfig
+from cgatjax.runtime.signals import ended_by_interrupt
+
+
+@command()
+@click.argument("store", type=click.Path())
+@option(
+    "--target",
+    "targets",
+    multiple=True,
+    required=True,
+    metavar="NAME",
+    group="Data",
+    help="Property to learn, one regression head each; NAME@LABEL reads the column NAME. "
+    "Repeatable.",
+)
+@split_options
+@option(
+    "--element-table",
+    type=click.Path(),
+    group="Network",
+    help="File of element vectors: JSON, CSV or npz.",
+)
+@network_options
+@preset_option("Options to start from: small fits a laptop, released and paper are published.")
+@training_options
+@ended_by_interrupt()
+def train(
+    store: str,
+    targets: tuple[str, ...],
+    preset: str,
+    element_table: str | None,
+    config: str | None,
+    **flags: Any,
+) -> None:
+    """Train a network on a store.
+
+    The run folder has config.toml, split.json, data.json, history.csv, the best model by validation
+    (model/) and the last training checkpoints (state/). Errors are in the unit of the target. The
+    test set is not used. Options come from the flags, otherwise from the tables [model] and [train]
+    of --config, otherwise from --preset.
+
+    Ctrl-C and SIGTERM save a checkpoint and end the run with exit code 130 and 143; a second Ctrl-C
+    ends it at once. --resume continues from the last checkpoint, also after a kill, to the same
+    result.
+
+    \b
+    cgatjax train pbe.store --target e-form --out runs/pbe --epochs 60 --exclude runs/scan
+    cgatjax train pbe.store --target e-form --target volume --loss robust_l1 --out runs/both
+    cgatjax train pbe.store --target e-form --loss robust_l1 --ensemble 4 --out runs/four
+    """
+    from cgatjax.cli.training_runs import (
+        ensemble_size,
+        join_processes,
+        labeled_sets,
+        logger_factory,
+        open_run,
+        report_ensemble,
+        report_run,
+    )
+    from cgatjax.data.store import open_store
+    from cgatjax.models.model import init_model
+    from cgatjax.structures.elements import ElementTable
+    from cgatjax.training.ensembles import fit_ensemble
+    from cgatjax.training.loop import fit
+
+    flags, size = join_processes(flags), ensemble_size(flags)
+    tables = read_tables(config, model=ModelConfig, train=TrainConfig)
+    options = train_config(preset, tables["train"], flags)
+    sizes = {**tables["model"], **chosen(flags, ModelConfig)}
+    network = NETWORKS[preset].replace(**sizes)
+    vectors = ElementTable.load(element_table) if element_table else None
+    data, seed = open_store(store), options.seed
+    loggers = logger_factory(flags)
+    run, split = open_run(flags, data, targets, split_config(flags, seed), {})
+    model = init_model(network, data, target=targets, seed=seed, element_table=vectors)
+    sets = labeled_sets(data, split, targets)
+    common: dict[str, Any] = {"run": run, "show_progress": True}
+    if size:
+        members = fit_ensemble(model, *sets, options, size=size, loggers=loggers, **common)
+        report_ensemble(run, *members, sets[1], plots=flags["plots"])
+    else:
+        found = fit(model, *sets, options, loggers=loggers(run), **common)
+        report_run(run, *found, plots=flags["plots"])

@@ -1,0 +1,135 @@
+"""`transfer`: train a network that starts from the parameters of another one."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cgatjax.cli.config_options import chosen, config_options
+from cgatjax.cli.grouped_help import command, option
+from cgatjax.cli.shared_options import preset_option
+from cgatjax.cli.training_options import (
+    read_tables,
+    split_config,
+    split_options,
+    train_config,
+    training_options,
+)
+from cgatjax.config import ModelConfig, TrainConfig, TransferConfig
+from cgatjax.errors import ConfigError, InputError
+from cgatjax.runs.run_folder import SPLIT
+from cgatjax.runtime.signals import ended_by_interrupt
+
+if TYPE_CHECKING:
+    from cgatjax.data.datasets import Dataset
+
+
+@command()
+@click.argument("store", type=click.Path())
+@option(
+    "--target",
+    required=True,
+    metavar="NAME",
+    group="Data",
+    help="Property to learn; NAME@LABEL reads the column NAME.",
+)
+@split_options
+@option(
+    "--from",
+    "source",
+    required=True,
+    type=click.Path(),
+    group="Transfer",
+    help="Run or model folder of the pre-trained network.",
+)
+@config_options(TransferConfig, "Transfer", without=("target", "train"), required=("mode",))
+@option(
+    "--with",
+    "source_store",
+    type=click.Path(),
+    group="Transfer",
+    help="Store of the source run, whose training set is also trained on (--mode joint only).",
+)
+@preset_option("Training options to start from; the network is that of --from.")
+@training_options
+@ended_by_interrupt()
+def transfer(
+    store: str,
+    target: str,
+    source: str,
+    source_store: str | None,
+    preset: str,
+    config: str | None,
+    **flags: Any,
+) -> None:
+    """Transfer a pre-trained network to a store.
+
+    Prints the parameters that were loaded, frozen and re-initialized, and the errors before
+    training. Patterns match parameter paths such as encoder/node_0/update/damping, as file names
+    ("heads/*"). Options come from the flags, otherwise from the tables [train] and [transfer] of
+    --config, otherwise from --preset.
+
+    \b
+    cgatjax transfer scan.store --from runs/pbe --target e-form --mode full --out runs/scan
+    cgatjax transfer scan.store --from runs/pbe --target e-form@scan --mode joint \\
+        --with pbe.store --out runs/joint
+    """
+    from cgatjax.cli.training_runs import (
+        ensemble_size,
+        join_processes,
+        labeled_sets,
+        logger_factory,
+        open_run,
+        report_ensemble,
+        report_run,
+    )
+    from cgatjax.data.store import open_store
+    from cgatjax.inference.loading import load_predictor
+    from cgatjax.inference.predictor import Predictor
+    from cgatjax.training.ensembles import transfer_ensemble
+    from cgatjax.training.loop import transfer_model
+
+    flags, size = join_processes(flags), ensemble_size(flags)
+    options = _transfer_config(target, preset, config, flags)
+    if (options.mode == "joint") != (source_store is not None):
+        raise ConfigError("--with STORE belongs to --mode joint, and joint needs it")
+    data, models = open_store(store), load_predictor(source).members
+    models[0].check_options(data.graph_config, store)
+    if len(models) > 1 and not size:
+        raise ConfigError(f"{source} is an ensemble; add --ensemble N, or start from a member")
+    about = {"from": source, **({"with": source_store} if source_store else {})}
+    kept = _training_set(source_store, Path(source)) if source_store else None
+    loggers = logger_factory(flags)
+    splitting = split_config(flags, options.train.seed)
+    run, split = open_run(flags, data, (target,), splitting, about)
+    network = chosen(flags, ModelConfig)
+    models = tuple(m.replace(config=m.config.replace(**network)) for m in models)
+    sets = labeled_sets(data, split, (target,))
+    common: dict[str, Any] = {"keep_training": kept, "run": run, "show_progress": True}
+    if size:
+        predictor = Predictor.of(models)
+        members = transfer_ensemble(predictor, sets, options, size=size, loggers=loggers, **common)
+        report_ensemble(run, *members, sets[1], plots=flags["plots"])
+    else:
+        found = transfer_model(models[0], sets, options, loggers=loggers(run), **common)
+        report_run(run, *found, plots=flags["plots"])
+
+
+def _transfer_config(
+    target: str, preset: str, file: str | None, flags: dict[str, Any]
+) -> TransferConfig:
+    """Options of the transfer: flags over the file over the preset."""
+    tables = read_tables(file, train=TrainConfig, transfer=TransferConfig)
+    options = {**tables["transfer"], **chosen(flags, TransferConfig), "target": target}
+    from_file = {**options.pop("train", {}), **tables["train"]}
+    return TransferConfig(train=train_config(preset, from_file, flags)).replace(**options)
+
+
+def _training_set(store: str, source: Path) -> "Dataset":
+    """Training set of the source run, in its store."""
+    from cgatjax.data.splits import Split
+    from cgatjax.data.store import open_store
+
+    if not (source / SPLIT).is_file():
+        raise InputError(f"{source}: joint transfer needs a run folder with {SPLIT}; there is none")
+    return open_store(store).apply(Split.load(source / SPLIT))[0]

@@ -1,0 +1,178 @@
+"""Command-line options made from the fields of the option classes in `cgatjax.config`.
+
+The class is the only source of name, type, default, description and validation. An option that is
+not given is None or empty, so that configuration file and preset can stand below the flags.
+"""
+
+import dataclasses
+import inspect
+import re
+import types
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import click
+
+from cgatjax.cli.grouped_help import Decorator, option
+from cgatjax.errors import ConfigError
+from cgatjax.options import Options
+
+
+class Text(click.ParamType):
+    """Text that is converted to the value of a field.
+
+    Attributes:
+      name: form of the text on the help page.
+    """
+
+    def __init__(self, form: str, convert: Callable[[str], Any], expected: str = "") -> None:
+        self.name = form
+        self._convert = convert
+        self._expected = expected or form
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Convert the text of an option.
+
+        Raises:
+          ConfigError: the text has another form.
+        """
+        try:
+            return self._convert(value)
+        except ValueError as error:
+            flag = param.opts[0] if param else "option"
+            raise ConfigError(f"{flag}: expected {self._expected}, got {value!r}") from error
+
+
+def _fractions(text: str) -> tuple[float, ...]:
+    train, valid, test = (float(number) for number in text.split(","))
+    return train, valid, test
+
+
+def _widths(text: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in text.split(",") if number.strip())
+
+
+def _pattern_and_factor(text: str) -> tuple[str, float]:
+    pattern, _, factor = text.rpartition("=")
+    return pattern, float(factor)
+
+
+def _epoch_and_pattern(text: str) -> tuple[int, str]:
+    epoch, _, pattern = text.partition(":")
+    return int(epoch), pattern
+
+
+_FORMS = {
+    "exclude": Text("RUN|STORE|FILE", str),
+    "fractions": Text("A,B,C", _fractions, "three numbers a,b,c"),
+    "head_widths": Text("N,N,...", _widths, "numbers n,n,..."),
+    "lr_groups": Text("PATTERN=FACTOR", _pattern_and_factor),
+    "reinit": Text("PATTERN", str),
+    "split": Text("FILE", str),
+    "unfreeze": Text("EPOCH:PATTERN", _epoch_and_pattern),
+    # "all" is a number as soon as the processes of a training have found each other.
+    "devices": Text("N|all", lambda text: text if text == "all" else int(text), "a number or all"),
+}
+"""Field -> form of its text, where the type of the field does not say enough."""
+_NAMES = {"compute": "precision", "lr_groups": "lr-group"}
+"""Field -> name of its option, where they differ."""
+
+
+def config_options(
+    cls: type[Options],
+    group: str,
+    *,
+    only: Collection[str] = (),
+    without: Collection[str] = (),
+    required: Collection[str] = (),
+    presets: Mapping[str, Options] | None = None,
+) -> Decorator:
+    """Add an option for each field of an option class to a command.
+
+    Args:
+      cls: the option class.
+      group: group of the help page.
+      only: fields to add; all by default.
+      without: fields to leave out.
+      required: fields that must be given.
+      presets: name -> options that the command starts from, for the defaults of the help page;
+        those of the class by default.
+    """
+    hints, help_texts = get_type_hints(cls), descriptions(cls)
+    starts = presets or {"": cls()}
+    names = [f.name for f in dataclasses.fields(cls) if not only or f.name in only]  # type: ignore[arg-type]
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        for name in reversed([name for name in names if name not in without]):
+            is_required = name in required
+            defaults = {preset: getattr(start, name) for preset, start in starts.items()}
+            settings = _settings(name, hints[name])
+            parts = [
+                help_texts.get(name, ""),
+                "Repeatable." if settings.get("multiple") else "",
+                "" if is_required else _default_text(name, defaults),
+            ]
+            help_text = " ".join(part for part in parts if part)
+            flag = f"--{_flag(name)}" + (f"/--no-{_flag(name)}" if hints[name] is bool else "")
+            settings |= {"group": group, "help": help_text, "required": is_required}
+            function = option(flag, name, **settings)(function)
+        return function
+
+    return decorate
+
+
+def chosen(
+    flags: Mapping[str, Any], cls: type[Options], *, without: Collection[str] = ()
+) -> dict[str, Any]:
+    """Return the fields of an option class that the command line gives a value."""
+    names = {f.name for f in dataclasses.fields(cls)} - set(without)  # type: ignore[arg-type]
+    return {n: v for n, v in flags.items() if n in names and v is not None and v != ()}
+
+
+def descriptions(cls: type[Options]) -> dict[str, str]:
+    """Return field -> description, from the section "Attributes" of the class docstring."""
+    section = (inspect.getdoc(cls) or "").partition("Attributes:\n")[2].partition("\n\n")[0]
+    entries = re.findall(r"^  (\w+): (.*(?:\n    .*)*)", section, re.MULTILINE)
+    texts = {name: " ".join(text.split()) for name, text in entries}
+    return {name: text[0].upper() + text[1:] for name, text in texts.items()}
+
+
+def _flag(name: str) -> str:
+    return _NAMES.get(name, name.replace("_", "-"))
+
+
+def _settings(name: str, hint: Any) -> dict[str, Any]:
+    """Type of an option, as arguments of `click.option`."""
+    if isinstance(hint, types.UnionType):
+        hint = next(part for part in get_args(hint) if part is not types.NoneType)
+    if name in _FORMS:
+        item, *rest = get_args(hint) or (hint,)
+        form = _FORMS[name]
+        is_list = rest == [Ellipsis] and item is not int
+        return {"type": form, "metavar": form.name, "multiple": is_list}
+    if get_origin(hint) is Literal:
+        return {"type": click.Choice(list(get_args(hint)))}
+    return {"default": None} if hint is bool else {"type": hint}
+
+
+def _default_text(name: str, defaults: Mapping[str, Any]) -> str:
+    """Default of each preset, "" where no preset has one."""
+    presets: dict[str, list[str]] = {}
+    for preset, value in defaults.items():
+        presets.setdefault(_text(name, value), []).append(preset)
+    if len(presets) == 1:
+        (text,) = presets
+        return f"[default: {text}]" if text else ""
+    parts = [f"{text or 'none'} ({', '.join(names)})" for text, names in presets.items()]
+    return f"[default: {', '.join(parts)}]"
+
+
+def _text(name: str, value: Any) -> str:
+    """Value as the command line takes it, "" for None and nothing."""
+    if isinstance(value, bool):
+        return _flag(name) if value else f"no-{_flag(name)}"
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    if isinstance(value, float):
+        return f"{value:g}"
+    return "" if value is None else str(value)

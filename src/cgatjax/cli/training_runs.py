@@ -1,0 +1,178 @@
+"""Runs of `train` and `transfer`: processes, run folder, split, data sets and the final report."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import click
+import jax
+
+from cgatjax.cli.plots import draw_learning
+from cgatjax.cli.run_info import report_text, summary
+from cgatjax.cli.text_tables import table
+from cgatjax.config import SplitConfig
+from cgatjax.data.datasets import Dataset
+from cgatjax.data.leakage import split_from_options
+from cgatjax.data.splits import SUBSETS, Split
+from cgatjax.data.store import Store
+from cgatjax.errors import ConfigError, InputError, MismatchError
+from cgatjax.inference.loading import is_ensemble
+from cgatjax.inference.prediction import evaluate
+from cgatjax.inference.predictor import Predictor
+from cgatjax.models.model import Model
+from cgatjax.runs.loggers import Logger, make_logger
+from cgatjax.runs.run_folder import DATA, REPORT, SPLIT, RunFolder, differences
+from cgatjax.runtime.devices import Devices, make_deterministic
+from cgatjax.runtime.distributed import initialize, is_first_process, several_processes
+from cgatjax.training.history import History
+
+
+def join_processes(flags: Mapping[str, Any]) -> dict[str, Any]:
+    """Join the other processes of the training, if any, and count the devices.
+
+    Returns:
+      The flags, with `devices` as a number.
+
+    Raises:
+      ConfigError: an incomplete description of the processes, or too many devices.
+      TrainingError: the other processes did not join.
+    """
+    if flags["deterministic"]:
+        make_deterministic()
+    initialize(flags["coordinator"], flags["num_processes"], flags["process_id"])
+    devices = flags["devices"]
+    if devices == "all" or (devices is None and several_processes()):
+        devices = jax.device_count()
+    if devices is None:
+        return dict(flags)
+    return {**flags, "devices": Devices.choose(devices).count}
+
+
+def ensemble_size(flags: Mapping[str, Any]) -> int | None:
+    """Return the number of members that --ensemble requests, None for a single model.
+
+    Raises:
+      ConfigError: fewer than two members, or the run folder to resume is of an ensemble.
+    """
+    size: int | None = flags["ensemble"]
+    if size is None and flags["resume"] and is_ensemble(flags["out"]):
+        raise ConfigError(f"{flags['out']} is an ensemble; resume it with --ensemble N, too")
+    if size is not None and size < 2:
+        raise ConfigError(f"--ensemble: expected at least 2 members, got {size}")
+    return size
+
+
+def logger_factory(flags: Mapping[str, Any]) -> Callable[[RunFolder | None], list[Logger]]:
+    """Return a function that makes the loggers of a run; only the first process has any.
+
+    Raises:
+      MissingExtraError: a package is not installed; nothing has been written yet.
+    """
+    for name in flags["loggers"]:
+        make_logger(name, flags["out"])
+    return lambda run: [] if run is None else [make_logger(n, run.path) for n in flags["loggers"]]
+
+
+def open_run(
+    flags: Mapping[str, Any],
+    store: Store,
+    targets: Sequence[str],
+    config: SplitConfig,
+    about: Mapping[str, Any],
+) -> tuple[RunFolder | None, Split]:
+    """Create a run folder with its split and `data.json`, or open a run to resume it.
+
+    Of several processes only the first has a folder; the others compute the same split.
+
+    Args:
+      flags: flags of the command line, of which `out` and `resume` are read.
+      store: the store to split.
+      targets: properties of which at least one must be known.
+      config: options of the split.
+      about: further entries of `data.json`.
+
+    Raises:
+      RunExistsError: the folder exists and is not to be resumed.
+      MismatchError: a resumed run was trained on another store.
+      ConfigError: a resumed run has another split.
+    """
+    if not is_first_process():
+        return None, split_from_options(store, targets, config)
+    out, options = flags["out"], config.to_dict()
+    if flags["resume"] and (run := RunFolder(out, resume=True)).resuming:
+        _check_same_data(run, store, options)
+        return run, Split.load(run.path / SPLIT)
+    split = split_from_options(store, targets, config)
+    run = RunFolder(out, resume=flags["resume"])
+    split.save(run.path / SPLIT)
+    counts = {subset: len(getattr(split, subset)) for subset in SUBSETS}
+    described = {"store": str(store.path), "digest": store.digest, "targets": list(targets)}
+    run.save_json(DATA, {**described, **about, "counts": counts, "split": options})
+    return run, split
+
+
+def _check_same_data(run: RunFolder, store: Store, options: Mapping[str, Any]) -> None:
+    try:
+        old = json.loads((run.path / DATA).read_text())
+        digest, before = old["digest"], old["split"]
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{run.path}: cannot be resumed, its {DATA} is damaged") from error
+    if digest != store.digest:
+        raise MismatchError(
+            f"{run.path}: trained on {old.get('store')} (digest {digest[:12]}), which is not "
+            f"{store.path} (digest {store.digest[:12]}); resume with the same store"
+        )
+    if changes := differences(before, options):
+        raise ConfigError(
+            f"{run.path}: a resumed run cannot change its split: {'; '.join(map(str, changes))}"
+        )
+
+
+def labeled_sets(data: Store, split: Split, targets: Sequence[str]) -> tuple[Dataset, Dataset]:
+    """Return training and validation set without the crystals that have no value of a target."""
+    train, valid, _ = data.apply(split)
+    known = train.with_targets(*targets), valid.with_targets(*targets)
+    unknown = len(train) + len(valid) - sum(map(len, known))
+    if unknown:
+        click.echo(
+            f"{unknown} crystals of the split have no value of {targets}; left out", err=True
+        )
+    return known
+
+
+def report_run(run: RunFolder | None, model: Model, history: History, *, plots: bool) -> None:
+    """Print the transfer report and the best validation errors; only the first process does."""
+    if run is None:
+        return
+    if history.report is not None and (run.path / REPORT).is_file():
+        click.echo(report_text(history.report.__dict__))
+    click.echo(summary(model, history.rows))
+    click.echo(f"{run.path}: model, history.csv, config.toml, split.json")
+    if plots:
+        draw_learning(run.path, model, [history.rows])
+
+
+def report_ensemble(
+    run: RunFolder | None,
+    found: Predictor,
+    histories: Sequence[History],
+    valid: Dataset,
+    *,
+    plots: bool,
+) -> None:
+    """Print the validation errors of the members and of their mean; only the first process does."""
+    if run is None:
+        return
+    predictors = {str(k): member for k, member in enumerate(found.members)} | {"ensemble": found}
+    errors = {name: evaluate(predictor, valid) for name, predictor in predictors.items()}
+    rows = []
+    for target in found.targets:
+        for name, of_targets in errors.items():
+            own = of_targets[target] if len(found.targets) > 1 else of_targets
+            rows.append((target, found.units[target] or "?", name, own["mae"], own["rmse"]))
+    click.echo(table(("target", "unit", "member", "valid MAE", "valid RMSE"), rows))
+    seconds = sum(sum(history.seconds.values()) for history in histories)
+    members = f"{len(found.members)} members, {seconds:.0f} s"
+    click.echo(f"{members}; {run.path}: members/0, members/1, ...")
+    if plots:
+        draw_learning(run.path, found.model, [history.rows for history in histories])
