@@ -93,7 +93,7 @@ def test_select_writes_the_chosen_and_the_excluded(place: Place, tmp_path: Path)
     assert set(rows[0]["id"].split("-")) & {rows[0]["formula"], rows[0]["id"].split("-")[0]}
     again = ("--count", 1, "--known", place.store, "--out", tmp_path / "none.csv")
     line = refused("select", place.run, place.store, *again)
-    assert "48 are known or repeat another one" in line
+    assert "48 are known or duplicates" in line
     assert "choose another name" in refused(
         "select", place.run, place.store, "--count", 1, "--out", out
     )
