@@ -34,7 +34,7 @@ def measure(store: Store, batch_size: int, repeats: int, least: int) -> dict[str
     targets = sorted(store.units)[:1]
     sizes = store.sizes
     budgets = choose_budgets(sizes, batch_size)
-    rates, take_shares, waste = [], [], Padding()
+    rates, take_shares, padding = [], [], Padding()
     for repeat in range(repeats + 1):  # the first pass maps the file into memory
         epochs = -(-least // len(store))
         passes = range(repeat * epochs, (repeat + 1) * epochs)
@@ -45,11 +45,11 @@ def measure(store: Store, batch_size: int, repeats: int, least: int) -> dict[str
             arrays = store.take(planned.positions, targets)
             taking += time.process_time() - before
             assemble(arrays, planned.budget)
-            waste.add(planned, sizes)
+            padding.add(planned, sizes)
         seconds = time.process_time() - begin
         rates.append(len(order) / seconds)
         take_shares.append(taking / seconds)
-    nodes, edges = waste.fraction
+    nodes, edges = padding.fraction
     return {
         "crystals": len(store),
         "mean_nodes": float(sizes[:, 0].mean()),

@@ -222,5 +222,5 @@ def test_a_dense_budget_refuses_other_graphs():
     budget = BatchBudget(5, 20, 60, 30, 90, in_degree=3)
     with pytest.raises(InputError, match=r"expected 3 edges at every site.*got 2"):
         collate([dense_graph(4, 2)], budget=budget)
-    with pytest.raises(InputError, match="got various numbers"):
+    with pytest.raises(InputError, match="got varying numbers"):
         collate([dense_graph(4, 2), dense_graph(4, 3)], budget=budget)

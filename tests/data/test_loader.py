@@ -8,13 +8,13 @@ from cgatjax.data import loader as module
 from cgatjax.data.batching import BatchBudget
 from cgatjax.data.loader import (
     BatchLoader,
+    BatchPlan,
     Padding,
-    Planned,
+    assign_steps,
     choose_budgets,
-    made_ahead,
     plan,
+    prefetch,
     shuffled,
-    steps_of,
 )
 from cgatjax.errors import InputError
 
@@ -52,12 +52,12 @@ def test_every_crystal_once_in_batches_that_fit(seed, n, batch_size):
 )
 def test_batches_of_the_size_asked_for_with_little_padding(batch_size, padding):
     sizes = random_sizes(0, 8000)
-    waste, counts = Padding(), []
+    padded, counts = Padding(), []
     for planned in plan(sizes, shuffled(8000, 0, 0), choose_budgets(sizes, batch_size)):
-        waste.add(planned, sizes)
+        padded.add(planned, sizes)
         counts.append(len(planned.positions))
     assert np.mean(counts[:-1]) == pytest.approx(batch_size, rel=0.05)
-    assert max(waste.fraction) < padding
+    assert max(padded.fraction) < padding
 
 
 def test_equal_crystals_fill_their_batches():
@@ -120,11 +120,11 @@ def test_padding_is_counted(ionic_store):
     assert 0 < batches.padding.fraction[0] < 0.5
 
 
-def test_no_waste_before_the_first_batch(ionic_store):
+def test_all_is_padding_before_the_first_batch(ionic_store):
     assert BatchLoader(ionic_store.all(), (), 32).padding.fraction == (1.0, 1.0)
 
 
-def test_an_error_in_the_thread_comes_up(ionic_store, monkeypatch):
+def test_an_error_in_the_thread_is_raised(ionic_store, monkeypatch):
     calls = []
 
     def failing(arrays, budget, real):
@@ -154,17 +154,17 @@ def test_a_loader_may_be_left_in_the_middle(ionic_store):
     start=st.integers(0, 5),
 )
 def test_every_batch_goes_to_one_process_once(n, width, processes, start):
-    planned = [Planned(np.array([i])) for i in range(n)]
-    dealt = [steps_of(planned, width, p, processes) for p in range(processes)]
-    assert {len(steps) for steps in dealt} == {-(-n // (width * processes))}
+    planned = [BatchPlan(np.array([i])) for i in range(n)]
+    assigned = [assign_steps(planned, width, p, processes) for p in range(processes)]
+    assert {len(steps) for steps in assigned} == {-(-n // (width * processes))}
     seen = []
-    for together in zip(*dealt, strict=True):
+    for together in zip(*assigned, strict=True):
         assert all(len(share) == width for share in together)
         seen += [int(i) for share in together for batch in share for i in batch.positions]
     # In the order of the plan, whatever the number of processes.
     assert seen == list(range(n))
-    rest = dealt[0][start:]
-    assert list(made_ahead(len, dealt[0], start)) == [len(s) for s in rest]
+    rest = assigned[0][start:]
+    assert list(prefetch(len, assigned[0], start)) == [len(s) for s in rest]
 
 
 def test_two_processes_see_every_crystal_once_per_epoch(ionic_store):
@@ -175,9 +175,9 @@ def test_two_processes_see_every_crystal_once_per_epoch(ionic_store):
         assert len(plan_) % 4
         seen, known = [], 0
         for process in range(2):
-            for step in made_ahead(
+            for step in prefetch(
                 lambda share: [(p.positions, loader.load(p)) for p in share],
-                steps_of(plan_, 2, process, 2),
+                assign_steps(plan_, 2, process, 2),
             ):
                 for positions, batch in step:
                     seen += positions.tolist()
@@ -187,14 +187,14 @@ def test_two_processes_see_every_crystal_once_per_epoch(ionic_store):
         assert known == len(data)
 
 
-def test_work_begins_in_the_middle_and_ahead_of_its_time():
+def test_prefetching_starts_in_the_middle():
     done = []
 
     def work(job):
         done.append(job)
         return job
 
-    results = made_ahead(work, list(range(20)), 7)
+    results = prefetch(work, list(range(20)), 7)
     assert next(results) == 7
     results.close()
     assert done[0] == 7

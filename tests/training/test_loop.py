@@ -14,7 +14,7 @@ import cgatjax as cg
 from cgatjax.config import TrainConfig
 from cgatjax.data.batching import BatchBudget
 from cgatjax.data.datasets import ConcatDataset, Dataset
-from cgatjax.data.loader import BatchLoader, Planned, shuffled
+from cgatjax.data.loader import BatchLoader, BatchPlan, shuffled
 from cgatjax.errors import (
     ConfigError,
     InputError,
@@ -384,7 +384,7 @@ def test_embeddings_are_batched_with_padding(ionic_store):
         assert batch.embedding[:n].tolist() == embeddings[positions].tolist()
         assert batch.targets[LOW][:n] == pytest.approx(data.target(LOW)[positions])
         assert np.array_equal(batch.target_mask[LOW], batch.graph_mask)
-    blank = loader.load(Planned(np.empty(0, np.int64)))
+    blank = loader.load(BatchPlan(np.empty(0, np.int64)))
     assert not blank.graph_mask.any()
     assert not blank.target_mask[LOW].any()
     assert np.isfinite(blank.embedding).all()

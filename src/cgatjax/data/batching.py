@@ -1,7 +1,7 @@
-"""Padded batches: crystal graphs in, one `CrystalBatch` of fixed shape out.
+"""Padded batches of crystal graphs with a fixed shape.
 
-The straight line is graphs (or rows of a store) -> `GraphArrays` (flat, unpadded) -> `assemble`.
-Everything here is vectorized NumPy; nothing loops over crystals.
+Graphs (or rows of a store) become `GraphArrays` (flat, unpadded), which `assemble` pads. All of it
+is vectorized NumPy, without loops over crystals.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,17 +17,17 @@ from cgatjax.graphs.crystal_graph import CrystalGraph
 from cgatjax.graphs.graph_arrays import GraphArrays
 
 _ELEMENTS = 104
+"""Atomic numbers 0..103; 0 is that of padding nodes."""
 
 
 class BatchBudget(NamedTuple):
-    """The fixed size of a batch; each number includes padding.
+    """Fixed size of a batch, padding included.
 
     Attributes:
-      graphs: crystals, at least one of them padding.
-      nodes, edges: of the crystal graphs.
-      composition_nodes, composition_edges: of the composition graphs.
-      in_degree: edges of every node where all have as many; `edges` is then `nodes` times it. 0
-        where they have not.
+      graphs: number of crystals, at least one of them padding.
+      nodes, edges: size of the crystal graphs.
+      composition_nodes, composition_edges: size of the composition graphs.
+      in_degree: edges of every node, and `edges` is `nodes` times it; 0 if their number varies.
     """
 
     graphs: int
@@ -43,26 +43,26 @@ class BatchBudget(NamedTuple):
         return self[1:5]
 
     def holds(self, largest: np.ndarray) -> bool:
-        """Whether any single crystal of sizes up to (4,) `largest` fits."""
+        """True if any single crystal of sizes up to (4,) `largest` fits."""
         return bool((largest < np.array(self.sizes) - 1).all())
 
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, kw_only=True)
 class CrystalBatch:
-    """A padded batch of crystals, all leaves arrays (NumPy outside jit, JAX inside).
+    """Padded batch of crystals; all leaves are arrays (NumPy outside jit, JAX inside).
 
     Attributes:
-      crystal: graphs of sites. nodes {"element": (N,) int32 atomic number, "weight": (N,) float,
-        sites the node stands for}; edges {"shell": (E,) int32, "weight": (E,) float, neighbors
-        seen from one center site}; receivers are centers, senders neighbors.
+      crystal: graphs of sites. nodes {"element": (N,) int32 atomic number, "weight": (N,) float
+        multiplicity}; edges {"shell": (E,) int32, "weight": (E,) float, number of such neighbors
+        of one center site}; receivers are centers, senders neighbors.
       composition: one node per distinct element. nodes {"element", "fraction": (C,) float};
         one edge per ordered pair of distinct elements.
       targets: name -> (G,) float, 0 where unknown; per atom, in the target's unit.
       target_mask: name -> (G,) bool, True where the target is known.
       graph_mask: (G,) bool, True for crystals, False for padding.
-      in_degree: of the budget, static under jit: where it is not 0, edge k belongs to the center
-        k // in_degree, so that sums and softmax over edges are those of a dense array.
+      in_degree: that of the budget, static under jit. If it is not 0, edge k belongs to center
+        k // in_degree, so that sums and softmax over edges become those of a dense array.
     """
 
     crystal: jraph.GraphsTuple
@@ -78,13 +78,13 @@ def collate(
     targets: Mapping[str, Sequence[float]] | None = None,
     budget: BatchBudget | None = None,
 ) -> CrystalBatch:
-    """Makes one padded batch of crystal graphs.
+    """Pad crystal graphs to one batch.
 
     Args:
       graphs: reduced or unreduced graphs.
-      targets: optional values, one per graph; NaN where unknown.
-      budget: the padded size; by default the next size that fits, rounded up so that similar
-        batches share a compilation.
+      targets: name -> one value per graph, NaN where unknown.
+      budget: padded size; by default the smallest that fits, rounded up so that similar batches
+        share a compilation.
 
     Raises:
       InputError: no graphs, or graphs larger than the budget.
@@ -101,7 +101,7 @@ def collate(
 
 
 def snug_budget(arrays: GraphArrays) -> BatchBudget:
-    """The smallest rounded budget that holds the graphs."""
+    """Return the smallest rounded budget that holds the graphs."""
     composition = _Composition.of(arrays)
     degree = arrays.in_degree
     nodes = _round_up(int(arrays.n_node.sum()) + 2, 16)
@@ -116,25 +116,24 @@ def snug_budget(arrays: GraphArrays) -> BatchBudget:
 
 
 def default_float() -> np.dtype:
-    """JAX's float type in this thread: float32, or float64 under `jax.enable_x64`."""
+    """Return JAX's float type in this thread: float32, or float64 under `jax.enable_x64`."""
     return np.dtype(jax.dtypes.canonicalize_dtype(float))
 
 
 def assemble(
     arrays: GraphArrays, budget: BatchBudget, real: np.dtype | None = None
 ) -> CrystalBatch:
-    """Pads flat graphs to a budget.
+    """Pad flat graphs to a budget.
 
-    jraph's convention: the first padding graph holds all padding nodes and edges. Padding edges
-    are spread over the padding nodes, so that no node collects them all.
+    By jraph's convention the first padding graph holds all padding nodes and edges.
 
     Args:
       arrays: the graphs.
-      budget: the padded size.
-      real: type of weights, fractions and targets; `default_float` if None.
+      budget: padded size.
+      real: dtype of weights, fractions and targets; `default_float` if None.
 
     Raises:
-      InputError: the graphs do not fit, or the budget has an `in_degree` that they have not.
+      InputError: the graphs do not fit, or the budget has another `in_degree`.
     """
     composition = _Composition.of(arrays)
     used = BatchBudget(
@@ -153,8 +152,8 @@ def assemble(
         )
     if budget.in_degree not in (0, arrays.in_degree):
         raise InputError(
-            f"expected {budget.in_degree} edges at every site, as the budget says, got "
-            f"{arrays.in_degree or 'various numbers'}; choose budgets with in_degree 0"
+            f"expected {budget.in_degree} edges at every site, as in the budget, got "
+            f"{arrays.in_degree or 'varying numbers'}; choose budgets with in_degree 0"
         )
     graph_of_edge_start = np.repeat(np.cumsum(arrays.n_node) - arrays.n_node, arrays.n_edge)
     real = default_float() if real is None else real
@@ -197,7 +196,7 @@ def assemble(
 
 @dataclass(frozen=True, eq=False)
 class _Composition:
-    """The composition graphs of a batch, flat and unpadded; indices count over the batch."""
+    """Composition graphs of a batch, flat and unpadded; indices count over the batch."""
 
     n_node: np.ndarray
     n_edge: np.ndarray
@@ -222,6 +221,7 @@ class _Composition:
         others = n_node[owner] - 1
         receivers = np.repeat(np.arange(len(owner)), others)
         rank = np.arange(len(receivers)) - np.repeat(np.cumsum(others) - others, others)
+        # The ranks 0..n-2 of the others, shifted past the node's own place.
         skip_self = rank + (rank >= local[receivers])
         return cls(
             n_node=n_node,
@@ -262,7 +262,11 @@ def _padded_counts(counts: np.ndarray, graphs: int, total: int) -> np.ndarray:
 
 
 def _padded_index(index: np.ndarray, n_real: int, sizes: tuple[int, int]) -> np.ndarray:
-    """Node indices of the edges; padding edges go in turn, ascending, to all padding nodes."""
+    """Return the node indices of the edges, padding edges spread evenly over the padding nodes.
+
+    They ascend, as those of real edges do. With all of them at one node, its scattered sum would be
+    one long chain of additions to the same address.
+    """
     n_nodes, n_edges = sizes
     out = np.empty(n_edges, np.int32)
     out[: len(index)] = index

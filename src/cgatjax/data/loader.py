@@ -1,9 +1,9 @@
-"""Batches of a data set in a seeded order, few shapes, assembled ahead in a thread.
+"""Batches of a data set in a seeded order, of few shapes, prefetched in a thread.
 
-The order is ours, the pipeline grain's. Batches are cut from the order of a whole epoch, so that
-each fills its padded size: a pipeline that shuffles single crystals cannot do that, and would cost
-a Python call for each. So the elements of the pipeline are planned batches, positions and a size;
-grain assembles them ahead and begins in the middle of an epoch where a run is resumed.
+Batches are cut from the order of a whole epoch, so that each fills its padded size. A pipeline of
+single crystals cannot do that, and would cost a Python call for each. The elements of grain's
+pipeline are therefore batch plans (positions and a size): grain assembles them in a thread, and
+starts in the middle of an epoch when a run is resumed.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -19,18 +19,22 @@ from cgatjax.errors import InputError
 J = TypeVar("J")
 R = TypeVar("R")
 AHEAD = 3
-"""Batches assembled before they are asked for."""
+"""Prefetched batches."""
+# Room of a budget beyond an average batch, in standard deviations of its sum: nodes, edges, then
+# composition nodes and edges. Nodes and edges cost most of the time: with 2.0 for them, 12 to 17 %
+# of the nodes of 64 real crystals were padding, with 0.5 it is 4 to 6 % (docs/performance.md).
+# Composition graphs cost little, and should not be what ends a batch.
 _SPREAD = np.array([0.5, 0.5, 2.0, 2.0])
-"""Standard deviations by which a budget exceeds an average batch: nodes and edges, which cost most
-of the time, then those of the composition graphs, which cost little."""
+# Places for crystals beyond the average number, in square roots of it: batches of small crystals
+# hold more, and a place costs one row of the readout only.
 _MORE_CRYSTALS = 2.0
-"""Places for crystals in a budget beyond the average, in square roots of their number."""
+# The sum of few crystals varies too much for half a deviation, which would cut batches short: they
+# get room for large crystals, and no places for more crystals.
 _FEW, _SPREAD_OF_FEW = 8, 2.0
-"""Batches of fewer crystals hold no more than asked for, and have room for large ones instead."""
 
 
-class Planned(NamedTuple):
-    """One batch to come: positions in the data set (none for a blank), and its padded size."""
+class BatchPlan(NamedTuple):
+    """Plan of a batch: positions in the data set (none for padding only) and padded size."""
 
     positions: np.ndarray
     budget: BatchBudget | None = None
@@ -38,13 +42,13 @@ class Planned(NamedTuple):
 
 @dataclass
 class Padding:
-    """How much of the batches was padding."""
+    """Counter of the padding fraction of batches."""
 
     used: np.ndarray = field(default_factory=lambda: np.zeros(2))
     padded: np.ndarray = field(default_factory=lambda: np.zeros(2))
 
-    def add(self, planned: Planned, sizes: np.ndarray) -> None:
-        """Counts one batch."""
+    def add(self, planned: BatchPlan, sizes: np.ndarray) -> None:
+        """Count one batch."""
         if planned.budget is None:
             return
         self.used += sizes[planned.positions, :2].sum(0)
@@ -52,7 +56,7 @@ class Padding:
 
     @property
     def fraction(self) -> tuple[float, float]:
-        """Share of padding among nodes and edges."""
+        """Padding fraction of nodes and of edges."""
         nodes, edges = 1 - self.used / np.maximum(self.padded, 1)
         return float(nodes), float(edges)
 
@@ -60,26 +64,27 @@ class Padding:
 def choose_budgets(
     sizes: np.ndarray, batch_size: int, in_degree: int = 0
 ) -> tuple[BatchBudget, ...]:
-    """The padded sizes for a data set: a full one, and a quarter for the rests.
+    """Choose the padded sizes for a data set: a full one, and a quarter for incomplete batches.
 
-    A full budget holds the sites and edges of `batch_size` average crystals and half a standard
-    deviation of their sum more, and any single crystal. Batches are filled until the next crystal
-    would not fit: of small crystals they hold more, of large ones fewer, `batch_size` on average,
-    and little is padding. Batches of fewer than 8 never hold more. Two shapes (and with validation
-    four compilations) serve a whole run.
+    A full budget holds the sites and edges of `batch_size` average crystals plus half a standard
+    deviation of their sum, and any single crystal. Batches are filled until the next crystal does
+    not fit: with small crystals they hold more, with large ones fewer, `batch_size` on average,
+    and little is padding. Batches of fewer than 8 never hold more.
 
     Args:
       sizes: (crystals, 4) nodes, edges, composition nodes, composition edges.
       batch_size: crystals per batch, on average.
-      in_degree: edges of every site of the data set, where all have as many.
+      in_degree: edges of every site of the data set; 0 if their number varies.
     """
     full = min(batch_size, len(sizes))
+    # Each shape is a compilation of the training step and one of the validation step.
     counts = [full] if full < 16 else [-(-full // 4), full]
     return tuple(_budget(sizes, n, in_degree) for n in counts)
 
 
 def _budget(sizes: np.ndarray, n: int, in_degree: int) -> BatchBudget:
     more, spread = (int(_MORE_CRYSTALS * n**0.5), _SPREAD) if n >= _FEW else (0, _SPREAD_OF_FEW)
+    # Mean and standard deviation of the sum over n independent crystals.
     expected = n * sizes.mean(0) + spread * n**0.5 * sizes.std(0)
     largest = np.sort(sizes, axis=0)[-n - more :].sum(0)
     needed = np.maximum(np.minimum(expected, largest), sizes.max(0)).astype(int)
@@ -90,15 +95,16 @@ def _budget(sizes: np.ndarray, n: int, in_degree: int) -> BatchBudget:
     return BatchBudget(n + more + 1, nodes, edges, composition[0], composition[1], in_degree)
 
 
-def plan(sizes: np.ndarray, order: np.ndarray, budgets: Sequence[BatchBudget]) -> list[Planned]:
-    """Cuts an order of crystals into batches that fit the largest budget.
+def plan(sizes: np.ndarray, order: np.ndarray, budgets: Sequence[BatchBudget]) -> list[BatchPlan]:
+    """Cut an order of crystals into batches that fit the largest budget.
 
-    Each batch takes as many crystals as fit and gets the smallest budget that holds it.
+    Each batch has as many crystals as fit, and the smallest budget that holds it.
 
     Raises:
       InputError: a crystal alone is larger than the largest budget.
     """
     largest = max(budgets)
+    # One node of each graph is padding, as padding edges need a node.
     limits = np.array(largest.sizes) - (1, 0, 1, 0)
     sums = np.concatenate([np.zeros((1, 4), np.int64), np.cumsum(sizes[order], axis=0)])
     batches, start = [], 0
@@ -115,43 +121,43 @@ def plan(sizes: np.ndarray, order: np.ndarray, budgets: Sequence[BatchBudget]) -
             )
         need = (end - start + 1, *(sums[end] - sums[start] + (1, 0, 1, 0)))
         fitting = [b for b in budgets if (np.array(need) <= b[:5]).all()]
-        batches.append(Planned(order[start:end], min(fitting)))
+        batches.append(BatchPlan(order[start:end], min(fitting)))
         start = end
     return batches
 
 
 def shuffled(n: int, seed: int, epoch: int) -> np.ndarray:
-    """The order of an epoch: a permutation that depends on seed and epoch alone."""
+    """Return the order of an epoch: a permutation that depends on seed and epoch alone."""
     return np.random.default_rng([seed, epoch]).permutation(n)
 
 
-def steps_of(
-    planned: Sequence[Planned], width: int, process: int = 0, processes: int = 1
-) -> list[tuple[Planned, ...]]:
-    """Deals the batches of an epoch out: to each step `width` for each process, in order.
+def assign_steps(
+    planned: Sequence[BatchPlan], width: int, process: int = 0, processes: int = 1
+) -> list[tuple[BatchPlan, ...]]:
+    """Assign the batches of an epoch to steps and processes, in order.
 
-    Where the last step lacks some, blanks take their places, so that all processes take the same
-    number of steps.
+    The last step is filled up with padding-only batches.
 
     Args:
       planned: all batches, the same on every process.
-      width: batches that a process takes in one step.
-      process: which process this is, from 0.
-      processes: how many there are.
+      width: batches of a process in one step.
+      process: index of this process, from 0.
+      processes: number of processes.
 
     Returns:
-      the batches of this process, a tuple for each step.
+      The batches of this process, a tuple for each step.
     """
     together = width * processes
+    # A process without a batch would not enter the step, and the others would wait in its sum.
     missing = -len(planned) % together
-    blank = Planned(np.empty(0, np.int64), planned[-1].budget) if planned else None
-    dealt = [*planned, *([blank] * missing if blank is not None else [])]
+    empty = [BatchPlan(np.empty(0, np.int64), last.budget) for last in planned[-1:]]
+    filled = [*planned, *(empty * missing)]
     first = process * width
-    return [tuple(dealt[s + first : s + first + width]) for s in range(0, len(dealt), together)]
+    return [tuple(filled[s + first : s + first + width]) for s in range(0, len(filled), together)]
 
 
-def made_ahead(work: Callable[[J], R], jobs: Sequence[J], start: int = 0) -> Iterator[R]:
-    """The results of jobs in their order from `start` on, the next ones made in a thread.
+def prefetch(work: Callable[[J], R], jobs: Sequence[J], start: int = 0) -> Iterator[R]:
+    """Yield the results of the jobs from `start` on in order, computed ahead in a thread.
 
     An error in a job is raised where its result is taken.
     """
@@ -159,6 +165,7 @@ def made_ahead(work: Callable[[J], R], jobs: Sequence[J], start: int = 0) -> Ite
         return
     import grain
 
+    # One thread assembles 400,000 crystals a second, more than any step takes.
     options = grain.ReadOptions(num_threads=1, prefetch_buffer_size=AHEAD)
     jobs_left = grain.MapDataset.source(jobs)[start:]
     results = iter(jobs_left.map(work).to_iter_dataset(options))
@@ -171,20 +178,20 @@ def made_ahead(work: Callable[[J], R], jobs: Sequence[J], start: int = 0) -> Ite
 B = TypeVar("B", bound=Any)
 
 
-def blank(batch: B) -> B:
-    """The batch with every target masked: it adds nothing to a loss or gradient."""
+def padding_only(batch: B) -> B:
+    """Mask every target of a batch, so that it adds nothing to loss and gradient."""
     masked = {name: np.zeros_like(mask) for name, mask in batch.target_mask.items()}
     return replace(batch, target_mask=masked)
 
 
 class BatchLoader:
-    """Batches of one data set.
+    """Loader of padded batches of one data set.
 
     Attributes:
       data: the data set.
-      targets: names whose values go into the batches.
-      budgets: the padded shapes in use.
-      padding: share so far.
+      targets: names of the targets in the batches.
+      budgets: padded sizes in use.
+      padding: padding fraction so far.
     """
 
     def __init__(
@@ -201,21 +208,24 @@ class BatchLoader:
             tuple(budgets) if budgets else choose_budgets(self._sizes, batch_size, data.in_degree)
         )
         self.padding = Padding()
-        self._real = default_float()  # batches are made in another thread, which may not know
+        # `jax.enable_x64` holds for this thread, and batches are assembled in another one.
+        self._real = default_float()
 
-    def plan(self, order: np.ndarray) -> list[Planned]:
-        """The batches of an order of positions."""
+    def plan(self, order: np.ndarray) -> list[BatchPlan]:
+        """Plan the batches of an order of positions."""
         return plan(self._sizes, order, self.budgets)
 
-    def load(self, planned: Planned) -> CrystalBatch:
-        """Assembles one batch; without positions a blank one, of the data set's first crystal."""
+    def load(self, planned: BatchPlan) -> CrystalBatch:
+        """Assemble one batch; a padding-only one if the plan has no positions."""
         self.padding.add(planned, self._sizes)
-        is_blank = len(planned.positions) == 0
-        positions = np.zeros(1, np.int64) if is_blank else planned.positions
+        # The first crystal, masked, stands in: an empty batch has no in_degree, and would not fit
+        # a dense budget.
+        is_empty = len(planned.positions) == 0
+        positions = np.zeros(1, np.int64) if is_empty else planned.positions
         budget = planned.budget or max(self.budgets)
         batch = assemble(self.data.take(positions, self.targets), budget, self._real)
-        return blank(batch) if is_blank else batch
+        return padding_only(batch) if is_empty else batch
 
-    def batches(self, order: np.ndarray) -> Iterator[tuple[Planned, CrystalBatch]]:
-        """The batches of an order of positions, assembled ahead."""
-        yield from made_ahead(lambda planned: (planned, self.load(planned)), self.plan(order))
+    def batches(self, order: np.ndarray) -> Iterator[tuple[BatchPlan, CrystalBatch]]:
+        """Yield the batches of an order of positions, prefetched."""
+        yield from prefetch(lambda planned: (planned, self.load(planned)), self.plan(order))

@@ -10,7 +10,7 @@ import numpy as np
 
 from cgatjax.config import TrainConfig
 from cgatjax.data.datasets import Crystals
-from cgatjax.data.loader import BatchLoader, Planned, choose_budgets, made_ahead, steps_of
+from cgatjax.data.loader import BatchLoader, BatchPlan, assign_steps, choose_budgets, prefetch
 from cgatjax.inference.embedding_cache import kept_embeddings
 from cgatjax.models.model import Model
 from cgatjax.runtime.devices import Devices
@@ -44,11 +44,11 @@ class EmbeddingLoader:
         self._values = {t: data.target(t) for t in targets}
         self._size = min(batch_size, len(embeddings))
 
-    def plan(self, order: np.ndarray) -> list[Planned]:
+    def plan(self, order: np.ndarray) -> list[BatchPlan]:
         """The batches of an order of positions."""
-        return [Planned(order[i : i + self._size]) for i in range(0, len(order), self._size)]
+        return [BatchPlan(order[i : i + self._size]) for i in range(0, len(order), self._size)]
 
-    def load(self, planned: Planned) -> EmbeddingBatch:
+    def load(self, planned: BatchPlan) -> EmbeddingBatch:
         """One batch, padded to the full size; without positions all of it is padding."""
         n = len(planned.positions)
         real = np.arange(self._size) < n
@@ -65,10 +65,10 @@ class EmbeddingLoader:
 class Loader(Protocol):
     """What makes batches: planned from an order of positions, then loaded one by one."""
 
-    def plan(self, order: np.ndarray) -> list[Planned]:
+    def plan(self, order: np.ndarray) -> list[BatchPlan]:
         """The batches of an order of positions."""
 
-    def load(self, planned: Planned) -> Any:
+    def load(self, planned: BatchPlan) -> Any:
         """One batch."""
 
 
@@ -140,15 +140,15 @@ def feed(
       devices: that share the batches of a step; each process makes those of its own.
     """
     planned, width = loader.plan(order), accumulate * devices.local_count
-    own = steps_of(planned, width, devices.process, devices.processes)
-    whole = steps_of(planned, accumulate * devices.count)
+    own = assign_steps(planned, width, devices.process, devices.processes)
+    whole = assign_steps(planned, accumulate * devices.count)
 
-    def make(step: tuple[Sequence[Planned], Sequence[Planned]]) -> Fed:
+    def make(step: tuple[Sequence[BatchPlan], Sequence[BatchPlan]]) -> Fed:
         own, whole = step
         positions = np.concatenate([planned.positions for planned in whole])
         return Fed(_step_argument([loader.load(planned) for planned in own]), positions)
 
-    for fed in made_ahead(make, list(zip(own, whole, strict=True)), start):
+    for fed in prefetch(make, list(zip(own, whole, strict=True)), start):
         yield fed._replace(batch=devices.place(fed.batch))
 
 
