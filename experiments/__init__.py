@@ -1,1 +1,1 @@
-"""Short scripts, one per table or figure, over the library."""
+"""Tables and figures of the study, one short script each; see `grid` for the machinery."""

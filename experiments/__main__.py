@@ -1,4 +1,4 @@
-"""The experiments' command line: `python -m experiments list | run | show | report`."""
+"""Command line of the experiments: `python -m experiments list | run | show | report`."""
 
 import logging
 import sys
@@ -8,26 +8,57 @@ import click
 
 from cgatjax.errors import CgatjaxError
 from cgatjax.runtime.allocator import keep_freed_memory
-from experiments.bench import Bench
-from experiments.registry import EXPERIMENTS
-from experiments.report import write_report
-from experiments.runner import CRYSTALS_PER_SECOND, Pace, collected, dry_run, rows_of, run_grid
-from experiments.scale import Scale
+from experiments.ablations import ABLATIONS
+from experiments.active_learning import ACTIVE_LEARNING
+from experiments.budget import BUDGET
+from experiments.data_report import DATA_REPORT
+from experiments.grid import Experiment, Results, Scale
+from experiments.grid.datasets import Datasets
+from experiments.grid.pool import TrainingPool
+from experiments.grid.report import write_report
+from experiments.grid.results import finished_rows
+from experiments.grid.runner import CRYSTALS_PER_SECOND, Pace, dry_run, run_grid
+from experiments.grid.training import trainings_of
+from experiments.interproperty import INTERPROPERTY
+from experiments.learning_curves import LEARNING_CURVES
+from experiments.pretraining_size import PRETRAINING_SIZE
 from experiments.scales import SCALES
-from experiments.sources import Sources
-from experiments.specification import needed
+from experiments.table1 import TABLE1
+from experiments.training_size import TRAINING_SIZE
 
+EXPERIMENTS = {
+    experiment.name: experiment
+    for experiment in (
+        DATA_REPORT,
+        TABLE1,
+        LEARNING_CURVES,
+        TRAINING_SIZE,
+        PRETRAINING_SIZE,
+        BUDGET,
+        INTERPROPERTY,
+        ABLATIONS,
+        ACTIVE_LEARNING,
+    )
+}
+"""Name -> experiment, in the order of the report."""
 LOG = logging.getLogger("cgatjax")
-SCALE = click.option("--scale", type=click.Choice(list(SCALES)), default="smoke", show_default=True)
+NAME = click.argument("name", type=click.Choice([*EXPERIMENTS, "all"]))
+SCALE = click.option(
+    "--scale",
+    type=click.Choice(list(SCALES)),
+    default="smoke",
+    show_default=True,
+    help="Data, network and number of trainings.",
+)
 DATA = click.option("--data", type=click.Path(path_type=Path), help="Folder of the data sets.")
 OUT = click.option(
-    "--out", type=click.Path(path_type=Path), required=True, help="Folder of results."
+    "--out", type=click.Path(path_type=Path), required=True, help="Folder of the results."
 )
 
 
 @click.group()
 def main() -> None:
-    """Tables and figures of the transfer-learning study, one command each."""
+    """Make the tables and figures of the transfer-learning study."""
     keep_freed_memory()
     logging.basicConfig(format="%(asctime)s %(message)s")
     LOG.setLevel(logging.INFO)
@@ -36,30 +67,29 @@ def main() -> None:
 @main.command("list")
 @SCALE
 def list_experiments(scale: str) -> None:
-    """Name every experiment, with its rows and trainings at a scale."""
-    made = SCALES[scale]()
+    """List all experiments with their numbers of rows and trainings."""
     for name, experiment in EXPERIMENTS.items():
-        cells = experiment.cells(made)
-        counts = f"{len(cells)} rows, {len(needed(cells))} trainings" if cells else "no trainings"
-        if experiment.perform is not None:
-            counts = "rounds, each of which follows from the last"
+        rows = experiment.rows(SCALES[scale]())
+        counts = f"{len(rows)} rows, {len(trainings_of(rows))} trainings"
+        if not rows:
+            counts = "no trainings" if experiment.run is None else "rounds of trainings"
         click.echo(f"{name:18s} {experiment.title} ({counts})")
 
 
 @main.command()
-@click.argument("name", type=click.Choice([*EXPERIMENTS, "all"]))
+@NAME
 @SCALE
 @DATA
 @OUT
-@click.option("--minutes", type=float, help="Stop between trainings after this time.")
-@click.option("--seeds", type=int, help="Only the first so many seeds of the scale.")
-@click.option("--dry-run", is_flag=True, help="Print every training and its projected time.")
+@click.option("--minutes", type=float, help="Time limit; no training is started that exceeds it.")
+@click.option("--seeds", type=int, help="Number of seeds, the first ones of the scale.")
+@click.option("--dry-run", is_flag=True, help="List all trainings with their expected time.")
 @click.option(
     "--crystals-per-second",
     type=float,
     default=CRYSTALS_PER_SECOND,
     show_default=True,
-    help="Trained by the network of the scale, for estimates.",
+    help="Training rate of the scale's network, for estimates.",
 )
 def run(
     name: str,
@@ -71,55 +101,36 @@ def run(
     dry_run: bool,
     crystals_per_second: float,
 ) -> None:
-    """Perform what is missing of an experiment, and write its table and figures.
+    """Train what is missing of an experiment, and write its tables and figures.
 
-    Finished trainings are never repeated, not even by another experiment; a stopped run goes on
-    when the same command is given again. Use one --out folder for each scale.
+    Finished trainings are never repeated, not even by another experiment; the same command resumes
+    a stopped run. Use the same --out folder for all experiments.
     """
     made = SCALES[scale]().with_seeds(seeds)
-    bench = Bench(Sources(made.sources, data, out / scale), out / scale)
+    pool = _pool(made, data, out)
     pace = Pace(crystals_per_second=crystals_per_second)
-    for chosen in EXPERIMENTS if name == "all" else (name,):
+    for experiment in _chosen(name):
         if dry_run:
-            _project(chosen, made, bench, pace)
-        else:
-            _perform(chosen, made, bench, minutes, pace)
-
-
-def _project(name: str, scale: Scale, bench: Bench, pace: Pace) -> None:
-    click.echo(f"{name} ({scale.name})")
-    click.echo("\n".join(dry_run(EXPERIMENTS[name].cells(scale), bench, pace)))
-
-
-def _perform(name: str, scale: Scale, bench: Bench, minutes: float | None, pace: Pace) -> None:
-    experiment = EXPERIMENTS[name]
-    cells = experiment.cells(scale)
-    run_grid(name, cells, bench, minutes=minutes, pace=pace, show_progress=True)
-    if experiment.perform is not None:
-        experiment.perform(scale, bench, minutes)
-    _show(name, scale, bench)
-
-
-def _show(name: str, scale: Scale, bench: Bench) -> None:
-    experiment = EXPERIMENTS[name]
-    cells = experiment.cells(scale)
-    rows = rows_of(cells, collected(name, cells, bench), bench)
-    section, figures = experiment.show(scale, bench, rows)
-    section.save(bench.out / name, figures)
-    click.echo(f"{bench.out / name}: {len(rows)} of {len(cells)} rows")
+            _list_trainings(experiment, made, pool, pace)
+            continue
+        rows = experiment.rows(made)
+        run_grid(experiment.name, rows, pool, minutes=minutes, pace=pace, show_progress=True)
+        if experiment.run is not None:
+            experiment.run(made, pool, minutes)
+        _show(experiment, made, pool)
 
 
 @main.command()
-@click.argument("name", type=click.Choice([*EXPERIMENTS, "all"]))
+@NAME
 @SCALE
 @DATA
 @OUT
 def show(name: str, scale: str, data: Path | None, out: Path) -> None:
-    """Make tables and figures anew from the trainings that are finished; nothing is trained."""
+    """Make tables and figures of the finished trainings; train nothing."""
     made = SCALES[scale]()
-    bench = Bench(Sources(made.sources, data, out / scale), out / scale)
-    for chosen in EXPERIMENTS if name == "all" else (name,):
-        _show(chosen, made, bench)
+    pool = _pool(made, data, out)
+    for experiment in _chosen(name):
+        _show(experiment, made, pool)
 
 
 @main.command()
@@ -128,6 +139,27 @@ def show(name: str, scale: str, data: Path | None, out: Path) -> None:
 def report(out: Path, scale: str) -> None:
     """Assemble the results of a scale into one HTML page, OUT/SCALE/report.html."""
     click.echo(write_report(out / scale, list(EXPERIMENTS)))
+
+
+def _chosen(name: str) -> list[Experiment]:
+    return list(EXPERIMENTS.values()) if name == "all" else [EXPERIMENTS[name]]
+
+
+def _pool(scale: Scale, data: Path | None, out: Path) -> TrainingPool:
+    return TrainingPool(Datasets(scale.sources, data, out / scale.name), out / scale.name)
+
+
+def _list_trainings(experiment: Experiment, scale: Scale, pool: TrainingPool, pace: Pace) -> None:
+    click.echo(f"{experiment.name} ({scale.name})")
+    click.echo("\n".join(dry_run(experiment.rows(scale), pool, pace)))
+
+
+def _show(experiment: Experiment, scale: Scale, pool: TrainingPool) -> None:
+    rows = experiment.rows(scale)
+    finished = finished_rows(experiment.name, rows, pool)
+    folder = pool.out / experiment.name
+    experiment.section(Results(scale=scale, pool=pool, rows=finished)).save(folder)
+    click.echo(f"{folder}: {len(finished)} of {len(rows)} rows")
 
 
 if __name__ == "__main__":

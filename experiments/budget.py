@@ -1,92 +1,92 @@
-"""Fig. 5: the next hours of computing, for more pre-training data or for more accurate data?
+"""Fig. 5: expected error if further computing time buys pre-training data or high-fidelity data.
 
     python -m experiments run budget --scale local --data FOLDER --out FOLDER
 
-Uses the trainings of `training_size` (full transfer, varying the accurate data) and
-`pretraining_size` (varying the cheap data), performs what is missing of them, and fits one law of
-both sizes. Source:
-Hoffmann et al. 2023, Fig. 5.
-"""
+Fits one scaling law of both sizes to full transfers: those of `training_size`, which vary the
+high-fidelity data, and those of `pretraining_size`, which vary the low-fidelity data. Trains those
+that are missing.
 
-from typing import Any
+Paper (Hoffmann et al. 2023, Fig. 5): a SCAN calculation costs as much as five PBE calculations.
+Expected at the local scale: slopes of -0.29 and -0.10, so that the next calculations should be of
+low fidelity.
+"""
 
 import numpy as np
 
 from cgatjax.analysis import Fidelities, fit_joint_power_law, plan_budget
 from cgatjax.plotting.scaling_plots import budget_figure
-from experiments.bench import Bench
-from experiments.curves import pretraining_cells, training_cells, with_pretrain_sizes
-from experiments.experiment import Experiment, Rows
-from experiments.published import BUDGET
-from experiments.scale import Scale
-from experiments.sections import Section, Table
-from experiments.specification import Cell, distinct
+from experiments import pretraining_size, training_size
+from experiments.grid import Content, Experiment, Figure, Results, Row, Scale, Table, Training
 
 CALCULATIONS = 10_000
+COSTS = "The paper takes a SCAN calculation to cost as much as five PBE calculations."
 
 
-def cells(scale: Scale) -> list[Cell]:
-    """Full transfer over both sizes, and the pre-trainings, whose rows count their crystals."""
-    seeds = {seed: scale.pretraining(scale.target_sets[0], seed) for seed in scale.seeds}
-    whole = [
-        Cell(labels={"way": "pre-training", "pretrain_size": None, "seed": s}, candidates=(t,))
-        for s, t in seeds.items()
-    ]
-    by_training = [
-        Cell(labels={**c.labels, "pretrain_size": None}, candidates=c.candidates)
-        for c in training_cells(scale)
-        if c.labels["way"] == "full"
-    ]
-    by_pretraining = [c for c in pretraining_cells(scale) if c.labels["way"] != "head"]
-    return distinct([*whole, *by_training, *by_pretraining])
+def grid(scale: Scale) -> list[Row]:
+    """Return full transfers over both sizes, and the pre-trainings, whose rows hold their sizes."""
+    rows = []
+    for seed in scale.seeds:
+        labels = {"way": "pre-training", "pretrain_size": None, "seed": seed}
+        start = scale.pretraining(scale.target_sets[0], seed)
+        rows.append(Row(labels=labels, candidates=(start,)))
+    for row in training_size.grid(scale):
+        if row.labels["way"] == "full":
+            labels = {**row.labels, "pretrain_size": None}
+            rows.append(Row(labels=labels, candidates=row.candidates))
+    rows += [row for row in pretraining_size.grid(scale) if row.labels["way"] != "head"]
+    unique: dict[tuple[Training, ...], Row] = {}
+    for row in rows:  # the grids share the trainings with all of the pre-training data
+        unique.setdefault(row.candidates, row)
+    return list(unique.values())
 
 
-def show(scale: Scale, bench: Bench, rows: Rows) -> tuple[Section, list[Any]]:
-    """The law of both sizes, the figure, and the plain answer."""
-    targets = scale.target_sets[0]
-    known = [r for r in with_pretrain_sizes(cells(scale), rows) if r["way"] == "full"]
-    pairs = {(r["n_pretrain"], r["n_train"]) for r in known}
-    if len({p for p, _ in pairs}) < 2 or len({n for _, n in pairs}) < 2 or len(pairs) < 4:
-        words = ("Too few trainings are finished to fit a law of both sizes.", BUDGET)
-        return BUDGET_PLAN.section(scale, paragraphs=words), []
+def show(results: Results) -> Content:
+    """Show the law of both sizes, the figure, and the better purchase in words."""
+    scale, targets = results.scale, results.scale.target_sets[0]
+    rows = [r for r in pretraining_size.with_pretrain_sizes(results.rows) if r["way"] == "full"]
+    pairs = {(r["n_pretrain"], r["n_train"]) for r in rows}
+    if len(pairs) < 4 or any(len(set(sizes)) < 2 for sizes in zip(*pairs, strict=True)):
+        return Content(paragraphs=("Too few trainings for a law of both sizes.", COSTS))
     law = fit_joint_power_law(
-        [r["n_pretrain"] for r in known],
-        [r["n_train"] for r in known],
-        [targets.factor * r["test_mae"] for r in known],
+        [r["n_pretrain"] for r in rows],
+        [r["n_train"] for r in rows],
+        [targets.factor * r["test_mae"] for r in rows],
         unit=targets.unit,
     )
     have = Fidelities(low=law.points[:, 0].max(), high=law.points[:, 1].max())
     costs = Fidelities(low=scale.costs[0], high=scale.costs[1])
-    names = (scale.sources[targets.low].label, scale.sources[targets.accurate].label)
+    names = (scale.sources[targets.low].label, scale.sources[targets.high].label)
     most = 10 * (costs.low * have.low + costs.high * have.high)
     extra = np.geomspace(most / 1e4, most, 80)
     plan = plan_budget(law, have=have, extra=extra, costs=costs, names=names)
     points = Table(
-        caption="Points of the fit",
-        header=("pre-training crystals", "training crystals", f"test MAE ({targets.unit})"),
-        rows=tuple(
+        "Points of the fit",
+        ("pre-training crystals", "training crystals", f"test MAE ({targets.unit})"),
+        [
             (f"{p:,.0f}", f"{n:,.0f}", f"{e:.3g}")
             for (p, n), e in zip(law.points, law.errors, strict=True)
-        ),
+        ],
     )
     answer = plan.answer(CALCULATIONS)
-    paragraphs = (
-        f"{answer[0].upper()}{answer[1:]}.",
-        f"{law.text()}.",
-        f"At hand: {have.low:,.0f} {names[0]} and {have.high:,.0f} {names[1]} crystals; one "
-        f"{names[1]} calculation counts as {costs.high / costs.low:g} {names[0]} ones.",
-        BUDGET,
+    caption = "Bands: 95 % of the bootstrap. Larger sizes than measured are extrapolation."
+    drawing = budget_figure(plan, time_unit=f"{names[0]} calculations")
+    return Content(
+        paragraphs=(
+            f"{answer[0].upper()}{answer[1:]}.",
+            f"{law.text()}.",
+            f"Available: {have.low:,.0f} {names[0]} and {have.high:,.0f} {names[1]} crystals; "
+            f"one {names[1]} calculation costs as much as {costs.high / costs.low:g} "
+            f"{names[0]} calculations.",
+            COSTS,
+        ),
+        tables=(points,),
+        figures=(Figure("budget", caption, drawing),),
     )
-    caption = "Bands: 95 % of the bootstrap. Beyond the sizes measured this is extrapolation."
-    section = BUDGET_PLAN.section(
-        scale, paragraphs=paragraphs, tables=(points,), figures=(("budget", caption),)
-    )
-    return section, [budget_figure(plan, time_unit=f"{names[0]} calculations")]
 
 
-BUDGET_PLAN = Experiment(
+BUDGET = Experiment(
     name="budget",
     title="Fig. 5: expected error against extra computing time",
-    cells=cells,
+    grid=grid,
     show=show,
 )

@@ -1,15 +1,15 @@
-"""The three sizes at which every experiment runs: data, network, recipe, seeds.
+"""Scales of the experiments: data, network, training options, sizes and seeds.
 
-smoke   crystals that the package generates and a tiny network: shows that everything runs
-local   public data and a small network: hours on two cores
-paper   the recipe of Hoffmann et al. 2023 for their data; days on many GPUs
+smoke   a synthetic data set and a tiny network; checks that everything runs, within minutes
+local   public data and a small network; hours on two cores
+paper   data and training options of Hoffmann et al. 2023; days on many GPUs
 """
 
 import dataclasses
 
 import cgatjax as cg
-from experiments.scale import Scale, TargetSet, with_graphs
-from experiments.sources import Source
+from experiments.grid import Scale, TargetSet
+from experiments.grid.datasets import DatasetSource, with_graph_variants
 
 ALL_VARIANTS = (
     "standard",
@@ -24,49 +24,41 @@ ALL_VARIANTS = (
     "shell tolerance 1e-3",
     "encoder at a tenth of the rate",
     "encoder frozen for a third",
-    "difference to the cheap value",
-    "difference, from scratch",
+    "delta learning",
+    "delta learning, from scratch",
 )
-"""Of `ablations.VARIANTS`."""
+"""Names of `ablations.VARIANTS`."""
 
 
 def _smoke() -> Scale:
-    both = ("high",)
+    energy = TargetSet(
+        name="formation energy",
+        low="low",
+        low_target="e-form@low",
+        high="high",
+        high_target="e-form@high",
+        delta_target="e-form_difference@high",
+        size=64,
+        held_out=("high",),
+    )
+    sources = {
+        "low": DatasetSource(label="low", crystals=300),
+        "high": DatasetSource(
+            label="high",
+            crystals=160,
+            differences=(("e-form_difference@high", "e-form@high", "e-form@low"),),
+        ),
+    }
     return Scale(
         name="smoke",
         about=(
-            "A test of the programs, not of transfer: a few generated ionic crystals, a network of "
+            "A test of the programs, not of transfer: a few synthetic ionic crystals, a network of "
             "a few hundred weights per layer and a handful of steps, against millions of "
             "density-functional calculations."
         ),
-        sources=with_graphs(
-            {
-                "low": Source(label="low", crystals=300),
-                "high": Source(
-                    label="high",
-                    crystals=160,
-                    differences=(("e-form_difference@high", "e-form@high", "e-form@low"),),
-                ),
-            }
-        ),
-        target_sets=(
-            TargetSet(
-                name="formation energy",
-                low="low",
-                low_target="e-form@low",
-                accurate="high",
-                target="e-form@high",
-                difference="e-form_difference@high",
-                size=64,
-                held_out=both,
-            ),
-        ),
-        crossings=_crossings(
-            ("formation energy -> volume", "low", "e-form@low", "high", "volume@high"),
-            ("volume -> formation energy", "low", "volume@low", "high", "e-form@high"),
-            held_out=both,
-            size=64,
-        ),
+        sources=with_graph_variants(sources),
+        target_sets=(energy,),
+        property_pairs=_property_pairs("low", "low", "high@high", "high@high", size=64)[:2],
         model=cg.ModelConfig.small(
             node_dim=6,
             edge_dim=4,
@@ -76,8 +68,8 @@ def _smoke() -> Scale:
             composition_hidden=6,
             head_widths=(8,),
         ),
-        pretrain=cg.TrainConfig(batch_size=32, learning_rate=5e-3),
-        transfer=cg.TrainConfig(batch_size=16),
+        pretrain_options=cg.TrainConfig(batch_size=32, learning_rate=5e-3),
+        transfer_options=cg.TrainConfig(batch_size=16),
         pretrain_steps=12,
         transfer_steps=8,
         rates=(2e-3,),
@@ -88,7 +80,7 @@ def _smoke() -> Scale:
             "standard",
             "last shell cut (released)",
             "encoder frozen for a third",
-            "difference to the cheap value",
+            "delta learning",
         ),
         ablation_seeds=(0,),
     )
@@ -99,90 +91,74 @@ def _local() -> Scale:
         name="formation energy, OptB88vdW",
         low="pbe",
         low_target="e-form@PBE",
-        accurate="optb88vdw",
-        target="e-form@OptB88vdW",
-        difference="e-form_difference@OptB88vdW",
+        high="optb88vdw",
+        high_target="e-form@OptB88vdW",
+        delta_target="e-form_difference@OptB88vdW",
         size=1000,
         held_out=("optb88vdw", "r2scan_eform"),
+    )
+    energy_r2scan = dataclasses.replace(
+        energy,
+        name="formation energy, r2SCAN",
+        high="r2scan_eform",
+        high_target="e-form@r2SCAN",
+        delta_target="",
+        size=None,
+    )
+    volume = TargetSet(
+        name="volume, r2SCAN",
+        low="pbe",
+        low_target="volume@PBE",
+        high="r2scan_volume",
+        high_target="volume@r2SCAN",
+        size=1000,
+        held_out=("r2scan_volume",),
     )
     gap = TargetSet(
         name="band gap, HSE06",
         low="pbe",
         low_target="band_gap_ind@PBE",
-        factor=1.0,
-        accurate="hse",
-        target="band_gap_ind@HSE06",
-        unit="eV",
+        high="hse",
+        high_target="band_gap_ind@HSE06",
         size=1000,
         held_out=("hse",),
+    )
+    labels_and_sizes = {
+        "pbe": ("PBE", 19_000),
+        "optb88vdw": ("OptB88vdW", 9_200),
+        "r2scan_eform": ("r2SCAN", 780),
+        "r2scan_volume": ("r2SCAN", 9_000),
+        "hse": ("HSE06", 3_900),
+    }
+    sources = {
+        name: DatasetSource(label=label, folder=name, crystals=crystals, max_atoms=12)
+        for name, (label, crystals) in labels_and_sizes.items()
+    }
+    sources["optb88vdw"] = sources["optb88vdw"].replace(
+        differences=(("e-form_difference", "e-form", "e-form_pbe"),)
     )
     return Scale(
         name="local",
         about=(
             "19 thousand PBE crystals of at most 12 sites for pre-training instead of 1.8 million, "
-            "1,000 accurate ones instead of up to 175 thousand, other accurate functionals "
-            "(OptB88vdW, r2SCAN, HSE06), a network of 0.87 million weights, 4,000 and 1,000 steps "
-            "of 64 crystals instead of 390 epochs; splits by formula."
+            "1,000 high-fidelity ones instead of up to 175 thousand, other high-fidelity "
+            "functionals (OptB88vdW, r2SCAN, HSE06), a network of 0.87 million weights, 4,000 and "
+            "1,000 steps of 64 crystals instead of 390 epochs; splits by formula."
         ),
-        sources=with_graphs(
-            {
-                "pbe": Source(label="PBE", folder="pbe", crystals=19_000, max_atoms=12),
-                "optb88vdw": Source(
-                    label="OptB88vdW",
-                    folder="optb88vdw",
-                    crystals=9_200,
-                    max_atoms=12,
-                    differences=(("e-form_difference", "e-form", "e-form_pbe"),),
-                ),
-                "r2scan_eform": Source(
-                    label="r2SCAN", folder="r2scan_eform", crystals=780, max_atoms=12
-                ),
-                "r2scan_volume": Source(
-                    label="r2SCAN", folder="r2scan_volume", crystals=9_000, max_atoms=12
-                ),
-                "hse": Source(label="HSE06", folder="hse", crystals=3_900, max_atoms=12),
-            }
-        ),
+        sources=with_graph_variants(sources),
         target_sets=(
             energy,
-            dataclasses.replace(
-                energy,
-                name="formation energy, r2SCAN",
-                accurate="r2scan_eform",
-                target="e-form@r2SCAN",
-                difference="",
-                size=None,
-            ),
-            TargetSet(
-                name="volume, r2SCAN",
-                low="pbe",
-                low_target="volume@PBE",
-                factor=1.0,
-                accurate="r2scan_volume",
-                target="volume@r2SCAN",
-                unit="A^3/atom",
-                size=1000,
-                held_out=("r2scan_volume",),
-            ),
+            energy_r2scan,
+            volume,
             gap,
             dataclasses.replace(gap, name="band gap > 0.1 eV, HSE06", minimum=0.1),
         ),
-        crossings=_crossings(
-            ("formation energy -> volume", "pbe", "e-form@PBE", "r2scan_volume", "volume@r2SCAN"),
-            ("volume -> formation energy", "pbe", "volume@PBE", "optb88vdw", "e-form@OptB88vdW"),
-            (
-                "distance to the hull -> formation energy",
-                "pbe",
-                "e_above_hull_new@PBE",
-                "optb88vdw",
-                "e-form@OptB88vdW",
-            ),
-            held_out=("optb88vdw", "r2scan_volume"),
-            size=1000,
+        property_pairs=_property_pairs(
+            "pbe", "PBE", "optb88vdw@OptB88vdW", "r2scan_volume@r2SCAN", size=1000
         ),
         model=cg.ModelConfig.small(),
-        pretrain=cg.TrainConfig(),
-        transfer=cg.TrainConfig(),
+        pretrain_options=cg.TrainConfig(),
+        transfer_options=cg.TrainConfig(),
         pretrain_steps=4000,
         transfer_steps=1000,
         rates=(1e-3, 3e-4),
@@ -195,87 +171,76 @@ def _local() -> Scale:
 
 
 def _paper() -> Scale:
-    rows = []
-    for name, target, factor, unit in (
-        ("distance to the hull", "e_above_hull_new", 1000.0, "meV/atom"),
-        ("formation energy", "e-form", 1000.0, "meV/atom"),
-        ("volume", "volume", 1.0, "A^3/atom"),
-        ("band gap", "band_gap_ind", 1.0, "eV"),
-    ):
-        labels = {"volume": ("pbesol",), "band gap": ("scan",)}.get(name, ("scan", "pbesol"))
-        rows += [
-            TargetSet(
-                name=f"{name}, {label.upper()}",
-                low="pbe",
-                low_target=f"{target}@PBE",
-                accurate=label,
-                target=f"{target}@{label.upper()}",
-                factor=factor,
-                unit=unit,
-                held_out=("scan", "pbesol"),
-            )
-            for label in labels
-        ]
+    target_sets = tuple(
+        TargetSet(
+            name=f"{name}, {functional.upper()}",
+            low="pbe",
+            low_target=f"{target}@PBE",
+            high=functional,
+            high_target=f"{target}@{functional.upper()}",
+            held_out=("scan", "pbesol"),
+        )
+        for name, target, functionals in (
+            ("distance to the hull", "e_above_hull_new", ("scan", "pbesol")),
+            ("formation energy", "e-form", ("scan", "pbesol")),
+            ("volume", "volume", ("pbesol",)),
+            ("band gap", "band_gap_ind", ("scan",)),
+        )
+        for functional in functionals
+    )
+    sources = {
+        "pbe": DatasetSource(label="PBE", folder="pbe", crystals=1_800_000),
+        "pbesol": DatasetSource(label="PBEsol", folder="pbesol", crystals=175_000),
+        "scan": DatasetSource(label="SCAN", folder="scan", crystals=175_000),
+    }
     return Scale(
         name="paper",
         about="The paper's data sets and recipe; splits by formula, one seed, two learning rates.",
-        sources=with_graphs(
-            {
-                "pbe": Source(label="PBE", folder="pbe", crystals=1_800_000),
-                "pbesol": Source(label="PBEsol", folder="pbesol", crystals=175_000),
-                "scan": Source(label="SCAN", folder="scan", crystals=175_000),
-            }
-        ),
-        target_sets=tuple(rows),
-        crossings=_crossings(
-            ("formation energy -> volume", "pbe", "e-form@PBE", "pbesol", "volume@PBESOL"),
-            ("volume -> formation energy", "pbe", "volume@PBE", "scan", "e-form@SCAN"),
-            (
-                "distance to the hull -> formation energy",
-                "pbe",
-                "e_above_hull_new@PBE",
-                "scan",
-                "e-form@SCAN",
-            ),
-            held_out=("scan", "pbesol"),
-            size=None,
-        ),
+        sources=with_graph_variants(sources),
+        target_sets=target_sets,
+        property_pairs=_property_pairs("pbe", "PBE", "scan@SCAN", "pbesol@PBESOL", size=None),
         model=cg.ModelConfig.paper(),
-        pretrain=cg.TrainConfig.paper(),
-        transfer=cg.TrainConfig.paper(),
+        pretrain_options=cg.TrainConfig.paper(),
+        transfer_options=cg.TrainConfig.paper(),
         pretrain_steps=390 * 2812,
         transfer_steps=390 * 273,
         rates=(1.25e-4, 1.25e-5),
         seeds=(0,),
         train_sizes=(1_000, 3_000, 10_000, 30_000, 100_000, None),
         pretrain_sizes=(10_000, 30_000, 100_000, 300_000, 1_000_000, None),
-        ablations=tuple(name for name in ALL_VARIANTS if not name.startswith("difference")),
+        ablations=tuple(name for name in ALL_VARIANTS if not name.startswith("delta")),
         ablation_seeds=(0,),
     )
 
 
-def _crossings(
-    *pairs: tuple[str, str, str, str, str], held_out: tuple[str, ...], size: int | None
+def _property_pairs(
+    low: str, functional: str, energy: str, volume: str, *, size: int | None
 ) -> tuple[TargetSet, ...]:
-    """Target sets from (name, cheap data, its property, accurate data, its property)."""
-    found = []
-    for name, low, low_target, accurate, target in pairs:
-        shown = (1.0, "A^3/atom") if target.startswith("volume") else (1000.0, "meV/atom")
-        found.append(
-            TargetSet(
-                name=name,
-                low=low,
-                low_target=low_target,
-                accurate=accurate,
-                target=target,
-                factor=shown[0],
-                unit=shown[1],
-                size=size,
-                held_out=held_out,
-            )
+    """Transfers between properties; `energy` and `volume` are high-fidelity DATA_SET@FUNCTIONAL."""
+    energy_data, energy_functional = energy.split("@")
+    volume_data, volume_functional = volume.split("@")
+    to_energy = (energy_data, f"e-form@{energy_functional}")
+    return tuple(
+        TargetSet(
+            name=name,
+            low=low,
+            low_target=f"{low_property}@{functional}",
+            high=high,
+            high_target=high_target,
+            size=size,
+            held_out=tuple(dict.fromkeys((energy_data, volume_data))),
         )
-    return tuple(found)
+        for name, low_property, (high, high_target) in (
+            (
+                "formation energy -> volume",
+                "e-form",
+                (volume_data, f"volume@{volume_functional}"),
+            ),
+            ("volume -> formation energy", "volume", to_energy),
+            ("distance to the hull -> formation energy", "e_above_hull_new", to_energy),
+        )
+    )
 
 
 SCALES = {"smoke": _smoke, "local": _local, "paper": _paper}
-"""Name -> what makes the scale."""
+"""Name -> function that makes the scale."""

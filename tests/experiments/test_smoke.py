@@ -1,4 +1,4 @@
-"""The experiments from end to end on generated crystals: numbers, files, and the report."""
+"""Experiments from end to end on a synthetic data set: numbers, files, and the report."""
 
 import csv
 import json
@@ -6,11 +6,10 @@ import re
 
 import pytest
 from click.testing import CliRunner
-from experiments.__main__ import main
-from experiments.bench import Bench
-from experiments.registry import EXPERIMENTS
+from experiments.__main__ import EXPERIMENTS, main
+from experiments.grid.datasets import Datasets
+from experiments.grid.pool import TrainingPool
 from experiments.scales import SCALES
-from experiments.sources import Sources
 
 
 def run(*arguments):
@@ -33,39 +32,39 @@ def read(path):
         return list(csv.DictReader(file))
 
 
-def test_table_1_has_every_way_on_the_same_crystals(out):
+def test_table_1_has_every_mode_on_the_same_crystals(out):
     rows = {row["way"]: row for row in read(out / "table1" / "results.csv")}
     assert list(rows) == ["pre-training", "none", "head", "full", "joint"]
-    ways = [rows[way] for way in ("none", "head", "full", "joint")]
-    assert {row["n_train"] for row in ways} == {"64"}
-    assert len({row["n_test"] for row in ways}) == 1
+    modes = [rows[mode] for mode in ("none", "head", "full", "joint")]
+    assert {row["n_train"] for row in modes} == {"64"}
+    assert len({row["n_test"] for row in modes}) == 1
     assert all(float(row["test_mae"]) > 0 for row in rows.values())
     assert {row["unit"] for row in rows.values()} == {"eV/atom"}
 
 
 def test_experiments_share_their_trainings(out):
-    """Five of Table 1; the curves are those of the same trainings."""
+    """Table 1 has five trainings; the learning curves are of the same ones."""
     assert len(list((out / "trainings").glob("*/record.json"))) == 5
     assert len(read(out / "learning_curves" / "results.csv")) == 3
 
 
-def test_pre_training_sees_no_formula_that_transfer_is_judged_by(out):
+def test_pre_training_excludes_the_held_out_formulas_of_the_transfer(out):
     scale = SCALES["smoke"]()
-    sources = Sources(scale.sources, None, out)
+    datasets = Datasets(scale.sources, None, out)
     start = scale.pretraining(scale.target_sets[0], seed=0)
-    train, valid, _ = sources.parts(start)
+    train, valid, _ = datasets.subsets(start)
     seen = {*train.formulas, *valid.formulas}
     assert len(train) > 100
-    assert not seen & sources.judged_formulas("high")
-    assert seen & set(sources.store("high").formulas)
+    assert not seen & datasets.held_out_formulas("high")
+    assert seen & set(datasets.store("high").formulas)
 
 
 def test_subsets_are_nested_and_differ_by_seed(out):
     scale = SCALES["smoke"]()
-    sources = Sources(scale.sources, None, out)
+    datasets = Datasets(scale.sources, None, out)
     start = scale.pretraining(scale.target_sets[0], seed=0)
     ids = {
-        (size, seed): set(sources.parts(start.replace(size=size, seed=seed))[0].ids)
+        (size, seed): set(datasets.subsets(start.replace(size=size, seed=seed))[0].ids)
         for size in (16, 32)
         for seed in (0, 1)
     }
@@ -74,31 +73,38 @@ def test_subsets_are_nested_and_differ_by_seed(out):
     assert ids[16, 0] != ids[16, 1]
 
 
-def test_a_second_run_trains_nothing_and_a_lost_record_is_taken_up_again(out, caplog):
+def test_a_second_run_trains_nothing_and_a_lost_record_is_written_again(out, caplog):
     before = (out / "table1" / "results.csv").read_bytes()
     record = min((out / "trainings").glob("*/record.json"))
     content = json.loads(record.read_text())
     record.unlink()
     scale = SCALES["smoke"]()
-    bench = Bench(Sources(scale.sources, None, out), out)
-    cells = EXPERIMENTS["table1"].cells(scale)
-    lost = [t for cell in cells for t in cell.candidates if bench.record(t) is None]
-    assert bench.perform(lost[0])
-    again = bench.record(lost[0])
+    pool = TrainingPool(Datasets(scale.sources, None, out), out)
+    rows = EXPERIMENTS["table1"].rows(scale)
+    lost = [t for row in rows for t in row.candidates if pool.record(t) is None]
+    assert pool.train(lost[0])
+    again = pool.record(lost[0])
     assert again["valid_mae"] == content["valid_mae"]
     assert again["steps"] == content["steps"]
     run("run", "table1", "--out", out.parent)
     assert (out / "table1" / "results.csv").read_bytes() == before
 
 
-def test_figures_and_the_report_are_there(out):
+def test_figures_and_report_are_written(out):
     for name in ("table1/errors", "learning_curves/curves_0"):
         assert (out / f"{name}.png").read_bytes().startswith(b"\x89PNG")
         assert (out / f"{name}.pdf").read_bytes().startswith(b"%PDF")
     page = (out / "report.html").read_text()
     assert page.count("data:image/png;base64,") == 2
     assert not re.search(r"src='(?!data:)", page)
-    for text in ("Table 1", "et al. 2023", "24", "16 (-33%)", "first validation", "What differs"):
+    for text in (
+        "Table 1",
+        "et al. 2023",
+        "24",
+        "16 (-33%)",
+        "first validation",
+        "Differences from the paper",
+    ):
         assert text in page
     text = (out / "report.md").read_text()
     assert "| property | functional | pre-training | none |" in text
@@ -107,7 +113,7 @@ def test_figures_and_the_report_are_there(out):
     assert (out / "table1" / "table_0.csv").read_text().startswith("property,functional,")
 
 
-def test_figures_are_made_anew_without_training(out):
+def test_show_makes_figures_without_training(out):
     figure = out / "table1" / "errors.png"
     figure.unlink()
     folders = sorted((out / "trainings").iterdir())
@@ -121,12 +127,12 @@ def test_a_folder_without_results_makes_no_report(tmp_path):
     assert "found none; run one first" in str(result.exception)
 
 
-def test_real_data_need_a_folder(tmp_path):
+def test_real_data_sets_need_a_folder(tmp_path):
     result = CliRunner().invoke(main, ["run", "table1", "--scale", "local", "--out", str(tmp_path)])
     assert "give a folder that has them with --data" in str(result.exception)
 
 
-def test_the_paper_is_projected_without_any_data(tmp_path):
+def test_a_dry_run_of_the_paper_reads_no_data(tmp_path):
     text = run("run", "table1", "--scale", "paper", "--dry-run", "--out", tmp_path)
     assert "about 1,440,000 crystals" in text
     assert "rows, " in text.splitlines()[-1]
@@ -141,5 +147,5 @@ def test_the_other_experiments_run_too(out):
         done, total = re.search(r"(\d+) of (\d+) rows", text).groups()
         assert done == total
     answer = json.loads((out / "budget" / "section.json").read_text())["paragraphs"][0]
-    assert re.match(r"The next [\d,]+ calculations: (cheap|dear|neither) ", answer)
+    assert re.match(r"The next [\d,]+ calculations: (low|high|neither) ", answer)
     run("report", "--out", out.parent)
