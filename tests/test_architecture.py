@@ -26,6 +26,7 @@ analysis plotting demo cli __main__
 # Third-party library -> the only modules (or packages) that may import it.
 WALLS = {
     "ase": ["structures"],
+    "gemmi": ["structures"],
     "grain": ["data.loader"],
     "jraph": ["data.batching", "nn.segment"],
     "matplotlib": ["plotting"],

@@ -91,7 +91,7 @@ def test_bad_rows_are_reported_one_by_one(tmp_path):
     assert "disordered" in reasons["partial"]
     assert "disordered" in reasons["mixed"]
     assert "_cell_length_a" in reasons["words"]
-    assert "cannot be read as CIF" in reasons["cut"]
+    assert "no sites" in reasons["cut"]
     assert list(reasons) == "empty short partial mixed words cut strange flat".split()
 
 

@@ -98,6 +98,7 @@ def test_dcgat_round_trip_exactly(made, tmp_path_factory):
     assert (read.id, read.targets) == (made.id, made.targets)
 
 
+@pytest.mark.filterwarnings("ignore:No Pauling electronegativity:UserWarning")  # of the writer
 @given(made=crystals(), direct=st.booleans())
 def test_poscar_round_trip(made, direct, tmp_path_factory):
     folder = tmp_path_factory.mktemp("poscar")
