@@ -1,4 +1,4 @@
-"""The page of differences names tests; they have to be there."""
+"""Differences from the released code: numbered items that name existing tests."""
 
 import re
 from pathlib import Path

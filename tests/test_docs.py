@@ -1,4 +1,4 @@
-"""The pages name what there is: every public name, every page in the menu, every figure."""
+"""Documentation: completeness of API reference and menu, existing files, links, line length."""
 
 import re
 import runpy
@@ -10,10 +10,16 @@ import cgatjax
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
+MARKDOWN = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
+WIDTH = 100
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
 
 
 def documented() -> tuple[set[str], dict[str, set[str] | None]]:
-    """Full names with a heading of their own, and modules with the members shown (None: all)."""
+    """Return names with their own heading, and modules with the members shown (None: all)."""
     names: set[str] = set()
     modules: dict[str, set[str] | None] = {}
     blocks = re.split(r"^::: ", (DOCS / "api.md").read_text(), flags=re.MULTILINE)[1:]
@@ -26,7 +32,7 @@ def documented() -> tuple[set[str], dict[str, set[str] | None]]:
 
 
 @pytest.mark.parametrize("name", sorted(set(cgatjax.__all__) - {"__version__", "reference"}))
-def test_every_public_name_is_in_the_reference(name: str) -> None:
+def test_every_public_name_is_in_the_api_reference(name: str) -> None:
     home = f"cgatjax.{cgatjax._HOME_OF[name]}"
     names, modules = documented()
     shown = modules.get(home, set())
@@ -35,7 +41,7 @@ def test_every_public_name_is_in_the_reference(name: str) -> None:
     )
 
 
-def test_nothing_is_in_the_reference_twice() -> None:
+def test_nothing_is_in_the_api_reference_twice() -> None:
     lines = [line for line in (DOCS / "api.md").read_text().splitlines() if line.startswith(":::")]
     assert len(set(lines)) == len(lines)
 
@@ -46,6 +52,37 @@ def test_every_page_is_in_the_menu() -> None:
     pages |= {path.relative_to(DOCS).as_posix() for path in DOCS.glob("notebooks/*.py")}
     listed = set(re.findall(r"^\s+- (?:[^:\n]+: )?(\S+\.(?:md|py))$", menu, re.MULTILINE))
     assert listed == pages
+
+
+@pytest.mark.parametrize("page", MARKDOWN, ids=relative)
+def test_files_named_on_a_page_exist(page: Path) -> None:
+    named = re.findall(r"`((?:\w+/)+\w+\.py)(?:::\w+)?`", page.read_text())
+    missing = [
+        name
+        for name in named
+        if not (ROOT / name).exists() and not (ROOT / "src" / "cgatjax" / name).exists()
+    ]
+    assert not missing
+
+
+def test_pages_named_in_the_code_exist() -> None:
+    files = [path for folder in ("src", "benchmarks") for path in (ROOT / folder).rglob("*.py")]
+    missing = {
+        f"{relative(path)}: {page}"
+        for path in files
+        for page in re.findall(r"docs/[\w/]+\.md", path.read_text())
+        if not (ROOT / page).exists()
+    }
+    assert not missing
+
+
+@pytest.mark.parametrize("page", MARKDOWN, ids=relative)
+def test_lines_of_a_page_are_wrapped(page: Path) -> None:
+    lines = page.read_text().splitlines()
+    # Rows of a table and images are one line; the name of a test cannot be broken.
+    long = [line for line in lines if len(line) > WIDTH and not line.startswith(("|", "!["))]
+    long = [line for line in long if " " in line.strip()]
+    assert not long
 
 
 def test_figures_are_drawn_again(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The notebooks run from top to bottom, each in an empty folder."""
+"""Notebooks: each runs from top to bottom, in an empty folder."""
 
 import runpy
 from collections.abc import Iterator
@@ -11,8 +11,8 @@ NOTEBOOKS = sorted((Path(__file__).resolve().parents[1] / "docs" / "notebooks").
 
 
 @pytest.fixture(scope="module", autouse=True)
-def quick_compilation() -> Iterator[None]:
-    """Their time is that of the compiler, which does less when asked; the numbers stay."""
+def fast_compilation() -> Iterator[None]:
+    """Turn off compiler optimizations: compilation dominates, and the results are the same."""
     jax.config.update("jax_disable_most_optimizations", True)
     yield
     jax.config.update("jax_disable_most_optimizations", False)

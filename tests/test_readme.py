@@ -1,4 +1,4 @@
-"""The example in the README calls what exists, with arguments that it takes."""
+"""README: its Python example calls existing functions with valid arguments."""
 
 import ast
 import inspect
@@ -17,7 +17,7 @@ def example() -> ast.Module:
 
 
 def resolved(node: ast.expr) -> object:
-    """What `cg.a.b` stands for, or None where the expression does not begin with `cg`."""
+    """Return the object `cg.a.b`, or None if the expression does not begin with `cg`."""
     if isinstance(node, ast.Name):
         return cgatjax if node.id == "cg" else None
     if isinstance(node, ast.Attribute):
@@ -26,7 +26,7 @@ def resolved(node: ast.expr) -> object:
     return None
 
 
-def test_every_call_of_the_example_fits_its_function() -> None:
+def test_calls_of_the_example_match_the_signatures() -> None:
     calls = [node for node in ast.walk(example()) if isinstance(node, ast.Call)]
     checked = 0
     for call in calls:
