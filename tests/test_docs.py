@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 import cgatjax
+from cgatjax.cli import main
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 MARKDOWN = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
+WRAPPED = [page for page in MARKDOWN if page.name not in ("api.md", "experiments.md")]
 WIDTH = 100
 
 
@@ -65,18 +67,7 @@ def test_files_named_on_a_page_exist(page: Path) -> None:
     assert not missing
 
 
-def test_pages_named_in_the_code_exist() -> None:
-    files = [path for folder in ("src", "benchmarks") for path in (ROOT / folder).rglob("*.py")]
-    missing = {
-        f"{relative(path)}: {page}"
-        for path in files
-        for page in re.findall(r"docs/[\w/]+\.md", path.read_text())
-        if not (ROOT / page).exists()
-    }
-    assert not missing
-
-
-@pytest.mark.parametrize("page", MARKDOWN, ids=relative)
+@pytest.mark.parametrize("page", WRAPPED, ids=relative)
 def test_lines_of_a_page_are_wrapped(page: Path) -> None:
     lines = page.read_text().splitlines()
     # Rows of a table and images are one line; the name of a test cannot be broken.
@@ -108,3 +99,23 @@ def test_broken_links_of_a_site_are_found(tmp_path: Path) -> None:
         "index.html: guide/#end",
         "index.html: figure.svg",
     ]
+
+
+def commands_of(page: Path) -> list[str]:
+    """Return the `cgatjax` commands of a page, each on one line."""
+    text = page.read_text().replace("\\\n", " ")
+    lines = re.findall(r"^ *(?:srun )?(cgatjax \w.*)$", text, re.MULTILINE)
+    return lines + re.findall(r"`(cgatjax [^`]+)`", text)
+
+
+@pytest.mark.parametrize("page", MARKDOWN, ids=relative)
+def test_commands_of_a_page_have_the_options_given(page: Path) -> None:
+    known = {
+        name: {flag for parameter in command.params for flag in parameter.opts}
+        for name, command in main.commands.items()
+    }
+    for line in commands_of(page):
+        name = line.split()[1]
+        if name in known:
+            options = set(re.findall(r"(?<=\s)--[a-z][a-z-]*", line.split(" #")[0]))
+            assert options <= known[name] | {"--help"}, line
