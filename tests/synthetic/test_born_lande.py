@@ -14,13 +14,15 @@ from cgatjax.synthetic.born_lande import (
     equilibrium_scale,
     repulsion_parameters,
 )
-from cgatjax.synthetic.ions import BORN_EXPONENTS, Ion, find_ion
+from cgatjax.synthetic.ions import BORN_EXPONENTS, Ion, ion_table
 from cgatjax.synthetic.prototypes import find_prototype
+
+IONS = {ion.label: ion for ion in ion_table()}
 
 
 def coefficients_of(name, labels, fidelity):
     prototype = find_prototype(name)
-    ions = [find_ion(label) for label in labels]
+    ions = [IONS[label] for label in labels]
     decoration = np.arange(len(ions))[None]
     return energy_coefficients(
         prototype.potentials, prototype.power_sums, ions, decoration, fidelity
@@ -41,7 +43,7 @@ CASES = pytest.mark.parametrize(
 
 @CASES
 @pytest.mark.parametrize("fidelity", FIDELITIES)
-def test_the_equilibrium_is_the_lowest_point_of_a_scan(name, labels, fidelity):
+def test_the_equilibrium_is_the_minimum_of_a_scan(name, labels, fidelity):
     coefficients = coefficients_of(name, labels, fidelity)
     scale = equilibrium_scale(coefficients)
     scan = scale * np.linspace(0.9, 4, 100_001)
@@ -62,10 +64,10 @@ def test_the_pressure_is_zero(name, labels, fidelity):
     assert abs(slope[0] / (2 * step)) < 1e-6
 
 
-def test_the_energy_is_the_sum_over_pairs():
+def test_the_energy_is_a_sum_over_pairs():
     """Short-range part of rocksalt NaCl against an explicit sum over a block of 15**3 cells."""
     coefficients = coefficients_of("rocksalt", ("Na1+", "Cl1-"), "high")
-    ions = [find_ion("Na1+"), find_ion("Cl1-")]
+    ions = [IONS["Na1+"], IONS["Cl1-"]]
     exponent, strength = repulsion_parameters(ions, "high")
     dispersion = dispersion_strengths(ions)
     a, total = 5.6, 0.0
@@ -92,13 +94,13 @@ def test_born_lande_energy_of_rocksalt_by_hand():
 
 
 def test_exponents_of_the_two_fidelities():
-    ions = [find_ion("Li1+"), find_ion("Cs1+"), find_ion("O2-")]
+    ions = [IONS["Li1+"], IONS["Cs1+"], IONS["O2-"]]
     assert (repulsion_parameters(ions, "low")[0] == 9).all()
     high = repulsion_parameters(ions, "high")[0]
     np.testing.assert_array_equal(high, [[5, 8.5, 6], [8.5, 12, 9.5], [6, 9.5, 7]])
 
 
-def test_every_mean_of_two_born_exponents_is_in_the_energy():
+def test_exponents_include_every_mean_of_two_born_exponents():
     means = {(a + b) / 2 for a in BORN_EXPONENTS.values() for b in BORN_EXPONENTS.values()}
     assert means | {6, 9} == set(EXPONENTS[1:])
 
@@ -109,7 +111,7 @@ def test_dispersion_of_two_argon_atoms():
     assert dispersion_strengths([argon])[0, 0] / atomic_unit == pytest.approx(64.3, rel=0.01)
 
 
-def test_lattice_constants_come_out_near_experiment():
+def test_lattice_constants_are_close_to_experiment():
     measured = {
         ("rocksalt", "Na1+", "Cl1-"): 5.640,
         ("rocksalt", "Mg2+", "O2-"): 4.212,
@@ -124,7 +126,7 @@ def test_lattice_constants_come_out_near_experiment():
             assert scale == pytest.approx(expected, rel=0.05), (name, fidelity)
 
 
-def test_what_cannot_relax_is_an_error():
+def test_crystals_that_cannot_relax_are_refused():
     repelling = np.zeros((1, len(EXPONENTS)))
     repelling[0, [0, 7]] = 1.0
     with pytest.raises(InputError, match="not bound"):

@@ -14,7 +14,7 @@ def crystals():
     return ionic_crystals()
 
 
-def test_there_are_thousands_of_sound_crystals(crystals):
+def test_thousands_of_valid_crystals_have_unique_ids(crystals):
     assert len(crystals) > 6000
     assert len({crystal.id for crystal in crystals}) == len(crystals)
     assert all(check_crystal(crystal) is None for crystal in crystals)
@@ -49,7 +49,7 @@ def test_no_two_atoms_are_too_close(crystals):
         assert 1.4 < distance.min() < 4.0, crystal.id
 
 
-def test_energies_and_volumes_are_those_of_ionic_solids(crystals):
+def test_energies_and_volumes_are_typical_of_ionic_solids(crystals):
     values = {name: np.array([c.targets[name] for c in crystals]) for name in TARGETS}
     for fidelity in ("low", "high"):
         assert -5 < values[f"e-form@{fidelity}"].min() < -4
@@ -82,17 +82,17 @@ def test_crystals_share_no_memory():
 
 
 @pytest.mark.parametrize("n", [-1, 10**6])
-def test_a_number_that_cannot_be_had(n):
+def test_numbers_out_of_range_are_refused(n):
     with pytest.raises(ConfigError, match=f"got {n}"):
         ionic_crystals(n)
 
 
-def test_a_negative_seed():
+def test_negative_seeds_are_refused():
     with pytest.raises(ConfigError, match="seed"):
         ionic_crystals(3, seed=-1)
 
 
-def test_the_difference_of_the_fidelities_is_worth_learning(crystals):
+def test_the_difference_of_the_fidelities_is_learnable(crystals):
     report = fidelity_report(crystals)
     energy = report["e-form"]
     assert 0.9 < energy["pearson"] < 0.995
@@ -116,8 +116,8 @@ def pair(low, high, numbers=(11, 17)):
     )
 
 
-def test_a_report_by_hand():
-    """Dear = cheap + 1 for one composition, and + 3 for the other: composition explains it all."""
+def test_fidelity_report_by_hand():
+    """High = low + 1 for one composition and low + 3 for the other: a function of composition."""
     crystals = [pair(1, 2), pair(3, 4), pair(2, 5, (19, 17)), pair(4, 7, (19, 17))]
     report = fidelity_report(crystals)["e-form"]
     assert report["std_difference"] == pytest.approx(1.0)
@@ -128,7 +128,7 @@ def test_a_report_by_hand():
     assert report["std_composition"] == pytest.approx(1.0)
 
 
-def test_a_report_needs_all_values():
+def test_fidelity_report_needs_all_values():
     with pytest.raises(TargetError, match="at least two"):
         fidelity_report([pair(1, 2)])
     with pytest.raises(TargetError, match=r"'e-form@high'.*1 have none.*'x'"):

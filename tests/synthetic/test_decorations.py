@@ -5,10 +5,10 @@ from cgatjax.synthetic.decorations import (
     CONTACT_RANGE,
     MOST_DECORATIONS,
     decorate,
+    has_plausible_contacts,
     neutral_decorations,
     population,
     relax,
-    touching,
 )
 from cgatjax.synthetic.ions import ion_table
 from cgatjax.synthetic.prototypes import find_prototype
@@ -23,7 +23,7 @@ def test_all_neutral_decorations_of_rocksalt():
     assert (CHARGE[found].sum(axis=1) == 0).all()
 
 
-def test_exchanged_equivalent_roles_are_one_decoration():
+def test_permuted_equivalent_roles_are_one_decoration():
     found = neutral_decorations(find_prototype("half-heusler"))
     assert len(np.unique(np.sort(found, axis=1), axis=0)) == len(found)
 
@@ -34,23 +34,23 @@ def test_the_population_is_neutral_distinct_and_exothermic():
         assert (CHARGE[block.ions] @ block.prototype.role_counts == 0).all()
         assert len(np.unique(block.atomic_numbers, axis=0)) == len(block)
         assert (block.e_form["low"] < 0).all()
-        assert touching(block.prototype, block.ions, block.scale).all()
+        assert has_plausible_contacts(block.prototype, block.ions, block.scale).all()
 
 
-def test_high_crystals_have_not_collapsed():
+def test_high_fidelity_crystals_have_not_collapsed():
     for block in population():
         ratio = block.volume["high"] / block.volume["low"]
         assert ratio.min() > 0.7
         assert ratio.max() < 1.2
 
 
-def test_of_several_charge_assignments_the_lowest_stands():
+def test_the_lowest_of_several_charge_assignments_is_kept():
     rutile = find_prototype("rutile")
     element = np.array([ion.atomic_number for ion in ion_table()])
     every = neutral_decorations(find_prototype("ilmenite"))
     block = next(b for b in population() if b.prototype.name == "ilmenite")
     scale, e_form = relax(block.prototype, every, "low")
-    fits = touching(block.prototype, every, scale) & (e_form < 0)
+    fits = has_plausible_contacts(block.prototype, every, scale) & (e_form < 0)
     ambiguous = 0
     for elements, kept in zip(block.atomic_numbers[:100], block.e_form["low"], strict=False):
         rivals = fits & (element[every] == elements).all(axis=1)
@@ -61,15 +61,17 @@ def test_of_several_charge_assignments_the_lowest_stands():
     assert formulas.count("TiO2") == 1
 
 
-def test_contacts_follow_the_radii():
+def test_contacts_are_compared_with_the_radii():
     rocksalt = find_prototype("rocksalt")
     radius = np.array([ion.radius for ion in ion_table()])
     labels = {ion.label: k for k, ion in enumerate(ion_table())}
     ions = np.array([[labels["Na1+"], labels["Cl1-"]]] * 3)
     contact = 2 * radius[ions[0]].sum()
     scale = contact * np.array([CONTACT_RANGE[0] - 0.01, 1.0, CONTACT_RANGE[1] + 0.01])
-    np.testing.assert_array_equal(touching(rocksalt, ions, scale), [False, True, False])
-    # Lithium between iodides: they meet each other before they meet it.
+    np.testing.assert_array_equal(
+        has_plausible_contacts(rocksalt, ions, scale), [False, True, False]
+    )
+    # Lithium between iodides, which touch each other first.
     ions = np.array([[labels["Li1+"], labels["I1-"]]])
     scale = np.array([2 * ANION_CONTACT * radius[ions[0, 1]] * np.sqrt(2)])
-    assert not touching(rocksalt, ions, scale - 0.01)[0]
+    assert not has_plausible_contacts(rocksalt, ions, scale - 0.01)[0]

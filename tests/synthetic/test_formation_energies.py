@@ -32,7 +32,7 @@ def test_reference_compounds_have_their_measured_enthalpy(
 
 
 @pytest.mark.parametrize("fidelity", FIDELITIES)
-def test_compounds_that_are_no_reference_come_out_near_experiment(fidelity):
+def test_other_compounds_are_close_to_experiment(fidelity):
     # NBS tables, eV/atom.
     assert formation_energy("rocksalt", ("K1+", "Cl1-"), fidelity) == pytest.approx(-2.26, abs=0.4)
     assert formation_energy("fluorite", ("Ca2+", "F1-"), fidelity) == pytest.approx(-4.24, abs=0.4)
@@ -42,7 +42,7 @@ def test_compounds_that_are_no_reference_come_out_near_experiment(fidelity):
     assert mgal2o4 == pytest.approx(-3.41, abs=0.3)
 
 
-def test_there_is_one_neutral_compound_for_every_ion_but_oxide():
+def test_every_ion_but_oxide_has_one_neutral_reference_compound():
     charge = {ion.label: ion.charge for ion in ion_table()}
     compounds = reference_compounds()
     assert len(compounds) == len(ion_table()) - 1
@@ -53,5 +53,5 @@ def test_there_is_one_neutral_compound_for_every_ion_but_oxide():
 
 
 @pytest.mark.parametrize("fidelity", FIDELITIES)
-def test_oxide_is_the_zero_of_references(fidelity):
+def test_the_reference_energy_of_oxide_is_zero(fidelity):
     assert abs(reference_energies(fidelity)[POSITION["O2-"]]) < 1e-9

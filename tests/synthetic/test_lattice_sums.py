@@ -11,14 +11,14 @@ from cgatjax.synthetic.lattice_sums import (
 
 CUBIC = np.eye(3)
 FCC = np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0]]) / 2
-ORIGIN, Center, QUARTER = (0.0, 0.0, 0.0), (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
+ORIGIN, CENTER, QUARTER = (0.0, 0.0, 0.0), (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 
 
 @pytest.mark.parametrize(
     ("lattice", "sites", "charges", "nearest", "madelung"),
     [
-        (FCC, [ORIGIN, Center], [1, -1], 0.5, 1.7475646),
-        (CUBIC, [ORIGIN, Center], [1, -1], np.sqrt(0.75), 1.7626748),
+        (FCC, [ORIGIN, CENTER], [1, -1], 0.5, 1.7475646),
+        (CUBIC, [ORIGIN, CENTER], [1, -1], np.sqrt(0.75), 1.7626748),
         (FCC, [ORIGIN, QUARTER], [1, -1], np.sqrt(3) / 4, 1.6380550),
         # With both charges of CaF2 in the product, 2 * 2.519392.
         (FCC, [ORIGIN, QUARTER, (0.75, 0.75, 0.75)], [2, -1, -1], np.sqrt(3) / 4, 5.0387849),
@@ -42,7 +42,7 @@ def test_the_potential_does_not_depend_on_the_splitting(eta, seed):
 
 
 def test_potentials_scale_with_the_inverse_length():
-    sites = np.array([ORIGIN, Center])
+    sites = np.array([ORIGIN, CENTER])
     np.testing.assert_allclose(
         electrostatic_matrix(3 * FCC, sites), electrostatic_matrix(FCC, sites) / 3, atol=1e-12
     )
@@ -64,7 +64,7 @@ def test_inverse_power_sums_of_one_sublattice(lattice, nearest, expected):
     )
 
 
-def test_sums_are_the_same_in_a_larger_cell():
+def test_sums_do_not_depend_on_the_cell():
     chain = np.array([[k / 3, 0, 0] for k in range(3)])
     large = inverse_power_sums(np.diag([3.0, 1, 1]), chain, [5, 7.5, 12])
     small = inverse_power_sums(CUBIC, np.zeros((1, 3)), [5, 7.5, 12])[:, 0, 0]
@@ -73,7 +73,7 @@ def test_sums_are_the_same_in_a_larger_cell():
     assert phi[0].sum() == pytest.approx(electrostatic_matrix(CUBIC, np.zeros((1, 3)))[0, 0])
 
 
-def test_pair_distances_leave_out_the_site_itself_but_not_its_images():
+def test_pair_distances_exclude_the_site_itself_but_not_its_images():
     distance = pair_distances(CUBIC, np.zeros((1, 3)), 1.1)
     assert np.isfinite(distance).sum() == 6
     assert distance.min() == 1.0

@@ -9,7 +9,7 @@ ALL = pytest.mark.parametrize("prototype", prototypes(), ids=lambda prototype: p
 ELEMENTS = {"A": "Na", "B": "Mg", "C": "Al", "X": "O", "Y": "F"}
 
 
-# pymatgen sets an option of spglib that spglib is giving up.
+# pymatgen sets an option that spglib has deprecated.
 @pytest.mark.filterwarnings("ignore:Set OLD_ERROR_HANDLING:DeprecationWarning")
 @ALL
 def test_sites_have_the_space_group_and_the_cell_is_primitive(prototype):
@@ -23,7 +23,7 @@ def test_sites_have_the_space_group_and_the_cell_is_primitive(prototype):
 
 
 @ALL
-def test_distances_to_the_nearest_24_are_equal_or_clearly_different(prototype):
+def test_distances_to_the_24_nearest_neighbors_are_equal_or_distinct(prototype):
     n_sites = len(prototype.site_roles)
     reach = 2.6 * (prototype.volume / n_sites) ** (1 / 3)
     distance = pair_distances(prototype.lattice, prototype.frac_coords, reach)
@@ -36,7 +36,7 @@ def test_distances_to_the_nearest_24_are_equal_or_clearly_different(prototype):
 
 
 @ALL
-def test_a_cell_has_few_sites_none_on_another(prototype):
+def test_cells_have_few_sites_that_do_not_overlap(prototype):
     assert 2 <= len(prototype.site_roles) <= 20
     assert (prototype.frac_coords >= -1e-9).all()
     assert (prototype.frac_coords < 1).all()
@@ -64,6 +64,6 @@ def test_equivalent_roles_are_of_one_sign():
     assert find_prototype("perovskite").equivalent_roles == ()
 
 
-def test_an_unknown_type_names_the_known_ones():
-    with pytest.raises(InputError, match=r"'quartz'.*rocksalt"):
+def test_unknown_types_are_refused():
+    with pytest.raises(InputError, match=r"rocksalt.*'quartz'"):
         find_prototype("quartz")

@@ -1,1 +1,1 @@
-"""Synthetic ionic crystals with low- and high-fidelity energies."""
+"""Synthetic data set: ionic crystals with low- and high-fidelity energies."""

@@ -1,20 +1,21 @@
-"""Lattice energy and equilibrium volume of ionic crystals: the Born-Lande model, two fidelities.
+"""Born-Lande model of ionic crystals at two fidelities: lattice energies and equilibrium volumes.
 
 A crystal of a prototype has one free parameter, the scale `a` in angstrom. All terms are powers of
-it, so that the energy of one primitive cell, in eV, is a short sum
+a, so that the energy of one primitive cell, in eV, is a short sum
 
     E(a) = sum over p of c_p * a**-p,     p = 1 (electrostatics), 5..12 (repulsion), 6 (dispersion)
 
     c_1 =  1/2 k sum_ij q_i q_j phi_ij          k = 14.399645 eV angstrom, phi the Ewald sums
     c_n =  1/2 sum_ij B_ij S_n(i, j)            S_n(i, j) = sum of d**-n over images, at a = 1
-    c_6 -= 1/2 sum_ij C_ij S_6(i, j)            fidelity "dear" only
+    c_6 -= 1/2 sum_ij C_ij S_6(i, j)            fidelity "high" only
 
-phi and S_n belong to the prototype; sites of one role carry equal ions, so their sums are added up
-first and i, j run over roles. The equilibrium scale is where dE/da = 0, that is, zero pressure. One
-Newton iteration in ln(a) finds it for all decorations of a prototype together.
+phi and S_n depend on the prototype only. Sites of one role carry equal ions, so the sums are first
+accumulated by role, and i, j run over roles. At the equilibrium scale dE/da = 0 (zero pressure). A
+Newton iteration in ln(a) finds it for all decorations of a prototype at once.
 
-Repulsion of unlike charges: B is such that the pair alone, six contacts each in rocksalt, would be
-at the sum s of its two Shannon radii: B = M k |q q'| s**(n-1) / (6 n), M = 1.747565.
+Repulsion of unlike charges: B is such that the two ions, in rocksalt with nearest neighbors only,
+are in equilibrium at the sum s of their Shannon radii: B = M k |q q'| s**(n-1) / (6 n),
+M = 1.747565.
 Repulsion of like charges: B = b beta s'**n with b = 0.211 eV, Pauling's beta = 1 + q/N + q'/N' (N
 outer electrons; not below 0.1) and s' = 0.88 s: ions of one sign touch at less than the sum of
 their Shannon radii (F. G. Fumi and M. P. Tosi, J. Phys. Chem. Solids 25 (1964) 31 and 45: b, and
@@ -22,8 +23,8 @@ their Shannon radii (F. G. Fumi and M. P. Tosi, J. Phys. Chem. Solids 25 (1964) 
 Dispersion: C = 3/2 x x' / (sqrt(x/N) + sqrt(x'/N')) in atomic units, x polarizabilities, N
 effective electrons (J. C. Slater and J. G. Kirkwood, Phys. Rev. 37 (1931) 682), not damped.
 
-The fidelities: "cheap" has n = 9 for all pairs and no dispersion; "dear" takes for each pair the
-mean of the two ions' Born exponents (5..12) and adds dispersion.
+Fidelities: "low" has n = 9 for all pairs and no dispersion; "high" takes for each pair the mean of
+the Born exponents of the two ions (5..12) and adds dispersion.
 """
 
 from collections.abc import Sequence
@@ -45,7 +46,7 @@ EXPONENTS = np.array([1, 5, 6, 7, 7.5, 8, 8.5, 9, 9.5, 10, 10.5, 11, 12])
 """(13,) powers of 1/a in the energy: electrostatics, then every mean of two Born exponents."""
 
 LOW_EXPONENT = 9
-"""Repulsion exponent of all pairs in the cheap fidelity (Born and Lande's value)."""
+"""Repulsion exponent of all pairs at low fidelity (the value of Born and Lande)."""
 
 ROCKSALT_MADELUNG = 1.747565
 """Madelung constant of rocksalt for its nearest distance."""
@@ -72,11 +73,11 @@ def _columns(ions: Sequence[Ion]) -> dict[str, np.ndarray]:
 
 
 def repulsion_parameters(ions: Sequence[Ion], fidelity: Fidelity) -> tuple[np.ndarray, np.ndarray]:
-    """Exponent n and strength B of the repulsion B / d**n of all pairs of ions.
+    """Compute exponent n and strength B of the repulsion B / d**n of all pairs of ions.
 
     Args:
       ions: m ions.
-      fidelity: "cheap" or "dear".
+      fidelity: "low" or "high".
 
     Returns:
       (m, m) exponents, and (m, m) strengths in eV angstrom**n.
@@ -91,12 +92,12 @@ def repulsion_parameters(ions: Sequence[Ion], fidelity: Fidelity) -> tuple[np.nd
     attraction = ROCKSALT_MADELUNG * COULOMB * np.abs(product) / (6 * exponent)
     ratio = charge / outer
     pauling = np.maximum(1 + ratio[:, None] + ratio, 0.1)
-    alike = LIKE_REPULSION * pauling * (LIKE_CONTACT * contact) ** exponent
-    return exponent, np.where(product < 0, attraction * contact ** (exponent - 1), alike)
+    like = LIKE_REPULSION * pauling * (LIKE_CONTACT * contact) ** exponent
+    return exponent, np.where(product < 0, attraction * contact ** (exponent - 1), like)
 
 
 def dispersion_strengths(ions: Sequence[Ion]) -> np.ndarray:
-    """(m, m) Slater-Kirkwood coefficients C of -C / d**6 for m ions, in eV angstrom**6."""
+    """Compute (m, m) Slater-Kirkwood coefficients C of -C / d**6, in eV angstrom**6."""
     column = _columns(ions)
     x = column["polarizability"]
     root = np.sqrt(x / column["electrons"])
@@ -111,14 +112,14 @@ def energy_coefficients(
     decorations: np.ndarray,
     fidelity: Fidelity,
 ) -> np.ndarray:
-    """Coefficients c_p of the energy of one cell, for all decorations of a prototype.
+    """Compute the coefficients c_p of the energy per cell for all decorations of a prototype.
 
     Args:
-      potentials: (roles, roles) Ewald sums at a = 1, added up over the sites of the roles.
-      power_sums: (12, roles, roles) sums of d**-n for n = EXPONENTS[1:], added up likewise.
-      ions: the table that `decorations` points into.
-      decorations: (m, roles) integers, the ion of each role.
-      fidelity: "cheap" or "dear".
+      potentials: (roles, roles) Ewald sums at a = 1, summed over the sites of the roles.
+      power_sums: (12, roles, roles) sums of d**-n for n = EXPONENTS[1:], summed likewise.
+      ions: table of ions.
+      decorations: (m, roles) index into `ions` of each role.
+      fidelity: "low" or "high".
 
     Returns:
       (m, 13) float64, in eV angstrom**p for p = EXPONENTS.
@@ -137,20 +138,20 @@ def energy_coefficients(
 
 
 def energy(coefficients: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """(m,) energies per cell in eV at scales (m,) in angstrom, from (m, 13) coefficients."""
+    """Compute (m,) energies per cell in eV at (m,) scales in angstrom."""
     value: np.ndarray = (coefficients * scale[:, None] ** -EXPONENTS).sum(axis=1)
     return value
 
 
 def equilibrium_scale(coefficients: np.ndarray, iterations: int = 80) -> np.ndarray:
-    """The outermost scale of least energy, where the pressure is zero, for each row.
+    """Find the largest scale with a minimum of the energy (zero pressure) for each row.
 
-    Newton's iteration on dE/d(ln a), coming from 40 angstrom in steps of at most 10 %: undamped
-    dispersion may have a second, meaningless minimum where ions overlap.
+    Newton iteration on dE/d(ln a), from 40 angstrom inwards in steps of at most 10 %, because
+    undamped dispersion may cause a second, unphysical minimum at which ions overlap.
 
     Args:
       coefficients: (m, 13) float64, in eV angstrom**p for p = EXPONENTS.
-      iterations: most Newton steps.
+      iterations: maximum number of Newton steps.
 
     Returns:
       (m,) float64, in angstrom.

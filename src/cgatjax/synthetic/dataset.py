@@ -1,13 +1,13 @@
-"""A data set that the package makes itself: ionic crystals with energies at two fidelities.
+"""Built-in synthetic data set: ionic crystals with energies and volumes at two fidelities.
 
-It lets every program run and be tested without a download, with the paper's situation in small:
-many cheap labels, few dear ones, the same crystals. It is a model world, no substitute for
-experiment or density-functional theory: hard ions with formal charges on ideal structure types, one
-free scale.
+All programs run and are tested with it without a download, in the situation of Hoffmann et al.
+2023: many low-fidelity labels and few high-fidelity ones for the same crystals. It is a model, no
+substitute for experiment or density-functional theory: hard ions with formal charges on ideal
+structure types with one free scale.
 
-Properties, per atom: "e-form@low", "e-form@high" in eV/atom, "volume@low", "volume@high" in
-A^3/atom. The structure is the cheap equilibrium. The physics stands in `born_lande` (energy and
-volume) and `formation` (reference energies), the choice of crystals in `decorations`.
+Properties: "e-form@low", "e-form@high" in eV/atom, "volume@low", "volume@high" in A^3/atom. The
+structure is the low-fidelity equilibrium. Energies and volumes are computed in `born_lande`,
+reference energies in `formation_energies`; `decorations` selects the crystals.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from cgatjax.structures.elements import SYMBOLS
 from cgatjax.synthetic.decorations import Decorations, population
 
 TARGETS = ("e-form@low", "e-form@high", "volume@low", "volume@high")
-"""Names of the properties that every crystal has."""
+"""Names of the properties of every crystal."""
 
 
 def _crystal(decorations: Decorations, index: int) -> Crystal:
@@ -41,30 +41,30 @@ def _crystal(decorations: Decorations, index: int) -> Crystal:
 
 
 def ionic_crystals(n: int | None = None, *, seed: int = 0) -> list[Crystal]:
-    """Ionic crystals with formation energies and volumes at two fidelities.
+    """Generate ionic crystals with formation energies and volumes at two fidelities.
 
-    The same arguments give the same crystals; with one seed, fewer crystals are the first of more.
-    A crystal's id and values do not depend on the arguments.
+    Crystals are deterministic: `n` crystals are the first `n` of all crystals in the order that the
+    seed gives. The id and the properties of a crystal do not depend on the arguments.
 
     Args:
-      n: how many; None for all.
-      seed: of the order, and so of the choice.
+      n: number of crystals; None for all.
+      seed: random seed of the order.
 
     Returns:
       `n` crystals of 2 to 18 sites, with the properties of `TARGETS`.
 
     Raises:
-      ConfigError: `n` is negative or more than there are, or the seed is negative.
+      ConfigError: `n` is negative or larger than the number of crystals, or the seed is negative.
     """
     blocks = population()
     total = sum(len(block) for block in blocks)
     if n is not None and not 0 <= n <= total:
         raise ConfigError(f"n: expected 0..{total} crystals, or None for all {total}; got {n}")
     if seed < 0:
-        raise ConfigError(f"seed: expected an integer that is not negative, got {seed}")
-    places = [(block, index) for block in blocks for index in range(len(block))]
+        raise ConfigError(f"seed: expected a non-negative integer, got {seed}")
+    entries = [(block, index) for block in blocks for index in range(len(block))]
     order = np.random.default_rng(seed).permutation(total)[:n]
-    return [_crystal(*places[k]) for k in order]
+    return [_crystal(*entries[k]) for k in order]
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:
@@ -74,7 +74,7 @@ def _ranks(values: np.ndarray) -> np.ndarray:
 
 
 def _atomic_fractions(crystals: Sequence[Crystal]) -> np.ndarray:
-    """(m, elements present) share of each element in each crystal."""
+    """Compute (m, elements) atomic fractions of the elements that occur."""
     n_sites = np.array([crystal.n_sites for crystal in crystals])
     numbers = np.concatenate([crystal.atomic_numbers for crystal in crystals])
     fractions = np.zeros((len(crystals), len(SYMBOLS)))
@@ -84,8 +84,8 @@ def _atomic_fractions(crystals: Sequence[Crystal]) -> np.ndarray:
     return present
 
 
-def _left_by_fit(features: np.ndarray, values: np.ndarray) -> float:
-    """Standard deviation of what a linear fit without constant leaves."""
+def _residual_std(features: np.ndarray, values: np.ndarray) -> float:
+    """Compute the standard deviation of the residuals of a linear fit without intercept."""
     solution = np.linalg.lstsq(features, values, rcond=None)[0]
     return float((values - features @ solution).std())
 
@@ -96,25 +96,26 @@ def _values(crystals: Sequence[Crystal], name: str) -> np.ndarray:
     if missing:
         raise TargetError(
             f"{name!r}: expected a value for every crystal, {len(missing)} have none, the first "
-            f"is {missing[0]!r}; leave these out"
+            f"is {missing[0]!r}; leave them out"
         )
     return values
 
 
 def fidelity_report(crystals: Sequence[Crystal]) -> dict[str, dict[str, float]]:
-    """How much of the dear fidelity is left to learn for somebody who has the cheap one.
+    """Compare the two fidelities: correlations, and standard deviations left by linear fits.
 
     Args:
-      crystals: with the properties of `TARGETS`, at least two of different composition.
+      crystals: crystals with the properties of `TARGETS`, at least two of different composition.
 
     Returns:
       for "e-form" (eV/atom) and "volume" (A^3/atom):
-        pearson, spearman: correlation of cheap and dear;
-        std: standard deviation of dear;
-        std_composition: what a fit of dear by atomic fractions leaves;
-        std_difference: standard deviation of dear - cheap;
-        std_learnable: what a fit of dear - cheap by atomic fractions leaves;
-        std_learnable_scaled: what is left of dear if cheap gets a free factor, too.
+        pearson, spearman: correlation of low and high;
+        std: standard deviation of high;
+        std_composition: residual standard deviation of high, fitted by atomic fractions;
+        std_difference: standard deviation of high - low;
+        std_learnable: residual standard deviation of high - low, fitted by atomic fractions;
+        std_learnable_scaled: residual standard deviation of high, fitted by atomic fractions and
+          low.
 
     Raises:
       TargetError: fewer than two crystals, or one has no finite value of a property.
@@ -129,9 +130,9 @@ def fidelity_report(crystals: Sequence[Crystal]) -> dict[str, dict[str, float]]:
             "pearson": float(np.corrcoef(low, high)[0, 1]),
             "spearman": float(np.corrcoef(_ranks(low), _ranks(high))[0, 1]),
             "std": float(high.std()),
-            "std_composition": _left_by_fit(fractions, high),
+            "std_composition": _residual_std(fractions, high),
             "std_difference": float((high - low).std()),
-            "std_learnable": _left_by_fit(fractions, high - low),
-            "std_learnable_scaled": _left_by_fit(np.column_stack([fractions, low]), high),
+            "std_learnable": _residual_std(fractions, high - low),
+            "std_learnable_scaled": _residual_std(np.column_stack([fractions, low]), high),
         }
     return report

@@ -1,16 +1,16 @@
-"""Which ions go on which structure type, and the relaxed crystals that come out.
+"""Decorations of structure types with ions, relaxed and filtered.
 
-The population is fixed: it depends on the tables alone, not on how many crystals somebody asks for.
-It is made per structure type:
+The population is fixed: it depends on the tables alone, not on the number of crystals requested.
+For each structure type:
 
-1. all assignments of cations to the roles A, B, C and anions to X, Y that are neutral and give each
-   role another element (of more than 6000 choices of elements, a fixed random 6000);
-2. relaxed at the cheap fidelity and kept if ions touch as ions do: for every role the nearest ion
-   of the other sign at 0.85 to 1.2 of the sum of radii, no two anions below 0.8 of theirs;
-3. kept if they form from the elements, that is, if the cheap formation energy is negative;
-4. of several charge assignments of the same elements to the same sites (Fe2+ Ti4+ or Fe3+ Ti3+),
-   the one of lowest cheap energy: a network that sees elements could not tell them apart;
-5. at most 400, a fixed random choice, so that no type outweighs the others.
+1. Make all neutral assignments of cations to the roles A, B, C and anions to X, Y with a different
+   element on each role (of more than 6000 combinations of elements, a fixed random 6000).
+2. Relax at low fidelity and keep those with plausible contacts: for every role the nearest ion of
+   the other sign at 0.85 to 1.2 of the sum of radii, and no two anions below 0.8 of theirs.
+3. Keep those with a negative low-fidelity formation energy.
+4. Of several charge assignments of the same elements to the same sites (Fe2+ Ti4+ or Fe3+ Ti3+),
+   keep the one of lowest low-fidelity energy: a network sees elements, not charges.
+5. Keep at most 400, a fixed random selection, so that no structure type dominates.
 """
 
 import functools
@@ -35,7 +35,7 @@ CONTACT_RANGE = (0.85, 1.2)
 """Allowed distance of the nearest ion of the other sign, in units of the sum of radii."""
 
 ANION_CONTACT = 0.8
-"""Least distance of two anions, in units of the sum of radii."""
+"""Minimum distance of two anions, in units of the sum of radii."""
 
 MOST_CANDIDATES = 6000
 MOST_DECORATIONS = 400
@@ -49,7 +49,7 @@ class Decorations:
       prototype: the structure type.
       ions: (m, roles) index into `ion_table()`.
       atomic_numbers: (m, roles) uint8.
-      scale: (m,) cheap equilibrium cell parameter, angstrom.
+      scale: (m,) low-fidelity equilibrium cell parameter, angstrom.
       e_form: fidelity -> (m,) formation energy, eV/atom.
       volume: fidelity -> (m,) equilibrium volume, A^3/atom.
     """
@@ -65,7 +65,7 @@ class Decorations:
         return len(self.ions)
 
     def formula(self, index: int) -> str:
-        """Formula with the elements in the order of the roles, such as "BaTiO3"."""
+        """Format the formula with elements in the order of the roles, such as "BaTiO3"."""
         counts = self.prototype.role_counts // math.gcd(*self.prototype.role_counts.tolist())
         symbols = [SYMBOLS[z] for z in self.atomic_numbers[index]]
         pairs = zip(symbols, counts.tolist(), strict=True)
@@ -73,10 +73,10 @@ class Decorations:
 
 
 def neutral_decorations(prototype: Prototype) -> np.ndarray:
-    """(m, roles) all neutral assignments of ions, as indices into `ion_table()`.
+    """Enumerate all neutral assignments of ions as (m, roles) indices into `ion_table()`.
 
-    Roles take different elements; of assignments that differ by exchanging equivalent roles there
-    is one.
+    Roles take different elements; of assignments that differ by a permutation of equivalent roles
+    one is kept.
     """
     ions = ion_table()
     charge = np.array([ion.charge for ion in ions])
@@ -100,16 +100,16 @@ def neutral_decorations(prototype: Prototype) -> np.ndarray:
     return found[keep]
 
 
-def _thinned(elements: np.ndarray, most: int) -> np.ndarray:
-    """(m,) bool, rows of at most `most` distinct element choices, a fixed random selection."""
+def _selected(elements: np.ndarray, most: int) -> np.ndarray:
+    """Select at random, with a fixed seed, at most `most` distinct rows; (m,) bool."""
     distinct, member = np.unique(elements, axis=0, return_inverse=True)
     chosen = np.zeros(len(distinct), bool)
     chosen[np.random.default_rng(0).permutation(len(distinct))[:most]] = True
     return chosen[member.reshape(-1)]
 
 
-def touching(prototype: Prototype, ions: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """(m,) bool: nearest distances fit the ionic radii (point 2 of the module's list).
+def has_plausible_contacts(prototype: Prototype, ions: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Check nearest distances against ionic radii (step 2 of the module docstring); (m,) bool.
 
     Args:
       prototype: the structure type.
@@ -130,12 +130,12 @@ def touching(prototype: Prototype, ions: np.ndarray, scale: np.ndarray) -> np.nd
 def relax(
     prototype: Prototype, ions: np.ndarray, fidelity: Fidelity
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Equilibrium cell parameter and formation energy of decorations.
+    """Compute equilibrium cell parameters and formation energies of decorations.
 
     Args:
       prototype: the structure type.
       ions: (m, roles) index into `ion_table()`, neutral.
-      fidelity: "cheap" or "dear".
+      fidelity: "low" or "high".
 
     Returns:
       (m,) angstrom, and (m,) eV/atom.
@@ -149,16 +149,16 @@ def relax(
 
 
 def decorate(prototype: Prototype) -> Decorations:
-    """The population of one structure type, as the module's docstring says."""
+    """Make the population of one structure type (see the module docstring)."""
     element = np.array([ion.atomic_number for ion in ion_table()], dtype=np.uint8)
     ions = neutral_decorations(prototype)
-    ions = ions[_thinned(element[ions], MOST_CANDIDATES)]
+    ions = ions[_selected(element[ions], MOST_CANDIDATES)]
     scale, e_form = relax(prototype, ions, "low")
-    kept = np.flatnonzero(touching(prototype, ions, scale) & (e_form < 0))
+    kept = np.flatnonzero(has_plausible_contacts(prototype, ions, scale) & (e_form < 0))
     kept = kept[np.argsort(e_form[kept], kind="stable")]
     _, lowest = np.unique(element[ions[kept]], axis=0, return_index=True)
     kept = kept[lowest]
-    kept = kept[_thinned(element[ions[kept]], MOST_DECORATIONS)]
+    kept = kept[_selected(element[ions[kept]], MOST_DECORATIONS)]
     ions, scale, e_form = ions[kept], scale[kept], e_form[kept]
     high_scale, high_e_form = relax(prototype, ions, "high")
     site_volume = prototype.volume / len(prototype.site_roles)
@@ -174,5 +174,5 @@ def decorate(prototype: Prototype) -> Decorations:
 
 @functools.cache
 def population() -> tuple[Decorations, ...]:
-    """The decorations of all structure types (computed once per process, in seconds)."""
+    """Make the populations of all structure types (once per process, takes seconds)."""
     return tuple(decorate(prototype) for prototype in prototypes())

@@ -1,18 +1,18 @@
-"""Formation energies of ionic crystals: lattice energies less a reference energy for each ion.
+"""Formation energies of ionic crystals: lattice energies minus a reference energy of each ion.
 
-Lattice energies count from isolated ions: tens of eV an atom, and nearly all of it composition. A
-chemist counts from the elements. In place of atomization and ionization energies, whose errors in a
-model of hard ions would be eVs, each ion gets the reference energy with which one well-known
-compound of it comes out at its measured enthalpy of formation:
+Lattice energies are relative to isolated ions: tens of eV/atom, and nearly a function of
+composition alone. Formation energies are relative to the elements. Atomization and ionization
+energies would have errors of eVs with a model of hard ions; instead, the reference energy of each
+ion is such that one well-known compound of it has its measured enthalpy of formation:
 
     e_form = (E_lattice - sum over ions of n_ion * reference_ion) / sites        in eV/atom
 
-(as elemental reference energies are fitted in V. Stevanovic et al., Phys. Rev. B 85 (2012) 115104).
-There is one compound per ion but oxide; the reference of O2- is zero, which is a free choice, as
-only neutral sums occur. So e_form is the energy of the exchange reaction from those compounds, plus
-their measured enthalpies. Every fidelity has its own references and agrees with experiment on the
-reference compounds, in the structure type named here (where the real compound has another one, the
-type stands in for it).
+(elemental reference energies are fitted likewise in V. Stevanovic et al., Phys. Rev. B 85 (2012)
+115104). There is one compound for each ion except O2-, whose reference is set to zero; this choice
+is free, as only neutral sums occur. So e_form is the energy of the exchange reaction from these
+compounds, plus their measured enthalpies. Each fidelity has its own references and agrees with
+experiment for the reference compounds in the structure types below, which may approximate the real
+ones.
 
 Enthalpies at 298 K in kJ per mole of formula units: D. D. Wagman et al., J. Phys. Chem. Ref. Data
 11, suppl. 2 (1982), and CRC Handbook of Chemistry and Physics, to a few kJ/mol. Those of KNbO3,
@@ -68,7 +68,7 @@ wurtzite Al3+ N3- -318.0
 
 
 def reference_compounds() -> list[tuple[Prototype, tuple[str, ...], float]]:
-    """Structure type, ion of each role, and enthalpy in kJ per mole of formula units."""
+    """List structure type, ion of each role, and enthalpy in kJ per mole of formula units."""
     compounds: list[tuple[Prototype, tuple[str, ...], float]] = []
     for name, *words in (line.split() for line in _OXIDES.strip().splitlines()):
         for label, enthalpy in zip(words[::2], words[1::2], strict=True):
@@ -80,7 +80,7 @@ def reference_compounds() -> list[tuple[Prototype, tuple[str, ...], float]]:
 
 @functools.cache
 def reference_energies(fidelity: Fidelity) -> np.ndarray:
-    """Reference energy of each ion of `ion_table()`, in eV, for a fidelity; zero for O2-."""
+    """Compute the reference energy of each ion of `ion_table()` in eV; zero for O2-."""
     ions = ion_table()
     position = {ion.label: k for k, ion in enumerate(ions)}
     rows, totals = [np.eye(len(ions))[position["O2-"]]], [0.0]

@@ -1,16 +1,16 @@
-"""The ions that the embedded data set is built of: charges, radii, polarizabilities, shells.
+"""Ions of the synthetic data set: charges, radii, polarizabilities, shells.
 
-The numbers are facts from the literature, typed in here; nothing is read from another package.
+Values from the literature:
 
 - Radius: effective ionic radius for coordination number 6, in angstrom, high spin where there is a
-  choice except for Co3+ (R. D. Shannon, Acta Cryst. A 32 (1976) 751). N3- is the value for
-  coordination number 4, the only one that is tabulated.
+  choice except for Co3+ (R. D. Shannon, Acta Cryst. A 32 (1976) 751). For N3-, coordination number
+  4, the only tabulated one.
 - Electronic polarizability in cubic angstrom. Noble-gas-like and d10 cations: L. Pauling, Proc. R.
   Soc. A 114 (1927) 181; anions as they are in crystals: J. R. Tessman, A. H. Kahn and W. Shockley,
   Phys. Rev. 92 (1953) 890, and S. S. Jaswal and T. P. Sharma, J. Phys. Chem. Solids 34 (1973) 509
-  (the three are collected in C. Kittel's textbook). Open-shell, lanthanide and lone-pair cations
-  and N3- are not in those tables: theirs are *estimates*, interpolated with the cube of the radius
-  between neighbors in the periodic table, good to perhaps 30 %.
+  (all collected in C. Kittel's textbook). Values of open-shell, lanthanide and lone-pair cations
+  and of N3- are *estimates*, interpolated with the cube of the radius between neighbors in the
+  periodic table, with an uncertainty of about 30 %.
 - Core: the noble gas (or d10 shell counted with it) that sets the Born exponent (L. Pauling, The
   Nature of the Chemical Bond, 1960: He 5, Ne 7, Ar and Cu+ 9, Kr and Ag+ 10, Xe and Au+ 12) and the
   effective number of electrons in the Slater-Kirkwood formula. That number is the one with which
@@ -23,11 +23,10 @@ import functools
 import re
 from dataclasses import dataclass
 
-from cgatjax.errors import InputError
 from cgatjax.structures.elements import atomic_number
 
 BORN_EXPONENTS = {"He": 5, "Ne": 7, "Ar": 9, "Kr": 10, "Xe": 12}
-"""Exponent of the Born repulsion by electron shell; a pair of ions takes the mean of its two."""
+"""Exponent of the Born repulsion by electron shell; a pair of ions takes the mean."""
 
 EFFECTIVE_ELECTRONS = {"He": 1.43, "Ne": 3.8, "Ar": 5.4, "Kr": 6.3, "Xe": 7.1}
 """Electrons that take part in dispersion, by shell (Slater-Kirkwood)."""
@@ -59,7 +58,7 @@ Xe  I1-:2.20:6.29 Te2-:2.21:9.00
 
 @dataclass(frozen=True)
 class Ion:
-    """A monatomic ion as the ionic model sees it.
+    """Monatomic ion.
 
     Attributes:
       symbol: element symbol.
@@ -77,7 +76,7 @@ class Ion:
 
     @property
     def label(self) -> str:
-        """Element, charge and sign, such as "Ti4+"."""
+        """Label of element, charge and sign, such as "Ti4+"."""
         return f"{self.symbol}{abs(self.charge)}{'+' if self.charge > 0 else '-'}"
 
     @property
@@ -87,7 +86,7 @@ class Ion:
 
     @property
     def outer_electrons(self) -> int:
-        """Electrons in the outermost shell: 2 for a helium shell, otherwise 8."""
+        """Number of electrons in the outermost shell."""
         return 2 if self.core == "He" else 8
 
 
@@ -99,19 +98,6 @@ def _parse(core: str, entry: str) -> Ion:
 
 @functools.cache
 def ion_table() -> tuple[Ion, ...]:
-    """All ions, in the order of the table: cations first, then the nine anions."""
+    """List all ions: cations first, then the nine anions."""
     rows = [line.split() for line in _TABLE.strip().splitlines()]
     return tuple(_parse(core, entry) for core, *entries in rows for entry in entries)
-
-
-def find_ion(label: str) -> Ion:
-    """The ion with a label such as "Ti4+" or "O2-".
-
-    Raises:
-      InputError: the table has no such ion.
-    """
-    for ion in ion_table():
-        if ion.label == label:
-            return ion
-    known = " ".join(ion.label for ion in ion_table())
-    raise InputError(f"unknown ion {label!r}; known are {known}")

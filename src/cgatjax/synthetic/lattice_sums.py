@@ -1,4 +1,4 @@
-"""Sums over a periodic lattice: Ewald's for charges, and direct ones for inverse powers."""
+"""Lattice sums: Ewald sums of charges, and direct sums of inverse powers."""
 
 import math
 from collections.abc import Sequence
@@ -6,14 +6,14 @@ from collections.abc import Sequence
 import numpy as np
 
 _ERFC_REACH = 6.5
-"""erfc(6.5) < 1e-19: farther charges add nothing to the direct part of the Ewald sum."""
+"""erfc(6.5) < 1e-19: cutoff of the real-space part of the Ewald sum."""
 
 _SUMMED_SITES = 4000
-"""Sites that are summed one by one around each site before the continuum takes over."""
+"""Number of sites summed explicitly around each site; beyond them the sum is an integral."""
 
 
 def _lattice_points(basis: np.ndarray, radius: float) -> np.ndarray:
-    """(m, 3) all integer combinations of the rows of `basis` shorter than `radius`."""
+    """List all (m, 3) lattice vectors, with the rows of `basis` as basis, within `radius`."""
     reach = np.floor(radius * np.linalg.norm(np.linalg.inv(basis), axis=0)).astype(int)
     counts = np.stack(np.meshgrid(*(np.arange(-r, r + 1) for r in reach), indexing="ij"), axis=-1)
     points: np.ndarray = counts.reshape(-1, 3) @ basis
@@ -21,15 +21,15 @@ def _lattice_points(basis: np.ndarray, radius: float) -> np.ndarray:
 
 
 def pair_distances(lattice: np.ndarray, frac_coords: np.ndarray, radius: float) -> np.ndarray:
-    """Distances from each site to the images of each site, at least all those below `radius`.
+    """Compute the distances below `radius` from each site to the images of each site.
 
     Args:
       lattice: (3, 3) lattice vectors as rows, any length unit.
       frac_coords: (n, 3) fractional coordinates.
-      radius: in the same unit.
+      radius: cutoff in the same unit.
 
     Returns:
-      (n, n, images) float64; infinity where an image is the site itself, or not below `radius`.
+      (n, n, images) float64; infinity for a site itself and for images not below `radius`.
     """
     offsets = (frac_coords[:, None] - frac_coords[None, :]) @ lattice
     images = _lattice_points(lattice, radius + float(np.linalg.norm(offsets, axis=-1).max()))
@@ -40,9 +40,9 @@ def pair_distances(lattice: np.ndarray, frac_coords: np.ndarray, radius: float) 
 def electrostatic_matrix(
     lattice: np.ndarray, frac_coords: np.ndarray, splitting: float | None = None
 ) -> np.ndarray:
-    """Ewald sums phi between sites: E = 1/2 k q^T phi q for charges q that add up to zero.
+    """Compute Ewald sums phi between sites: E = 1/2 k q^T phi q for charges q of zero sum.
 
-    Each entry is the potential at one site of unit charges on another site's sublattice in a
+    Each entry is the potential at one site of unit charges on the sublattice of another site in a
     neutralizing background, which cancels for neutral cells (P. P. Ewald, Ann. Phys. 369 (1921)
     253).
 
@@ -72,7 +72,7 @@ def electrostatic_matrix(
 
 
 def _window(x: np.ndarray) -> np.ndarray:
-    """1 for x <= 0, 0 for x >= 1, with three continuous derivatives between."""
+    """Decrease from 1 at x <= 0 to 0 at x >= 1, with three continuous derivatives."""
     x = np.clip(x, 0, 1)
     smooth: np.ndarray = 1 - x**4 * (35 - 84 * x + 70 * x**2 - 20 * x**3)
     return smooth
@@ -81,18 +81,18 @@ def _window(x: np.ndarray) -> np.ndarray:
 def inverse_power_sums(
     lattice: np.ndarray, frac_coords: np.ndarray, exponents: Sequence[float] | np.ndarray
 ) -> np.ndarray:
-    """Sums of d**-n over all images of one site seen from another, for several exponents n > 3.
+    """Sum d**-n over all images of one site around another, for several exponents n > 3.
 
-    Some 4000 sites are summed one by one; a smooth window hands over to the integral over a
+    About 4000 sites are summed explicitly; a smooth window switches to the integral over a
     continuum of the same density.
 
     Args:
       lattice: (3, 3) lattice vectors as rows, any length unit.
       frac_coords: (n, 3) fractional coordinates.
-      exponents: (p,) powers, each above 3.
+      exponents: (p,) exponents above 3.
 
     Returns:
-      (p, n, n) float64 in 1/length**n; a site does not see itself, but its own images.
+      (p, n, n) float64 in 1/length**n; the sum of a site with itself runs over its images.
     """
     volume = abs(float(np.linalg.det(lattice)))
     n_sites = len(frac_coords)

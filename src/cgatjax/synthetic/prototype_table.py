@@ -1,14 +1,13 @@
-"""Coordinates of the structure types, one primitive cell each.
+"""Table of structure types: coordinates of one primitive cell each.
 
-A type has a line with its name, the number of its space group, centring, c/a and free parameters;
-then for each role a line with the sites in conventional coordinates. "±" adds the inverted point.
-Cubic, tetragonal and orthorhombic types have axes a, a, c; trigonal and hexagonal ones hexagonal
-axes.
+A type has a line with its name, space-group number, centring, c/a and free parameters, then for
+each role a line with the sites in conventional coordinates. "±" adds the inverted point. Cubic,
+tetragonal and orthorhombic types have axes a, a, c; trigonal and hexagonal ones hexagonal axes.
 
 Axial ratios and free parameters are those of a typical member of the type (R. W. G. Wyckoff,
-Crystal Structures, 2nd ed., 1963-1971), rounded, and moved where needed so that distances to the 24
-nearest neighbors which symmetry does not make equal differ by more than one part in a thousand:
-the shells are then the same for every sensible tolerance.
+Crystal Structures, 2nd ed., 1963-1971), rounded. Some are adjusted so that distances to the 24
+nearest neighbors that are not equal by symmetry differ by more than one part in a thousand: the
+shells are then the same for every reasonable tolerance.
 """
 
 PROTOTYPE_TABLE = """
@@ -155,4 +154,4 @@ antiperovskite 221 P 1
   X 1/2,1/2,1/2
   Y 0,0,0
 """
-"""Forty types, from rocksalt to antiperovskite; `prototypes.prototypes()` reads it."""
+"""Forty structure types, parsed by `prototypes.prototypes`."""

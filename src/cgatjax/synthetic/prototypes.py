@@ -1,7 +1,7 @@
-"""Crystal structure types as sites of a primitive cell, each site with a role to be decorated.
+"""Structure types: sites of a primitive cell, each with a role that takes an ion.
 
-A role is a letter: A, B, C take cations, X, Y take anions. All lengths are in units of the cell
-parameter a. The coordinates stand in `prototype_table`.
+A role is a letter: A, B, C take cations, X, Y take anions. Lengths are in units of the cell
+parameter a. Coordinates are in `prototype_table`.
 """
 
 import functools
@@ -26,15 +26,15 @@ _CENTRING = {
 
 @dataclass(frozen=True, eq=False)
 class Prototype:
-    """A structure type at scale a = 1.
+    """Structure type at scale a = 1.
 
     Attributes:
-      name: the type's name, the first part of crystal ids.
-      spacegroup: number of its space group (a test finds it again from the sites).
+      name: name of the type, which starts the ids of its crystals.
+      spacegroup: space-group number.
       lattice: (3, 3) primitive lattice vectors as rows, in units of a.
       frac_coords: (n, 3) fractional coordinates in the primitive cell.
       roles: role letters, cations first.
-      site_roles: (n,) index into `roles` of each site.
+      site_roles: (n,) index of each site into `roles`.
     """
 
     name: str
@@ -46,12 +46,12 @@ class Prototype:
 
     @property
     def role_counts(self) -> np.ndarray:
-        """(roles,) sites of each role in the primitive cell."""
+        """(roles,) number of sites of each role in the primitive cell."""
         return np.bincount(self.site_roles, minlength=len(self.roles))
 
     @property
     def is_cation(self) -> np.ndarray:
-        """(roles,) bool, whether a role takes cations."""
+        """(roles,) bool, True for roles that take cations."""
         return np.array([role in "ABC" for role in self.roles])
 
     @property
@@ -66,12 +66,12 @@ class Prototype:
 
     @functools.cached_property
     def potentials(self) -> np.ndarray:
-        """(roles, roles) Ewald sums at a = 1, added up over the sites of each role."""
+        """(roles, roles) Ewald sums at a = 1, summed over the sites of each role."""
         return self._by_role(electrostatic_matrix(self.lattice, self.frac_coords))
 
     @functools.cached_property
     def power_sums(self) -> np.ndarray:
-        """(12, roles, roles) sums of d**-n at a = 1 for n = EXPONENTS[1:], added up by role."""
+        """(12, roles, roles) sums of d**-n at a = 1 for n = EXPONENTS[1:], summed by role."""
         return self._by_role(inverse_power_sums(self.lattice, self.frac_coords, EXPONENTS[1:]))
 
     @functools.cached_property
@@ -85,7 +85,7 @@ class Prototype:
 
     @functools.cached_property
     def equivalent_roles(self) -> tuple[tuple[int, int], ...]:
-        """Roles i < j for ions of one sign that may be exchanged without making another crystal."""
+        """Pairs i < j of symmetry-equivalent roles for ions of one sign."""
         sums = np.concatenate([self.potentials[None], self.power_sums])
         pairs = []
         for i, j in itertools.combinations(range(len(self.roles)), 2):
@@ -98,7 +98,7 @@ class Prototype:
 
 
 def _coordinate(expression: str, parameters: dict[str, float]) -> float:
-    """Value of a sum of fractions and parameters, such as "1/2-x" or "2x"."""
+    """Evaluate a sum of fractions and parameters, such as "1/2-x" or "2x"."""
     total = 0.0
     for sign, factor, name, number in re.findall(
         r"([+-]?)(?:(\d?)([a-z])|(\d+(?:/\d+)?))", expression
@@ -139,7 +139,7 @@ def _build(header: str, roles: dict[str, list[str]]) -> Prototype:
 
 @functools.cache
 def prototypes() -> tuple[Prototype, ...]:
-    """All structure types, from two to eighteen sites in the primitive cell."""
+    """Parse all structure types, with two to eighteen sites in the primitive cell."""
     blocks = re.split(r"\n(?=\S)", PROTOTYPE_TABLE.strip())
     built = []
     for block in blocks:
@@ -155,13 +155,13 @@ def prototypes() -> tuple[Prototype, ...]:
 
 
 def find_prototype(name: str) -> Prototype:
-    """The structure type of that name.
+    """Look up a structure type by name.
 
     Raises:
-      InputError: there is none.
+      InputError: unknown name.
     """
     for prototype in prototypes():
         if prototype.name == name:
             return prototype
     known = ", ".join(prototype.name for prototype in prototypes())
-    raise InputError(f"unknown structure type {name!r}; known are {known}")
+    raise InputError(f"expected a structure type, one of {known}; got {name!r}")
