@@ -1,4 +1,4 @@
-"""Records and files from a server of our own that does all that servers do."""
+"""Records and downloads from a local server with the faults of real ones."""
 
 import bz2
 import hashlib
@@ -20,8 +20,7 @@ from tests.commands import ok
 from cgatjax.cli import main
 from cgatjax.errors import DownloadError, InputError
 from cgatjax.models.model_io import load_model
-from cgatjax.preprocessing import downloads as downloading
-from cgatjax.preprocessing import records as archives
+from cgatjax.preprocessing import downloads, records
 from cgatjax.preprocessing.downloads import download
 from cgatjax.preprocessing.records import RemoteFile, find_record
 from cgatjax.structures.dcgat import write_dcgat
@@ -30,11 +29,11 @@ from cgatjax.synthetic.dataset import ionic_crystals
 BODY = bytes(range(256)) * 4000
 MD5 = f"md5:{hashlib.md5(BODY).hexdigest()}"
 FILES: dict[str, bytes] = {}
-"""Name -> content of a file that is not BODY."""
+"""Contents of files other than BODY, by name."""
 
 
 class Handler(BaseHTTPRequestHandler):
-    """The path says how the server behaves: /slow/a.bin, /cut/a.bin and so on."""
+    """Handler whose behavior is given by the path: /cut/a.bin, /stalled/a.bin and so on."""
 
     asked: ClassVar[Counter] = Counter()
     ranges: ClassVar[list] = []
@@ -55,7 +54,7 @@ class Handler(BaseHTTPRequestHandler):
             self.send_body(kind)
 
     def page(self, kind: str) -> None:
-        """A DOI leads to a page, whose record stands below /api."""
+        """Redirect a DOI to a page, or send the page or the record below /api."""
         if kind == "doi":
             self.send_response(302)
             self.send_header("Location", f"/records/{self.path.rsplit('/')[-1]}")
@@ -120,7 +119,7 @@ RECORDS = {
 
 
 class Server(ThreadingHTTPServer):
-    """Says nothing of clients that hang up."""
+    """Server that ignores clients that hang up."""
 
     daemon_threads = True
 
@@ -162,7 +161,7 @@ def test_a_file_is_fetched_once(server, tmp_path):
 
 
 @pytest.mark.parametrize("size", [len(BODY), None])
-def test_interruptions_are_resumed_where_they_came(server, tmp_path, size):
+def test_interrupted_downloads_are_resumed(server, tmp_path, size):
     came: list[int] = []
     download(remote(server, "cut", size=size), tmp_path, pause=0, report=came.append)
     assert (tmp_path / "a.bin").read_bytes() == BODY
@@ -170,7 +169,7 @@ def test_interruptions_are_resumed_where_they_came(server, tmp_path, size):
     assert sum(came) == len(BODY)
 
 
-def test_a_server_without_ranges_starts_over(server, tmp_path):
+def test_downloads_start_over_without_range_support(server, tmp_path):
     came: list[int] = []
     download(remote(server, "whole"), tmp_path, pause=0, report=came.append)
     assert (tmp_path / "a.bin").read_bytes() == BODY
@@ -178,8 +177,8 @@ def test_a_server_without_ranges_starts_over(server, tmp_path):
     assert sum(came) == len(BODY)
 
 
-def test_a_server_that_stalls_or_is_busy_is_asked_again(server, tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(archives, "TIMEOUT", 0.2)
+def test_stalled_and_busy_servers_are_retried(server, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(records, "TIMEOUT", 0.2)
     caplog.set_level(logging.INFO, "cgatjax")
     for kind in ("stalled", "busy"):
         download(remote(server, kind), tmp_path / kind, pause=0)
@@ -188,7 +187,7 @@ def test_a_server_that_stalls_or_is_busy_is_asked_again(server, tmp_path, monkey
     assert "503" in caplog.text
 
 
-def test_the_next_run_goes_on_with_what_is_there(server, tmp_path):
+def test_partial_files_of_earlier_runs_are_resumed(server, tmp_path):
     (tmp_path / "a.bin.part").write_bytes(BODY[:1_000_000])
     download(remote(server, "good"), tmp_path)
     assert Handler.ranges == ["bytes=1000000-"]
@@ -199,20 +198,20 @@ def test_the_next_run_goes_on_with_what_is_there(server, tmp_path):
         assert (tmp_path / "a.bin").read_bytes() == BODY
 
 
-def test_wrong_bytes_never_get_the_name(server, tmp_path):
-    with pytest.raises(DownloadError, match=f"expected {MD5}, got md5:.*it was removed"):
+def test_files_with_wrong_size_or_checksum_are_removed(server, tmp_path):
+    with pytest.raises(DownloadError, match=f"expected {MD5}, got md5:.*file was removed"):
         download(remote(server, "wrong"), tmp_path)
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(DownloadError, match="expected 7 bytes, got 1024000"):
         download(remote(server, "good", size=7), tmp_path)
-    # Without size and checksum there is nothing to compare with.
-    download(remote(server, "wrong", size=None, checksum=""), tmp_path)  # no warranty
+    # Without size and checksum, nothing is verified.
+    download(remote(server, "wrong", size=None, checksum=""), tmp_path)
     with pytest.raises(InputError, match="another file has this name: expected md5"):
         download(remote(server, "good"), tmp_path)
 
 
-def test_what_cannot_be_had(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(downloading, "ATTEMPTS", 2)
+def test_failing_downloads_are_reported(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(downloads, "ATTEMPTS", 2)
     with pytest.raises(DownloadError, match=r"missing/a\.bin: 404 not here"):
         download(remote(server, "missing"), tmp_path)
     (tmp_path / "a.bin.part").write_bytes(BODY[:10])
@@ -237,36 +236,36 @@ def test_a_doi_leads_to_the_files(server, record, address):
 @pytest.mark.parametrize(
     ("record", "message"),
     [
-        ("closed", "no files that anybody may have"),
-        ("odd", "a file without 'links'"),
+        ("closed", "a record with public files"),
+        ("odd", "a file with 'links'"),
         ("outside", r"plain file name, got '\.\./a\.bin'"),
-        ("crc", "unknown kind of checksum 'crc32:12'"),
+        ("crc", "got 'crc32:12'"),
         ("none", "expected a record as JSON: HTTP Error 404"),
     ],
 )
-def test_records_that_are_no_use(server, record, message):
+def test_invalid_records_are_refused(server, record, message):
     with pytest.raises((DownloadError, InputError), match=message):
         find_record(f"{server}/records/{record}")
 
 
-def test_addresses_that_are_no_use(server):
+def test_invalid_sources_are_refused(server):
     with pytest.raises(InputError, match=r"'cgat-models', 'dcgat-pbe'.*a DOI.*got 'dcgat'"):
         find_record("dcgat")
     with pytest.raises(InputError, match="expected the page of a record"):
         find_record(f"{server}/good/page")
-    with pytest.raises(DownloadError, match="is there a connection"):
+    with pytest.raises(DownloadError, match="check the internet connection"):
         find_record("http://127.0.0.1:9/records/1")
 
 
-def test_names_stand_for_dois():
-    assert archives._address("dcgat-pbesol-scan") == (
+def test_names_of_archives_are_dois():
+    assert records._address("dcgat-pbesol-scan") == (
         "https://doi.org/10.24435/materialscloud:5j-9m"
     )
-    assert archives._address("doi:10.5281/zenodo.8143755") == archives._address("cgat-models")
+    assert records._address("doi:10.5281/zenodo.8143755") == records._address("cgat-models")
 
 
 def test_the_command_lists_and_fetches(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(downloading.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(downloads.time, "sleep", lambda seconds: None)
 
     def run(*arguments: str):
         return CliRunner().invoke(main, ["download", f"{server}/records/inside", *arguments])
@@ -283,7 +282,7 @@ def test_the_command_lists_and_fetches(server, tmp_path, monkeypatch):
 
 
 def offer(record: str, name: str, **members: bytes) -> None:
-    """A record with one archive, whose connection breaks off half way."""
+    """Serve a record with one archive, with connections that break off half way."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as file:
         for member, content in members.items():
@@ -296,7 +295,7 @@ def offer(record: str, name: str, **members: bytes) -> None:
 
 
 def test_a_packed_archive_becomes_a_folder_of_crystals(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(downloading.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(downloads.time, "sleep", lambda seconds: None)
     content = bz2.compress(write_dcgat(ionic_crystals(5), tmp_path / "a.json").read_bytes())
     offer("packed", "scan.zip", **{"data/scan_000.json.bz2": content})
     command = ("download", f"{server}/records/packed", "--out", tmp_path / "new", "--unpack")
@@ -308,9 +307,9 @@ def test_a_packed_archive_becomes_a_folder_of_crystals(server, tmp_path, monkeyp
 
 
 def test_a_published_model_becomes_a_run(server, tmp_path, monkeypatch, shared):
-    """Fetch, unpack, import: the way that the documents describe."""
+    """Download, unpack, import, as described in the documentation."""
     pytest.importorskip("torch", reason='needs torch (the extra "torch")')
-    monkeypatch.setattr(downloading.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(downloads.time, "sleep", lambda seconds: None)
     checkpoint = (shared / "reference" / "pretrained_eform.ckpt").read_bytes()
     offer("models", "models.zip", **{"pbe/e-form.ckpt": checkpoint})
     ok("download", f"{server}/records/models", "--out", tmp_path, "--unpack")

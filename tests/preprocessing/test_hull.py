@@ -1,4 +1,4 @@
-"""Hull distances: worked out by hand, against pymatgen, and whatever the order and the cells."""
+"""Hull distances: by hand, against pymatgen, and for any order of entries and any cells."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -42,14 +42,14 @@ def test_a_binary_system_by_hand():
     np.testing.assert_allclose(found.distance, expected, atol=1e-9)
 
 
-def test_a_binary_system_without_rivalry_of_polymorphs_by_hand():
+def test_a_binary_system_ignoring_polymorphs_by_hand():
     # Without AB, the line from A3B (-0.3) to AB3 (-0.7) passes its composition at -0.5.
     expected = [0.0, 0.2, 0.0, -0.5, -0.3, 0.4, 0.2, -0.2]
     found = solve(BINARY, polymorphs="ignore")
     np.testing.assert_allclose(found.distance, expected, atol=1e-9)
 
 
-def test_a_polymorph_that_would_not_be_stable_is_no_rival():
+def test_an_unstable_polymorph_does_not_compete():
     entries = [(c, -1.9 if e == -2.3 else e) for c, e in BINARY]
     np.testing.assert_allclose(solve(entries).distance[3:5], [-0.5, 0.6], atol=1e-9)
 
@@ -71,8 +71,8 @@ def test_entries_without_reference_or_energy_have_a_reason():
     ]
     found = solve(entries)
     assert found.reasons == {
-        8: "no entry of the pure element K to refer to",
-        9: "no entry of the pure element O, K to refer to",
+        8: "no reference entry of the pure element K",
+        9: "no reference entry of the pure element O, K",
         10: "expected a finite energy, got nan",
     }
     assert np.isnan(found.formation[8:]).all()
@@ -86,14 +86,14 @@ def test_a_single_element():
     assert solve([]).distance.shape == (0,)
 
 
-def test_what_is_refused():
+def test_invalid_input_is_refused():
     with pytest.raises(ConfigError, match="'compete' or 'ignore', got 'both'"):
         solve(BINARY, polymorphs="both")
     with pytest.raises(InputError, match=r"expected 1 energies, got shape \(2,\)"):
         hull_energies([A], [1.0, 2.0])
 
 
-def test_the_composition_is_that_of_any_cell():
+def test_the_composition_does_not_depend_on_the_cell():
     cell = np.array([22, 8, 38, 8, 8])
     assert composition_of(cell) == composition_of(np.tile(cell, 4)[::-1])
     assert composition_of(cell) == ((8, 3), (22, 1), (38, 1))

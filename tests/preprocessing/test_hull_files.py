@@ -1,4 +1,4 @@
-"""From files with energies to files with targets, which featurize reads."""
+"""Hull distances for files of crystals, which `featurize` reads."""
 
 import csv
 import dataclasses
@@ -15,7 +15,7 @@ from cgatjax.structures.readers import read_crystals
 
 
 def crystal(name: str, numbers: list[int], energy: float) -> Crystal:
-    """Sites in a row; energies are those of the whole cell."""
+    """Sites in a row; the energy is that of the whole cell."""
     n = len(numbers)
     return Crystal(
         id=name,
@@ -55,7 +55,7 @@ def test_energies_of_cells_become_targets(crystals, tmp_path, monkeypatch):
     assert [c.id for c in written] == [c.id for c in crystals]
     expected = {
         "Na": (0.0, 0.0),
-        "NaCl": (-1.0, 0.0),  # its double is no worse
+        "NaCl": (-1.0, 0.0),  # the same energy per atom as "double"
         "Cl": (0.0, 0.0),
         "double": (-1.0, 0.0),
         "other": (-0.8, 0.2),
@@ -87,10 +87,10 @@ def test_the_energy_may_be_given_per_atom_or_from_the_elements(crystals, tmp_pat
             assert value == pytest.approx(crystal.targets[name], abs=1e-9)
 
 
-def test_what_has_no_hull_is_kept_and_listed(crystals, tmp_path):
+def test_crystals_without_a_hull_are_kept_and_listed(crystals, tmp_path):
     crystals += [crystal("KCl", [19, 17], -7.0), crystal("none", [11, 17], np.nan)]
     path = write_dcgat(crystals, tmp_path / "in.json")
-    with pytest.raises(StructureError, match=r"'KCl' in .*no entry of the pure element K"):
+    with pytest.raises(StructureError, match=r"'KCl' in .*no reference entry of .* K"):
         add_hull(path, tmp_path / "out", energy="total", kind="cell")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.json"]
     (tmp_path / "broken.json").write_text("{")
@@ -106,11 +106,11 @@ def test_what_has_no_hull_is_kept_and_listed(crystals, tmp_path):
     assert known.sum() == 5
 
 
-def test_what_is_refused(crystals, tmp_path):
+def test_invalid_input_is_refused(crystals, tmp_path):
     path, out = write_dcgat(crystals, tmp_path / "in.json"), tmp_path / "out"
     with pytest.raises(TargetError, match="no crystal among 5 has a value for 'e-total'"):
         add_hull(path, out, energy="e-total", kind="cell", on_error="skip")
-    with pytest.raises(TargetError, match=r"0\.0 for all crystals: a placeholder"):
+    with pytest.raises(TargetError, match=r"0\.0 for all crystals, a placeholder"):
         add_hull(path, out, energy="energy", kind="cell")
     with pytest.raises(ConfigError, match=r"kind 'cell', 'atom' or 'formation'.*got 'mole'"):
         add_hull(path, out, energy="total", kind="mole")

@@ -1,1 +1,1 @@
-"""Raw archives to training data: downloads, unpacking, convex hulls."""
+"""Preparation of training data: downloads, unpacking, convex hulls."""

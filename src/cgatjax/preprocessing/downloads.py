@@ -1,7 +1,7 @@
-"""Files of public archives, resumed after interruptions and checked.
+"""Downloads from public archives, resumable and verified.
 
-A file that is under way has the ending `.part`; it takes its name when its size and checksum are
-those that the archive gives.
+An incomplete file has the ending `.part`; it is renamed once its size and checksum agree with those
+of the archive.
 """
 
 import hashlib
@@ -21,12 +21,12 @@ from cgatjax.runtime.atomic_files import PART, writing
 logger = logging.getLogger("cgatjax")
 
 ATTEMPTS = 6
-"""Times in a row that a file may fail without a new byte."""
+"""Consecutive failures without a new byte before giving up."""
 PIECE = 2**20
-"""Most bytes read at a time."""
+"""Maximum number of bytes per read."""
 
-_PASSING = {408, 425, 429, 500, 502, 503, 504}
-"""HTTP states that may be gone a moment later."""
+_TRANSIENT = {408, 425, 429, 500, 502, 503, 504}
+"""HTTP status codes that are worth another attempt."""
 
 
 def download(
@@ -36,45 +36,43 @@ def download(
     pause: float = 1.0,
     report: Callable[[int], None] = lambda n: None,
 ) -> bool:
-    """Fetches a file, or the rest of it; what is there already and sound is left alone.
+    """Download a file or the rest of it, unless it exists and is valid.
 
     Args:
-      file: of a record.
-      folder: where it goes; made if it is not there.
-      pause: seconds before the second attempt; doubled for each further one.
-      report: told the bytes that came, negative where they must come again.
+      file: file of a record.
+      folder: folder to write to, created if missing.
+      pause: seconds before the second attempt; doubled for each further attempt.
+      report: called with numbers of bytes received, negative if a download starts over.
 
     Returns:
-      Whether anything was fetched.
+      True if anything was downloaded.
 
     Raises:
-      InputError: another file of this name is in the folder.
-      DownloadError: the server refuses, keeps failing, or sends other bytes than the archive says;
-        what came of a file that is not complete stays for the next time.
+      InputError: the folder has another file of this name.
+      DownloadError: the server refuses or keeps failing (received bytes are kept for the next
+        call), or size or checksum differ.
       StorageError: the file cannot be written.
     """
     folder = Path(folder)
     target, part = folder / file.name, folder / (file.name + PART)
     if target.exists():
-        wrong = _difference(file, target)
-        if wrong:
-            raise InputError(f"{target}: another file has this name: {wrong}; move it away")
+        if fault := _mismatch(file, target):
+            raise InputError(f"{target}: another file has this name: {fault}; move it away")
         return False
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     _fetch_all(file, part, pause, report)
-    wrong = _difference(file, part)
-    if wrong:
+    if fault := _mismatch(file, part):
         with writing(part):
             part.unlink()
-        raise DownloadError(f"{file.url}: {wrong}; it was removed, try again")
+        raise DownloadError(f"{file.url}: {fault}; the file was removed, try again")
     with writing(target):
         part.rename(target)
     return True
 
 
 def _fetch_all(file: RemoteFile, part: Path, pause: float, report: Callable[[int], None]) -> None:
-    """Connects again as long as each `ATTEMPTS` connections bring something."""
+    """Connect until the file is complete; give up after `ATTEMPTS` failures without a new byte."""
     failures = 0
     while True:
         before = _size(part)
@@ -85,7 +83,7 @@ def _fetch_all(file: RemoteFile, part: Path, pause: float, report: Callable[[int
         except StorageError:
             raise
         except HTTPError as error:
-            if error.code not in _PASSING:
+            if error.code not in _TRANSIENT:
                 raise DownloadError(f"{file.url}: {error.code} {error.reason}") from error
             reason = f"{error.code} {error.reason}"
         except (OSError, http.client.HTTPException) as error:
@@ -94,14 +92,14 @@ def _fetch_all(file: RemoteFile, part: Path, pause: float, report: Callable[[int
         if failures >= ATTEMPTS:
             raise DownloadError(
                 f"{file.url}: {reason}, {failures} times in a row; {_size(part)} bytes are kept, "
-                "and the same command goes on there"
+                "run the same command to resume"
             )
         logger.info("%s: %s; trying again", file.name, reason)
         time.sleep(pause * 2**failures)
 
 
 def _fetch(file: RemoteFile, part: Path, report: Callable[[int], None]) -> bool:
-    """One connection, from where the part ends; says whether the file is complete."""
+    """Download the rest of a partial file in one connection; True if the file is complete."""
     start = _size(part)
     if file.size is not None and start == file.size:
         return True
@@ -114,34 +112,34 @@ def _fetch(file: RemoteFile, part: Path, report: Callable[[int], None]) -> bool:
         response = open_address(file.url, {})
     with response:
         is_rest = response.status == http.client.PARTIAL_CONTENT
-        came_range = response.headers.get("Content-Range", "")
-        if is_rest and not re.match(rf"bytes {start}-", came_range):
-            raise DownloadError(f"{file.url}: asked for bytes {start}-, got {came_range!r}")
+        received_range = response.headers.get("Content-Range", "")
+        if is_rest and not re.match(rf"bytes {start}-", received_range):
+            raise DownloadError(f"{file.url}: expected bytes {start}-, got {received_range!r}")
         if start and not is_rest:
             report(-start)
         length = response.headers.get("Content-Length")
-        came = _store(response, part, "ab" if is_rest else "wb", report)
+        received = _store(response, part, "ab" if is_rest else "wb", report)
     if file.size is not None:
         return _size(part) >= file.size
-    return length is None or came >= int(length)
+    return length is None or received >= int(length)
 
 
 def _store(response: Any, part: Path, mode: str, report: Callable[[int], None]) -> int:
-    """Writes what comes; the number of bytes."""
-    came = 0
+    """Append a response to a partial file; return the number of bytes received."""
+    received = 0
     with writing(part):
-        stream = open(part, mode)  # noqa: SIM115 - errors of reading are not those of writing
+        stream = open(part, mode)  # noqa: SIM115 - `writing` must not catch errors of reading
     with stream:
-        while piece := response.read1(PIECE):  # what is there: `read` loses it in a timeout
+        while piece := response.read1(PIECE):  # `read` would lose what came before a timeout
             with writing(part):
                 stream.write(piece)
-            came += len(piece)
+            received += len(piece)
             report(len(piece))
-    return came
+    return received
 
 
-def _difference(file: RemoteFile, path: Path) -> str:
-    """What is wrong with a file on disk, "" if nothing is known to be."""
+def _mismatch(file: RemoteFile, path: Path) -> str:
+    """Describe a wrong size or checksum of a file on disk; "" if both agree or are unknown."""
     if file.size is not None and _size(path) != file.size:
         return f"expected {file.size} bytes, got {_size(path)}"
     if file.checksum:

@@ -1,22 +1,22 @@
-"""Formation energies and signed distances to the convex hull, from energies.
+"""Formation energies and signed distances to the convex hull (phase-separation energies).
 
-At the composition of an entry, the *hull* is the lowest energy per atom that a mixture of competing
-entries can have: a linear program. The distance is the energy of the entry less that of the hull:
-positive for what decomposes, negative for a stable compound, whose hull is made without itself.
+The *hull* at the composition of an entry is the lowest energy per atom of any mixture of competing
+entries: a linear program. The distance is the energy of the entry minus that of the hull: positive
+for entries that decompose, negative for stable compounds, which do not compete with themselves.
 
-What competes with an entry is decided by `polymorphs`:
+The competing entries depend on `polymorphs`:
 
-- "compete": all other entries. The lowest of several polymorphs is then measured against the second
-  one where that would be stable too, and every other one against the lowest. This is what the
-  authors' correction of their data computes
+- "compete": all other entries. The lowest of several polymorphs is then compared with the second
+  lowest if that would be stable too, and every other one with the lowest, as in the published
+  correction of the DCGAT data
   (`correct_e_phase_separation.py` of github.com/noah-hoffmann/TransferLearning).
 - "ignore": all entries of *other* compositions, as in pymatgen's `get_phase_separation_energy`
-  (C. J. Bartel et al., npj Comput. Mater. 6 (2020) 97). Polymorphs above a stable compound can then
-  be negative as well.
+  (C. J. Bartel et al., npj Comput. Mater. 6 (2020) 97). Polymorphs above a stable compound may then
+  have negative distances, too.
 
-The two differ only at compositions with several entries. Elements have no competitors of another
-composition: their distance is that to the lowest entry of the element, which itself has 0, or to
-zero where formation energies are given.
+Both agree at compositions with a single entry. Elements have no competitors of another composition:
+their distance is relative to the lowest entry of the element, or to zero if formation energies are
+given.
 """
 
 import math
@@ -35,24 +35,24 @@ from cgatjax.runtime.executors import map_in_order
 from cgatjax.structures.elements import SYMBOLS
 
 Composition = tuple[tuple[int, int], ...]
-"""(atomic number, count) by ascending number, the counts without a common divisor."""
+"""(atomic number, count) by ascending atomic number, with coprime counts."""
 System = tuple[int, ...]
 """Atomic numbers of a chemical system, ascending."""
 Polymorphs = Literal["compete", "ignore"]
 
 CHUNK = 64
-"""Chemical systems sent to a worker at a time."""
+"""Chemical systems per task of a worker."""
 _TOLERANCES = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class HullEnergies:
-    """What `hull_energies` finds.
+    """Formation energies and hull distances of a set of entries.
 
     Attributes:
-      formation: (n,) float64, formation energy in eV/atom; NaN where there is a reason.
-      distance: (n,) float64, signed distance to the hull in eV/atom; NaN where there is a reason.
-      reasons: entry -> why it has neither.
+      formation: (n,) float64, formation energy in eV/atom; NaN for entries with a reason.
+      distance: (n,) float64, signed distance to the hull in eV/atom; NaN for entries with a reason.
+      reasons: entry -> reason for the lack of both.
     """
 
     formation: np.ndarray
@@ -61,7 +61,7 @@ class HullEnergies:
 
 
 def composition_of(atomic_numbers: np.ndarray) -> Composition:
-    """The composition of a cell; the same for every cell of a crystal.
+    """Reduce the atomic numbers of a cell to a composition.
 
     >>> composition_of(np.array([8, 22, 8, 22, 8, 8]))
     ((8, 2), (22, 1))
@@ -80,23 +80,23 @@ def hull_energies(
     workers: int = 1,
     executor: Executor | None = None,
 ) -> HullEnergies:
-    """Formation energies and signed hull distances of a set of entries, among themselves.
+    """Compute formation energies and signed hull distances of entries relative to each other.
 
     Args:
-      compositions: of the n entries, see `composition_of`.
-      energies: (n,) in eV/atom.
-      are_formation: the energies are formation energies already: elements lie at zero and need no
-        entry. Otherwise the lowest entry of each element is its reference.
-      polymorphs: what competes at the composition of an entry, see above.
-      workers: processes that share the chemical systems; the result is the same.
-      executor: does the work in place of processes of our own.
+      compositions: compositions of the n entries, see `composition_of`.
+      energies: (n,) energies in eV/atom.
+      are_formation: the energies are formation energies: elements are at zero and need no entry.
+        Otherwise the lowest entry of each element is its reference.
+      polymorphs: competing entries of the same composition, see above.
+      workers: number of processes to share the chemical systems.
+      executor: executor to use instead of new processes.
 
     Returns:
       Both energies in the order of the entries. An entry without a finite energy, or with an
-      element that has no entry of its own, has a reason in their place and competes with nothing.
+      element that has no entry of its own, has a reason instead and does not compete.
 
     Raises:
-      ConfigError: another value of `polymorphs`.
+      ConfigError: unknown value of `polymorphs`.
       InputError: lengths that differ, or a linear program without a solution.
 
     Examples:
@@ -126,7 +126,7 @@ def hull_energies(
 
 
 def _references(compositions: Sequence[Composition], energies: np.ndarray) -> dict[int, float]:
-    """Atomic number -> lowest energy per atom among the entries of the element."""
+    """Find the lowest energy per atom of each element, by atomic number."""
     references: dict[int, float] = {}
     for composition, energy in zip(compositions, energies.tolist(), strict=True):
         if len(composition) == 1 and math.isfinite(energy):
@@ -147,14 +147,14 @@ def _reasons(
         elif references is not None:
             missing = [SYMBOLS[z] for z, _ in composition if z not in references]
             if missing:
-                reasons[entry] = f"no entry of the pure element {', '.join(missing)} to refer to"
+                reasons[entry] = f"no reference entry of the pure element {', '.join(missing)}"
     return reasons
 
 
 def _two_lowest(
     compositions: Sequence[Composition], formation: np.ndarray
 ) -> tuple[dict[Composition, float], dict[Composition, float]]:
-    """Lowest and second lowest formation energy of each composition, infinite without a second."""
+    """Find the two lowest formation energies of each composition; infinity if there is one."""
     lowest: dict[Composition, float] = {}
     second: dict[Composition, float] = {}
     for composition, energy in zip(compositions, formation.tolist(), strict=True):
@@ -193,13 +193,13 @@ def _distances(
 
 
 class _Job(NamedTuple):
-    """A chemical system: what competes in it, and the compositions of all its elements.
+    """Hull problem of one chemical system.
 
     Attributes:
-      system: its elements.
-      rivals: compositions with a negative formation energy, of the system and those within.
-      energies: theirs.
-      wanted: compositions whose hull without themselves is wanted.
+      system: elements of the system.
+      rivals: compositions with a negative formation energy, in the system and its subsystems.
+      energies: formation energies of the rivals.
+      wanted: compositions to solve for, each competing with all rivals but itself.
     """
 
     system: System
@@ -211,7 +211,7 @@ class _Job(NamedTuple):
 def _hulls(
     lowest: Mapping[Composition, float], workers: int, executor: Executor | None
 ) -> Iterator[tuple[Composition, float]]:
-    """Every compound's composition, and the energy of the hull of all other compositions there."""
+    """Yield the composition of each compound with the hull of all other compositions there."""
     systems = _jobs(lowest)
     jobs = iter(lambda: list(islice(systems, CHUNK)), [])
     if executor is not None:
@@ -233,23 +233,23 @@ def _in_processes(
 
 
 def _jobs(lowest: Mapping[Composition, float]) -> Iterator[_Job]:
-    """The chemical systems of compounds, one by one, so that few are in memory."""
+    """Yield the chemical systems of compounds lazily, so that few are in memory."""
     members: dict[System, list[Composition]] = defaultdict(list)
     for composition in lowest:
         if len(composition) > 1:
             members[tuple(z for z, _ in composition)].append(composition)
     for system, wanted in members.items():
         rivals = [
-            c for part in _parts(system, members) for c in members.get(part, ()) if lowest[c] < 0
+            c for s in _subsystems(system, members) for c in members.get(s, ()) if lowest[c] < 0
         ]
         yield _Job(system, rivals, [lowest[c] for c in rivals], wanted)
 
 
-def _parts(system: System, known: Mapping[System, object]) -> Iterator[System]:
-    """The chemical systems of two elements or more within a system, itself included."""
+def _subsystems(system: System, known: Mapping[System, object]) -> Iterator[System]:
+    """Yield the chemical systems of two elements or more within a system, itself included."""
     if 2 ** len(system) > len(known):
         elements = set(system)
-        yield from (part for part in known if elements.issuperset(part))
+        yield from (other for other in known if elements.issuperset(other))
     else:
         for size in range(2, len(system) + 1):
             yield from combinations(system, size)
@@ -260,7 +260,7 @@ def _solve(jobs: list[_Job]) -> list[tuple[Composition, float]]:
 
 
 def _solve_one(job: _Job) -> list[tuple[Composition, float]]:
-    """One linear program for each wanted composition; the elements compete at zero."""
+    """Solve a linear program for each wanted composition; the elements compete at zero."""
     size, place = len(job.system), {z: k for k, z in enumerate(job.system)}
     fractions = np.zeros((size + len(job.rivals), size))
     fractions[:size] = np.eye(size)
@@ -277,7 +277,7 @@ def _solve_one(job: _Job) -> list[tuple[Composition, float]]:
 
 
 def _fractions(composition: Composition, place: Mapping[int, int]) -> np.ndarray:
-    """(elements of the system,) atomic fractions."""
+    """Return the (elements of the system,) atomic fractions of a composition."""
     values = np.zeros(len(place))
     for z, n in composition:
         values[place[z]] = n
@@ -285,21 +285,21 @@ def _fractions(composition: Composition, place: Mapping[int, int]) -> np.ndarray
 
 
 def _lowest_mixture(fractions: np.ndarray, energies: np.ndarray, target: np.ndarray) -> float:
-    """Lowest energy of a mixture of the target's atomic fractions, in eV/atom.
+    """Compute the lowest energy in eV/atom of a mixture with given atomic fractions.
 
     Args:
-      fractions: (m, k) atomic fractions of what may be mixed.
-      energies: (m,) in eV/atom.
+      fractions: (m, k) atomic fractions of the entries.
+      energies: (m,) energies in eV/atom.
       target: (k,) atomic fractions of the mixture.
     """
     from scipy.optimize import linprog
 
-    if len(energies) == len(target):  # nothing but the elements
+    if len(energies) == len(target):  # only the elements compete
         return 0.0
     solution = linprog(energies, A_eq=fractions.T, b_eq=target, method="highs", options=_TOLERANCES)
     if solution.status != 0:
         raise InputError(
-            f"no mixture found at the atomic fractions {target.tolist()} among {len(energies)} "
-            f"entries: {solution.message}; are the energies in eV/atom?"
+            f"expected a mixture of {len(energies)} entries with the atomic fractions "
+            f"{target.tolist()}, got none: {solution.message}; check that energies are in eV/atom"
         )
     return float(solution.fun)

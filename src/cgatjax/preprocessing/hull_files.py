@@ -1,4 +1,4 @@
-"""Files of crystals with energies, written again with the targets that their hull gives."""
+"""Formation energies and hull distances for files of crystals with energies."""
 
 import csv
 import io
@@ -31,23 +31,23 @@ EnergyKind = Literal["cell", "atom", "formation"]
 """Total energy of the cell in eV, total energy in eV/atom, or formation energy in eV/atom."""
 
 FORMATION, DISTANCE = "e-form", "e_above_hull_new"
-"""Names of the new targets: those of the authors' data."""
+"""Names of the new targets, as in the DCGAT data."""
 
 ENTRIES = 10_000
-"""Crystals in a file, as in the public archives."""
+"""Crystals per file, as in the public archives."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class HullFiles:
-    """What `add_hull` has made.
+    """Output of `add_hull`.
 
     Attributes:
       path: folder of DCGAT files.
-      n_crystals: crystals in them.
-      n_labeled: of these, crystals with the new targets.
-      n_stable: of these, crystals on the hull (distance at most 0).
-      skipped: the others, and what could not be read, each with the reason.
-      skipped_path: the file where these stand, None if there is none.
+      n_crystals: number of crystals in the files.
+      n_labeled: number of crystals with the new targets.
+      n_stable: number of stable crystals (distance at most 0).
+      skipped: crystals without the new targets and unreadable entries, with reasons.
+      skipped_path: file that lists the skipped entries, None if there are none.
     """
 
     path: Path
@@ -60,7 +60,7 @@ class HullFiles:
 
 @dataclass(eq=False)
 class _Entries:
-    """What the hull needs of the crystals, in their order."""
+    """Compositions, energies in eV/atom and (id, source) of the crystals, in order."""
 
     compositions: list[Composition] = field(default_factory=list)
     energies: list[float] = field(default_factory=list)
@@ -79,30 +79,30 @@ def add_hull(
     executor: Executor | None = None,
     on_error: OnError = "raise",
 ) -> HullFiles:
-    """Writes the crystals of some files again, with formation energy and signed hull distance.
+    """Copy files of crystals with formation energies and signed hull distances added.
 
-    All crystals together make the hull. The files are read twice, so that only compositions and
-    energies are in memory. Properties that are numbers are kept. A crystal without the new targets
-    is kept without them.
+    All crystals together define the hull. The files are read twice, so that only compositions and
+    energies are in memory. Numeric properties are kept. Crystals without the new targets are
+    written without them.
 
     Args:
       inputs: paths, folders or patterns that `read_crystals` takes.
-      out: folder to create, of files `00000.json.gz` and so on for `featurize`.
-      energy: name of the property; in DCGAT files "energy" is also that of the entry itself.
-      kind: what it is: "cell", "atom" or "formation".
-      suffix: of the new names, such as "@SCAN".
-      polymorphs: what competes at the composition of an entry, see `cgatjax.preprocessing.hull`.
-      workers: processes that share the chemical systems; the result is the same.
-      executor: does the work in place of processes of our own.
-      on_error: "raise" at the first crystal that has no hull, or "skip" to list all of them in the
+      out: folder to create, with files `00000.json.gz` and so on for `featurize`.
+      energy: name of the energy property; in DCGAT files "energy" may be the entry's own energy.
+      kind: kind of energy: "cell", "atom" or "formation".
+      suffix: suffix of the new names, such as "@SCAN".
+      polymorphs: competing entries of the same composition, see `cgatjax.preprocessing.hull`.
+      workers: number of processes to share the chemical systems.
+      executor: executor to use instead of new processes.
+      on_error: "raise" at the first crystal without a hull, or "skip" and list all of them in the
         file `OUT.skipped.csv`.
 
     Raises:
       RunExistsError: `out` exists.
-      ConfigError: an option has another value.
+      ConfigError: an option has an unknown value.
       TargetError: no crystal has the property, all have the placeholder 0.0, or a crystal has one
         of the new targets already.
-      InputError: with on_error="raise", a crystal that cannot be read or has no hull.
+      InputError: with on_error="raise", a crystal cannot be read or has no hull.
       StorageError: the files cannot be written.
     """
     if kind not in ("cell", "atom", "formation") or on_error not in ("raise", "skip"):
@@ -147,7 +147,7 @@ def add_hull(
 def _read(
     inputs: str | Path | Sequence[str | Path], energy: str, kind: EnergyKind, on_error: OnError
 ) -> tuple[_Entries, list[Rejected]]:
-    """Compositions and energies in eV/atom, and what cannot be read."""
+    """Read compositions and energies in eV/atom; also return the unreadable entries."""
     entries, unread = _Entries(), []
     for item in read_crystals(inputs, targets=[energy]):
         if isinstance(item, Rejected):
@@ -163,7 +163,9 @@ def _read(
     if not known:
         raise TargetError(f"no crystal among {len(entries.energies)} has a value for {energy!r}")
     if not any(known):
-        raise TargetError(f"{energy!r} is 0.0 for all crystals: a placeholder; name another one")
+        raise TargetError(
+            f"{energy!r} is 0.0 for all crystals, a placeholder; name another property"
+        )
     return entries, unread
 
 
@@ -173,9 +175,9 @@ def _write(
     found: HullEnergies,
     names: tuple[str, str],
 ) -> None:
-    """The files, in a folder that has its name when all are there."""
+    """Write the files into a temporary folder, and rename it when all are complete."""
     part = out.with_name(out.name + PART)
-    shutil.rmtree(part, ignore_errors=True)  # of a run that was killed
+    shutil.rmtree(part, ignore_errors=True)  # left by a killed run
     with writing(part):
         part.mkdir(parents=True)
         try:
@@ -191,7 +193,7 @@ def _write(
 def _labeled(
     inputs: str | Path | Sequence[str | Path], found: HullEnergies, names: tuple[str, str]
 ) -> Iterator[Crystal]:
-    """The crystals once more, with the new targets where they are known."""
+    """Read the crystals again, and add the new targets if known."""
     crystals = (item for item in read_crystals(inputs) if isinstance(item, Crystal))
     for crystal, *values in zip(crystals, found.formation, found.distance, strict=True):
         given = sorted(set(names) & set(crystal.targets))

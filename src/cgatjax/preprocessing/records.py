@@ -1,7 +1,7 @@
-"""Records of public archives: what they hold, asked for when it is needed.
+"""Records of public archives (Zenodo, Materials Cloud Archive).
 
-A record is found through its DOI, and its files through the interface of InvenioRDM, the software
-of both Zenodo and the Materials Cloud Archive. No address or name of a file stands here.
+A record is located through its DOI, and its files through the InvenioRDM interface that both
+archives have; no file name or address is hard-coded.
 """
 
 import http.client
@@ -23,23 +23,23 @@ ARCHIVES: dict[str, str] = {
     "dcgat-pbesol-scan": "10.24435/materialscloud:5j-9m",
     "cgat-models": "10.5281/zenodo.8143755",
 }
-"""Name -> DOI: PBE crystals, PBEsol and SCAN crystals, and the pre-trained networks."""
+"""DOIs of the PBE crystals, the PBEsol and SCAN crystals, and the pre-trained networks."""
 
 TIMEOUT = 60.0
-"""Seconds without a byte after which a connection counts as lost."""
+"""Seconds without a byte after which a connection is given up."""
 _RECORD = re.compile(r"^/records?/([^/]+)")
 _CHECKSUMS = {"md5", "sha1", "sha256", "sha512"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class RemoteFile:
-    """A file of a record.
+    """File of a record.
 
     Attributes:
-      name: what it is called.
-      url: where its bytes are.
-      size: its bytes, None if the archive does not say.
-      checksum: "md5:..." or another of `hashlib`'s, "" if the archive does not say.
+      name: file name.
+      url: address of the content.
+      size: size in bytes, None if unknown.
+      checksum: "ALGORITHM:HEX" with an algorithm of `hashlib`, "" if unknown.
     """
 
     name: str
@@ -50,12 +50,12 @@ class RemoteFile:
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """What an archive says of a record.
+    """Record of an archive.
 
     Attributes:
-      title: its title.
-      url: its page.
-      files: in the archive's order.
+      title: title of the record.
+      url: address of its page.
+      files: files in the order of the archive.
     """
 
     title: str
@@ -63,10 +63,10 @@ class Record:
     files: tuple[RemoteFile, ...]
 
     def matching(self, *patterns: str) -> tuple[RemoteFile, ...]:
-        """The files whose names match one of the patterns ("*.json.bz2"); all without patterns.
+        """Select the files that match one of the patterns ("*.json.bz2"), or all without patterns.
 
         Raises:
-          InputError: no file matches one of them.
+          InputError: no file matches a pattern.
         """
         names = [file.name for file in self.files]
         for pattern in patterns:
@@ -77,40 +77,40 @@ class Record:
 
 
 def find_record(source: str) -> Record:
-    """Asks an archive what a record holds.
+    """Request the description of a record from its archive.
 
     Args:
-      source: a name of `ARCHIVES`, a DOI, or the address of a record's page.
+      source: name in `ARCHIVES`, DOI, or address of the page of a record.
 
     Raises:
-      InputError: none of these, or the page that it leads to is not that of a record.
-      DownloadError: no connection, or an answer that is not understood.
+      InputError: none of these, or it does not lead to the page of a record.
+      DownloadError: no connection, or an invalid response.
     """
     page = _final_address(_address(source))
     found = _RECORD.match(urlsplit(page).path)
     if found is None:
         raise InputError(
             f"{source}: expected the page of a record, .../records/ID, got {page}; open it in a "
-            "browser, and give the address of the record"
+            "browser and copy the address of the record"
         )
     record = _json(urljoin(page, f"/api/records/{found[1]}"))
     entries = _entries(record, page)
     if not entries:
-        raise InputError(f"{page}: the record has no files that anybody may have")
+        raise InputError(f"{page}: expected a record with public files, got one without")
     title = str((record.get("metadata") or {}).get("title", ""))
     return Record(title=title, url=page, files=tuple(_file(e, page) for e in entries))
 
 
 def open_address(url: str, headers: Mapping[str, str]) -> Any:
-    """A response; urllib follows redirections, and takes the proxy of the environment.
+    """Open an address; urllib follows redirects and uses the proxy of the environment.
 
     Args:
-      url: of http or https.
-      headers: of the request.
+      url: http or https address.
+      headers: headers of the request.
 
     Raises:
       DownloadError: another kind of address.
-      OSError, http.client.HTTPException: what urllib raises, `HTTPError` for a refusal.
+      OSError, http.client.HTTPException: from urllib; `HTTPError` for a refusal.
     """
     if urlsplit(url).scheme not in ("http", "https"):
         raise DownloadError(f"expected an address of http or https, got {url!r}")
@@ -123,7 +123,7 @@ def open_address(url: str, headers: Mapping[str, str]) -> Any:
 
 
 def _address(source: str) -> str:
-    """The web address that a name, a DOI or an address stands for."""
+    """Convert a name, a DOI or an address to an address."""
     doi = ARCHIVES.get(source, source.removeprefix("doi:"))
     if re.fullmatch(r"10\.\d{4,9}/\S+", doi):
         return f"https://doi.org/{doi}"
@@ -135,12 +135,12 @@ def _address(source: str) -> str:
 
 
 def _final_address(url: str) -> str:
-    """Where redirections lead."""
+    """Follow redirects to the final address."""
     try:
         with open_address(url, {}) as response:
             return str(response.url)
     except (OSError, http.client.HTTPException) as error:
-        raise DownloadError(f"{url}: {error}; is there a connection to the internet?") from error
+        raise DownloadError(f"{url}: {error}; check the internet connection") from error
 
 
 def _json(url: str) -> dict[str, Any]:
@@ -155,7 +155,7 @@ def _json(url: str) -> dict[str, Any]:
 
 
 def _entries(record: Mapping[str, Any], page: str) -> list[Any]:
-    """The descriptions of the files, which stand in the record or at an address of their own."""
+    """Return the descriptions of the files, in the record or at an address that it links."""
     files = record.get("files")
     link = (record.get("links") or {}).get("files")
     if isinstance(files, dict) and "entries" not in files and link:
@@ -167,17 +167,19 @@ def _entries(record: Mapping[str, Any], page: str) -> list[Any]:
 
 
 def _file(entry: Any, page: str) -> RemoteFile:
-    """A file from its description; "content" leads to its bytes, or "self" at Zenodo."""
+    """Parse the description of a file; its link is "content", or "self" at Zenodo."""
     try:
         links, name, size = entry["links"], str(entry["key"]), entry.get("size")
         url = urljoin(page, links.get("content") or links["self"])
         checksum = str(entry.get("checksum") or "")
     except (KeyError, TypeError, AttributeError) as error:
-        raise DownloadError(f"{page}: a file without {error}: {entry!r:.200}") from error
+        raise DownloadError(f"{page}: expected a file with {error}, got {entry!r:.200}") from error
     if name != Path(name).name or name in ("", ".", ".."):
         raise DownloadError(f"{page}: expected a plain file name, got {name!r}")
     if checksum and checksum.partition(":")[0] not in _CHECKSUMS:
-        raise DownloadError(f"{page}: {name}: unknown kind of checksum {checksum!r}")
+        raise DownloadError(
+            f"{page}: {name}: expected a checksum of {sorted(_CHECKSUMS)}, got {checksum!r}"
+        )
     return RemoteFile(
         name=name, url=url, size=size if isinstance(size, int) else None, checksum=checksum
     )

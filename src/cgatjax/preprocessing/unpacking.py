@@ -1,7 +1,7 @@
-"""Packed archives (.tar, .tar.gz, .tar.bz2, .tar.xz, .zip) as folders of plain files.
+"""Safe unpacking of archives (.tar, .tar.gz, .tar.bz2, .tar.xz, .zip).
 
-Archives come from the internet: only plain files below the new folder are written, without the
-rights, owners and links that an archive may name, and no more than it can hold by honest means.
+Archives are untrusted: only plain files inside the new folder are written, without the permissions,
+owners and links of the archive, and the expanded size is limited.
 """
 
 import shutil
@@ -19,7 +19,7 @@ from cgatjax.runtime.parse_errors import reading
 from cgatjax.structures.formats import FREE_BYTES, MAX_RATIO
 
 PIECE = 2**20
-"""Bytes written at a time."""
+"""Number of bytes per read."""
 
 _ENDINGS = (
     *(".tar.gz", ".tar.bz2", ".tar.xz", ".tar"),
@@ -28,7 +28,7 @@ _ENDINGS = (
 
 
 def is_packed(name: str) -> bool:
-    """Whether a file's name is that of an archive that `unpack` opens.
+    """Check a file name for the ending of an archive.
 
     >>> is_packed("models.tar.gz"), is_packed("dcgat_1_000.json.bz2")
     (True, False)
@@ -37,19 +37,19 @@ def is_packed(name: str) -> bool:
 
 
 def unpack(file: str | Path) -> tuple[Path, bool]:
-    """Unpacks an archive into the folder beside it that has its name without the ending.
+    """Unpack an archive into a folder of the same name without the ending, unless it exists.
 
-    The folder appears when everything is in it; one that is there already is left alone.
+    The folder appears when it is complete.
 
     Args:
-      file: the archive, which stays.
+      file: the archive, which is kept.
 
     Returns:
-      The folder, and whether it is new.
+      The folder, and True if it is new.
 
     Raises:
-      InputError: another kind of file, a damaged one, or one that holds a link, a device, a path
-        that leads elsewhere, a path twice, or far more than files of crystals expand to.
+      InputError: not an archive, a damaged one, or one with a link, a device, a path outside of the
+        folder, a repeated path, or an implausibly large content.
       StorageError: the files cannot be written.
     """
     file = Path(file)
@@ -60,7 +60,7 @@ def unpack(file: str | Path) -> tuple[Path, bool]:
     if folder.exists():
         return folder, False
     part = folder.with_name(folder.name + PART)
-    shutil.rmtree(part, ignore_errors=True)  # of an unpacking that was killed
+    shutil.rmtree(part, ignore_errors=True)  # left by a killed run
     try:
         _write_all(file, part)
         with writing(folder):
@@ -81,13 +81,13 @@ def _write_all(file: Path, folder: Path) -> None:
 
 
 def _members(file: Path, opened: ExitStack) -> Iterator[tuple[str, IO[bytes]]]:
-    """Names and contents of the plain files of an archive."""
+    """Yield names and contents of the plain files of an archive."""
     if file.name.lower().endswith(".zip"):
         packed = opened.enter_context(zipfile.ZipFile(file))
         for item in packed.infolist():
             kind = stat.S_IFMT(item.external_attr >> 16)
             if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-                raise InputError(f"{item.filename!r}: expected plain files in the archive, no link")
+                raise InputError(f"{item.filename!r}: expected a plain file, got a link or device")
             if not item.is_dir():
                 with packed.open(item) as stream:
                     yield item.filename, stream
@@ -98,32 +98,32 @@ def _members(file: Path, opened: ExitStack) -> Iterator[tuple[str, IO[bytes]]]:
         if stream_of_file is not None:
             yield member.name, stream_of_file
         elif not member.isdir():
-            raise InputError(f"{member.name!r}: expected plain files in the archive, no link")
+            raise InputError(f"{member.name!r}: expected a plain file, got a link or device")
 
 
 def _safe(name: str) -> Path:
-    """A path below the new folder."""
+    """Check that a path stays inside the new folder."""
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or not path.parts or "\\" in name or ":" in name:
-        raise InputError(f"{name!r}: expected a path inside the archive; it was not unpacked")
+        raise InputError(f"{name!r}: expected a path inside the folder; nothing was unpacked")
     return Path(*path.parts)
 
 
 def _write(path: Path, stream: IO[bytes], most: int) -> int:
-    """Writes a file that is not there yet; the number of its bytes."""
+    """Write a new file; return its size in bytes."""
     size = 0
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists():
-            raise InputError(f"{path.name!r}: stands in the archive twice; it was not unpacked")
-        file = open(path, "xb")  # noqa: SIM115 - errors of reading are not those of writing
+            raise InputError(f"{path.name!r}: occurs twice in the archive; nothing was unpacked")
+        file = open(path, "xb")  # noqa: SIM115 - `writing` must not catch errors of reading
     with file:
         while piece := stream.read(PIECE):
             size += len(piece)
             if size > most:
                 raise InputError(
-                    f"{path.name!r}: the archive expands to more than any crystals do; if you "
-                    "trust it, unpack it yourself"
+                    f"{path.name!r}: the archive expands to more than is plausible for crystals; "
+                    "if you trust it, unpack it yourself"
                 )
             with writing(path):
                 file.write(piece)
