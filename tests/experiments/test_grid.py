@@ -8,7 +8,7 @@ import pytest
 from experiments.__main__ import EXPERIMENTS
 from experiments.grid import Row, Training
 from experiments.grid.locks import locked
-from experiments.grid.results import ResultsTable, finished_rows
+from experiments.grid.results import NUMBERS, ResultsTable, finished_rows
 from experiments.grid.runner import OVERHEAD, Pace, dry_run, run_grid, work_of
 from experiments.grid.training import trainings_of
 from experiments.scales import SCALES
@@ -16,6 +16,7 @@ from experiments.scales import SCALES
 import cgatjax as cg
 from cgatjax.errors import ConfigError
 
+ROOT = Path(__file__).resolve().parents[2]
 FINGERPRINTS = {"low": "a", "high": "b", "other": "c"}
 
 
@@ -269,9 +270,20 @@ def test_every_grid_contains_the_grid_of_the_first_seed():
         local.with_seeds(0)
 
 
+@pytest.mark.parametrize(
+    "path", sorted(ROOT.glob("docs/results/local/*/results.csv")), ids=lambda p: p.parent.name
+)
+def test_published_results_have_the_columns_of_their_grid(path):
+    table = ResultsTable(path)
+    labels = EXPERIMENTS[path.parent.name].rows(SCALES["local"]())[0].labels
+    assert table.rows
+    for row in table.rows.values():
+        assert set(labels) <= set(row)
+        assert all(float(row[name]) >= 0 for name in NUMBERS)
+
+
 def test_every_script_says_its_command_the_papers_result_and_the_expected_one():
-    folder = Path(__file__).resolve().parents[2] / "experiments"
     for name in EXPERIMENTS:
-        text = (folder / f"{name}.py").read_text().split('"""')[1]
+        text = (ROOT / "experiments" / f"{name}.py").read_text().split('"""')[1]
         for words in (f"run {name} ", "Paper", "Expected"):
             assert words in text, (name, words)

@@ -42,6 +42,6 @@ def test_verdicts_use_the_recipe_with_the_lowest_validation_error():
 def test_one_seed_is_undecided_and_unfinished_recipes_have_no_verdict():
     (pair,), rows = pair_and_rows([1.0], [0.5])
     spread, (one,) = comparisons([pair], rows)
-    assert "nothing is known" in spread.text()
+    assert "spread over seeds is unknown" in spread.text()
     assert "(-50%, one seed decides nothing)" in one.text()
     assert comparisons([pair], rows[:-1])[1] == []
