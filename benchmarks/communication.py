@@ -23,10 +23,10 @@ import numpy as np
 
 import cgatjax as cg
 from cgatjax.models.losses import LOSSES
-from cgatjax.models.normalizer import Normalizer
+from cgatjax.models.network import Network
 from cgatjax.runtime.devices import Devices
 from cgatjax.training.optimizer import FROZEN, make_optimizer
-from cgatjax.training.train_step import init_state, make_loss, make_train_step
+from cgatjax.training.train_step import MaskedLoss, init_state, make_train_step
 from cgatjax.training.transfer_params import TRAINED, label_parameters
 
 PRESETS = {
@@ -56,16 +56,16 @@ def step_program(config: cg.ModelConfig, frozen: bool, compiled: bool) -> tuple[
     graph_config = cg.GraphConfig(max_neighbors=config.max_shells)
     graphs = [cg.reduce_graph(cg.featurize(c, graph_config)) for c in cg.ionic_crystals(4, seed=0)]
     batch = cg.collate(graphs, {"y": np.arange(4.0)})
-    model = cg.Model(config=config.replace(targets=("y",)), params=None, graph_config=graph_config)
-    params = jax.eval_shape(model.net.init, jax.random.key(0), batch)["params"]
+    network = Network(config.replace(targets=("y",)))
+    params = network.param_shapes()
     rules = [("encoder/*", FROZEN)] if frozen else []
     labels = label_parameters(params, [*rules, ("*", TRAINED)])
     optimizer = make_optimizer(cg.TrainConfig(), labels)
     state = jax.eval_shape(lambda p: init_state(p, optimizer), params)
-    sums = make_loss(model.forward, LOSSES["l1"], {"y": Normalizer(mean=0.0, std=1.0)})
+    sums = MaskedLoss(network.apply, LOSSES["l1"])
     step = make_train_step(sums, optimizer, labels, Devices.choose(2))
     stack = jax.tree.map(lambda x: np.stack([x, x]), batch)
-    lowered = jax.jit(step).lower(state, stack, {TRAINED: np.float32(1)})
+    lowered = jax.jit(step).lower(state, stack, {TRAINED: np.float32(1)}, {"y": (0.0, 1.0)})
     text = lowered.compile().as_text() if compiled else lowered.as_text(dialect="hlo")
     trained = [
         p.size

@@ -104,34 +104,31 @@ def train_some(store: Any, train: Any, steps: int) -> dict[str, float]:
 
     from cgatjax.config import ModelConfig, TrainConfig
     from cgatjax.data.loader import shuffled
-    from cgatjax.models.losses import LOSSES
     from cgatjax.models.model import init_model
     from cgatjax.models.normalizer import Normalizer
-    from cgatjax.training.input_pipeline import feed, loaders
-    from cgatjax.training.optimizer import groups, make_optimizer
-    from cgatjax.training.train_step import init_state, make_loss, make_train_step
+    from cgatjax.training.input_pipeline import make_loaders, step_batches
+    from cgatjax.training.optimizer import groups
+    from cgatjax.training.train_step import step_functions
     from cgatjax.training.transfer_params import TRAINED, label_parameters
 
     target = sorted(store.units)[0]
     config = TrainConfig()
     model = init_model(ModelConfig.small(), train, target=target)
-    model = model.replace(normalizers={target: Normalizer.fit(train.target(target), target)})
+    scale = Normalizer.fit(train.target(target), target)
     labels = label_parameters(model.params, [("*", TRAINED)])
-    loader, _ = loaders(model, train, train, config, labels)
-    optimizer = make_optimizer(config, labels)
-    step = make_train_step(
-        make_loss(model.forward, LOSSES["l1"], model.normalizers), optimizer, labels
-    )
-    state = init_state(jax.tree.map(jnp.array, model.params), optimizer)
+    loader, _ = make_loaders(model, train, train, config, labels)
+    functions = step_functions(model.network, config, labels)
+    state = functions.start(jax.tree.map(jnp.array, model.params))
+    scales = {target: (scale.mean, scale.std)}
     rates = {name: np.float32(1) for name in groups(labels)}
     begin, started = time.perf_counter(), 0.0
-    for number, fed in enumerate(feed(loader, shuffled(len(train), 0, 0), 1)):
+    for number, (batch, _) in enumerate(step_batches(loader, shuffled(len(train), 0, 0), 1)):
         if number == 1:
             jax.block_until_ready(state)
             started = time.perf_counter()
         if number > steps:
             break
-        state, _ = step(state, fed.batch, rates)
+        state, _ = functions.train(state, batch, rates, scales)
     taken = int(jax.block_until_ready(state.step))
     seconds = time.perf_counter() - started
     return {

@@ -183,11 +183,10 @@ def run_ours(args: argparse.Namespace, folder: Path) -> Result:
     from cgatjax.graphs.graph_arrays import GraphArrays
     from cgatjax.graphs.reduction import reduce_graph
     from cgatjax.models.losses import LOSSES
-    from cgatjax.models.normalizer import Normalizer
     from cgatjax.nn.cgat import CGAT
     from cgatjax.runtime.allocator import keep_freed_memory
     from cgatjax.training.optimizer import make_optimizer
-    from cgatjax.training.train_step import init_state, make_loss, make_train_step
+    from cgatjax.training.train_step import MaskedLoss, init_state, make_train_step
     from cgatjax.training.transfer_params import label_parameters
 
     keep_freed_memory()  # as the commands do
@@ -220,20 +219,20 @@ def run_ours(args: argparse.Namespace, folder: Path) -> Result:
     train = TrainConfig(learning_rate=1.25e-4, weight_decay=1e-6)
     labels = label_parameters(params, [("*", "trained")])
     optimizer = make_optimizer(train, labels)
-    scales = {"e-form": Normalizer(mean=0.0, std=1.0)}
-    sums = make_loss(lambda p, b: {"e-form": net.apply({"params": p}, b)}, LOSSES["l1"], scales)
+    scales = {"e-form": (0.0, 1.0)}
+    sums = MaskedLoss(lambda p, b: {"e-form": net.apply({"params": p}, b)}, LOSSES["l1"])
     step = make_train_step(sums, optimizer, labels)
     state = init_state(jax.tree.map(jnp.array, params), optimizer)
     stacked = jax.tree.map(lambda leaf: leaf[None], batch)
     rates = {"trained": np.float32(1)}
     began = time.perf_counter()
-    state, metrics = step(state, stacked, rates)
+    state, metrics = step(state, stacked, rates, scales)
     metrics.loss.block_until_ready()
     seconds_step = time.perf_counter() - began
 
     def trained() -> None:
         nonlocal state
-        state, metrics = step(state, stacked, rates)
+        state, metrics = step(state, stacked, rates, scales)
         metrics.loss.block_until_ready()
 
     result |= {"training steps/s": rate(trained, args.seconds), "peak memory, GiB": peak_memory()}

@@ -76,7 +76,7 @@ if TYPE_CHECKING:
     from cgatjax.training.ensembles import transfer_ensemble as transfer_ensemble
     from cgatjax.training.history import History as History
     from cgatjax.training.loop import fit as fit
-    from cgatjax.training.loop import transfer_model as transfer_model
+    from cgatjax.training.transfer import transfer_model as transfer_model
 
 _HOMES = {
     "models.model_io": ("load_model", "save_model"),
@@ -121,7 +121,8 @@ _HOMES = {
     "active_learning": ("Selection", "select"),
     "screening.ranking": ("Keep",),
     "screening.screen_loop": ("Screened", "screen"),
-    "training.loop": ("fit", "transfer_model"),
+    "training.loop": ("fit",),
+    "training.transfer": ("transfer_model",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

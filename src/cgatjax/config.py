@@ -165,6 +165,11 @@ class ModelConfig(Options):
         """Width of the crystal embedding that the regression heads read."""
         return self.node_dim * (self.heads if self.pooling == "concat" else 1)
 
+    @property
+    def low_precision(self) -> bool:
+        """True if matrix products are in bfloat16."""
+        return self.compute == "bfloat16"
+
     @classmethod
     def released(cls, **changes: Any) -> "ModelConfig":
         """Return the released code's network (`CGAT/lightning_module.py`)."""

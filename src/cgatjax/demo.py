@@ -35,7 +35,8 @@ from cgatjax.structures.dcgat import write_dcgat
 from cgatjax.structures.elements import reduced_formula
 from cgatjax.synthetic.dataset import fidelity_report, ionic_crystals
 from cgatjax.training.history import History
-from cgatjax.training.loop import fit, transfer_model
+from cgatjax.training.loop import fit
+from cgatjax.training.transfer import transfer_model
 
 logger = logging.getLogger("cgatjax")
 LOW, HIGH = "e-form@low", "e-form@high"

@@ -54,7 +54,9 @@ def model():
         normalizers={"e-form": Normalizer(mean=-1.5, std=0.5)},
         units={"e-form": "eV/atom"},
     )
-    shapes = jax.eval_shape(base.net.init, jax.random.key(0), collate([graph(2)]))["params"]
+    shapes = jax.eval_shape(base.network.module.init, jax.random.key(0), collate([graph(2)]))[
+        "params"
+    ]
     return base.replace(params=jax.tree.map(lambda s: np.full(s.shape, 0.5, s.dtype), shapes))
 
 

@@ -5,26 +5,26 @@ import numpy as np
 import pytest
 
 from cgatjax.inference import embedding_cache as embeddings
-from cgatjax.inference.embedding_cache import embedding_key, kept_embeddings
+from cgatjax.inference.embedding_cache import cached_embeddings, embedding_key
 from cgatjax.inference.prediction import embed
 
 
 @pytest.fixture(scope="module")
-def model(trained):
-    return trained[0]
+def model(trained_model):
+    return trained_model
 
 
-def test_kept_embeddings_are_read_and_not_computed(model, sets, tmp_path, monkeypatch):
-    _, _, test = sets
-    first = kept_embeddings(model, test, tmp_path)
+def test_cached_embeddings_are_read_and_not_computed(model, test_set, tmp_path, monkeypatch):
+    test = test_set
+    first = cached_embeddings(model, test, tmp_path)
     np.testing.assert_array_equal(first, embed(model, test))
     monkeypatch.setattr(embeddings, "embed", None)
-    np.testing.assert_array_equal(kept_embeddings(model, test, tmp_path), first)
+    np.testing.assert_array_equal(cached_embeddings(model, test, tmp_path), first)
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_the_key_tells_encoders_and_crystals_apart_but_not_heads(model, sets):
-    train, _, test = sets
+def test_the_key_tells_encoders_and_crystals_apart_but_not_heads(model, train_set, test_set):
+    train, test = train_set, test_set
     key = embedding_key(model, test)
     assert key == embedding_key(model, test)
     encoder = jax.tree.map(np.array, model.params["encoder"])
@@ -38,14 +38,14 @@ def test_the_key_tells_encoders_and_crystals_apart_but_not_heads(model, sets):
 
 
 @pytest.mark.parametrize("damage", ["cut", "shape", "text"])
-def test_a_damaged_file_is_computed_again(model, sets, tmp_path, caplog, damage):
-    _, _, test = sets
-    first = kept_embeddings(model, test, tmp_path)
+def test_a_damaged_file_is_computed_again(model, test_set, tmp_path, caplog, damage):
+    test = test_set
+    first = cached_embeddings(model, test, tmp_path)
     (path,) = tmp_path.iterdir()
     if damage == "shape":
         np.save(path, first[1:])
     else:
         path.write_bytes(path.read_bytes()[:40] if damage == "cut" else b"no array")
-    again = kept_embeddings(model, test, tmp_path)
+    again = cached_embeddings(model, test, tmp_path)
     np.testing.assert_array_equal(again, first)
     assert f"{path.name}: damaged, computed again" in caplog.text

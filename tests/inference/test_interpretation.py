@@ -80,10 +80,10 @@ def by_loops(params, config, graph):
 
 
 @pytest.fixture(scope="module")
-def salt(trained):
+def salt(trained, trained_model):
     """A crystal of more than six sites, and what a trained network saw in it."""
     crystal = next(c for c in cg.ionic_crystals(30, seed=0) if c.n_sites > 6)
-    return crystal, explain(trained[0], crystal)
+    return crystal, explain(trained_model, crystal)
 
 
 @pytest.mark.parametrize("changes", VARIANTS, ids=["released", "paper", "one weight a head"])
@@ -117,7 +117,7 @@ def test_weights_are_those_of_the_equations_and_of_reduced_graphs(changes, monke
         np.testing.assert_allclose(small.bond_attention[..., k], merged[key], rtol=1e-9)
 
 
-def test_attention_sums_to_one_for_each_receiver_and_follows_the_sites(trained, salt):
+def test_attention_sums_to_one_for_each_receiver_and_follows_the_sites(trained_model, salt):
     crystal, found = salt
     for receiver in range(crystal.n_sites):
         arriving = found.receivers == receiver
@@ -126,7 +126,7 @@ def test_attention_sums_to_one_for_each_receiver_and_follows_the_sites(trained, 
         assert found.even_share[arriving].sum() == pytest.approx(1)
     np.testing.assert_allclose(found.atom_weights.sum(1), 1, rtol=1e-6)
     assert [SYMBOLS.index(symbol) for symbol in found.elements] == crystal.atomic_numbers.tolist()
-    embedding = cg.embed(trained[0], GraphList([found.graph], trained[0].graph_config))[0]
+    embedding = cg.embed(trained_model, GraphList([found.graph], trained_model.graph_config))[0]
     np.testing.assert_allclose(found.embedding, embedding, rtol=1e-4, atol=1e-5)
 
 
@@ -158,10 +158,10 @@ def test_shares_by_hand():
     np.testing.assert_allclose(far, found, rtol=1e-9)
 
 
-def test_a_crystal_that_cannot_be_used_is_refused(trained):
+def test_a_crystal_that_cannot_be_used_is_refused(trained_model):
     with pytest.raises(StructureError, match="'point'"):
         explain(
-            trained[0],
+            trained_model,
             cg.Crystal(
                 id="point",
                 lattice=np.zeros((3, 3)),

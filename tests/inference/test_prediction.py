@@ -18,8 +18,10 @@ def crystals():
     return cg.ionic_crystals(120, seed=0)
 
 
-def test_new_structures_are_predicted_as_their_rows_in_the_store(trained, ionic_store, crystals):
-    model = trained[0]
+def test_new_structures_are_predicted_as_their_rows_in_the_store(
+    trained_model, ionic_store, crystals
+):
+    model = trained_model
     rows = predict(model, ionic_store)
     fresh = predict(model, crystals)
     assert fresh.ids == rows.ids == ionic_store.ids
@@ -29,8 +31,8 @@ def test_new_structures_are_predicted_as_their_rows_in_the_store(trained, ionic_
     assert np.unique(rows.mean.round(4)).size > 50
 
 
-def test_chunks_and_batch_sizes_do_not_matter(trained, crystals, monkeypatch):
-    model = trained[0]
+def test_chunks_and_batch_sizes_do_not_matter(trained_model, crystals, monkeypatch):
+    model = trained_model
     whole = predict(model, crystals[:30])
     monkeypatch.setattr(inference, "CHUNK", 7)
     parts = predict(model, iter(crystals[:30]), batch_size=5)
@@ -38,78 +40,78 @@ def test_chunks_and_batch_sizes_do_not_matter(trained, crystals, monkeypatch):
     np.testing.assert_allclose(parts.mean, whole.mean, rtol=1e-5, atol=1e-5)
 
 
-def test_a_standard_deviation_needs_a_robust_loss(trained, sets):
-    model = trained[0]
-    robust = predict(model, sets[2])
+def test_a_standard_deviation_needs_a_robust_loss(trained, trained_model, test_set):
+    model = trained_model
+    robust = predict(model, test_set)
     assert (robust.std > 0).all()
     assert robust.std_notes[LOW] == "aleatoric, learned by a robust loss"
-    plain = predict(model.replace(predicts_std=()), sets[2])
+    plain = predict(model.replace(predicts_std=()), test_set)
     assert np.isnan(plain.std).all()
     assert "not trained with a robust loss" in plain.std_notes[LOW]
     assert np.array_equal(plain.mean, robust.mean)
 
 
-def test_outputs_are_brought_into_units_by_hand(trained):
-    model = trained[0]
+def test_outputs_are_brought_into_units_by_hand(trained_model):
+    model = trained_model
     scale = model.normalizers[LOW]
     mean, std = in_units(model, LOW, np.array([[0.5, 0.0], [-1.0, np.log(3.0)]]))
     assert mean == pytest.approx([scale.mean + 0.5 * scale.std, scale.mean - scale.std])
     assert std == pytest.approx([scale.std, 3 * scale.std])
 
 
-def test_errors_are_those_of_numpy(trained, sets):
-    model, test = trained[0], sets[2]
+def test_errors_are_those_of_numpy(trained_model, test_set):
+    model, test = trained_model, test_set
     error = predict(model, test).mean - test.target(LOW)
     found = evaluate(model, test)
     expected = {"mae": abs(error).mean(), "rmse": (error**2).mean() ** 0.5, "n": len(test)}
     assert found == pytest.approx(expected, rel=1e-12)
 
 
-def test_a_whole_store_is_evaluated(trained, ionic_store):
-    assert evaluate(trained[0], ionic_store)["n"] == 120
+def test_a_whole_store_is_evaluated(trained_model, ionic_store):
+    assert evaluate(trained_model, ionic_store)["n"] == 120
 
 
-def test_several_targets(fresh_model, ionic_store, sets):
+def test_several_targets(fresh_model, ionic_store, test_set):
     names = (LOW, "volume@high")
     model = cg.init_model(fresh_model.config, ionic_store, target=names)
     scales = {n: cg.Normalizer.fit(ionic_store.target(n)) for n in names}
-    found = predict(model.replace(normalizers=scales), sets[2])
+    found = predict(model.replace(normalizers=scales), test_set)
     assert tuple(found.mean) == tuple(found.std) == names
     assert found.units == {LOW: "eV/atom", "volume@high": "A^3/atom"}
-    errors = evaluate(model.replace(normalizers=scales), sets[2])
+    errors = evaluate(model.replace(normalizers=scales), test_set)
     for name in names:
-        expected = abs(found.mean[name] - sets[2].target(name)).mean()
+        expected = abs(found.mean[name] - test_set.target(name)).mean()
         assert errors[name]["mae"] == pytest.approx(expected)
 
 
-def test_embeddings_are_in_the_order_of_the_data_and_feed_the_head(trained, sets):
-    model, test = trained[0], sets[2]
+def test_embeddings_are_in_the_order_of_the_data_and_feed_the_head(trained_model, test_set):
+    model, test = trained_model, test_set
     found = embed(model, test)
     assert found.shape == (len(test), model.config.embedding_dim)
     backwards = embed(model, test.select(np.arange(len(test))[::-1]), batch_size=4)
     np.testing.assert_allclose(backwards[::-1], found, rtol=1e-4, atol=1e-5)
-    mean, _ = in_units(model, LOW, np.asarray(model.read(model.params, found)[LOW]))
+    mean, _ = in_units(model, LOW, np.asarray(model.network.read_heads(model.params, found)[LOW]))
     np.testing.assert_allclose(mean, predict(model, test).mean, rtol=1e-4, atol=1e-5)
 
 
-def test_bad_structures_stop_or_are_counted(trained, crystals):
+def test_bad_structures_stop_or_are_counted(trained_model, crystals):
     bad = dataclasses.replace(crystals[1], id="flat", lattice=np.zeros((3, 3)))
     with pytest.raises(StructureError, match=r"'flat'.*singular lattice"):
-        predict(trained[0], [crystals[0], bad])
-    found = predict(trained[0], [crystals[0], bad, crystals[2]], on_error="skip")
+        predict(trained_model, [crystals[0], bad])
+    found = predict(trained_model, [crystals[0], bad, crystals[2]], on_error="skip")
     assert found.ids == [crystals[0].id, crystals[2].id]
     assert [(r.id, "singular" in r.reason) for r in found.skipped] == [("flat", True)]
     with pytest.raises(InputError, match=r"no crystal to predict \(1 skipped\)"):
-        predict(trained[0], [bad], on_error="skip")
+        predict(trained_model, [bad], on_error="skip")
 
 
-def test_an_element_without_a_vector_is_a_bad_structure(trained, crystals):
-    table = trained[0].element_table
+def test_an_element_without_a_vector_is_a_bad_structure(trained_model, crystals):
+    table = trained_model.element_table
     symbol = "O"
     known = np.array(table.known)
     known[8] = False
     vectors = np.where(known[:, None], table.vectors, 0)
-    model = trained[0].replace(element_table=cg.ElementTable("poor", vectors, known))
+    model = trained_model.replace(element_table=cg.ElementTable("poor", vectors, known))
     oxides = [c for c in crystals if 8 in c.atomic_numbers]
     others = [c for c in crystals if 8 not in c.atomic_numbers]
     reason = rf"the element table 'poor' has no vector for \['{symbol}'\]"
@@ -120,38 +122,38 @@ def test_an_element_without_a_vector_is_a_bad_structure(trained, crystals):
     assert len(found.skipped) == 3
 
 
-def test_a_stored_element_without_a_vector_is_refused(trained, ionic_store):
-    table = trained[0].element_table
+def test_a_stored_element_without_a_vector_is_refused(trained_model, ionic_store):
+    table = trained_model.element_table
     known = np.array(table.known)
     known[8] = False
     vectors = np.where(known[:, None], table.vectors, 0)
-    model = trained[0].replace(element_table=cg.ElementTable("poor", vectors, known))
+    model = trained_model.replace(element_table=cg.ElementTable("poor", vectors, known))
     for verb in (predict, embed):
         with pytest.raises(MismatchError, match=r"'poor' has no vector for \['O'\]"):
             verb(model, ionic_store)
 
 
-def test_graphs_of_another_kind_are_refused(trained, crystals, tmp_path):
+def test_graphs_of_another_kind_are_refused(trained_model, crystals, tmp_path):
     other = cg.build_store(crystals[:4], tmp_path / "s", cg.GraphConfig.released())
     message = r"shell_tolerance: model 0\.0003, data 1e-08.*split_shell: model 'share', data 'cut'"
     for verb in (predict, evaluate, embed):
         with pytest.raises(MismatchError, match=message):
-            verb(trained[0], other)
+            verb(trained_model, other)
 
 
-def test_a_target_that_the_data_lack_is_an_error(trained, crystals, tmp_path):
+def test_a_target_that_the_data_lack_is_an_error(trained_model, crystals, tmp_path):
     config = cg.GraphConfig.recommended()
     store = cg.build_store(crystals[:4], tmp_path / "s", config, targets=["volume@high"])
     with pytest.raises(TargetError, match=r"'e-form@low'.*\['volume@high'\]"):
-        evaluate(trained[0], store)
+        evaluate(trained_model, store)
 
 
-def test_nothing_to_predict_and_models_without_training(trained, fresh_model, ionic_store):
+def test_nothing_to_predict_and_models_without_training(trained_model, fresh_model, ionic_store):
     nothing = ionic_store.all().select(np.array([], int))
     for data in (nothing, [], GraphList([], ionic_store.graph_config)):
         with pytest.raises(InputError, match="no crystal to predict"):
-            predict(trained[0], data)
+            predict(trained_model, data)
     with pytest.raises(InputError, match="no crystal to embed"):
-        embed(trained[0], nothing)
+        embed(trained_model, nothing)
     with pytest.raises(InputError, match="no mean and std of 'e-form@low': train it"):
         predict(fresh_model, ionic_store)

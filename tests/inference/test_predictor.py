@@ -15,9 +15,9 @@ LOW = "e-form@low"
 
 
 @pytest.fixture(scope="module")
-def members(trained, ionic_store):
+def members(trained, trained_model, ionic_store):
     """Three members: the trained one, and two whose weights are somewhat different."""
-    model, rng = trained[0], np.random.default_rng(0)
+    model, rng = trained_model, np.random.default_rng(0)
     head = model.params["heads"][LOW]
 
     def shifted():
@@ -57,8 +57,8 @@ def test_parts_of_the_variance(members):
     assert np.isnan(Predictor.of(members[:2], "none").moments(LOW, outputs)[1]).all()
 
 
-def test_an_ensemble_predicts_the_mean_of_its_members(members, sets):
-    test = sets[2]
+def test_an_ensemble_predicts_the_mean_of_its_members(members, test_set):
+    test = test_set
     found = predict(Predictor.of(members), test)
     alone = [predict(m, test) for m in members]
     means, stds = np.stack([a.mean for a in alone]), np.stack([a.std for a in alone])
@@ -93,7 +93,7 @@ def test_members_must_fit_together(members):
         Predictor.of([])
 
 
-def test_run_folders_of_both_kinds_are_loaded(members, tmp_path, sets):
+def test_run_folders_of_both_kinds_are_loaded(members, tmp_path, test_set):
     single = RunFolder(tmp_path / "single")
     save_model(single.path / "model", members[0])
     assert cg.load_predictor(single.path).uncertainty == "aleatoric"
@@ -107,8 +107,8 @@ def test_run_folders_of_both_kinds_are_loaded(members, tmp_path, sets):
         save_model(run.path / "members" / str(number) / "model", members[number])
     found = cg.load_predictor(run.path)
     assert len(found.members) == 3
-    expected = predict(Predictor.of(members), sets[2])
-    np.testing.assert_array_equal(predict(found, sets[2]).std, expected.std)
+    expected = predict(Predictor.of(members), test_set)
+    np.testing.assert_array_equal(predict(found, test_set).std, expected.std)
     with pytest.raises(InputError, match="holds an ensemble, expected one model"):
         cg.load_model(run.path)
     (run.path / ENSEMBLE).write_text('{"seeds": []}')

@@ -9,22 +9,22 @@ from cgatjax.runs.run_folder import differences
 
 
 @pytest.fixture(scope="module")
-def inputs(trained, sets):
-    return inputs_of(trained[0], *sets[:2])
+def inputs(trained_model, train_set, valid_set):
+    return inputs_of(trained_model, train_set, valid_set)
 
 
 def changed(inputs, model, train, valid):
     return [change.name for change in differences(inputs, inputs_of(model, train, valid))]
 
 
-def test_the_record_is_plain_and_the_same_again(inputs, trained, sets):
+def test_the_record_is_plain_and_the_same_again(inputs, trained_model, train_set, valid_set):
     assert json.loads(json.dumps(inputs)) == inputs
-    assert changed(inputs, trained[0], *sets[:2]) == []
-    assert inputs["train"]["crystals"] == len(sets[0])
+    assert changed(inputs, trained_model, train_set, valid_set) == []
+    assert inputs["train"]["crystals"] == len(train_set)
 
 
-def test_each_change_shows_where_it_is(inputs, trained, sets):
-    model, (train, valid, test) = trained[0], sets
+def test_each_change_shows_where_it_is(inputs, trained_model, train_set, valid_set, test_set):
+    model, train, valid, test = trained_model, train_set, valid_set, test_set
     assert changed(inputs, model, train.select(np.arange(96)[::-1]), valid) == ["train.digest"]
     assert "valid.digest" in changed(inputs, model, train, test)
     assert changed(inputs, model, train.restrict_targets("volume@low"), valid) == ["train.digest"]

@@ -20,8 +20,8 @@ from cgatjax.structures.elements import ElementTable
 
 
 @pytest.fixture
-def saved(trained, tmp_path):
-    save_model(tmp_path / "model", trained[0])
+def saved(trained_model, tmp_path):
+    save_model(tmp_path / "model", trained_model)
     return tmp_path / "model"
 
 
@@ -33,26 +33,26 @@ def sign(folder):
                 shutil.copy(file, part)
 
 
-def test_a_model_comes_back_bit_by_bit(saved, trained, sets):
-    model, found = trained[0], load_model(saved)
+def test_a_model_comes_back_bit_by_bit(saved, trained_model, test_set):
+    model, found = trained_model, load_model(saved)
     for field in dataclasses.fields(model):
         if field.name != "params":
             assert getattr(found, field.name) == getattr(model, field.name), field.name
     jax.tree.map(np.testing.assert_array_equal, found.params, model.params)
     assert {x.dtype for x in jax.tree.leaves(found.params)} == {np.dtype("float32")}
-    assert np.array_equal(predict(found, sets[2]).mean, predict(model, sets[2]).mean)
+    assert np.array_equal(predict(found, test_set).mean, predict(model, test_set).mean)
 
 
-def test_a_run_folder_stands_for_its_model(trained, tmp_path):
-    save_model(tmp_path / "run" / "model", trained[0])
-    assert load_model(tmp_path / "run").targets == trained[0].targets
+def test_a_run_folder_stands_for_its_model(trained_model, tmp_path):
+    save_model(tmp_path / "run" / "model", trained_model)
+    assert load_model(tmp_path / "run").targets == trained_model.targets
 
 
-def test_another_element_table_travels_along(trained, tmp_path):
+def test_another_element_table_travels_along(trained_model, tmp_path):
     vectors = np.array(ElementTable.matscholar().vectors)
     vectors[11] += 1
     table = ElementTable(name="mine", vectors=vectors, known=ElementTable.matscholar().known)
-    save_model(tmp_path / "m", trained[0].replace(element_table=table))
+    save_model(tmp_path / "m", trained_model.replace(element_table=table))
     assert load_model(tmp_path / "m").element_table == table
 
 
@@ -83,8 +83,8 @@ def test_all_differences_of_weights_are_listed_at_once(saved):
         load_model(saved)
 
 
-def test_weights_of_another_network_are_refused(trained):
-    model = trained[0]
+def test_weights_of_another_network_are_refused(trained_model):
+    model = trained_model
     wider = model.replace(config=model.config.replace(node_dim=9))
     with pytest.raises(MismatchError, match="weights do not fit the network: missing "):
         check_params(model.params, wider)
@@ -108,22 +108,22 @@ def test_damage_is_an_error_that_names_folder_and_file(saved, name, damage):
         load_model(saved)
 
 
-def test_a_full_disk_leaves_the_earlier_model(saved, trained, monkeypatch):
+def test_a_full_disk_leaves_the_earlier_model(saved, trained_model, monkeypatch):
     def full(descriptor):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    other = trained[0].replace(units={"e-form@low": "meV/atom"})
+    other = trained_model.replace(units={"e-form@low": "meV/atom"})
     with monkeypatch.context() as patched:
         patched.setattr(os, "fsync", full)
         with pytest.raises(StorageError, match=r"model: cannot be written: No space.*free some"):
             save_model(saved, other)
-    assert load_model(saved).units == trained[0].units
+    assert load_model(saved).units == trained_model.units
     assert [entry.name for entry in saved.parent.iterdir()] == ["model"]
     save_model(saved, other)
     assert load_model(saved).units == other.units
 
 
-def test_a_crash_in_the_exchange_leaves_the_earlier_model(saved, trained, monkeypatch):
+def test_a_crash_in_the_exchange_leaves_the_earlier_model(saved, trained_model, monkeypatch):
     rename = Path.rename
 
     def killed(self, target):
@@ -134,17 +134,17 @@ def test_a_crash_in_the_exchange_leaves_the_earlier_model(saved, trained, monkey
     with monkeypatch.context() as patched:
         patched.setattr(Path, "rename", killed)
         with pytest.raises(KeyboardInterrupt):
-            save_model(saved, trained[0].replace(units={"e-form@low": "meV/atom"}))
+            save_model(saved, trained_model.replace(units={"e-form@low": "meV/atom"}))
     assert not saved.exists()
-    assert load_model(saved).units == load_model(saved.parent).units == trained[0].units
-    save_model(saved, trained[0])
+    assert load_model(saved).units == load_model(saved.parent).units == trained_model.units
+    save_model(saved, trained_model)
     assert [entry.name for entry in saved.parent.iterdir()] == ["model"]
 
 
-def test_a_model_never_takes_the_place_of_something_else(saved, trained):
+def test_a_model_never_takes_the_place_of_something_else(saved, trained_model):
     (saved / "notes.txt").write_text("mine")
     with pytest.raises(RunExistsError, match=r"holds more than a model \(notes\.txt\)"):
-        save_model(saved, trained[0])
+        save_model(saved, trained_model)
     assert (saved / "notes.txt").read_text() == "mine"
 
 

@@ -242,7 +242,7 @@ def network(config, params, graphs):
     net, n = CGAT(config, TABLE), len(graphs)
     with jax.enable_x64(True):
         embedding = net.apply({"params": params}, collate(graphs), method="embed")
-        out = net.apply({"params": params}, embedding, method="read")
+        out = net.apply({"params": params}, embedding, method="read_heads")["target"]
     return np.asarray(embedding)[:n], np.asarray(out)[:n]
 
 

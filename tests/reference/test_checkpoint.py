@@ -55,7 +55,9 @@ def model():
         normalizers={"e-form": Normalizer(mean=-1.5, std=0.5)},
         units={"e-form": "eV/atom"},
     )
-    return base.replace(params=base.net.init(jax.random.key(0), collate([graph]))["params"])
+    return base.replace(
+        params=base.network.module.init(jax.random.key(0), collate([graph]))["params"]
+    )
 
 
 @pytest.fixture

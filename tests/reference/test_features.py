@@ -103,7 +103,7 @@ def test_features_become_a_store(tmp_path):
 
 def test_an_id_that_comes_twice(tmp_path):
     content = written(small_graphs(), TARGETS, ids=["a", "a"])
-    with pytest.raises(InputError, match="'a' comes twice"):
+    with pytest.raises(InputError, match="repeated id 'a'"):
         store_features(saved(tmp_path / "f.pickle.gz", content), tmp_path / "store")
     assert not (tmp_path / "store").exists()
 

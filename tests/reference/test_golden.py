@@ -13,7 +13,7 @@ from cgatjax.models.losses import LOSSES
 from cgatjax.training.input_pipeline import EmbeddingBatch
 from cgatjax.training.optimizer import make_optimizer
 from cgatjax.training.schedules import cyclical
-from cgatjax.training.train_step import init_state, make_loss, make_train_step
+from cgatjax.training.train_step import MaskedLoss, init_state, make_train_step
 from cgatjax.training.transfer_params import label_parameters
 
 NAMES = ["released", "scalar_mean", "hyper_edges"]
@@ -111,14 +111,14 @@ def eight_steps(case, params, batch, part, forward):
     """Loss before and rate of each of 8 AdamW steps on one batch, and the state after the last."""
     labels = label_parameters(params, RULES[part])
     optimizer = make_optimizer(RECIPE, labels)
-    sums = make_loss(forward, LOSSES["l1"], {TARGET: case.normalizer})
-    step = make_train_step(sums, optimizer, labels)
+    scales = {TARGET: (case.normalizer.mean, case.normalizer.std)}
+    step = make_train_step(MaskedLoss(forward, LOSSES["l1"]), optimizer, labels)
     state = init_state(jax.tree.map(jnp.array, dict(params)), optimizer)
     stacked = jax.tree.map(lambda leaf: leaf[None], batch)
     losses, rates = [], []
     for i in range(8):
         factor = cyclical(i, RECIPE.cycle_period)
-        state, metrics = step(state, stacked, {"trained": np.float64(factor)})
+        state, metrics = step(state, stacked, {"trained": np.float64(factor)}, scales)
         losses.append(float(metrics.loss) / float(metrics.n))
         rates.append(RECIPE.learning_rate * factor)
     return losses, rates, state
@@ -156,7 +156,7 @@ def test_eight_training_steps_of_the_head_on_embeddings_computed_once(golden, co
     )
 
     def forward(params, batch):
-        return {TARGET: case.net.apply({"params": params}, batch.embedding, method="read")}
+        return case.net.apply({"params": params}, batch.embedding, method="read_heads")
 
     with jax.enable_x64(True):
         losses, rates, state = eight_steps(case, case.params, batch, "head", forward)
@@ -202,7 +202,8 @@ def test_paper_size(golden):
 
     def apply(params, batch):
         embedding = case.net.apply({"params": params}, batch, method="embed")
-        return embedding, case.net.apply({"params": params}, embedding, method="read")
+        heads = case.net.apply({"params": params}, embedding, method="read_heads")
+        return embedding, heads[TARGET]
 
     n = len(expected["in/n_node"])
     with jax.enable_x64(True):

@@ -17,18 +17,18 @@ from cgatjax.config import TrainConfig
 from cgatjax.data.batching import BatchBudget
 from cgatjax.data.datasets import GraphList
 from cgatjax.models.losses import LOSSES
-from cgatjax.models.normalizer import Normalizer
 from cgatjax.runtime.devices import Devices
 from cgatjax.training.input_pipeline import EmbeddingBatch
 from cgatjax.training.optimizer import make_optimizer
-from cgatjax.training.train_step import init_state, make_eval_step, make_loss, make_train_step
+from cgatjax.training.train_step import MaskedLoss, init_state, make_eval_step, make_train_step
 from cgatjax.training.transfer_params import TRAINED, label_parameters
 
 N_DEVICES = 8
 SHARES = (9, 1, 12, 0, 5, 3, 0, 0, 2, 0, 1, 4, 1, 6, 2, 4)
 """Crystals of each micro-batch; 0 is one of padding alone."""
 PAIRS = tuple(a + b for a, b in zip(SHARES[::2], SHARES[1::2], strict=True))
-NORMALIZERS = {"a": Normalizer(mean=1.0, std=2.0), "b": Normalizer(mean=-3.0, std=0.5)}
+SCALES = {"a": (1.0, 2.0), "b": (-3.0, 0.5)}
+"""Target -> (mean, std)."""
 RATES = {TRAINED: np.float64(0.7)}
 
 
@@ -73,11 +73,11 @@ def outcome(devices, sums, optimizer, labels, params, stack, spoiled):
     step = make_train_step(sums, optimizer, labels, devices)
     state = devices.replicate(init_state(jax.tree.map(jnp.array, params), optimizer))
     placed = devices.place(stack)
-    state, _ = step(state, placed, RATES)
-    state, _ = step(state, devices.place(spoiled), RATES)
-    state, metrics = step(state, placed, RATES)
+    state, _ = step(state, placed, RATES, SCALES)
+    state, _ = step(state, devices.place(spoiled), RATES, SCALES)
+    state, metrics = step(state, placed, RATES, SCALES)
     assert (int(state.step), int(state.skipped)) == (2, 1)
-    evaluated = make_eval_step(sums, devices)(state.params, placed)
+    evaluated = make_eval_step(sums, devices)(state.params, placed, SCALES)
     return jax.tree.map(np.asarray, (state, metrics, evaluated))
 
 
@@ -108,7 +108,7 @@ def full_cases(cases):
     config = cg.ModelConfig.small(**SMALLEST)
     model = cg.init_model(config, data, target=("a", "b"), seed=0)
     params = jax.tree.map(lambda p: np.asarray(p, np.float64), model.params)
-    sums = make_loss(model.forward, LOSSES["robust_l1"], NORMALIZERS)
+    sums = MaskedLoss(model.network.apply, LOSSES["robust_l1"])
     labels = label_parameters(params, [("*", TRAINED)])
     largest = np.sort(data.sizes, axis=0)[::-1]
 
@@ -153,7 +153,7 @@ def head_cases(cases):
 
         return make
 
-    sums = make_loss(forward, LOSSES["l2"], NORMALIZERS)
+    sums = MaskedLoss(forward, LOSSES["l2"])
     stacks = {1: stack_of(making(12), PAIRS), 2: stack_of(making(12), SHARES)}
     whole = stack_of(making(n), [n])
     return compare("head", sums, labels, params, whole, stacks, cases)

@@ -2,8 +2,6 @@
 
 import csv
 import dataclasses
-import os
-import signal
 
 import jax
 import numpy as np
@@ -14,14 +12,12 @@ import cgatjax as cg
 from cgatjax.errors import ConfigError, Interrupted
 from cgatjax.inference.prediction import evaluate
 from cgatjax.inference.predictor import Predictor
-from cgatjax.models.model import fresh_params
+from cgatjax.models.network import Network
 from cgatjax.runs.run_folder import RunFolder
-from cgatjax.training.compiled import compiled_for
 from cgatjax.training.ensembles import fit_ensemble, transfer_ensemble
-from cgatjax.training.loop import fit, fit_trainer
-from cgatjax.training.monitor import StepMonitor
+from cgatjax.training.loop import fit
+from cgatjax.training.train_step import step_functions
 from cgatjax.training.transfer_params import TRAINED, label_parameters
-from cgatjax.training.vmapped_ensembles import train_side_by_side
 
 LOW, HIGH = "e-form@low", "e-form@high"
 FAST = cg.TrainConfig(epochs=2, batch_size=32, learning_rate=5e-3, loss="robust_l1", seed=3)
@@ -32,17 +28,19 @@ def same(a, b) -> bool:
 
 
 @pytest.fixture(scope="module")
-def two(fresh_model, sets, tmp_path_factory):
+def two(fresh_model, train_set, valid_set, tmp_path_factory):
     """A trained ensemble of two, and its folder."""
     path = tmp_path_factory.mktemp("ensemble") / "run"
-    found, histories = fit_ensemble(fresh_model, *sets[:2], FAST, size=2, run=RunFolder(path))
+    found, histories = fit_ensemble(
+        fresh_model, train_set, valid_set, FAST, size=2, run=RunFolder(path)
+    )
     return found, histories, path
 
 
-def test_members_are_what_single_runs_with_their_seeds_are(two, fresh_model, sets):
+def test_members_are_what_single_runs_with_their_seeds_are(two, fresh_model, train_set, valid_set):
     found, histories, path = two
-    seeded = fresh_model.replace(params=fresh_params(fresh_model, sets[0], 4))
-    alone, history = fit(seeded, *sets[:2], FAST.replace(seed=4))
+    seeded = fresh_model.replace(params=fresh_model.network.init(4))
+    alone, history = fit(seeded, train_set, valid_set, FAST.replace(seed=4))
     assert same(alone.params, found.members[1].params)
     assert not same(alone.params, found.members[0].params)
     column = f"valid_mae:{LOW}"
@@ -53,60 +51,17 @@ def test_members_are_what_single_runs_with_their_seeds_are(two, fresh_model, set
     )] == [True, True]  # fmt: skip
 
 
-def test_members_share_their_compiled_steps(fresh_model, trained):
-    model = fresh_model.replace(normalizers=trained[0].normalizers)
-    labels = label_parameters(model.params, [("*", TRAINED)])
-    first = compiled_for(model, FAST, labels)
-    later = model.replace(params=trained[0].params)
-    assert compiled_for(later, FAST.replace(seed=9, epochs=7), labels) is first
-    assert compiled_for(model, FAST.replace(loss="l1"), labels) is not first
-    other = {LOW: cg.Normalizer(mean=0.0, std=1.0)}
-    assert compiled_for(model.replace(normalizers=other), FAST, labels) is not first
+def test_trainings_that_differ_in_seeds_and_data_share_their_compiled_steps(fresh_model):
+    labels = label_parameters(fresh_model.params, [("*", TRAINED)])
+    first = step_functions(fresh_model.network, FAST, labels)
+    equal = Network(fresh_model.config, fresh_model.element_table)
+    assert step_functions(equal, FAST.replace(seed=9, epochs=7), labels) is first
+    assert step_functions(equal, FAST.replace(loss="l1"), labels) is not first
 
 
-def close(a, b):
-    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-3, atol=1e-4), a, b)
-
-
-@pytest.mark.long
-def test_side_by_side_members_are_those_that_were_trained_alone(
-    two, fresh_model, sets, tmp_path, monkeypatch
+def test_an_ensemble_stopped_in_its_second_member_goes_on(
+    two, fresh_model, train_set, valid_set, tmp_path
 ):
-    """Stopped in the second epoch, and gone on with; SGD, which does not scale rounding up."""
-    path, config = tmp_path / "run", FAST.replace(optimizer="sgd", learning_rate=0.01)
-    arguments = (fresh_model, *sets[:2], config)
-    alone, histories = fit_ensemble(*arguments, size=2)
-    watch = StepMonitor.watch
-
-    def watching(self, *report):
-        if report[:2] == (2, 1):
-            os.kill(os.getpid(), signal.SIGTERM)
-        watch(self, *report)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(StepMonitor, "watch", watching)
-        with pytest.raises(Interrupted, match="after epoch 1 and 1 steps"):
-            fit_ensemble(*arguments, size=2, run=RunFolder(path), side_by_side=True)
-    run = RunFolder(path, resume=True)
-    found, together = fit_ensemble(*arguments, size=2, run=run, side_by_side=True)
-    for number in range(2):
-        close(found.members[number].params, alone.members[number].params)
-        for name in ("train_loss", f"valid_mae:{LOW}", "step"):
-            expected = histories[number].column(name)
-            assert together[number].column(name) == pytest.approx(expected, rel=1e-3)
-    assert not same(found.members[0].params, found.members[1].params)
-
-
-def test_side_by_side_needs_one_device_and_equal_runs(fresh_model, sets):
-    config = FAST.replace(devices=2)
-    with pytest.raises(ConfigError, match="share one device"):
-        fit_ensemble(fresh_model, *sets[:2], config, size=2, side_by_side=True)
-    trainers = [fit_trainer(fresh_model, *sets[:2], FAST.replace(loss=o)) for o in ("l1", "l2")]
-    with pytest.raises(ConfigError, match="run 1 differs from run 0"):
-        train_side_by_side(trainers)
-
-
-def test_an_ensemble_stopped_in_its_second_member_goes_on(two, fresh_model, sets, tmp_path):
     path, stopped = tmp_path / "run", []
 
     class StopInMemberOne:
@@ -121,7 +76,7 @@ def test_an_ensemble_stopped_in_its_second_member_goes_on(two, fresh_model, sets
         def close(self):
             pass
 
-    arguments = (fresh_model, *sets[:2], FAST.replace(checkpoint_seconds=0))
+    arguments = (fresh_model, train_set, valid_set, FAST.replace(checkpoint_seconds=0))
     with pytest.raises(Interrupted):
         fit_ensemble(
             *arguments, size=2, run=RunFolder(path), loggers=lambda run: [StopInMemberOne(run)]
@@ -134,9 +89,9 @@ def test_an_ensemble_stopped_in_its_second_member_goes_on(two, fresh_model, sets
         fit_ensemble(*arguments, size=1, run=RunFolder(path, resume=True))
 
 
-def test_transfer_starts_from_the_old_members_in_turn(two, sets):
+def test_transfer_starts_from_the_old_members_in_turn(two, train_set, valid_set):
     config = cg.TransferConfig(mode="head", target=HIGH, train=FAST)
-    found, histories = transfer_ensemble(two[0], sets[:2], config, size=3)
+    found, histories = transfer_ensemble(two[0], (train_set, valid_set), config, size=3)
     old = two[0].members
     encoders = [m.params["encoder"] for m in found.members]
     assert same(encoders[0], old[0].params["encoder"])
@@ -146,7 +101,7 @@ def test_transfer_starts_from_the_old_members_in_turn(two, sets):
     assert not same(heads[0], heads[2])
     assert len(histories) == 3
     with pytest.raises(ConfigError, match="at least 1 member, got 0"):
-        transfer_ensemble(two[0], sets[:2], config, size=0)
+        transfer_ensemble(two[0], (train_set, valid_set), config, size=0)
 
 
 def test_commands_take_ensembles(ionic_store, tmp_path):

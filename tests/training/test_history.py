@@ -1,17 +1,33 @@
+import json
 import math
+from types import SimpleNamespace
 
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
+from cgatjax.config import TrainConfig
+from cgatjax.errors import TrainingError
 from cgatjax.models.metrics import ErrorSums, Totals
 from cgatjax.training import history as module
-from cgatjax.training.history import PARTS, History, Stopwatch, epoch_columns, note
+from cgatjax.training.history import (
+    LAG,
+    PHASES,
+    EpochSums,
+    History,
+    StepMonitor,
+    Stopwatch,
+    epoch_columns,
+    one_line,
+)
+from cgatjax.training.train_step import StepMetrics
 
 
-def test_every_moment_goes_to_one_part(monkeypatch):
+def test_every_moment_is_booked_to_one_phase(monkeypatch):
     now = iter([0.0, 1.0, 3.0, 6.0, 10.0, 15.0, 21.0])
     monkeypatch.setattr(module.time, "monotonic", lambda: next(now))
     clock = Stopwatch()
-    assert clock.book("wait") is None  # at 1; what came before is nobody's
+    assert clock.book("wait") is None  # at 1; the time before is not booked
     assert clock.book("step") == "wait"  # at 3
     assert clock.book("checkpoint") == "step"  # at 6
     assert clock.book("step") == "checkpoint"  # at 10
@@ -36,11 +52,84 @@ def test_seconds_are_summed_over_epochs():
     rows = [{"seconds_step": 1.5, "seconds_wait": 0.25}, {"seconds_step": 2.0}]
     seconds = History(rows).seconds
     assert seconds == pytest.approx({"wait": 0.25, "step": 3.5, "valid": 0, "checkpoint": 0})
-    assert tuple(seconds) == PARTS
+    assert tuple(seconds) == PHASES
 
 
 def test_a_row_in_a_few_words():
-    assert note({"epoch": 3, "train_loss": 0.25}) == "epoch 3: loss 0.25"
+    assert one_line({"epoch": 3, "train_loss": 0.25}) == "epoch 3: loss 0.25"
     row = {"epoch": 3, "train_loss": 0.25, "valid_mae:a": 0.0123456}
-    assert note(row) == "epoch 3: loss 0.25, valid MAE a 0.01235"
-    assert note({**row, "valid_mae:b": float("nan")}) == note(row)
+    assert one_line(row) == "epoch 3: loss 0.25, valid MAE a 0.01235"
+    assert one_line({**row, "valid_mae:b": float("nan")}) == one_line(row)
+
+
+class Steps:
+    """A monitor of steps of which some are skipped."""
+
+    def __init__(self, max_bad_steps=3, sums=None, skipped=0):
+        self.noted = []
+        config = TrainConfig(max_bad_steps=max_bad_steps)
+        self.sums = EpochSums() if sums is None else sums
+        note = lambda *where: self.noted.append(where)  # noqa: E731
+        self.monitor = StepMonitor(self.sums, skipped, config, note)
+        self.count, self.skipped = 0, skipped
+
+    def take(self, *good):
+        for is_good in good:
+            self.count += 1
+            self.skipped += not is_good
+            n = float(is_good)
+            metrics = StepMetrics(
+                jnp.float32(0.5 * n), jnp.float32(n), {"a": ErrorSums(jnp.float32(n), n, n)}
+            )
+            state = SimpleNamespace(skipped=jnp.int32(self.skipped))
+            self.monitor.watch(1, self.count, np.array([self.count]), state.skipped, metrics)
+
+
+def test_skipped_steps_are_found_late_and_named_correctly():
+    steps = Steps()
+    steps.take(True, False, *[True] * (LAG - 1))
+    assert steps.noted == []
+    steps.take(True)
+    assert [(e, s, p.tolist()) for e, s, p in steps.noted] == [(1, 2, [2])]
+    steps.take(False)
+    steps.monitor.drain()
+    assert [(e, s) for e, s, _ in steps.noted] == [(1, 2), (1, LAG + 3)]
+    assert steps.sums.skipped == 2
+    assert steps.sums.totals.n == LAG + 1
+    assert steps.sums.totals.loss == 0.5 * (LAG + 1)
+    assert steps.sums.totals.errors["a"].n == LAG + 1
+
+
+def test_only_steps_in_a_row_count_against_the_limit():
+    steps = Steps(max_bad_steps=2)
+    steps.take(False, False, True, False, False, True)
+    steps.monitor.drain()
+    steps.take(False, False, False)
+    with pytest.raises(TrainingError, match=r"epoch 1, step 9: .* last 3 steps .* is 2\); lower"):
+        steps.monitor.drain()
+
+
+def test_skipped_steps_in_a_row_are_counted_over_epochs_and_resumptions():
+    before = Steps(max_bad_steps=2)
+    before.take(True, False)
+    before.monitor.drain()
+    before.sums.start_epoch()
+    assert (before.sums.skipped, before.sums.totals.n) == (0, 0)
+    kept = json.loads(json.dumps(before.sums.to_plain()))
+    after = Steps(max_bad_steps=2, sums=EpochSums.from_plain(kept), skipped=1)
+    after.take(False)
+    after.monitor.drain()
+    assert (after.sums.skipped, after.sums.in_row) == (1, 2)
+    after.take(False)
+    with pytest.raises(TrainingError, match="step 2"):
+        after.monitor.drain()
+
+
+def test_an_epoch_in_which_nothing_was_finite():
+    steps = Steps(max_bad_steps=10)
+    steps.take(False, False)
+    steps.monitor.drain()
+    with pytest.raises(TrainingError, match="epoch 4: loss or gradient of all 2 steps"):
+        steps.monitor.check_epoch(4, 2)
+    steps.monitor.check_epoch(4, 3)
+    Steps().monitor.check_epoch(1, 0)

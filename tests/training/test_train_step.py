@@ -10,9 +10,10 @@ from cgatjax.models.losses import LOSSES
 from cgatjax.models.normalizer import Normalizer
 from cgatjax.training.input_pipeline import EmbeddingBatch
 from cgatjax.training.optimizer import FROZEN, make_optimizer
-from cgatjax.training.train_step import init_state, make_loss, make_train_step
+from cgatjax.training.train_step import MaskedLoss, init_state, make_train_step
 
 NORMALIZERS = {"a": Normalizer(mean=1.0, std=2.0), "b": Normalizer(mean=-3.0, std=0.5)}
+SCALES = {name: (scale.mean, scale.std) for name, scale in NORMALIZERS.items()}
 LABELS = {"encoder": {"damping": "trained"}, "heads": {"a": "trained", "b": "trained"}}
 
 
@@ -52,7 +53,7 @@ def parts_of(batch, n):
 def make_step(labels=LABELS, loss="l1", **options):
     config = TrainConfig(**{"learning_rate": 0.01, "optimizer": "adamw", **options})
     optimizer = make_optimizer(config, labels)
-    sums = make_loss(forward, LOSSES[loss], NORMALIZERS)
+    sums = MaskedLoss(forward, LOSSES[loss])
     return make_train_step(sums, optimizer, labels), optimizer
 
 
@@ -62,7 +63,7 @@ RATES = {"trained": 1.0}
 @pytest.mark.parametrize("loss", ["l1", "l2", "robust_l1", "robust_l2"])
 def test_masked_loss_and_errors_by_hand(loss):
     params, batch = fresh_params(), batch_of(11)
-    found = make_loss(forward, LOSSES[loss], NORMALIZERS)(params, batch)
+    found = MaskedLoss(forward, LOSSES[loss])(params, batch, SCALES)
     total, n = 0.0, 0
     for name, scale in NORMALIZERS.items():
         output = np.asarray(forward(params, batch)[name])
@@ -79,22 +80,24 @@ def test_masked_loss_and_errors_by_hand(loss):
 
 
 def test_masked_values_do_not_matter():
-    sums = make_loss(forward, LOSSES["l2"], NORMALIZERS)
+    sums = MaskedLoss(forward, LOSSES["l2"])
     params, batch = fresh_params(), batch_of(8)
     odd = {name: np.where(batch.target_mask[name], v, 1e6) for name, v in batch.targets.items()}
     other = EmbeddingBatch(**{**batch.__dict__, "targets": odd})
     for x in (batch, other):
-        assert float(sums(params, x).loss) == pytest.approx(float(sums(params, batch).loss))
-    gradients = [jax.grad(lambda p, x=x: sums(p, x).loss)(params) for x in (batch, other)]
+        assert float(sums(params, x, SCALES).loss) == pytest.approx(
+            float(sums(params, batch, SCALES).loss)
+        )
+    gradients = [jax.grad(lambda p, x=x: sums(p, x, SCALES).loss)(params) for x in (batch, other)]
     jax.tree.map(np.testing.assert_array_equal, *gradients)
 
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_nan_behind_a_mask_changes_neither_loss_nor_gradients(loss):
-    sums, params, batch = make_loss(forward, LOSSES[loss], NORMALIZERS), fresh_params(), batch_of(9)
+    sums, params, batch = MaskedLoss(forward, LOSSES[loss]), fresh_params(), batch_of(9)
     spoilt = {n: np.where(batch.target_mask[n], v, np.nan) for n, v in batch.targets.items()}
     bad = dataclasses.replace(batch, targets=spoilt)
-    value = jax.value_and_grad(lambda params, batch: sums(params, batch).loss)
+    value = jax.value_and_grad(lambda params, batch: sums(params, batch, SCALES).loss)
     jax.tree.map(np.testing.assert_array_equal, value(params, bad), value(params, batch))
 
 
@@ -106,7 +109,7 @@ def test_accumulated_micro_batches_are_one_batch(n_parts):
         step, optimizer = make_step()
         state = init_state(fresh_params(), optimizer)
         for _ in range(3):
-            state, metrics = step(state, batches, RATES)
+            state, metrics = step(state, batches, RATES, SCALES)
         results.append((state.params, metrics))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6), *results)
 
@@ -114,20 +117,20 @@ def test_accumulated_micro_batches_are_one_batch(n_parts):
 @pytest.mark.parametrize("bad", ["embedding", "targets"])
 def test_a_step_that_is_not_finite_changes_nothing_and_is_counted(bad):
     step, optimizer = make_step()
-    state, _ = step(init_state(fresh_params(), optimizer), stacked(batch_of(6)), RATES)
+    state, _ = step(init_state(fresh_params(), optimizer), stacked(batch_of(6)), RATES, SCALES)
     before = jax.tree.map(np.array, state)
     batch = batch_of(6, seed=1, known=1.0)
     if bad == "embedding":
         batch.embedding[2, 1] = np.nan
     else:
         batch.targets["a"][3] = np.inf
-    after, metrics = step(state, stacked(batch), RATES)
+    after, metrics = step(state, stacked(batch), RATES, SCALES)
     assert int(after.skipped) == 1
     assert int(after.step) == int(before.step) == 1
     jax.tree.map(np.testing.assert_array_equal, after.params, before.params)
     jax.tree.map(np.testing.assert_array_equal, after.opt_state, before.opt_state)
     assert not any(np.any(leaf) for leaf in jax.tree.leaves(metrics))
-    again, _ = step(after, stacked(batch_of(6, seed=2)), RATES)
+    again, _ = step(after, stacked(batch_of(6, seed=2)), RATES, SCALES)
     assert (int(again.step), int(again.skipped)) == (2, 1)
 
 
@@ -135,7 +138,7 @@ def test_a_batch_without_known_values_moves_nothing():
     step, optimizer = make_step(weight_decay=0.0)
     state = init_state(fresh_params(), optimizer)
     before = jax.tree.map(np.array, state.params)
-    state, metrics = step(state, stacked(batch_of(6, known=0.0)), RATES)
+    state, metrics = step(state, stacked(batch_of(6, known=0.0)), RATES, SCALES)
     assert float(metrics.n) == 0
     jax.tree.map(np.testing.assert_array_equal, state.params, before)
 
@@ -147,7 +150,7 @@ def test_frozen_leaves_are_bit_identical_and_not_differentiated():
     before = jax.tree.map(np.array, params)
     state = init_state(params, optimizer)
     for seed in range(4):
-        state, _ = step(state, stacked(batch_of(6, seed)), RATES)
+        state, _ = step(state, stacked(batch_of(6, seed)), RATES, SCALES)
     assert np.array_equal(state.params["encoder"]["damping"], before["encoder"]["damping"])
     assert np.array_equal(state.params["heads"]["b"], before["heads"]["b"])
     assert not np.array_equal(state.params["heads"]["a"], before["heads"]["a"])
@@ -161,7 +164,7 @@ def test_the_damping_stays_between_0_and_1():
         params = fresh_params()
         params["encoder"]["damping"] = jnp.float32(start)
         batch = batch_of(6, known=1.0)
-        state, _ = step(init_state(params, optimizer), stacked(batch), RATES)
+        state, _ = step(init_state(params, optimizer), stacked(batch), RATES, SCALES)
         assert 0.0 <= float(state.params["encoder"]["damping"]) <= 1.0, sign
 
 
@@ -173,10 +176,11 @@ def test_one_compilation_per_shape_whatever_the_rates_and_normalizers():
         return forward(params, batch)
 
     optimizer = make_optimizer(TrainConfig(), LABELS)
-    step = make_train_step(make_loss(counted, LOSSES["l1"], NORMALIZERS), optimizer, LABELS)
+    step = make_train_step(MaskedLoss(counted, LOSSES["l1"]), optimizer, LABELS)
     state = init_state(fresh_params(), optimizer)
     for seed, rate in ((0, 1.0), (1, 0.5), (2, 0.1)):
-        state, _ = step(state, stacked(batch_of(6, seed)), {"trained": np.float32(rate)})
+        scales = {name: (mean + seed, std * rate) for name, (mean, std) in SCALES.items()}
+        state, _ = step(state, stacked(batch_of(6, seed)), {"trained": np.float32(rate)}, scales)
     assert len(traces) == 1
-    step(state, stacked(batch_of(9)), {"trained": np.float32(1.0)})
+    step(state, stacked(batch_of(9)), {"trained": np.float32(1.0)}, SCALES)
     assert len(traces) == 2

@@ -13,8 +13,8 @@ from cgatjax.inference.prediction import evaluate, predict
 from cgatjax.inference.predictor import in_units
 from cgatjax.models.normalizer import Normalizer
 from cgatjax.runs.run_folder import RunFolder
-from cgatjax.training.loop import transfer_model
 from cgatjax.training.optimizer import FROZEN
+from cgatjax.training.transfer import transfer_model
 from cgatjax.training.transfer_params import (
     label_parameters,
     prepare_transfer,
@@ -39,14 +39,14 @@ def options(**changes) -> TransferConfig:
 
 
 @pytest.fixture(scope="module")
-def few(sets):
+def few(train_set, valid_set):
     """40 crystals to transfer to, and the validation set."""
-    return sets[0].select(np.arange(40)), sets[1]
+    return train_set.select(np.arange(40)), valid_set
 
 
 @pytest.mark.parametrize("mode", ["full", "head"])
-def test_refitting_for_the_same_property_changes_no_prediction(trained, few, sets, mode):
-    model, test = trained[0], sets[2]
+def test_refitting_for_the_same_property_changes_no_prediction(trained_model, few, test_set, mode):
+    model, test = trained_model, test_set
     prepared = prepare_transfer(model, few[0], options(mode=mode))
     new = prepared.model.replace(predicts_std=(HIGH,))
     values = few[0].target(HIGH)
@@ -68,16 +68,16 @@ def test_the_rescaled_layer_by_hand():
     assert head["out"]["bias"].tolist() == [0.5, -1.0]
 
 
-def test_keeping_keeps_mean_std_and_weights(trained, few):
-    model = trained[0]
+def test_keeping_keeps_mean_std_and_weights(trained_model, few):
+    model = trained_model
     prepared = prepare_transfer(model, few[0], options(normalizer="keep"))
     assert prepared.model.normalizers == {HIGH: model.normalizers[LOW]}
     assert same(prepared.model.params["heads"][HIGH], model.params["heads"][LOW])
     assert not prepared.report.rescaled
 
 
-def test_another_property_is_not_rescaled(trained, few):
-    model = trained[0]
+def test_another_property_is_not_rescaled(trained_model, few):
+    model = trained_model
     prepared = prepare_transfer(model, few[0], options(target=VOLUME))
     assert not prepared.report.rescaled
     assert prepared.report.source == LOW
@@ -86,13 +86,13 @@ def test_another_property_is_not_rescaled(trained, few):
     assert same(prepared.model.params["heads"][VOLUME], model.params["heads"][LOW])
 
 
-def test_the_same_name_in_another_unit_is_another_property(trained, few):
-    model = trained[0].replace(units={LOW: "kJ/mol"})
+def test_the_same_name_in_another_unit_is_another_property(trained_model, few):
+    model = trained_model.replace(units={LOW: "kJ/mol"})
     assert not prepare_transfer(model, few[0], options()).report.rescaled
 
 
-def test_none_starts_from_scratch(trained, few):
-    model = trained[0]
+def test_none_starts_from_scratch(trained_model, few):
+    model = trained_model
     config = options(mode="none", normalizer="keep", train=FAST.replace(seed=5))
     prepared = prepare_transfer(model, few[0], config)
     report = prepared.report
@@ -104,8 +104,8 @@ def test_none_starts_from_scratch(trained, few):
     assert not any(np.array_equal(old[p], new[p]) for p in old)
 
 
-def test_a_head_is_trained_and_the_encoder_stays_bit_by_bit(trained, few, tmp_path, caplog):
-    model, run = trained[0], RunFolder(tmp_path / "run")
+def test_a_head_is_trained_and_the_encoder_stays_bit_by_bit(trained_model, few, tmp_path, caplog):
+    model, run = trained_model, RunFolder(tmp_path / "run")
     config = options(mode="head", unfreeze=((2, "heads/*/out/*"),))
     with caplog.at_level(logging.INFO, "cgatjax"):
         new, history = transfer_model(model, few, config, run=run)
@@ -135,17 +135,17 @@ def test_a_head_is_trained_and_the_encoder_stays_bit_by_bit(trained, few, tmp_pa
     assert cg.load_model(run.path).targets == (HIGH,)
 
 
-def test_joint_training_keeps_the_old_head_learning(trained, few, sets):
-    model = trained[0]
+def test_joint_training_keeps_the_old_head_learning(trained_model, few, train_set, test_set):
+    model = trained_model
     new, history = transfer_model(
-        model, few, options(mode="joint"), keep_training=sets[0].select(np.arange(40, 90))
+        model, few, options(mode="joint"), keep_training=train_set.select(np.arange(40, 90))
     )
     assert new.targets == (LOW, HIGH)
     assert new.normalizers[LOW] == model.normalizers[LOW]
     assert not same(new.params["heads"][LOW], model.params["heads"][LOW])
     assert not same(new.params["encoder"], model.params["encoder"])
-    errors = evaluate(new, sets[2])
-    assert errors[LOW]["n"] == errors[HIGH]["n"] == len(sets[2])
+    errors = evaluate(new, test_set)
+    assert errors[LOW]["n"] == errors[HIGH]["n"] == len(test_set)
     assert set(history.report.normalizers) == {LOW, HIGH}
     assert all(np.isfinite(history.column(f"train_mae:{t}")).all() for t in (LOW, HIGH))
     # Only the new target is validated, and only its values decide which epoch is best.
@@ -153,23 +153,25 @@ def test_joint_training_keeps_the_old_head_learning(trained, few, sets):
     assert np.isfinite(history.column(f"valid_mae:{HIGH}")).all()
 
 
-def test_joint_training_needs_low_data_and_a_name_of_its_own(trained, few):
-    with pytest.raises(InputError, match="joint transfer needs the cheap data"):
-        transfer_model(trained[0], few, options(mode="joint"))
+def test_joint_training_needs_low_data_and_a_name_of_its_own(trained_model, few):
+    with pytest.raises(InputError, match="joint transfer needs the low-fidelity data"):
+        transfer_model(trained_model, few, options(mode="joint"))
     message = r"keeps the old head 'e-form@low'; name the new one apart.*e-form@accurate"
     with pytest.raises(ConfigError, match=message):
-        prepare_transfer(trained[0], few[0], options(mode="joint", target=LOW))
+        prepare_transfer(trained_model, few[0], options(mode="joint", target=LOW))
 
 
-def test_a_store_is_split_with_the_seed_of_training(trained, ionic_store, sets):
+def test_a_store_is_split_with_the_seed_of_training(
+    trained_model, ionic_store, train_set, valid_set
+):
     config = options(train=FAST.replace(epochs=0))
-    new, history = transfer_model(trained[0], ionic_store, config)
-    assert history.report.step_zero["valid"]["n"] == len(sets[1])
-    assert new.normalizers[HIGH] == Normalizer.fit(sets[0].target(HIGH))
+    new, history = transfer_model(trained_model, ionic_store, config)
+    assert history.report.step_zero["valid"]["n"] == len(valid_set)
+    assert new.normalizers[HIGH] == Normalizer.fit(train_set.target(HIGH))
 
 
-def test_parts_can_start_anew(trained, few):
-    model = trained[0]
+def test_parts_can_start_anew(trained_model, few):
+    model = trained_model
     config = options(reinit=("heads/*/layer_1/*", "encoder/pooling/*"))
     prepared = prepare_transfer(model, few[0], config)
     paths = list(flat(prepared.model.params))
@@ -184,18 +186,18 @@ def test_parts_can_start_anew(trained, few):
     assert {f"encoder/{p}" for p in changed} == pooling
 
 
-def test_patterns_that_match_nothing_are_errors(trained, few):
+def test_patterns_that_match_nothing_are_errors(trained_model, few):
     for changes in ({"reinit": ("head/*",)}, {"lr_groups": (("head/*", 0.1),)}):
         with pytest.raises(ConfigError, match=r"pattern 'head/\*' matches no parameter"):
-            prepare_transfer(trained[0], few[0], options(**changes))
+            prepare_transfer(trained_model, few[0], options(**changes))
 
 
-def test_groups_and_unfreezing_by_epoch(trained, few):
+def test_groups_and_unfreezing_by_epoch(trained, trained_model, few):
     config = options(
         lr_groups=(("encoder/node_*", 0.1), ("encoder/*", 0.5)),
         unfreeze=((3, "encoder/composition/*"),),
     )
-    labels = flat(prepare_transfer(trained[0], few[0], config).labels)
+    labels = flat(prepare_transfer(trained_model, few[0], config).labels)
     assert labels["encoder/composition/pooling/power"] == "later:encoder/composition/*"
     assert labels["encoder/node_0/attention/kernel_in"] == "rate:encoder/node_*"
     assert labels["encoder/shell_embedding"] == "rate:encoder/*"
@@ -211,9 +213,9 @@ def test_groups_and_unfreezing_by_epoch(trained, few):
     assert rates_at(config, 3, 0.8)["later:encoder/composition/*"] == 0.8
 
 
-def test_a_frozen_encoder_can_be_unfrozen_later(trained, few):
+def test_a_frozen_encoder_can_be_unfrozen_later(trained_model, few):
     config = options(mode="head", unfreeze=((3, "encoder/pooling/*"),))
-    labels = flat(prepare_transfer(trained[0], few[0], config).labels)
+    labels = flat(prepare_transfer(trained_model, few[0], config).labels)
     assert labels["encoder/pooling/message/bias_in"] == "later:encoder/pooling/*"
     assert labels["encoder/shell_embedding"] == FROZEN
 
@@ -265,16 +267,16 @@ def test_which_old_head_must_be_clear(fresh_model, ionic_store, tmp_path):
     assert from_scratch.report.source is None
 
 
-def test_graphs_of_another_kind_and_unknown_targets_are_refused(trained, few, tmp_path):
+def test_graphs_of_another_kind_and_unknown_targets_are_refused(trained_model, few, tmp_path):
     other = cg.build_store(cg.ionic_crystals(4), tmp_path / "s", cg.GraphConfig.released())
     with pytest.raises(MismatchError, match="the transfer data: graphs made with other options"):
-        prepare_transfer(trained[0], other.all(), options())
+        prepare_transfer(trained_model, other.all(), options())
     with pytest.raises(TargetError, match=r"'gap'.*'e-form@low'"):
-        prepare_transfer(trained[0], few[0], options(target="gap"))
+        prepare_transfer(trained_model, few[0], options(target="gap"))
 
 
-def test_the_old_model_is_left_as_it_was(trained, few):
-    model = trained[0]
+def test_the_old_model_is_left_as_it_was(trained_model, few):
+    model = trained_model
     before = jax.tree.map(np.array, model.params)
     prepare_transfer(model, few[0], options())
     assert same(before, model.params)

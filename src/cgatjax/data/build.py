@@ -26,9 +26,9 @@ from cgatjax.data.filters import SKIPPED_READING, Filter, InputFilter, OnError
 from cgatjax.data.shard_writer import ShardWriter, rows_of
 from cgatjax.data.store import BUILD_LOG, FORMAT, MANIFEST, SKIPPED, Store, open_store
 from cgatjax.data.store_writer import finish, unit_for
-from cgatjax.errors import ConfigError, InputError, RunExistsError, StructureError, TargetError
-from cgatjax.graphs.crystal_graph import CrystalGraph, featurize
-from cgatjax.graphs.reduction import reduce_graph
+from cgatjax.errors import ConfigError, InputError, RunExistsError, TargetError
+from cgatjax.graphs.crystal_graph import CrystalGraph
+from cgatjax.graphs.reduction import graph_or_rejected
 from cgatjax.runtime.atomic_files import writing
 from cgatjax.runtime.executors import map_in_order
 from cgatjax.runtime.progress import progress
@@ -233,13 +233,11 @@ class _Featurizer:
         digests, failed = [], []
         for crystal in crystals:
             digest = crystal_digest(crystal)
-            try:
-                graph = featurize(crystal, self.config)
-            except StructureError as error:
-                rejected = Rejected(id=crystal.id, source=crystal.source, reason=str(error))
-                failed.append((rejected, digest))
+            graph = graph_or_rejected(crystal, self.config, reduce=self.reduce)
+            if isinstance(graph, Rejected):
+                failed.append((graph, digest))
             else:
-                done.append((reduce_graph(graph) if self.reduce else graph, crystal.targets))
+                done.append((graph, crystal.targets))
                 digests.append(digest)
         return _Chunk(rows_of(done), digests, failed)
 

@@ -15,14 +15,33 @@ from fractions import Fraction
 
 import numpy as np
 
+from cgatjax.config import GraphConfig
 from cgatjax.errors import StructureError
-from cgatjax.graphs.crystal_graph import CrystalGraph
+from cgatjax.graphs.crystal_graph import CrystalGraph, featurize
+from cgatjax.structures.crystal import Crystal, Rejected
 
 _MAX_UINT16 = 65535
 _WORD = 2**64
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+
+
+def graph_or_rejected(
+    crystal: Crystal, config: GraphConfig, *, reduce: bool = True
+) -> CrystalGraph | Rejected:
+    """Featurize a crystal and reduce its graph; a crystal that cannot be used is rejected.
+
+    Args:
+      crystal: with coordinates.
+      config: options of the graph.
+      reduce: False keeps one node a site.
+    """
+    try:
+        graph = featurize(crystal, config)
+    except StructureError as error:
+        return Rejected(id=crystal.id, source=crystal.source, reason=str(error))
+    return reduce_graph(graph) if reduce else graph
 
 
 def reduce_graph(graph: CrystalGraph) -> CrystalGraph:

@@ -21,7 +21,7 @@ from cgatjax.runtime.atomic_files import replacing
 logger = logging.getLogger("cgatjax")
 
 
-def kept_embeddings(model: Model, data: Crystals, folder: Path | None) -> np.ndarray:
+def cached_embeddings(model: Model, data: Crystals, folder: Path | None) -> np.ndarray:
     """`embed`, read from the folder if it is there, and left there if not.
 
     Args:

@@ -11,16 +11,13 @@ the number of sites of a node (docs/network.md, savings 3 and 4). With vector at
 has weights of its own; theirs is the mean, which sums to one, too.
 """
 
-import functools
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import jax
 import numpy as np
 
-from cgatjax.config import ModelConfig
-from cgatjax.data.batching import CrystalBatch, assemble, snug_budget
+from cgatjax.data.batching import assemble, snug_budget
 from cgatjax.data.datasets import GraphList
 from cgatjax.graphs.bond_vectors import bond_vectors
 from cgatjax.graphs.crystal_graph import CrystalGraph, featurize
@@ -29,9 +26,9 @@ from cgatjax.graphs.reduction import reduce_graph
 from cgatjax.inference.prediction import Predictions, predict
 from cgatjax.inference.predictor import Predictor
 from cgatjax.models.model import Model
-from cgatjax.nn.cgat import CGAT
+from cgatjax.nn.cgat import oriented
 from cgatjax.structures.crystal import Crystal, to_crystal
-from cgatjax.structures.elements import SYMBOLS, ElementTable, reduced_formula
+from cgatjax.structures.elements import SYMBOLS, reduced_formula
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -180,35 +177,23 @@ def shares(scores: np.ndarray, index: np.ndarray, weights: np.ndarray) -> np.nda
     return (gates / total[index]).swapaxes(0, 1)
 
 
-@functools.lru_cache(maxsize=8)
-def _looking(config: ModelConfig, table: ElementTable) -> Callable[[Any, CrystalBatch], Any]:
-    """The compiled encoder: parameters and batch -> embedding, and the scores that it sows."""
-    net = CGAT(config, table)
-
-    def run(params: Any, batch: CrystalBatch) -> Any:
-        return net.apply({"params": params}, batch, method="embed", mutable=["intermediates"])
-
-    return jax.jit(run)
-
-
 def _inside(model: Model, graph: CrystalGraph) -> dict[str, np.ndarray]:
     """Attention, atom weights and embedding of one graph."""
     arrays = GraphArrays.from_graphs([graph])
     batch = assemble(arrays, snug_budget(arrays))
-    embedding, state = _looking(model.config, model.element_table)(model.params, batch)
-    kept = state["intermediates"]["encoder"]
+    scores = jax.device_get(model.network.jitted("attention")(model.params, batch))
     centers, neighbors = graph.edge_center.astype(np.int64), graph.edge_neighbor.astype(np.int64)
-    sites, weights = graph.node_multiplicity.astype(np.float64), graph.edge_weight
-    receivers, senders = centers, neighbors
-    if model.config.message_direction == "center_to_neighbor":
-        receivers, senders = neighbors, centers
-        weights = weights * sites[centers] / sites[neighbors]
-    attention = [
-        shares(np.asarray(kept[f"node_{i}"]["scores"][0])[:, : graph.n_edges], receivers, weights)
-        for i in range(model.config.steps)
-    ]
-    scores = np.asarray(kept["pooling"]["scores"][0])[:, : graph.n_nodes]
-    pooled = shares(scores, np.zeros(graph.n_nodes, np.int64), sites).mean(2)
+    sites = graph.node_multiplicity.astype(np.float64)
+    senders, receivers, weights = oriented(
+        model.config.message_direction,
+        (centers, neighbors),
+        (sites[centers], sites[neighbors]),
+        graph.edge_weight,
+    )
+    # Rows beyond the graph's own are padding.
+    attention = [shares(step[:, : graph.n_edges], receivers, weights) for step in scores.steps]
+    whole = np.zeros(graph.n_nodes, np.int64)
+    pooled = shares(scores.pooling[:, : graph.n_nodes], whole, sites).mean(2)
     by_site = (pooled / sites)[:, graph.site_class]
     return {
         "receivers": receivers,
@@ -216,7 +201,7 @@ def _inside(model: Model, graph: CrystalGraph) -> dict[str, np.ndarray]:
         "bond_attention": np.stack(attention).mean(3),
         "even_share": weights / np.bincount(receivers, weights, graph.n_nodes)[receivers],
         "atom_weights": by_site,
-        "embedding": np.asarray(embedding)[0],
+        "embedding": scores.embedding[0],
     }
 
 

@@ -1,7 +1,6 @@
-"""Predictions, embeddings and errors of a model on stored or new crystals."""
+"""Predictions, embeddings and errors of a model, on stored or new crystals."""
 
-import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Literal
@@ -9,27 +8,26 @@ from typing import Any, Literal
 import jax
 import numpy as np
 
-from cgatjax.config import ModelConfig
 from cgatjax.data.batching import BatchBudget
 from cgatjax.data.datasets import Crystals, Dataset, GraphList
 from cgatjax.data.loader import BatchLoader, choose_budgets
 from cgatjax.data.store import Store
-from cgatjax.errors import InputError, StructureError
-from cgatjax.graphs.crystal_graph import CrystalGraph, featurize
-from cgatjax.graphs.reduction import reduce_graph
+from cgatjax.errors import InputError
+from cgatjax.graphs.crystal_graph import CrystalGraph
+from cgatjax.graphs.reduction import graph_or_rejected
 from cgatjax.inference.predictor import Predictor
 from cgatjax.models.metrics import errors_of
 from cgatjax.models.model import Model
-from cgatjax.nn.cgat import CGAT
 from cgatjax.runtime.progress import progress
 from cgatjax.structures.crystal import Crystal, Rejected
-from cgatjax.structures.elements import ElementTable
 from cgatjax.structures.readers import read_crystals
 
 BATCH = 128
 """Crystals per batch of inference."""
 CHUNK = 4096
-"""Structures featurized before they are predicted."""
+"""Structures featurized before they are predicted, so that memory stays bounded."""
+Method = Literal["apply", "embed"]
+"""Method of `Network`: the whole network, or the encoder alone."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -41,7 +39,7 @@ class Predictions:
       means: target -> (crystals,) in the target's unit.
       stds: target -> (crystals,) standard deviations in the same unit, NaN where there is none.
       units: target -> unit.
-      std_notes: target -> how the standard deviation was made, or why there is none.
+      std_notes: target -> origin of the standard deviation, or why there is none.
       skipped: crystals that could not be predicted, and why.
     """
 
@@ -54,12 +52,12 @@ class Predictions:
 
     @property
     def mean(self) -> np.ndarray | dict[str, np.ndarray]:
-        """The predictions; a dictionary if there are several targets."""
+        """Predicted means; a dictionary for several targets."""
         return self.means if len(self.means) > 1 else next(iter(self.means.values()))
 
     @property
     def std(self) -> np.ndarray | dict[str, np.ndarray]:
-        """The standard deviations; a dictionary if there are several targets."""
+        """Standard deviations; a dictionary for several targets."""
         return self.stds if len(self.stds) > 1 else next(iter(self.stds.values()))
 
 
@@ -71,7 +69,7 @@ def predict(
     batch_size: int = BATCH,
     show_progress: bool = False,
 ) -> Predictions:
-    """Predicts for structures, files, or the crystals of a store.
+    """Predict properties of structures, files, or the crystals of a store.
 
     Args:
       model: a trained model, or an ensemble of them.
@@ -93,6 +91,7 @@ def predict(
     else:
         parts = _featurized(predictor.model, structures, on_error, skipped)
     embeds = predictor.reads_embeddings
+    method: Method = "embed" if embeds else "apply"
     runner = BatchRunner(predictor.members[:1] if embeds else predictor.members, batch_size)
     ids: list[str] = []
     raw: list[dict[str, np.ndarray]] = []
@@ -100,7 +99,7 @@ def predict(
         for part in parts:
             predictor.model.check_graphs(part, "the crystals to predict")
             if len(part):
-                raw.append(runner(part, embed_of if embeds else forward_of))
+                raw.append(runner(part, method))
                 ids += part.ids
             advance(len(part), "")
     if not ids:
@@ -122,7 +121,9 @@ def predict(
 def evaluate(
     model: Model | Predictor, data: Store | Crystals, *, batch_size: int = BATCH
 ) -> dict[str, Any]:
-    """Errors over all known values of a data set, in the target's unit; an ensemble's mean counts.
+    """Compute the errors over all known values of a data set, in the target's unit.
+
+    An ensemble is evaluated by the mean of its members.
 
     Returns:
       {"mae", "rmse", "n"}, or {target: {"mae", "rmse", "n"}} for several targets.
@@ -131,34 +132,41 @@ def evaluate(
       MismatchError: graphs made with other options, or targets in another unit.
       TargetError: the data do not have one of the model's targets.
     """
+    errors = errors_by_target(model, data, batch_size=batch_size)
+    return errors if len(errors) > 1 else next(iter(errors.values()))
+
+
+def errors_by_target(
+    model: Model | Predictor, data: Store | Crystals, *, batch_size: int = BATCH
+) -> dict[str, dict[str, float]]:
+    """Compute {target: {"mae", "rmse", "n"}}; arguments and errors as of `evaluate`."""
     crystals: Crystals = data.all() if isinstance(data, Store) else data
     predictor = Predictor.of(model)
     predictor.model.check_units(crystals, "the crystals to evaluate")
     found = predict(predictor, crystals, batch_size=batch_size)
-    errors = {t: errors_of(found.means[t], crystals.target(t)) for t in found.means}
-    return errors if len(errors) > 1 else next(iter(errors.values()))
+    return {t: errors_of(found.means[t], crystals.target(t)) for t in found.means}
 
 
 def embed(
     model: Model | Predictor, data: Store | Crystals, *, batch_size: int = BATCH
 ) -> np.ndarray:
-    """(crystals, `config.embedding_dim`) crystal embeddings, in the order of the data.
+    """Compute crystal embeddings (crystals, `config.embedding_dim`), in the order of the data.
 
-    Those of an ensemble are its first member's: members have no axes in common.
+    Embeddings of an ensemble are its first member's: members have no axes in common.
     """
     crystals: Crystals = data.all() if isinstance(data, Store) else data
     model = Predictor.of(model).model
     model.check_graphs(crystals, "the crystals to embed")
     if len(crystals) == 0:
         raise InputError("no crystal to embed")
-    return BatchRunner((model,), batch_size)(crystals, embed_of)["embedding"][0]
+    return BatchRunner((model,), batch_size)(crystals, "embed")["embedding"][0]
 
 
 class BatchRunner:
-    """Runs a compiled function of each member over data sets; keeps batch shapes that fit.
+    """Runner of the networks of a predictor over data sets, which keeps batch shapes that fit.
 
     Attributes:
-      budgets: shapes of the batches so far, the largest last; none before the first run.
+      budgets: padded sizes in use, the largest last; none before the first run.
     """
 
     def __init__(self, members: Sequence[Model], batch_size: int) -> None:
@@ -167,15 +175,20 @@ class BatchRunner:
         self.batch_size = batch_size
         self.budgets: Sequence[BatchBudget] = ()
 
-    def __call__(self, data: Crystals, make: Callable[..., Any]) -> dict[str, np.ndarray]:
-        """Runs over all crystals; (members, crystals, …) arrays in the order of the data."""
-        function = make(self.model.config, self.model.element_table)
+    def __call__(self, data: Crystals, method: Method) -> dict[str, np.ndarray]:
+        """Run a method of `Network` over all crystals, for each member.
+
+        Returns:
+          output -> (members, crystals, …), in the order of the data.
+        """
+        function = self.model.network.jitted(method)
         sizes = data.sizes
         largest = max(self.budgets, default=None)
         degree = data.in_degree
         if largest is None or not largest.holds(sizes.max(0)) or largest.in_degree != degree:
             self.budgets = choose_budgets(sizes, self.batch_size, degree)
         loader = BatchLoader(data, (), self.batch_size, self.budgets)
+        # From many edges to few: batches of crystals of like size have the least padding.
         order = np.argsort(sizes[:, 1], kind="stable")[::-1]
         collected: dict[str, np.ndarray] = {}
         for planned, batch in loader.batches(order):
@@ -190,32 +203,13 @@ class BatchRunner:
         return collected
 
 
-@functools.lru_cache(maxsize=8)
-def forward_of(config: ModelConfig, table: ElementTable) -> Callable[..., dict[str, jax.Array]]:
-    """The compiled network: parameters and batch -> {target: (graphs, 2)}, normalized."""
-    model = Model(config=config, params=None, graph_config=None, element_table=table)  # type: ignore[arg-type]
-    return jax.jit(model.forward)
-
-
-@functools.lru_cache(maxsize=8)
-def embed_of(config: ModelConfig, table: ElementTable) -> Callable[..., dict[str, jax.Array]]:
-    """The compiled encoder: parameters and batch -> {"embedding": (graphs, width)}."""
-    net = CGAT(config, table)
-
-    def run(params: Any, batch: Any) -> dict[str, jax.Array]:
-        embedding: Any = net.apply({"params": params}, batch, method="embed")
-        return {"embedding": embedding}
-
-    return jax.jit(run)
-
-
 def graphs_of(
     model: Model | Predictor, structures: Any, *, on_error: Literal["raise", "skip"] = "raise"
 ) -> tuple[Dataset, list[Rejected]]:
-    """The reduced graphs of new structures as a data set in memory, and what cannot be used.
+    """Make the reduced graphs of new structures, a data set in memory, and list rejected ones.
 
     Args:
-      model: whose graph options and elements hold.
+      model: decides graph options and known elements.
       structures: whatever `read_crystals` takes.
       on_error: "raise" at the first bad crystal, or "skip" it into the list.
 
@@ -232,7 +226,7 @@ def graphs_of(
 def _featurized(
     model: Model, structures: Any, on_error: str, skipped: list[Rejected]
 ) -> Iterator[GraphList]:
-    """Reduced graphs of new structures, CHUNK at a time."""
+    """Yield reduced graphs of new structures, CHUNK at a time."""
     found = iter(read_crystals(structures))
     while chunk := list(islice(found, CHUNK)):
         graphs = [g for item in chunk if (g := _graph(model, item, on_error, skipped)) is not None]
@@ -243,17 +237,17 @@ def _featurized(
 def _graph(
     model: Model, item: Crystal | Rejected, on_error: str, skipped: list[Rejected]
 ) -> CrystalGraph | None:
-    if isinstance(item, Crystal):
-        missing = model.element_table.missing(item.atomic_numbers)
-        if not missing:
-            try:
-                return reduce_graph(featurize(item, model.graph_config))
-            except StructureError as error:
-                item = Rejected(id=item.id, source=item.source, reason=str(error))
-        else:
-            reason = f"the element table {model.element_table.name!r} has no vector for {missing}"
-            item = Rejected(id=item.id, source=item.source, reason=reason)
+    found: CrystalGraph | Rejected
+    if isinstance(item, Rejected):
+        found = item
+    elif missing := model.element_table.missing(item.atomic_numbers):
+        reason = f"the element table {model.element_table.name!r} has no vector for {missing}"
+        found = Rejected(id=item.id, source=item.source, reason=reason)
+    else:
+        found = graph_or_rejected(item, model.graph_config)
+    if isinstance(found, CrystalGraph):
+        return found
     if on_error == "raise":
-        raise item.error()
-    skipped.append(item)
+        raise found.error()
+    skipped.append(found)
     return None

@@ -14,9 +14,9 @@ import numpy as np
 
 from cgatjax.config import PRESETS, GraphConfig, TransferConfig
 from cgatjax.data.datasets import Dataset, GraphList
-from cgatjax.errors import ConfigError, InputError, NotFittedError, StructureError
-from cgatjax.graphs.crystal_graph import CrystalGraph, featurize
-from cgatjax.graphs.reduction import reduce_graph
+from cgatjax.errors import ConfigError, InputError, NotFittedError
+from cgatjax.graphs.crystal_graph import CrystalGraph
+from cgatjax.graphs.reduction import graph_or_rejected
 from cgatjax.inference.prediction import predict
 from cgatjax.models.model import Model, init_model
 from cgatjax.models.model_io import load_model
@@ -24,7 +24,8 @@ from cgatjax.structures.crystal import Rejected
 from cgatjax.structures.inputs import is_single
 from cgatjax.structures.readers import read_crystals
 from cgatjax.training.history import History
-from cgatjax.training.loop import fit, transfer_model
+from cgatjax.training.loop import fit
+from cgatjax.training.transfer import transfer_model
 
 
 class CGATRegressor:
@@ -283,11 +284,10 @@ def _graphs(structures: Iterable[Any], config: GraphConfig) -> list[CrystalGraph
     for item in read_crystals(listed, targets=()):
         if isinstance(item, Rejected):
             raise item.error()
-        try:
-            graphs.append(reduce_graph(featurize(item, config)))
-        except StructureError as error:
-            reason = Rejected(id=item.id, source=item.source, reason=str(error))
-            raise reason.error() from error
+        graph = graph_or_rejected(item, config)
+        if isinstance(graph, Rejected):
+            raise graph.error()
+        graphs.append(graph)
     return graphs
 
 

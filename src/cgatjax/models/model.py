@@ -1,4 +1,4 @@
-"""A model: network, weights, and everything needed to use them rightly."""
+"""Models: network, weights, normalizers, units, and the options that their graphs need."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -9,21 +9,20 @@ import jax
 import numpy as np
 
 from cgatjax.config import GraphConfig, ModelConfig
-from cgatjax.data.batching import CrystalBatch, assemble, snug_budget
 from cgatjax.data.datasets import Crystals
 from cgatjax.data.store import Store
 from cgatjax.errors import MismatchError, TargetError
+from cgatjax.models.network import Network
 from cgatjax.models.normalizer import Normalizer
-from cgatjax.nn.cgat import CGAT
 from cgatjax.structures.elements import ElementTable
 
 _BLOCK = 16384
-"""Crystals looked at together for elements without a vector."""
+"""Crystals checked together for elements without a vector."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Model:
-    """What training makes and prediction takes.
+    """Network with weights, normalizers and units: the result of a training.
 
     Attributes:
       config: the network's sizes and variants.
@@ -32,7 +31,7 @@ class Model:
       element_table: vectors of the elements.
       normalizers: target -> mean and std, fitted on the training set; empty before training.
       units: target -> unit, "" where unknown.
-      predicts_std: targets whose log_std was trained (by a robust loss).
+      predicts_std: targets with a predicted aleatoric std (trained with a robust loss).
     """
 
     config: ModelConfig
@@ -44,13 +43,13 @@ class Model:
     predicts_std: tuple[str, ...] = ()
 
     @property
-    def net(self) -> CGAT:
-        """The flax module."""
-        return CGAT(self.config, self.element_table)
+    def network(self) -> Network:
+        """Network of the model, without the weights."""
+        return Network(self.config, self.element_table)
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """Names of the properties that it predicts."""
+        """Names of the predicted properties, a head each."""
         return self.config.targets
 
     @property
@@ -59,21 +58,11 @@ class Model:
         return sum(int(np.size(leaf)) for leaf in jax.tree.leaves(self.params))
 
     def replace(self, **changes: Any) -> "Model":
-        """A copy with some attributes changed."""
+        """Copy the model with some attributes changed."""
         return dataclasses.replace(self, **changes)
 
-    def forward(self, params: Any, batch: CrystalBatch) -> dict[str, jax.Array]:
-        """{target: (graphs, 2)} normalized outputs, also for a single target."""
-        output: Any = self.net.apply({"params": params}, batch)
-        return output if isinstance(output, dict) else {self.targets[0]: output}
-
-    def read(self, params: Any, embedding: jax.Array) -> dict[str, jax.Array]:
-        """{target: (graphs, 2)} from crystal embeddings; only the heads' parameters are used."""
-        output: Any = self.net.apply({"params": params}, embedding, method="read")
-        return output if isinstance(output, dict) else {self.targets[0]: output}
-
     def check_graphs(self, data: Crystals, where: str) -> None:
-        """Raises MismatchError unless graphs and elements are such as this model knows."""
+        """Raise MismatchError unless the model fits the graph options and elements of data."""
         self.check_options(data.graph_config, where)
         missing: set[str] = set()
         table = self.element_table
@@ -88,7 +77,7 @@ class Model:
             )
 
     def check_options(self, graph_config: GraphConfig, where: str) -> None:
-        """Raises MismatchError unless graphs were made with this model's options."""
+        """Raise MismatchError unless graphs were made with this model's options."""
         ours, theirs = self.graph_config.to_dict(), graph_config.to_dict()
         different = {k: (ours[k], theirs[k]) for k in ours if ours[k] != theirs[k]}
         if different:
@@ -99,7 +88,7 @@ class Model:
             )
 
     def check_units(self, data: Crystals, where: str) -> None:
-        """Raises MismatchError where a target has another unit in the data than in the model."""
+        """Raise MismatchError where a target has another unit in the data than in the model."""
         for name in self.targets:
             ours, theirs = self.units.get(name, ""), data.unit(name)
             if ours and theirs and ours != theirs:
@@ -117,7 +106,7 @@ def init_model(
     seed: int = 0,
     element_table: ElementTable | None = None,
 ) -> Model:
-    """A model with fresh weights, fitted to the graph options and targets of a data set.
+    """Initialize a model for the graph options and targets of a data set.
 
     Args:
       config: sizes and variants; targets, shell table and element width are set from the data.
@@ -140,20 +129,10 @@ def init_model(
         max_shells=crystals.graph_config.max_neighbors,
         element_dim=table.vectors.shape[1],
     )
-    model = Model(
+    return Model(
         config=config,
-        params=None,
+        params=Network(config, table).init(seed),
         graph_config=crystals.graph_config,
         element_table=table,
         units=units,
     )
-    return model.replace(params=fresh_params(model, crystals, seed))
-
-
-def fresh_params(model: Model, data: Crystals, seed: int) -> Any:
-    """Newly initialized parameters of a model's network."""
-    arrays = data.take(np.zeros(1, np.int64))
-    batch = assemble(arrays, snug_budget(arrays))
-    shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), batch)
-    params = model.net.lazy_init(jax.random.key(seed), shapes)["params"]
-    return jax.tree.map(np.asarray, params)

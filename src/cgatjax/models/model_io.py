@@ -137,7 +137,7 @@ def check_params(params: Mapping[str, Any], model: Model) -> None:
             f"weights do not fit the network: {arrays} arrays for {layers} layers, "
             f"{config.max_shells} shells (at most 255)"
         )
-    expected = _shapes(_expected_params(model))
+    expected = _shapes(model.network.param_shapes())
     found = _shapes(params)
     missing = sorted(set(expected) - set(found))
     unexpected = sorted(set(found) - set(expected))
@@ -151,18 +151,6 @@ def check_params(params: Mapping[str, Any], model: Model) -> None:
             f"weights do not fit the network: missing {missing}, unexpected {unexpected}, "
             f"misshapen {misshapen}"
         )
-
-
-def _expected_params(model: Model) -> Any:
-    """The abstract parameters of the network, without computing anything."""
-    from cgatjax.data.batching import collate
-    from cgatjax.graphs.crystal_graph import CrystalGraph
-
-    k = model.config.max_shells
-    neighbors = np.zeros((1, k), np.int64)
-    graph = CrystalGraph.from_neighbors(np.ones(1, np.int64), neighbors, neighbors + 1)
-    key = jax.random.key(0)
-    return jax.eval_shape(model.net.init, key, collate([graph]))["params"]
 
 
 def _shapes(params: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:

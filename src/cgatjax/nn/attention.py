@@ -1,4 +1,4 @@
-"""Multi-head networks on edges, and attention pooling of atoms into a crystal vector."""
+"""Multi-head networks on edges, and attention pooling of atoms into a crystal embedding."""
 
 import flax.linen as nn
 import jax
@@ -6,22 +6,23 @@ import jax.numpy as jnp
 from jax import Array
 
 from cgatjax.nn.initializers import uniform_fan_in
-from cgatjax.nn.mlp import Part, leaky_relu, matmul, projections, sum_of
+from cgatjax.nn.mlp import GatheredRows, add_gathered, leaky_relu, matmul, project
 from cgatjax.nn.segment import Index, softmax_sum
 
 
+# Gathered again for the gradient: (heads, edges, hidden) is by far the largest array of a step, and
+# a gather is cheaper than keeping it.
 @jax.checkpoint
-def _hidden(parts: tuple[Part, ...], bias: Array) -> Array:
-    """LeakyReLU of a sum of gathered projections; gathered again for the gradient, not kept."""
-    return leaky_relu(sum_of(parts) + bias)
+def _hidden(parts: tuple[GatheredRows, ...], bias: Array) -> Array:
+    """Apply LeakyReLU to a sum of gathered projections."""
+    return leaky_relu(add_gathered(parts) + bias)
 
 
 class MultiHeadNetwork(nn.Module):
-    """H small networks side by side: Dense -> LeakyReLU -> Dense on concatenated inputs.
+    """H networks Dense -> LeakyReLU -> Dense on concatenated inputs, MHN of docs/network.md.
 
-    The first layer is factorized (docs/network.md, saving 2): W [a | b] = W_a a + W_b b. Each part
-    is projected where it has fewest rows (nodes, or the shell table), then gathered. Heads come
-    first in every array from there on, so that the second layer is a plain batched product.
+    The first layer is factorized (`project`). Heads come first in every array from there on, so
+    that the second layer is a plain batched product.
 
     Attributes:
       hidden: hidden width per head.
@@ -36,27 +37,28 @@ class MultiHeadNetwork(nn.Module):
     low_precision: bool = False
 
     @nn.compact
-    def __call__(self, *parts: Part) -> Array:
-        """Maps parts of widths d_1, d_2, … to (heads, rows, features)."""
-        fan_in = sum(rows.shape[-1] for rows, _ in parts)
+    def __call__(self, *parts: GatheredRows) -> Array:
+        """Map parts of widths d_1, d_2, … to (heads, rows, features)."""
+        fan_in = sum(part.rows.shape[-1] for part in parts)
         wide = self.heads * self.hidden
         kernel = self.param("kernel_in", uniform_fan_in(fan_in), (fan_in, wide))
         bias = self.param("bias_in", uniform_fan_in(fan_in), (wide,))
         init = uniform_fan_in(self.hidden)
         kernel_out = self.param("kernel_out", init, (self.heads, self.hidden, self.features))
         bias_out = self.param("bias_out", init, (self.heads, self.features))
-        terms = projections(parts, kernel, self.low_precision)
-        by_head = [self._by_head(rows) for rows, _ in terms]
-        index = [row for _, row in terms]
+        terms = project(parts, kernel, self.low_precision)
+        by_head = [self._by_head(term.rows) for term in terms]
+        indices = [term.index for term in terms]
 
+        # The indices are those of all heads, so that only the rows are mapped over.
         def hidden(rows: list[Array], bias: Array) -> Array:
-            return _hidden(tuple(zip(rows, index, strict=True)), bias)
+            return _hidden(tuple(map(GatheredRows, rows, indices)), bias)
 
         x = jax.vmap(hidden)(by_head, bias.reshape(self.heads, self.hidden))
         return matmul(x, kernel_out, self.low_precision) + bias_out[:, None]
 
     def _by_head(self, rows: Array) -> Array:
-        """(rows, H * hidden) -> (H, rows, hidden)."""
+        """Reshape (rows, H * hidden) to (H, rows, hidden)."""
         return rows.reshape(-1, self.heads, self.hidden).swapaxes(0, 1)
 
 
@@ -68,7 +70,7 @@ def attend(
     weights: Array,
     ascending: bool = False,
 ) -> Array:
-    """`softmax_sum` for each head: (heads, rows, channels) -> (heads, size, channels)."""
+    """Apply `softmax_sum` per head: (heads, rows, channels) -> (heads, size, channels)."""
 
     def head(scores: Array, messages: Array) -> Array:
         return softmax_sum(scores, messages, index, size, weights=weights, ascending=ascending)
@@ -77,9 +79,9 @@ def attend(
 
 
 class AtomPooling(nn.Module):
-    """Attention over the atoms of each crystal: scores from [h_i | c], messages from h_i.
+    """Attention pooling over the atoms of each crystal: (nodes, D) -> (graphs, H*D or D).
 
-    Heads are concatenated (released) or averaged: (nodes, D) -> (graphs, H*D or D).
+    Scores from [h_i | c], messages from h_i; heads are concatenated (released) or averaged.
     """
 
     heads: int
@@ -89,15 +91,15 @@ class AtomPooling(nn.Module):
 
     @nn.compact
     def __call__(self, h: Array, composition: Array, graph: Array, weights: Array) -> Array:
-        """Args: (nodes, D), (graphs, D), graph of each node (nodes,), sites it stands for."""
+        """Pool h (nodes, D) with compositions (graphs, D), graph and multiplicity of each node."""
         width = h.shape[-1]
         score_width = width if self.vector_attention else 1
         scores = MultiHeadNetwork(
             width, score_width, self.heads, self.low_precision, name="attention"
-        )((h, None), (composition, graph))
+        )(GatheredRows(h), GatheredRows(composition, graph))
         self.sow("intermediates", "scores", scores)
         messages = MultiHeadNetwork(width, width, self.heads, self.low_precision, name="message")(
-            (h, None)
+            GatheredRows(h)
         )
         pooled = attend(scores, messages, graph, composition.shape[0], weights, ascending=True)
         if not self.concatenate:

@@ -1,11 +1,11 @@
-"""The crystal graph attention network, from a padded batch to normalized predictions.
+"""Crystal graph attention network: padded batch -> normalized predictions.
 
 Equations: Schmidt et al., Sci. Adv. 7 (2021) eabi7948, and Hoffmann et al., Digital Discovery 2
 (2023) 1368; reference file `CGAT/CGAT.py`.
 """
 
 import dataclasses
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -17,16 +17,19 @@ from cgatjax.nn.attention import AtomPooling, MultiHeadNetwork, attend
 from cgatjax.nn.composition import CompositionNetwork
 from cgatjax.nn.hypernetwork import DampedHypernetwork
 from cgatjax.nn.initializers import normal
-from cgatjax.nn.mlp import Dense, Part, ResidualHead, leaky_relu, rows_of, seen
-from cgatjax.nn.segment import Each, Index, graph_index, read
+from cgatjax.nn.mlp import Dense, GatheredRows, ResidualHead, leaky_relu
+from cgatjax.nn.segment import Index, RepeatIndex, gather, graph_index
 from cgatjax.structures.elements import ElementTable
 
 
 class _Edges(NamedTuple):
-    """What a message-passing step needs to know of the edges.
+    """Edge indices of a message-passing step.
 
-    `weights` are the multiplicities that one receiver sees. Where all sites have as many edges,
-    centers need no array of indices.
+    Attributes:
+      centers, neighbors: node of either end of each edge; where all sites have as many edges,
+        centers need no array of indices.
+      senders, receivers: the same two in the configured message direction.
+      weights: (edges,) multiplicities as seen by one receiver.
     """
 
     centers: Index
@@ -50,170 +53,186 @@ class CGAT(nn.Module):
     element_table: ElementTable = ElementTable.matscholar()
 
     def setup(self) -> None:
-        """Declares the encoder and the heads."""
+        """Declare the encoder and the heads."""
         self.encoder = Encoder(self.config, self.element_table)
         self.heads = Heads(self.config)
 
     def __call__(self, batch: CrystalBatch) -> Array | dict[str, Array]:
-        """Normalized prediction and log_std: (graphs, 2), or {target: (graphs, 2)} for several."""
-        return self.read(self.encoder(batch))
+        """Predict prediction and log_std: (graphs, 2), or {target: (graphs, 2)} for several."""
+        outputs = self.outputs(batch)
+        return outputs if len(outputs) > 1 else outputs[self.config.targets[0]]
+
+    def outputs(self, batch: CrystalBatch) -> dict[str, Array]:
+        """Predict {target: (graphs, 2)}, normalized prediction and log_std."""
+        return self.heads(self.encoder(batch))
 
     def embed(self, batch: CrystalBatch) -> Array:
-        """Crystal embeddings, (graphs, `config.embedding_dim`)."""
+        """Encode crystals as embeddings, (graphs, `config.embedding_dim`)."""
         return self.encoder(batch)
 
-    def read(self, embedding: Array) -> Array | dict[str, Array]:
-        """The heads alone, on crystal embeddings computed before."""
-        outputs = self.heads(embedding)
-        return outputs if len(outputs) > 1 else outputs[self.config.targets[0]]
+    def read_heads(self, embedding: Array) -> dict[str, Array]:
+        """Apply the heads alone, to crystal embeddings: {target: (graphs, 2)}."""
+        return self.heads(embedding)
 
 
 class Heads(nn.Module):
-    """One residual regression network per target."""
+    """Residual regression networks, one per target."""
 
     config: ModelConfig
 
     @nn.compact
     def __call__(self, embedding: Array) -> dict[str, Array]:
-        """{target: (graphs, 2)} from (graphs, embedding width)."""
-        config = self.config
-        low = config.compute == "bfloat16"
+        """Map embeddings (graphs, width) to {target: (graphs, 2)}."""
+        widths, rezero, low = self.config.head_widths, self.config.rezero, self.config.low_precision
         return {
-            target: ResidualHead(config.head_widths, config.rezero, low, name=target)(embedding)
-            for target in config.targets
+            target: ResidualHead(widths, rezero, low, name=target)(embedding)
+            for target in self.config.targets
         }
 
 
 class Encoder(nn.Module):
-    """Padded batch -> crystal embeddings (graphs, H*D or D)."""
+    """Crystal encoder: padded batch -> embeddings (graphs, H*D or D)."""
 
     config: ModelConfig
     element_table: ElementTable
 
     @nn.compact
     def __call__(self, batch: CrystalBatch) -> Array:
-        """Embeds every crystal of the batch, padding included."""
+        """Embed every crystal of the batch, padding included."""
         config = self.config
-        low = config.compute == "bfloat16"
-        vectors = jnp.asarray(self.element_table.vectors)
-        n_graph = batch.graph_mask.shape[0]
         batch = _with_plain_padding(batch)
-        nodes = batch.crystal.nodes
         edges = _edges_of(batch, config)
-        h = start = self._start(vectors, nodes["element"])
-        table = self.param(
-            "shell_embedding",
-            normal(),
-            (config.max_shells + 1, config.edge_dim),
-        )
-        e = e_start = (table, batch.crystal.edges["shell"])
-        again = nn.remat if config.rematerialize else lambda module: module
-        node_step, edge_step = again(NodeUpdate), again(EdgeUpdate)
+        vectors = jnp.asarray(self.element_table.vectors)
+        h = h_start = self._start(vectors, batch.crystal.nodes["element"])
+        shells = (config.max_shells + 1, config.edge_dim)
+        table = self.param("shell_embedding", normal(), shells)
+        e = e_start = GatheredRows(table, batch.crystal.edges["shell"])
+        remat = nn.remat if config.rematerialize else lambda module: module
+        node_step, edge_step = remat(NodeUpdate), remat(EdgeUpdate)
         for i in range(config.steps):
-            node_update = node_step(config, first=i == 0, name=f"node_{i}")(h, start, e, edges)
+            # h <- h + Hyper(agg; z) and e <- e + update, both from the h and e before this step.
+            node_update = node_step(config, first=i == 0, name=f"node_{i}")(h, h_start, e, edges)
             self.sow("intermediates", f"node_update_{i}", node_update)
             if config.edge_update == "shell":
-                shell_update = ShellUpdate(config, name=f"edge_{i}")(e[0])
+                # e depends on the shell alone: K + 1 rows at every depth (saving 1).
+                shell_update = ShellUpdate(config, name=f"edge_{i}")(e.rows)
                 self.sow("intermediates", f"edge_update_{i}", shell_update)
-                e = (e[0] + shell_update, e[1])
+                e = GatheredRows(e.rows + shell_update, e.index)
             elif config.edge_update != "none":
                 edge_update = edge_step(config, i == 0, name=f"edge_{i}")(h, e, e_start, edges)
                 self.sow("intermediates", f"edge_update_{i}", edge_update)
-                e = (rows_of(e) + edge_update, None)
-            h = (rows_of(h) + node_update, None)
-        composition = self._composition(batch, vectors, n_graph)
+                e = GatheredRows(e.gather() + edge_update)
+            h = GatheredRows(h.gather() + node_update)
+        return self._pooled(h.gather(), batch, vectors)
+
+    def _start(self, vectors: Array, element: Array) -> GatheredRows:
+        """Project element vectors to start states h0 = W v (no bias).
+
+        h0 is a function of the element: where there are more nodes than elements, the first step's
+        networks see one row an element (saving 5).
+        """
+        table = Dense(self.config.node_dim, use_bias=False, name="embedding")(vectors)
+        if len(element) > len(table):
+            return GatheredRows(table, element)
+        return GatheredRows(table[element])
+
+    def _pooled(self, h: Array, batch: CrystalBatch, vectors: Array) -> Array:
+        """Pool node states (nodes, D) by attention, given the composition vectors."""
+        config, graphs = self.config, batch.composition
+        element, fraction = graphs.nodes["element"], graphs.nodes["fraction"]
+        network = CompositionNetwork(
+            config.node_dim, config.composition_steps, config.composition_hidden, name="composition"
+        )
+        composition = network(
+            vectors[element],
+            fraction,
+            graphs.receivers,
+            graphs.senders,
+            graph_index(graphs.n_node, element.shape[0]),
+            batch.graph_mask.shape[0],
+        )
         self.sow("intermediates", "composition_vector", composition)
         pooling = AtomPooling(
             config.heads,
             config.pooling_vector_attention,
             config.pooling == "concat",
-            low,
+            config.low_precision,
             name="pooling",
         )
-        sites = rows_of(h)
-        graph = graph_index(batch.crystal.n_node, sites.shape[0])
-        return pooling(sites, composition, graph, nodes["weight"])
-
-    def _start(self, vectors: Array, element: Array) -> Part:
-        """Start states, one row an element where that is fewer (docs/network.md, saving 5)."""
-        table = Dense(self.config.node_dim, use_bias=False, name="embedding")(vectors)
-        return (table, element) if len(element) > len(table) else (table[element], None)
-
-    def _composition(self, batch: CrystalBatch, vectors: Array, n_graph: int) -> Array:
-        config, graphs = self.config, batch.composition
-        element, fraction = graphs.nodes["element"], graphs.nodes["fraction"]
-        graph = graph_index(graphs.n_node, element.shape[0])
-        network = CompositionNetwork(
-            config.node_dim, config.composition_steps, config.composition_hidden, name="composition"
-        )
-        return network(vectors[element], fraction, graphs.receivers, graphs.senders, graph, n_graph)
+        graph = graph_index(batch.crystal.n_node, h.shape[0])
+        # A node counts as often as there are sites of its class (saving 4).
+        return pooling(h, composition, graph, batch.crystal.nodes["weight"])
 
 
 class NodeUpdate(nn.Module):
-    """What one step adds to the node states: Hyper of the attention-weighted messages."""
+    """Node update of one step: Hyper of the attention-weighted messages."""
 
     config: ModelConfig
     first: bool
 
     @nn.compact
-    def __call__(self, h: Part, start: Part, e: Part, edges: _Edges) -> Array:
-        """(nodes, D) from states h, start states (both of nodes) and states e (of edges)."""
+    def __call__(
+        self, h: GatheredRows, start: GatheredRows, e: GatheredRows, edges: _Edges
+    ) -> Array:
+        """Compute (nodes, D) from states h and start states of nodes, and states e of edges."""
         config = self.config
-        parts = (seen(h, edges.receivers), e, seen(h, edges.senders))
+        parts = (h.regather(edges.receivers), e, h.regather(edges.senders))
         scores, messages = _scores_and_messages(config, config.node_dim, parts)
         self.sow("intermediates", "scores", scores)
-        size = len(rows_of(h))
-        ascending = config.message_direction == "neighbor_to_center"  # edges are so by center
+        size = len(h.gather())
+        # Batches keep edges in the order of their centers.
+        ascending = config.message_direction == "neighbor_to_center"
         mixed = attend(scores, messages, edges.receivers, size, edges.weights, ascending)
-        low = config.compute == "bfloat16"
-        hyper = DampedHypernetwork(config.node_dim, self.first, low, name="update")
+        hyper = DampedHypernetwork(config.node_dim, self.first, config.low_precision, name="update")
         return hyper(mixed.mean(0), start)
 
 
 class EdgeUpdate(nn.Module):
-    """What one step adds to the edge states: attention over the heads, then a network."""
+    """Edge update of one step: attention over the heads, then a network."""
 
     config: ModelConfig
     first: bool
 
     @nn.compact
-    def __call__(self, h: Part, e: Part, start: Part, edges: _Edges) -> Array:
-        """(edges, R) from states h (of nodes), and e and start states (both of edges)."""
+    def __call__(
+        self, h: GatheredRows, e: GatheredRows, start: GatheredRows, edges: _Edges
+    ) -> Array:
+        """Compute (edges, R) from states h of nodes, and states e and start states of edges."""
         config = self.config
-        parts = (seen(h, edges.centers), e, seen(h, edges.neighbors))
+        # The edge networks read [center | e | neighbor] whatever way the messages run.
+        parts = (h.regather(edges.centers), e, h.regather(edges.neighbors))
         scores, messages = _scores_and_messages(config, config.edge_dim, parts)
         x = (nn.softmax(scores, axis=0) * messages).sum(0)
         if config.edge_update == "attention":
             return _two_layers(config, x)
-        low = config.compute == "bfloat16"
-        hyper = DampedHypernetwork(config.edge_dim, self.first, low, name="update")
+        hyper = DampedHypernetwork(config.edge_dim, self.first, config.low_precision, name="update")
         return hyper(x / config.heads, start)
 
 
 class ShellUpdate(nn.Module):
-    """What one step adds to the rows of the shell table, where edges know their shell only."""
+    """Update of the rows of the shell table, where edge states depend on the shell alone."""
 
     config: ModelConfig
 
     @nn.compact
     def __call__(self, table: Array) -> Array:
-        """(shells, R) -> (shells, R)."""
+        """Map (shells, R) to (shells, R)."""
         return _two_layers(self.config, table)
 
 
 def _two_layers(config: ModelConfig, x: Array) -> Array:
-    """Dense -> LeakyReLU -> Dense, submodules "dense_0" and "dense_1" of the caller."""
-    low = config.compute == "bfloat16"
+    """Apply Dense -> LeakyReLU -> Dense, submodules "dense_0" and "dense_1" of the caller."""
+    low = config.low_precision
     x = leaky_relu(Dense(config.edge_dim, low_precision=low, name="dense_0")(x))
     return Dense(config.edge_dim, low_precision=low, name="dense_1")(x)
 
 
 def _scores_and_messages(
-    config: ModelConfig, features: int, parts: tuple[Part, ...]
+    config: ModelConfig, features: int, parts: tuple[GatheredRows, ...]
 ) -> tuple[Array, Array]:
-    """The two multi-head networks of a step, submodules "attention" and "message" of the caller."""
-    hidden = int((2 * config.node_dim + config.edge_dim) / 1.5)
-    low = config.compute == "bfloat16"
+    """Apply the attention and message networks, submodules of the caller."""
+    hidden = int((2 * config.node_dim + config.edge_dim) / 1.5)  # reference: `CGAT.py`
+    low = config.low_precision
     score_width = features if config.vector_attention else 1
     attention = MultiHeadNetwork(hidden, score_width, config.heads, low, name="attention")
     message = MultiHeadNetwork(hidden, features, config.heads, low, name="message")
@@ -221,7 +240,10 @@ def _scores_and_messages(
 
 
 def _with_plain_padding(batch: CrystalBatch) -> CrystalBatch:
-    """The batch with ones for the weights of padding: whatever stood there cannot spread."""
+    """Replace the weights of padding by ones.
+
+    A weight of NaN or 0 there would reach real crystals through gradients: 0 * NaN is NaN.
+    """
 
     def plain(values: dict[str, Array], name: str, counts: Array) -> dict[str, Array]:
         real = jnp.asarray(batch.graph_mask)[graph_index(counts, len(values[name]))]
@@ -239,16 +261,35 @@ def _with_plain_padding(batch: CrystalBatch) -> CrystalBatch:
 
 
 def _edges_of(batch: CrystalBatch, config: ModelConfig) -> _Edges:
-    """Edges in the configured message direction.
-
-    The batch counts neighbors of one center site. Seen from one site of the neighbor's class
-    the same edges number weight * n_center / n_neighbor (docs/network.md, saving 4).
-    """
-    centers: Index = Each(batch.in_degree) if batch.in_degree else batch.crystal.receivers
+    """Orient the edges of a batch in the configured message direction."""
+    centers: Index = RepeatIndex(batch.in_degree) if batch.in_degree else batch.crystal.receivers
     neighbors = batch.crystal.senders
-    weight = batch.crystal.edges["weight"]
-    if config.message_direction == "neighbor_to_center":
-        return _Edges(centers, neighbors, neighbors, centers, weight)
     sites = batch.crystal.nodes["weight"]
-    weight = weight * read(sites, centers) / sites[neighbors]
-    return _Edges(centers, neighbors, centers, neighbors, weight)
+    senders, receivers, weights = oriented(
+        config.message_direction,
+        (centers, neighbors),
+        (gather(sites, centers), sites[neighbors]),
+        batch.crystal.edges["weight"],
+    )
+    return _Edges(centers, neighbors, senders, receivers, weights)
+
+
+def oriented(
+    direction: str, ends: tuple[Any, Any], sites: tuple[Any, Any], weight: Any
+) -> tuple[Any, Any, Any]:
+    """Senders, receivers and edge weights of a message direction; NumPy or JAX arrays.
+
+    A graph stores the number of neighbors that one site of the center's class has along an edge.
+    Between two classes of n_c and n_n sites there are n_c * weight such pairs, so that one site of
+    the neighbor's class has weight * n_c / n_n of them (docs/network.md, saving 4).
+
+    Args:
+      direction: of `ModelConfig.message_direction`.
+      ends: center and neighbor of each edge.
+      sites: number of sites of the center's and of the neighbor's class.
+      weight: (edges,) neighbors of one center.
+    """
+    center, neighbor = ends
+    if direction == "neighbor_to_center":
+        return neighbor, center, weight
+    return center, neighbor, weight * sites[0] / sites[1]

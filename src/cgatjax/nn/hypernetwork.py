@@ -1,4 +1,4 @@
-"""The hypernetwork: a small network whose weights are produced per row from another input."""
+"""Hypernetwork: a small network whose weights are produced per row from another input."""
 
 import functools
 
@@ -8,13 +8,13 @@ import jax.numpy as jnp
 from jax import Array
 
 from cgatjax.nn.initializers import normal, uniform, uniform_fan_in
-from cgatjax.nn.mlp import Part, matmul
-from cgatjax.nn.segment import Index, read
+from cgatjax.nn.mlp import GatheredRows, matmul
+from cgatjax.nn.segment import Index, gather
 
 LAYERS = 4
 """Layers of the produced network (reference: `H_Net`, three hidden ones and the last)."""
 PRODUCER_LAYERS = 4
-"""Tanh layers of the network that produces the weights of one layer."""
+"""Tanh layers of the MLP that produces the weights of one layer."""
 NORM_EPSILON = 1e-5
 """torch's LayerNorm epsilon."""
 
@@ -27,17 +27,17 @@ def layer_norm(x: Array) -> Array:
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
 def bilinear(z: Array, x: Array, kernel: Array, low_precision: bool = False) -> Array:
-    """y_no = sum_ki z_nk x_ni K_kio: (n, K), (n, I), (K, I, O) -> (n, O).
+    """Compute y_no = sum_ki z_nk x_ni K_kio: (n, K), (n, I), (K, I, O) -> (n, O).
 
-    Equal to making the weights sum_k z_nk K_kio of every row and applying them, at the same number
-    of multiplications; but the (n, I, O) weights are never written, only (n, K, I) products, and
-    the backward pass makes these anew instead of keeping them (docs/performance.md).
+    The same as producing the weights sum_k z_nk K_kio of every row and applying them, at as many
+    multiplications. But the (n, I, O) weights are never written, only (n, K, I) products, and the
+    backward pass computes these again instead of keeping them (docs/performance.md).
     """
     return matmul(_products(z, x), kernel.reshape(-1, kernel.shape[-1]), low_precision)
 
 
 def _products(z: Array, x: Array) -> Array:
-    """(n, K), (n, I) -> (n, K*I)."""
+    """Outer product of each row: (n, K), (n, I) -> (n, K*I)."""
     return (z[:, :, None] * x[:, None, :]).reshape(len(z), -1)
 
 
@@ -50,8 +50,9 @@ def _bilinear_forward(
 def _bilinear_backward(
     low_precision: bool, kept: tuple[Array, Array, Array], dy: Array
 ) -> tuple[Array, Array, Array]:
-    # The barriers: nothing is made again before its gradient comes, and the transposed products are
-    # written as such, for XLA's CPU backend is slow at transposing the left factor of a product.
+    # First barrier: the products must not be computed again before their gradient arrives, or those
+    # of all layers would be in memory at once. Second barrier: the transposed products are written
+    # as such, because XLA's CPU backend is slow at transposing the left factor of a product.
     z, x, kernel, dy = jax.lax.optimization_barrier((*kept, dy))
     products = (z.T[:, None, :] * x.T[None, :, :]).reshape(-1, len(z))
     products = jax.lax.optimization_barrier(products)
@@ -67,7 +68,7 @@ bilinear.defvjp(_bilinear_forward, _bilinear_backward)
 
 
 class _ProducedLayer(nn.Module):
-    """y = [x | 1] W(z): a layer whose weights and bias an MLP of z produces.
+    """Produced layer y = [x | 1] W(z), whose weights and bias an MLP of z produces.
 
     The last layer of that MLP, linear, is held as a tensor K of shape (D, D + 1, D) and a matrix B,
     W(z)_io = sum_k t_k K_kio + B_io, where t are its hidden states and row i = D is the bias.
@@ -78,7 +79,7 @@ class _ProducedLayer(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, z: Array, row: Index | None) -> Array:
-        """Args: (n, D), (rows, D), the row of z that belongs to each row of x (None: its own)."""
+        """Apply to x (n, D) with z (rows, D); `row` is the row of z for each row of x, or None."""
         width, low = self.width, self.low_precision
         for i in range(PRODUCER_LAYERS):
             kernel = self.param(f"kernel_{i}", normal(2 / width), (width, width))
@@ -89,36 +90,37 @@ class _ProducedLayer(nn.Module):
         x = jnp.concatenate([x, jnp.ones_like(x[:, :1])], 1)
         if row is None:
             return bilinear(z, x, kernel, low) + x @ bias
+        # Few z for many x: here the weights of each z are worth writing down.
         weights = matmul(z, kernel.reshape(width, -1), low).reshape(-1, *bias.shape) + bias
-        return jnp.einsum("ni,nio->no", x, read(weights, row))
+        return jnp.einsum("ni,nio->no", x, gather(weights, row))
 
 
 class Hypernetwork(nn.Module):
-    """Hyper(x; z) of docs/network.md: (n, D), (n, D) -> (n, D).
+    """Hypernetwork Hyper(x; z) of docs/network.md: (n, D), (n, D) -> (n, D).
 
-    Where few different z serve many rows, z is given as those few and the row that each reads:
-    then the weights are made once for each of them (docs/network.md, saving 5).
+    Where few different z serve many rows, z comes as those few rows and a gather index: the weights
+    are then produced once for each of them (docs/network.md, saving 5).
     """
 
     width: int
     low_precision: bool = False
 
     @nn.compact
-    def __call__(self, x: Array, z: Part) -> Array:
-        """Applies the network that z produces to x, row by row."""
-        rows, row = z
+    def __call__(self, x: Array, z: GatheredRows) -> Array:
+        """Apply the network that z produces to x, row by row."""
         for i in range(LAYERS):
-            x = _ProducedLayer(self.width, self.low_precision, name=f"layer_{i}")(x, rows, row)
+            layer = _ProducedLayer(self.width, self.low_precision, name=f"layer_{i}")
+            x = layer(x, z.rows, z.index)
             if i < LAYERS - 1:
                 x = nn.tanh(layer_norm(x))
         return x
 
 
 class DampedHypernetwork(nn.Module):
-    """Hyper with its input mixed by a learned damping d: z = d*start + (1 - d)*x.
+    """Hypernetwork with a learned damping d of its input: z = d*start + (1 - d)*x.
 
-    In the first step (`first`) z is the start state, which is then the current one. d is kept in
-    [0, 1] by a projection after each optimizer step (`optim.project_damping`), not here.
+    In the first step (`first`) z is the start state, which is the current one then. d is kept in
+    [0, 1] by a projection after each optimizer step (`training.optimizer.project_damping`).
     """
 
     width: int
@@ -126,11 +128,10 @@ class DampedHypernetwork(nn.Module):
     low_precision: bool = False
 
     @nn.compact
-    def __call__(self, x: Array, start: Part) -> Array:
-        """Update (n, D) from the mixed messages x (n, D) and the start state."""
+    def __call__(self, x: Array, start: GatheredRows) -> Array:
+        """Compute the update (n, D) from aggregated messages x (n, D) and the start state."""
         z = start
         if not self.first:
             damping = self.param("damping", uniform(), ())
-            rows, row = start
-            z = (damping * (rows if row is None else rows[row]) + (1 - damping) * x, None)
+            z = GatheredRows(damping * start.gather() + (1 - damping) * x)
         return Hypernetwork(self.width, self.low_precision, name="hyper")(x, z)

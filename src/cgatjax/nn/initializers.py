@@ -12,23 +12,23 @@ import numpy as np
 from jax import Array
 
 Init = Callable[..., Array]
-"""Key, shape and dtype to an array."""
+"""Initializer: key, shape and dtype -> array."""
 _Draw = Callable[[np.random.Generator, Sequence[int]], np.ndarray]
 
 
 def uniform_fan_in(fan_in: int) -> Init:
-    """U(-1/sqrt(fan_in), 1/sqrt(fan_in)): torch's default for weights and biases of a layer."""
+    """Uniform in ±1/sqrt(fan_in): torch's default for weights and biases of a layer."""
     bound = fan_in**-0.5
     return _host_drawn(lambda random, shape: random.uniform(-bound, bound, shape))
 
 
 def normal(variance: float = 1.0) -> Init:
-    """Normal with mean 0 and the given variance."""
+    """Normal distribution of mean 0 and the given variance."""
     return _host_drawn(lambda random, shape: variance**0.5 * random.standard_normal(shape))
 
 
 def uniform() -> Init:
-    """U(0, 1)."""
+    """Uniform in [0, 1)."""
     return _host_drawn(lambda random, shape: random.uniform(0, 1, shape))
 
 
@@ -39,6 +39,7 @@ def _host_drawn(draw: _Draw) -> Init:
             return np.asarray(draw(random, tuple(shape)), dtype)
 
         key_data = jax.random.key_data(key)
+        # Inside jit the key has no value yet: the host is called back when it has one.
         if isinstance(key_data, jax.core.Tracer):
             result = jax.ShapeDtypeStruct(tuple(shape), jax.dtypes.canonicalize_dtype(dtype))
             return jax.pure_callback(sample, result, key_data, vmap_method="sequential")

@@ -1,4 +1,7 @@
-"""Sums and weighted softmax over groups of rows (the edges of a node, the nodes of a crystal)."""
+"""Gathers, segment sums and weighted segment softmax over groups of rows.
+
+A group is the edges of one node, or the nodes of one crystal.
+"""
 
 from dataclasses import dataclass
 
@@ -10,32 +13,31 @@ from jax import Array
 
 @jax.tree_util.register_static
 @dataclass(frozen=True)
-class Each:
-    """An index that names every row so many times, in order: [0, 0, 0, 1, 1, 1, …].
+class RepeatIndex:
+    """Index that repeats every row equally often, in order: [0, 0, 0, 1, 1, 1, …].
 
-    What needs a gather or a scattered sum with other indices is a broadcast or a sum over an axis
-    with this one.
+    With it a gather is a broadcast, and a segment sum is a sum over an axis (regular graphs).
     """
 
     times: int
 
 
-Index = Array | Each
-"""The row of another array that each row belongs to."""
+Index = Array | RepeatIndex
+"""Row of another array for each row: a gather index, or the group of a segment sum."""
 
 
-def read(rows: Array, index: Index) -> Array:
-    """The rows that are named, in the order of the index."""
-    return jnp.repeat(rows, index.times, axis=0) if isinstance(index, Each) else rows[index]
+def gather(rows: Array, index: Index) -> Array:
+    """Gather rows by an index: (rows, …) -> (indices, …)."""
+    return jnp.repeat(rows, index.times, axis=0) if isinstance(index, RepeatIndex) else rows[index]
 
 
 def graph_index(n_node: Array, total: int) -> Array:
-    """(total,) int32: the graph that each row belongs to, from the rows per graph."""
+    """Graph of each row, (total,) int32, from the number of rows per graph."""
     return jnp.repeat(jnp.arange(n_node.shape[0]), n_node, total_repeat_length=total)
 
 
 def segment_sum(values: Array, index: Array, size: int, *, ascending: bool = False) -> Array:
-    """Sums rows with equal index: (rows, …) -> (size, …)."""
+    """Sum rows of equal index: (rows, …) -> (size, …)."""
     return jraph.segment_sum(values, index, size, indices_are_sorted=ascending)
 
 
@@ -49,11 +51,10 @@ def softmax_sum(
     floor: float = 0.0,
     ascending: bool = False,
 ) -> Array:
-    """Attention-weighted sum over groups: sum_e w_e exp(s_e) v_e / sum_e w_e exp(s_e).
+    """Compute attention-weighted sums over groups: sum_e w_e exp(s_e) v_e / sum_e w_e exp(s_e).
 
     A row with weight m counts like m equal rows (docs/network.md, saving 3): this is how merged
-    edges and reduced nodes enter. The maximum is taken out of the exponent before, and the division
-    comes after the sum, on groups instead of rows. Empty groups give zero.
+    edges and reduced nodes enter. Empty groups give zero.
 
     Args:
       scores: (rows, channels or 1), float32 at least.
@@ -62,29 +63,32 @@ def softmax_sum(
       size: number of groups.
       weights: (rows,) multiplicities; all one by default.
       floor: added to the denominator (Roost's 1e-13).
-      ascending: whether the index is; sums are then quicker on accelerators.
+      ascending: True if the index never decreases; sums are then quicker on accelerators.
 
     Returns:
       (size, channels).
     """
-    if isinstance(index, Each):
+    if isinstance(index, RepeatIndex):
         return _dense_softmax_sum(scores, values, size, weights, floor)
+    # The maximum cancels in the quotient, so that no gradient is needed through it; without it a
+    # score above 88 would overflow float32.
     largest = jraph.segment_max(
         jax.lax.stop_gradient(scores), index, size, indices_are_sorted=ascending
     )
-    largest = jnp.where(jnp.isfinite(largest), largest, 0)
+    largest = jnp.where(jnp.isfinite(largest), largest, 0)  # -inf for empty groups
     shares = jnp.exp(scores - largest[index])
     if weights is not None:
         shares = shares * weights[:, None]
     total = segment_sum(shares, index, size, ascending=ascending) + floor
     mixed = segment_sum(shares * values, index, size, ascending=ascending)
+    # Divided after the sum: there are fewer groups than rows.
     return mixed / jnp.where(total > 0, total, 1)
 
 
 def _dense_softmax_sum(
     scores: Array, values: Array, size: int, weights: Array | None, floor: float
 ) -> Array:
-    """`softmax_sum` over groups of equal size that follow each other."""
+    """Compute `softmax_sum` over consecutive groups of equal size."""
     scores, values = (x.reshape(size, -1, x.shape[-1]) for x in (scores, values))
     shares = jnp.exp(scores - jax.lax.stop_gradient(scores).max(1, keepdims=True))
     if weights is not None:

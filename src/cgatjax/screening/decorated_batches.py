@@ -20,10 +20,9 @@ from cgatjax.config import ModelConfig
 from cgatjax.data.batching import CrystalBatch, collate, default_float
 from cgatjax.errors import MismatchError
 from cgatjax.graphs.crystal_graph import CrystalGraph
-from cgatjax.inference.prediction import embed_of, forward_of
 from cgatjax.inference.predictor import Predictor
+from cgatjax.models.network import Network, compiled
 from cgatjax.screening.templates import Template
-from cgatjax.structures.elements import ElementTable
 
 CPU_BYTES, DEVICE_BYTES = 2**22, 2**31
 """Memory for the largest array of a batch, on a CPU (size of its cache) and on other devices."""
@@ -110,7 +109,7 @@ class DecoratedPredictor:
         members = predictor.members[:1] if embeds else predictor.members
         self._members = [jax.device_put(member.params) for member in members]
         self._arrays = jax.device_put(TemplateArrays.of(template))
-        self._function = _compiled(config, predictor.model.element_table, embeds)
+        self._function = compiled(_make_screening, predictor.model.network, embeds)
 
     def __call__(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Predict mean and standard deviation of decorations, in the unit of the target.
@@ -148,15 +147,12 @@ def suitable_batch(config: ModelConfig, template: Template) -> int:
     return min(max(2 ** (fitting.bit_length() - 1), MIN_BATCH), MAX_BATCH)
 
 
-@functools.lru_cache(maxsize=8)
-def _compiled(
-    config: ModelConfig, table: ElementTable, embeds: bool
-) -> Callable[..., dict[str, Array]]:
-    """Jit (parameters, template, (m, classes) elements) -> {target: (m, 2)} or embeddings."""
-    forward = embed_of(config, table) if embeds else forward_of(config, table)
+def _make_screening(network: Network, embeds: bool) -> Callable[..., dict[str, Array]]:
+    """Compile parameters, template, (m, classes) elements -> {target: (m, 2)}, or embeddings."""
+    method = network.embed if embeds else network.apply
 
     def run(params: Any, template: TemplateArrays, numbers: Array) -> dict[str, Array]:
-        outputs = forward(params, decorated_batch(template, numbers))
+        outputs = method(params, decorated_batch(template, numbers))
         return {name: rows[: len(numbers)] for name, rows in outputs.items()}
 
     return jax.jit(run)

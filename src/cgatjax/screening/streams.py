@@ -16,7 +16,7 @@ from cgatjax.data.batching import BatchBudget
 from cgatjax.data.build_log import crystal_digest
 from cgatjax.data.datasets import Dataset
 from cgatjax.errors import MismatchError
-from cgatjax.inference.prediction import BatchRunner, embed_of, forward_of, graphs_of
+from cgatjax.inference.prediction import BatchRunner, Method, graphs_of
 from cgatjax.inference.predictor import Predictor
 from cgatjax.screening.composition_filter import KEPT, REASONS, CompositionFilter
 from cgatjax.screening.decorations import Advance, ChunkPredictions
@@ -31,7 +31,7 @@ class _ChunkPredictor:
     def __init__(self, predictor: Predictor, target: str, batch_size: int) -> None:
         embeds = predictor.reads_embeddings
         self.predictor, self.target = predictor, target
-        self._function = embed_of if embeds else forward_of
+        self._method: Method = "embed" if embeds else "apply"
         self._output = "embedding" if embeds else target
         self._runner = BatchRunner(
             predictor.members[:1] if embeds else predictor.members, batch_size
@@ -53,7 +53,7 @@ class _ChunkPredictor:
         ids, formulas = data.ids, data.formulas
         mean, std = np.empty(0), np.empty(0)
         if len(data):
-            outputs = self._runner(data, self._function)[self._output]
+            outputs = self._runner(data, self._method)[self._output]
             mean, std = self.predictor.moments(self.target, outputs)
 
         def rows(positions: np.ndarray) -> RankedRows:

@@ -1,25 +1,40 @@
-"""What happened in training: a row per epoch, and the time each kind of work took."""
+"""Training history: a row per epoch, sums of steps read late, seconds of each kind of work."""
 
 import math
 import time
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from cgatjax.config import TrainConfig
+from cgatjax.errors import TrainingError
 from cgatjax.models.metrics import Totals, summarize
+from cgatjax.training.train_step import StepMetrics
 from cgatjax.training.transfer_params import TransferReport
 
-PARTS = ("wait", "step", "valid", "checkpoint")
-"""Kinds of work: waiting for batches, steps on the device, validation, writing states."""
+PHASES = ("wait", "step", "valid", "checkpoint")
+"""Kinds of work: waiting for batches, steps on the device, validation, writing checkpoints."""
+LAG = 4
+"""Steps that may be under way before the metrics of the oldest are read.
+
+Reading waits for the device. Four steps behind, it practically never has to, and a failing training
+still ends within a few steps.
+"""
+ADVICE = "lower the learning rate, set clip_norm, or check the targets"
 
 
 @dataclass(eq=False)
 class History:
-    """What happened in training, one row per epoch.
+    """History of a training, one row per epoch.
 
     Attributes:
-      rows: epoch, rate, training loss, errors of each target, seconds of each part.
-      padding: share of padding among nodes and edges.
+      rows: epoch, rate, training loss, errors of each target, seconds of each phase.
+      padding: fraction of padding among nodes and edges.
       report: of a transfer, what was carried over.
     """
 
@@ -28,50 +43,188 @@ class History:
     report: TransferReport | None = None
 
     def column(self, name: str) -> list[Any]:
-        """One quantity over the epochs in which it was measured."""
+        """Collect one quantity over the epochs in which it was measured."""
         return [row[name] for row in self.rows if row.get(name) is not None]
 
     @property
     def seconds(self) -> dict[str, float]:
-        """Part -> seconds over all epochs."""
-        return {part: sum(self.column(f"seconds_{part}")) for part in PARTS}
+        """Seconds of each phase over all epochs."""
+        return {phase: sum(self.column(f"seconds_{phase}")) for phase in PHASES}
 
 
 class Stopwatch:
-    """Books every moment to one part of `PARTS`, or to none."""
+    """Stopwatch that books every moment to one of `PHASES`, or to none."""
 
     def __init__(self) -> None:
-        self._seconds = dict.fromkeys(PARTS, 0.0)
-        self._part: str | None = None
+        self._seconds = dict.fromkeys(PHASES, 0.0)
+        self._phase: str | None = None
         self._since = time.monotonic()
 
-    def book(self, part: str | None) -> str | None:
-        """From now on, time goes to this part; returns the part it went to before."""
+    def book(self, phase: str | None) -> str | None:
+        """Start timing a phase; return the phase timed before."""
         now = time.monotonic()
-        if self._part is not None:
-            self._seconds[self._part] += now - self._since
-        before, self._part, self._since = self._part, part, now
+        if self._phase is not None:
+            self._seconds[self._phase] += now - self._since
+        before, self._phase, self._since = self._phase, phase, now
         return before
 
     def take(self) -> dict[str, float]:
-        """Columns of a row: seconds of each part since the last call."""
-        self.book(self._part)
-        row = {f"seconds_{part}": round(spent, 3) for part, spent in self._seconds.items()}
-        self._seconds = dict.fromkeys(PARTS, 0.0)
+        """Return the seconds of each phase since the last call, as columns of a row."""
+        self.book(self._phase)
+        row = {f"seconds_{phase}": round(spent, 3) for phase, spent in self._seconds.items()}
+        self._seconds = dict.fromkeys(PHASES, 0.0)
         return row
 
 
-def epoch_columns(part: str, totals: Totals) -> dict[str, Any]:
-    """Loss and errors of an epoch ("train" or "valid") as columns of the history."""
-    row: dict[str, Any] = {f"{part}_loss": totals.loss / max(totals.n, 1)}
+@dataclass
+class EpochSums:
+    """Sums of an epoch's steps, plain numbers.
+
+    Attributes:
+      totals: loss and errors.
+      skipped: steps of the epoch that were not finite and changed nothing.
+      in_row: how many of the last steps were skipped one after the other, over epochs.
+    """
+
+    totals: Totals = field(default_factory=Totals)
+    skipped: int = 0
+    in_row: int = 0
+
+    def start_epoch(self) -> None:
+        """Set the epoch's sums to zero."""
+        self.totals, self.skipped = Totals(), 0
+
+    def to_plain(self) -> dict[str, Any]:
+        """Convert to plain values for a training checkpoint."""
+        return {"totals": self.totals.to_plain(), "skipped": self.skipped, "in_row": self.in_row}
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> "EpochSums":
+        """Restore from the values of `to_plain`."""
+        return cls(Totals.from_plain(plain["totals"]), plain["skipped"], plain["in_row"])
+
+
+NoteSkipped = Callable[[int, int, np.ndarray], None]
+"""Called with epoch, step in it (both from 1) and positions of the crystals of a skipped step."""
+
+
+class _Report(NamedTuple):
+    """Metrics of a step under way, with the count of skipped steps, in one array."""
+
+    epoch: int
+    step: int
+    positions: np.ndarray
+    numbers: jax.Array
+    structure: Any
+
+
+@jax.jit
+def _in_one_array(metrics: StepMetrics, skipped: jax.Array) -> jax.Array:
+    """Stack metrics into one array: one copy to read, independent of the donated state."""
+    return jnp.stack([jnp.asarray(x, float) for x in (*jax.tree.leaves(metrics), skipped)])
+
+
+class StepMonitor:
+    """Reader of the steps' metrics, a few steps late so that no step waits for the host.
+
+    Attributes:
+      sums: of the steps read so far in this epoch.
+    """
+
+    def __init__(
+        self, sums: EpochSums, counted: int, config: TrainConfig, note_skipped: NoteSkipped
+    ) -> None:
+        """Continue the sums of a training.
+
+        Args:
+          sums: changed in place.
+          counted: the training state's count of skipped steps so far.
+          config: its `max_bad_steps` limits skipped steps in a row.
+          note_skipped: called for each skipped step.
+        """
+        self.sums = sums
+        self._limit = config.max_bad_steps
+        self._note_skipped = note_skipped
+        self._pending: deque[_Report] = deque()
+        self._counted = counted
+
+    def watch(
+        self,
+        epoch: int,
+        step: int,
+        positions: np.ndarray,
+        skipped: jax.Array,
+        metrics: StepMetrics,
+    ) -> None:
+        """Queue the metrics of a step that was just dispatched, and read those of an earlier one.
+
+        Args:
+          epoch: from 1.
+          step: in the epoch, from 1.
+          positions: of the crystals of the step.
+          skipped: the training state's count of skipped steps after it.
+          metrics: of the step.
+
+        Raises:
+          TrainingError: more steps in a row than `max_bad_steps` were not finite.
+        """
+        numbers = _in_one_array(metrics, skipped)
+        structure = jax.tree.structure(metrics)
+        self._pending.append(_Report(epoch, step, positions, numbers, structure))
+        while len(self._pending) > LAG:
+            self._read(self._pending.popleft())
+
+    def drain(self) -> None:
+        """Wait for all steps under way and read their metrics.
+
+        Raises:
+          TrainingError: as of `watch`.
+        """
+        while self._pending:
+            self._read(self._pending.popleft())
+
+    def _read(self, report: _Report) -> None:
+        *numbers, counted = np.asarray(report.numbers).tolist()
+        sums = self.sums
+        if int(counted) == self._counted:
+            metrics = jax.tree.unflatten(report.structure, numbers)
+            sums.in_row = 0
+            sums.totals.add(metrics.loss, metrics.n, metrics.errors)
+            return
+        self._counted = int(counted)
+        sums.skipped += 1
+        sums.in_row += 1
+        self._note_skipped(report.epoch, report.step, report.positions)
+        if sums.in_row > self._limit:
+            raise TrainingError(
+                f"epoch {report.epoch}, step {report.step}: loss or gradient of the last "
+                f"{sums.in_row} steps was not finite (max_bad_steps is {self._limit}); {ADVICE}"
+            )
+
+    def check_epoch(self, epoch: int, n_steps: int) -> None:
+        """Raise TrainingError if no step of the epoch was finite.
+
+        Args:
+          epoch: from 1.
+          n_steps: number of its steps.
+        """
+        if n_steps and self.sums.skipped == n_steps:
+            raise TrainingError(
+                f"epoch {epoch}: loss or gradient of all {n_steps} steps was not finite; {ADVICE}"
+            )
+
+
+def epoch_columns(name: str, totals: Totals) -> dict[str, Any]:
+    """Make columns of the history from loss and errors of an epoch, "train" or "valid"."""
+    row: dict[str, Any] = {f"{name}_loss": totals.loss / max(totals.n, 1)}
     for target, sums in totals.errors.items():
         errors = summarize(sums)
-        row |= {f"{part}_mae:{target}": errors["mae"], f"{part}_rmse:{target}": errors["rmse"]}
+        row |= {f"{name}_mae:{target}": errors["mae"], f"{name}_rmse:{target}": errors["rmse"]}
     return row
 
 
-def note(row: Mapping[str, Any]) -> str:
-    """A row in a few words, for people; targets without a known value are left out."""
+def one_line(row: Mapping[str, Any]) -> str:
+    """Summarize a row for people; targets without a known value are left out."""
     errors = [
         f"{name.split(':', 1)[1]} {value:.4g}"
         for name, value in row.items()

@@ -1,8 +1,8 @@
 """Optimizers over a full parameter tree of which only some leaves are trained.
 
-Labels decide: every leaf carries "frozen" or the name of a learning-rate group. Clipping, moments,
-weight decay and rates live inside the trainable branch of `optax.multi_transform`, so frozen
-leaves get no update and no memory.
+Labels decide: every leaf is labeled "frozen" or with a learning-rate group. Clipping, moments,
+weight decay and rates live inside the trainable branch of `optax.multi_transform`, so that frozen
+leaves get no update and no memory, and do not count in the norm of the gradient.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from cgatjax.config import TrainConfig
 
 FROZEN = "frozen"
 LARGE = 100_000
-"""Leaves with more numbers are updated each on its own."""
+"""Leaves of more numbers than this are updated on their own."""
 Params = Any
 Labels = Any
 Rates = Mapping[str, Any]
@@ -25,7 +25,7 @@ Rates = Mapping[str, Any]
 
 
 def make_optimizer(config: TrainConfig, labels: Labels) -> optax.GradientTransformationExtraArgs:
-    """The configured optimizer for the leaves that are not labeled "frozen".
+    """Make the configured optimizer for the leaves that are not labeled "frozen".
 
     Its `update` takes a keyword `rates`: {group: factor}, for every group among the labels.
 
@@ -35,7 +35,7 @@ def make_optimizer(config: TrainConfig, labels: Labels) -> optax.GradientTransfo
     """
     branches = jax.tree.map(lambda label: FROZEN if label == FROZEN else "trained", labels)
     rule = optax.chain(_rule(config), optax.scale(-config.learning_rate))
-    if config.optimizer != "lamb":  # which needs the layers apart
+    if config.optimizer != "lamb":  # LAMB scales by the norm of each layer
         rule = _small_leaves_together(rule)
     clip = optax.clip_by_global_norm(config.clip_norm) if config.clip_norm else optax.identity()
     trained = optax.chain(clip, rule, _scale_by_rates(labels))
@@ -43,9 +43,9 @@ def make_optimizer(config: TrainConfig, labels: Labels) -> optax.GradientTransfo
 
 
 def _small_leaves_together(rule: optax.GradientTransformation) -> optax.GradientTransformation:
-    """The element-wise rule on one vector of all small leaves, and on every large leaf as it is.
+    """Apply an element-wise rule to all small leaves concatenated, and to each large leaf in place.
 
-    Hundreds of small leaves would each be compiled; large ones would be copied to and fro.
+    Compiling hundreds of small updates is slow; concatenating large ones copies them twice.
     """
 
     def kinds(params: Params) -> Any:
@@ -64,7 +64,7 @@ def _small_leaves_together(rule: optax.GradientTransformation) -> optax.Gradient
 
 
 def _rule(config: TrainConfig) -> optax.GradientTransformation:
-    """The update direction; epsilons and the place of the weight decay are torch's."""
+    """Make the update direction; epsilons and the place of weight decay are torch's."""
     decay = optax.add_decayed_weights(config.weight_decay)
     if config.optimizer == "adamw":
         return optax.chain(optax.scale_by_adam(), decay)
@@ -76,7 +76,7 @@ def _rule(config: TrainConfig) -> optax.GradientTransformation:
 
 
 def _scale_by_rates(labels: Labels) -> optax.GradientTransformationExtraArgs:
-    """Multiplies each leaf's update by the factor of its group."""
+    """Multiply each leaf's update by the factor of its group."""
 
     def is_masked(node: Any) -> bool:
         return isinstance(node, optax.MaskedNode)
@@ -93,23 +93,24 @@ def _scale_by_rates(labels: Labels) -> optax.GradientTransformationExtraArgs:
 
 
 def partition(params: Params, labels: Labels) -> tuple[Params, Params]:
-    """(trainable, frozen): two trees like the parameters with None in the other's places."""
+    """Split parameters into (trainable, frozen), each with None in the other's places."""
     trainable = jax.tree.map(lambda p, label: None if label == FROZEN else p, params, labels)
     frozen = jax.tree.map(lambda p, label: p if label == FROZEN else None, params, labels)
     return trainable, frozen
 
 
 def combine(trainable: Params, frozen: Params) -> Params:
-    """Undoes `partition`."""
+    """Join the two trees of `partition`."""
     return jax.tree.map(
         lambda a, b: b if a is None else a, trainable, frozen, is_leaf=lambda x: x is None
     )
 
 
 def project_damping(params: Params) -> Params:
-    """Clips every damping to [0, 1], after each optimizer step.
+    """Clip every damping to [0, 1], to be called after each optimizer step.
 
-    The reference clamps in place before each forward pass, gradients passing: a projection.
+    The reference clamps the weights in place before each forward pass and lets gradients pass: a
+    projection, not a clip inside the loss.
     """
 
     def projected(path: tuple[Any, ...], leaf: Any) -> Any:
@@ -119,5 +120,10 @@ def project_damping(params: Params) -> Params:
 
 
 def groups(labels: Labels) -> tuple[str, ...]:
-    """The learning-rate groups among labels."""
+    """List the learning-rate groups among labels."""
     return tuple(sorted(set(jax.tree.leaves(labels)) - {FROZEN}))
+
+
+def encoder_is_frozen(labels: Labels) -> bool:
+    """True if only heads are trained, so that embeddings need computing once."""
+    return set(jax.tree.leaves(labels["encoder"])) == {FROZEN}

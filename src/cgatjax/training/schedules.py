@@ -1,4 +1,4 @@
-"""Learning-rate factors, between 0 and 1, as pure functions of the epoch or of the past."""
+"""Learning-rate schedules: factors between 0 and 1, pure functions of epoch or history."""
 
 import math
 from typing import NamedTuple
@@ -10,7 +10,7 @@ FLOOR = 0.1
 
 
 def cyclical(epoch: float, period: float) -> float:
-    """Triangle between 0.1 and 1: lowest at multiples of the period, 1 in the middle.
+    """Triangular factor between 0.1 and 1: lowest at multiples of the period, 1 in the middle.
 
     >>> [round(cyclical(e, 4), 3) for e in range(5)]
     [0.1, 0.55, 1.0, 0.55, 0.1]
@@ -33,7 +33,7 @@ class Plateau(NamedTuple):
     waited: int = 0
 
     def after(self, error: float, config: TrainConfig) -> "Plateau":
-        """The state after a validation: a drop when `plateau_patience` of them brought nothing."""
+        """Update after a validation; drop after `plateau_patience` without improvement."""
         if error < self.best:
             return Plateau(self.factor, error, 0)
         if self.waited + 1 < config.plateau_patience:
@@ -42,7 +42,7 @@ class Plateau(NamedTuple):
 
 
 def factor_at(config: TrainConfig, epoch: int, plateau: Plateau) -> float:
-    """The learning-rate factor of an epoch (counted from 0) under the configured schedule."""
+    """Compute the learning-rate factor of an epoch (counted from 0)."""
     if config.schedule == "cyclical":
         return cyclical(epoch, config.cycle_period or max(config.epochs, 1))
     return plateau.factor if config.schedule == "plateau" else 1.0

@@ -1,7 +1,7 @@
-"""One optimizer step as a pure function of arrays, compiled once per batch shape.
+"""Training and validation steps: pure functions of arrays, compiled once per batch shape.
 
-The step is written for one device. With several, each gets its part of the batch, and the only
-thing they exchange is one sum of gradients and metrics (`Devices.sum`).
+A step is written for one device. With several, each gets its share of the batch, and all that they
+exchange is one sum of gradients and metrics (`Devices.sum`).
 """
 
 from collections.abc import Callable, Mapping
@@ -11,16 +11,29 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
+from flax import traverse_util
 from jax import Array
 
-from cgatjax.models.losses import Loss
+from cgatjax.config import TrainConfig
+from cgatjax.models.losses import LOSSES, Loss
 from cgatjax.models.metrics import ErrorSums, error_sums
-from cgatjax.models.normalizer import Normalizer
+from cgatjax.models.network import Network, compiled
 from cgatjax.runtime.devices import Devices
-from cgatjax.training.optimizer import Labels, Params, Rates, combine, partition, project_damping
+from cgatjax.training.optimizer import (
+    Labels,
+    Params,
+    Rates,
+    combine,
+    encoder_is_frozen,
+    make_optimizer,
+    partition,
+    project_damping,
+)
 
+_NOT_COMPILED = {"seed": 0, "epochs": 0, "checkpoint_seconds": 0, "max_bad_steps": 0}
+"""Training options that no compiled function depends on."""
 Batch = Any
-"""Anything with `targets` and `target_mask`: a `CrystalBatch`, or cached embeddings."""
+"""Anything with `targets` and `target_mask`: a `CrystalBatch`, or an `EmbeddingBatch`."""
 Forward = Callable[[Params, Batch], dict[str, Array]]
 """Parameters and batch -> {target: (graphs, 2)}, normalized."""
 
@@ -28,13 +41,13 @@ Forward = Callable[[Params, Batch], dict[str, Array]]
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, kw_only=True)
 class TrainState:
-    """Everything that a step changes, arrays only.
+    """State that a training step changes, arrays only.
 
     Attributes:
       step: () int32, optimizer steps done.
       params: {"encoder": …, "heads": …}.
       opt_state: optax state; frozen leaves have none.
-      skipped: () int32, steps left out because loss or gradient was not finite.
+      skipped: () int32, steps that changed nothing because loss or gradient was not finite.
     """
 
     step: Array
@@ -44,7 +57,7 @@ class TrainState:
 
 
 class StepMetrics(NamedTuple):
-    """Sums over one or more steps; dividing comes last.
+    """Sums of loss and errors over one or more steps; dividing comes last.
 
     Attributes:
       loss: sum of the losses of known values.
@@ -57,43 +70,95 @@ class StepMetrics(NamedTuple):
     errors: dict[str, ErrorSums]
 
 
-Step = Callable[[TrainState, Batch, Rates], tuple[TrainState, StepMetrics]]
+Scales = Mapping[str, tuple[Any, Any]]
+"""Target -> (mean, std). A run-time value, so that trainings on other data share a program."""
+
+
+class StepFunctions(NamedTuple):
+    """Compiled functions of a training.
+
+    Attributes:
+      start: parameters -> state before the first step.
+      train: state, placed batch, rates, scales -> new state, metrics. Reuses the state's memory.
+      evaluate: parameters, placed batch, scales -> metrics.
+      devices: of both.
+    """
+
+    start: Callable[[Params], TrainState]
+    train: Callable[[TrainState, Batch, Rates, Scales], tuple[TrainState, StepMetrics]]
+    evaluate: Callable[[Params, Batch, Scales], StepMetrics]
+    devices: Devices
+
+
+def step_functions(network: Network, config: TrainConfig, labels: Labels) -> StepFunctions:
+    """Make the compiled functions of a training, or return those of an equal earlier one.
+
+    Args:
+      network: to be trained.
+      config: loss, optimizer, devices.
+      labels: "frozen" or a learning-rate group for every parameter.
+
+    Raises:
+      ConfigError: more devices than there are.
+    """
+    flat = tuple(traverse_util.flatten_dict(labels, sep="/").items())
+    return compiled(_make_functions, network, config.replace(**_NOT_COMPILED), flat)
+
+
+def _make_functions(
+    network: Network, config: TrainConfig, flat: tuple[tuple[str, str], ...]
+) -> StepFunctions:
+    labels: Labels = traverse_util.unflatten_dict(dict(flat), sep="/")
+    optimizer = make_optimizer(config, labels)
+    sums = MaskedLoss(forward_of(network, labels), LOSSES[config.loss])
+    devices = Devices.choose(config.devices, config.device_mapping)
+    return StepFunctions(
+        start=lambda params: init_state(params, optimizer),
+        train=make_train_step(sums, optimizer, labels, devices),
+        evaluate=make_eval_step(sums, devices),
+        devices=devices,
+    )
+
+
+def forward_of(network: Network, labels: Labels) -> Forward:
+    """Choose the function for the batches of `input_pipeline.make_loaders`.
+
+    The whole network on graphs, or the heads alone on cached embeddings.
+    """
+    if encoder_is_frozen(labels):
+        return lambda params, batch: network.read_heads(params, batch.embedding)
+    return network.apply
 
 
 def init_state(params: Params, optimizer: optax.GradientTransformation) -> TrainState:
-    """The state before the first step."""
+    """Make the state before the first step."""
     step, skipped = jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32)
     return TrainState(step=step, params=params, opt_state=optimizer.init(params), skipped=skipped)
 
 
 @dataclass(frozen=True, eq=False)
 class MaskedLoss:
-    """The masked loss and errors of a batch as sums, for training and for validation.
+    """Masked loss and errors of a batch as sums, for training and for validation.
 
-    Each known value counts once, whatever its target (masked sum over masked count). Mean and std
-    of the targets are arguments of what is compiled, not constants in it, so that runs which
-    differ in nothing else share one compilation.
+    Each known value counts once, whatever its target (masked sum over masked count).
 
     Attributes:
       forward: parameters and batch -> normalized outputs.
       loss: element-wise, on normalized targets.
-      scales: target -> (mean, std).
     """
 
     forward: Forward
     loss: Loss
-    scales: Mapping[str, tuple[Any, Any]]
 
-    def __call__(
-        self, params: Params, batch: Batch, scales: Mapping[str, tuple[Any, Any]] | None = None
-    ) -> StepMetrics:
-        """Sums over the batch; `scales` stand in for the own ones where they are traced."""
+    def __call__(self, params: Params, batch: Batch, scales: Scales) -> StepMetrics:
+        """Sum over the batch."""
         outputs = self.forward(params, batch)
         total, count, errors = jnp.zeros(()), jnp.zeros(()), {}
         for name, output in outputs.items():
-            mean, std = (self.scales if scales is None else scales)[name]
+            mean, std = scales[name]
             target, mask = batch.targets[name], batch.target_mask[name]
-            target = jnp.where(mask, target, mean)  # what is unknown may be anything, even NaN
+            # An unknown value may be NaN, and 0 * NaN would reach the gradient.
+            target = jnp.where(mask, target, mean)
             losses = self.loss(output, (target - mean) / std)
             total = total + jnp.where(mask, losses, 0).sum()
             count = count + mask.sum()
@@ -102,34 +167,24 @@ class MaskedLoss:
         return StepMetrics(total, count, errors)
 
 
-def make_loss(forward: Forward, loss: Loss, normalizers: Mapping[str, Normalizer]) -> MaskedLoss:
-    """The loss of a network in terms of its targets' normalizers."""
-    scales = {name: (n.mean, n.std) for name, n in normalizers.items()}
-    return MaskedLoss(forward, loss, scales)
-
-
 def make_train_step(
     sums: MaskedLoss,
     optimizer: optax.GradientTransformationExtraArgs,
     labels: Labels,
     devices: Devices = Devices(),  # noqa: B008 - frozen
-    *,
-    members: bool = False,
-) -> Step:
-    """Builds the compiled step: state, stacked micro-batches, rates -> new state, metrics.
+) -> Callable[[TrainState, Batch, Rates, Scales], tuple[TrainState, StepMetrics]]:
+    """Compile the training step: state, micro-batches, rates, scales -> new state, metrics.
 
-    The batch's leaves have a leading axis of micro-batches, which every device gets an equal part
-    of (see `Devices.place`). Gradients of summed losses are added, over the micro-batches of a
-    device and then once over the devices, and divided by the total count of known values, so any
-    division of a batch gives the same step. The frozen leaves are not differentiated. A non-finite
-    loss or gradient, on whichever device, leaves the state as it was and is counted. The state's
-    memory is reused: do not touch the argument afterwards.
-
-    With `members`, the step of one device moves several runs at a time, each as it would move
-    alone: the leaves of state, batch, rates and metrics have another leading axis, of the runs.
+    The batch's leaves have a leading axis of micro-batches, of which every device gets an equal
+    share (`Devices.place`). Gradients of summed losses are added, over the micro-batches of a
+    device and then once over the devices, and divided by the total count of known values, so that
+    any division of a batch gives the same step. A non-finite loss or gradient, on whichever device,
+    leaves the state as it was and is counted. The state's memory is reused: its argument must not
+    be read afterwards.
     """
 
-    def gradient(params: Params, batch: Batch, scales: Any) -> tuple[StepMetrics, Params]:
+    def gradient(params: Params, batch: Batch, scales: Scales) -> tuple[StepMetrics, Params]:
+        # Frozen leaves are constants here: nothing is differentiated with respect to them.
         trainable, frozen = partition(params, labels)
 
         def objective(trainable: Params) -> tuple[Array, StepMetrics]:
@@ -140,11 +195,11 @@ def make_train_step(
         return metrics, gradients
 
     def step(
-        state: TrainState, stack: Batch, extra: tuple[Rates, Any]
+        state: TrainState, stack: Batch, extra: tuple[Rates, Scales]
     ) -> tuple[TrainState, StepMetrics]:
         rates, scales = extra
         summed = _sum_over_stack(lambda batch: gradient(state.params, batch, scales), stack)
-        metrics, gradients = devices.sum(summed)
+        metrics, gradients = devices.sum(summed)  # the only exchange between devices
         scale = 1 / jnp.maximum(metrics.n, 1)
         gradients = jax.tree.map(lambda g: g * scale.astype(g.dtype), gradients)
         finite = jnp.isfinite(metrics.loss) & _all_finite(gradients)
@@ -158,6 +213,7 @@ def make_train_step(
             changes = partition(updates, labels)[0]
             return project_damping(optax.apply_updates(trainable, changes)), opt_state
 
+        # `cond`, not `where`: a selection over all leaves takes minutes to compile on CPUs.
         trainable, opt_state = jax.lax.cond(finite, update, lambda: (trainable, state.opt_state))
         new = TrainState(
             step=state.step + finite,
@@ -167,31 +223,29 @@ def make_train_step(
         )
         return new, jax.tree.map(lambda m: jnp.where(finite, m, jnp.zeros_like(m)), metrics)
 
-    function = jax.vmap(step, in_axes=(0, 0, (0, None))) if members else step
-    compiled = devices.compile(function, donate=True)
-    return lambda state, stack, rates: compiled(state, stack, (rates, sums.scales))
+    run = devices.compile(step, donate=True)
+    return lambda state, stack, rates, scales: run(state, stack, (rates, scales))
 
 
 def _all_finite(tree: Any) -> Array:
-    """Whether all numbers are finite, and their squares, in one pass over each leaf."""
+    """Check that all numbers and their squares are finite, in one pass over each leaf."""
     return jnp.isfinite(sum(jnp.vdot(leaf, leaf) for leaf in jax.tree.leaves(tree)))
 
 
 def make_eval_step(
     sums: MaskedLoss,
     devices: Devices = Devices(),  # noqa: B008 - frozen
-) -> Callable[[Params, Batch], StepMetrics]:
-    """Builds the compiled sums of loss and errors over stacked batches, as `make_train_step`'s."""
+) -> Callable[[Params, Batch, Scales], StepMetrics]:
+    """Compile the sums of loss and errors over micro-batches, stacked as for `make_train_step`."""
 
-    def evaluate(params: Params, stack: Batch, scales: Any) -> StepMetrics:
+    def evaluate(params: Params, stack: Batch, scales: Scales) -> StepMetrics:
         return devices.sum(_sum_over_stack(lambda batch: sums(params, batch, scales), stack))
 
-    compiled = devices.compile(evaluate)
-    return lambda params, stack: compiled(params, stack, sums.scales)
+    return devices.compile(evaluate)
 
 
 def _sum_over_stack(function: Callable[[Batch], Any], stack: Batch) -> Any:
-    """Adds up a function of micro-batches along the leading axis, one of them at a time."""
+    """Sum a function of micro-batches over the leading axis, one of them at a time."""
     first = function(jax.tree.map(lambda x: x[0], stack))
     if jax.tree.leaves(stack)[0].shape[0] == 1:
         return first

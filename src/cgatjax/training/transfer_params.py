@@ -1,4 +1,4 @@
-"""What is carried over from a trained model, what is frozen, and what starts anew."""
+"""Parameters in transfer: carried over, rescaled, frozen or re-initialized."""
 
 import fnmatch
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,8 @@ from flax import traverse_util
 from cgatjax.config import TransferConfig
 from cgatjax.data.datasets import Crystals
 from cgatjax.errors import ConfigError, TargetError
-from cgatjax.models.model import Model, fresh_params
+from cgatjax.models.model import Model
+from cgatjax.models.network import Network
 from cgatjax.models.normalizer import Normalizer
 from cgatjax.training.optimizer import FROZEN, Labels, Params
 
@@ -20,14 +21,14 @@ TRAINED = "trained"
 
 @dataclass(frozen=True, kw_only=True)
 class TransferReport:
-    """What happened to every parameter before training.
+    """Report of what happened to every parameter before training.
 
     Attributes:
       frozen, reinitialized, loaded: paths of parameters; frozen ones are loaded too.
       source: the old target whose head was taken, None for a fresh head.
-      rescaled: whether that head's last layer was rescaled to the new normalizer.
+      rescaled: True if that head's last layer was rescaled to the new normalizer.
       normalizers: new target -> (mean, std).
-      step_zero: part -> {"mae", "rmse", "n"} on the target data before any training.
+      step_zero: "train" and "valid" -> {"mae", "rmse", "n"} before any training.
     """
 
     frozen: tuple[str, ...]
@@ -41,12 +42,12 @@ class TransferReport:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Prepared:
-    """A model ready to be trained on.
+    """Model prepared for fine-tuning.
 
     Attributes:
       model: new heads, normalizers and units.
       labels: "frozen" or a learning-rate group for every parameter.
-      report: what was done.
+      report: on every parameter.
     """
 
     model: Model
@@ -55,7 +56,7 @@ class Prepared:
 
 
 def label_parameters(params: Params, rules: Sequence[tuple[str, str]]) -> Labels:
-    """Gives every parameter the label of the first pattern that matches its path.
+    """Label every parameter by the first pattern that matches its path.
 
     Args:
       params: the tree; a path is its keys joined by "/", such as "encoder/node_0/update/damping".
@@ -84,7 +85,7 @@ def label_parameters(params: Params, rules: Sequence[tuple[str, str]]) -> Labels
 
 
 def rates_at(config: TransferConfig, epoch: int, factor: float) -> dict[str, float]:
-    """Learning-rate factor of each group in an epoch, times the schedule's factor."""
+    """Compute the learning-rate factor of each group in an epoch (from 0)."""
     rates = {TRAINED: factor}
     rates |= {_lr_group(p): factor * scale for p, scale in config.lr_groups}
     rates |= {_unfreeze_group(p): factor * (epoch >= start) for start, p in config.unfreeze}
@@ -92,7 +93,7 @@ def rates_at(config: TransferConfig, epoch: int, factor: float) -> dict[str, flo
 
 
 def rescale_head(head: Mapping[str, Any], old: Normalizer, new: Normalizer) -> dict[str, Any]:
-    """The last layer for a new normalizer, predictions and standard deviations in units unchanged.
+    """Rescale the last layer of a head to a new normalizer, with predictions in units unchanged.
 
     W' = W s_old/s_new, b' = (s_old b + m_old - m_new)/s_new, log_std bias + ln(s_old/s_new).
     """
@@ -105,16 +106,16 @@ def rescale_head(head: Mapping[str, Any], old: Normalizer, new: Normalizer) -> d
 
 
 def prepare_transfer(model: Model, train: Crystals, config: TransferConfig) -> Prepared:
-    """Fits a trained model to a new target, without training.
+    """Prepare a trained model for a new target, without training.
 
-    The head of the same property (its name before "@", in the same unit) is taken over and, when
-    the normalizer is refitted, rescaled. For another property the head's weights are taken as they
-    are, as the reference does, unless `reinit` says otherwise.
+    The head of the same property (its name before "@", in the same unit) is carried over and, when
+    the normalizer is refitted, rescaled. For another property the head's weights are carried over
+    as they are, as in the reference, unless `reinit` says otherwise.
 
     Args:
       model: the trained model.
       train: the new training set.
-      config: mode, target, normalizer, what to start anew, learning-rate groups.
+      config: mode, target, normalizer, parameters to re-initialize, learning-rate groups.
 
     Raises:
       MismatchError: the graphs were made with other options than the model's.
@@ -124,40 +125,39 @@ def prepare_transfer(model: Model, train: Crystals, config: TransferConfig) -> P
     model.check_graphs(train, "the transfer data")
     target = _new_target(model, config)
     unit = train.unit(target)
-    from_scratch = config.mode == "none"
-    source = None if from_scratch else _source_head(model, target, unit)
-    same = source is not None and _is_same(model, source, target, unit)
+    source = None if config.mode == "none" else _source_head(model, target, unit)
     fitted = Normalizer.fit(train.target(target), target)
     old = model.normalizers.get(source) if source is not None else None
-    keep = config.normalizer == "keep" and not from_scratch and old is not None
-    normalizer = old if keep and old is not None else fitted
+    normalizer = old if old is not None and config.normalizer == "keep" else fitted
     kept_heads = model.targets if config.mode == "joint" else ()
-    skeleton = model.replace(
-        config=model.config.replace(targets=(*kept_heads, target)),
+    network = Network(model.config.replace(targets=(*kept_heads, target)), model.element_table)
+    params, loaded, rescaled = network.init(config.train.seed), set[str](), False
+    if config.mode != "none":
+        carried = _carried(model, source, target, kept_heads)
+        # Only for the same property do old predictions mean anything in the new unit and scale.
+        same = source is not None and _is_same(model, source, target, unit)
+        if same and old is not None and normalizer is fitted:
+            carried["heads"][target] = rescale_head(carried["heads"][target], old, fitted)
+            rescaled = True
+        params, loaded = _overwritten(params, carried, config.reinit)
+    labels = label_parameters(params, _rules(config))
+    flat = traverse_util.flatten_dict(labels, sep="/")
+    prepared = model.replace(
+        config=network.config,
+        params=params,
         normalizers={**{t: model.normalizers[t] for t in kept_heads}, target: normalizer},
         units={**{t: model.units[t] for t in kept_heads}, target: unit},
         predicts_std=tuple(t for t in model.predicts_std if t in kept_heads),
     )
-    fresh = fresh_params(skeleton, train, config.train.seed)
-    rescaled = not from_scratch and same and not keep and old is not None
-    params: Params = fresh
-    loaded: set[str] = set()
-    if not from_scratch:
-        carried = _carried(model, source, target, kept_heads)
-        if rescaled and old is not None:
-            carried["heads"][target] = rescale_head(carried["heads"][target], old, fitted)
-        params, loaded = _overwritten(fresh, carried, config.reinit)
-    labels = label_parameters(params, _rules(config))
-    flat = traverse_util.flatten_dict(labels, sep="/")
     report = TransferReport(
         frozen=tuple(sorted(p for p, label in flat.items() if label == FROZEN)),
         reinitialized=tuple(sorted(set(flat) - loaded)),
         loaded=tuple(sorted(loaded)),
         source=source,
         rescaled=rescaled,
-        normalizers={t: (n.mean, n.std) for t, n in skeleton.normalizers.items()},
+        normalizers={t: (n.mean, n.std) for t, n in prepared.normalizers.items()},
     )
-    return Prepared(model=skeleton.replace(params=params), labels=labels, report=report)
+    return Prepared(model=prepared, labels=labels, report=report)
 
 
 def _new_target(model: Model, config: TransferConfig) -> str:
@@ -179,7 +179,7 @@ def _is_same(model: Model, old: str, new: str, unit: str) -> bool:
 
 
 def _source_head(model: Model, target: str, unit: str) -> str | None:
-    """The old head to start from: the same property's, or the only one; None for a fresh head."""
+    """Choose the old head to start from: the same property's, or the only one, or None."""
     same = [t for t in model.targets if _is_same(model, t, target, unit)]
     if target in same:
         return target
@@ -192,7 +192,7 @@ def _source_head(model: Model, target: str, unit: str) -> str | None:
 
 
 def _carried(model: Model, source: str | None, target: str, kept: Sequence[str]) -> dict[str, Any]:
-    """The old weights under their new names."""
+    """Collect the old weights under their new names."""
     heads = {t: model.params["heads"][t] for t in kept}
     if source is not None:
         heads[target] = model.params["heads"][source]
@@ -200,16 +200,16 @@ def _carried(model: Model, source: str | None, target: str, kept: Sequence[str])
 
 
 def _overwritten(fresh: Params, carried: Params, reinit: Sequence[str]) -> tuple[Params, set[str]]:
-    """Fresh parameters with the carried ones laid over, except where a pattern says otherwise."""
+    """Overwrite fresh parameters with carried ones, except for those to be re-initialized."""
     new = traverse_util.flatten_dict(dict(fresh), sep="/")
     old = traverse_util.flatten_dict(carried, sep="/")
-    anew = set()
+    reset: set[str] = set()
     for pattern in reinit:
         matching = fnmatch.filter(new, pattern)
         if not matching:
             raise ConfigError(f"reinit pattern {pattern!r} matches no parameter")
-        anew |= set(matching)
-    loaded = {path for path in old if path not in anew}
+        reset |= set(matching)
+    loaded = {path for path in old if path not in reset}
     merged = {path: np.asarray(old[path]) if path in loaded else v for path, v in new.items()}
     return traverse_util.unflatten_dict(merged, sep="/"), loaded
 

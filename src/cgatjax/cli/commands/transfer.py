@@ -87,7 +87,7 @@ def transfer(
     from cgatjax.inference.loading import load_predictor
     from cgatjax.inference.predictor import Predictor
     from cgatjax.training.ensembles import transfer_ensemble
-    from cgatjax.training.loop import transfer_model
+    from cgatjax.training.transfer import transfer_model
 
     flags, size = join_processes(flags), ensemble_size(flags)
     options = _transfer_config(target, preset, config, flags)

@@ -1,0 +1,121 @@
+"""Network: a CGAT without weights, as pure functions of parameters and batches.
+
+Programs are compiled once for each network and kept in one bounded cache, which training and
+screening share (`compiled`).
+"""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, TypeVar
+
+import jax
+import numpy as np
+from jax import Array
+
+from cgatjax.config import ModelConfig
+from cgatjax.data.batching import CrystalBatch, collate
+from cgatjax.graphs.crystal_graph import CrystalGraph
+from cgatjax.nn.cgat import CGAT
+from cgatjax.structures.elements import ElementTable
+
+Params = Any
+"""Parameters {"encoder": …, "heads": {target: …}}."""
+T = TypeVar("T")
+
+
+class AttentionScores(NamedTuple):
+    """Attention scores of a batch, before the softmax.
+
+    Attributes:
+      embedding: (graphs, `config.embedding_dim`).
+      steps: (heads, edges, channels or 1) of each message-passing step.
+      pooling: (heads, nodes, channels or 1).
+    """
+
+    embedding: Array
+    steps: tuple[Array, ...]
+    pooling: Array
+
+
+@dataclass(frozen=True)
+class Network:
+    """A crystal graph attention network without weights.
+
+    Attributes:
+      config: sizes and variants.
+      element_table: vectors of the elements.
+    """
+
+    config: ModelConfig
+    element_table: ElementTable = field(default_factory=ElementTable.matscholar)
+
+    @property
+    def module(self) -> CGAT:
+        """Flax module of the network."""
+        return CGAT(self.config, self.element_table)
+
+    def init(self, seed: int) -> Params:
+        """Draw fresh parameters, NumPy arrays in float32.
+
+        Args:
+          seed: of the initialization.
+        """
+        shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), self._example())
+        params = self.module.lazy_init(jax.random.key(seed), shapes)["params"]
+        return jax.tree.map(np.asarray, params)
+
+    def param_shapes(self) -> Params:
+        """Trace the abstract parameters (shapes and dtypes), without computing anything."""
+        return jax.eval_shape(self.module.init, jax.random.key(0), self._example())["params"]
+
+    def apply(self, params: Params, batch: CrystalBatch) -> dict[str, Array]:
+        """Predict {target: (graphs, 2)}, normalized prediction and log_std."""
+        return self._call(params, batch, "outputs")
+
+    def embed(self, params: Params, batch: CrystalBatch) -> dict[str, Array]:
+        """Encode crystals as {"embedding": (graphs, `config.embedding_dim`)}."""
+        return {"embedding": self._call(params, batch, "embed")}
+
+    def read_heads(self, params: Params, embedding: Array) -> dict[str, Array]:
+        """Apply the heads to crystal embeddings; only the heads' parameters are used."""
+        return self._call(params, embedding, "read_heads")
+
+    def attention(self, params: Params, batch: CrystalBatch) -> AttentionScores:
+        """Collect the attention scores that the encoder sows on its way to the embedding."""
+        variables = {"params": params}
+        found: Any = self.module.apply(variables, batch, method="embed", mutable=["intermediates"])
+        embedding, sown = found[0], found[1]["intermediates"]["encoder"]
+        steps = tuple(sown[f"node_{i}"]["scores"][0] for i in range(self.config.steps))
+        return AttentionScores(embedding, steps, sown["pooling"]["scores"][0])
+
+    def jitted(self, method: Literal["apply", "embed", "read_heads", "attention"]) -> Any:
+        """Compile a method for arrays; equal networks share the program."""
+        return compiled(_jitted, self, method)
+
+    def _call(self, params: Params, argument: Any, method: str) -> Any:
+        return self.module.apply({"params": params}, argument, method=method)
+
+    def _example(self) -> CrystalBatch:
+        """One site that is its own neighbor in every shell: enough to trace the network."""
+        shells = np.arange(1, self.config.max_shells + 1)[None]
+        graph = CrystalGraph.from_neighbors(np.ones(1, np.int64), np.zeros_like(shells), shells)
+        return collate([graph])
+
+
+@functools.lru_cache(maxsize=16)
+def compiled(make: Callable[..., T], *key: Any) -> T:
+    """Make compiled functions, or return those of an equal earlier call.
+
+    Compiling a step takes as long as hundreds of steps of a small network; the members of an
+    ensemble, and trainings that differ in seeds and data alone, compile once.
+
+    Args:
+      make: builds them from the key.
+      key: everything that decides the program, hashable; often a `Network` is part of it.
+    """
+    return make(*key)
+
+
+def _jitted(network: Network, method: str) -> Callable[..., Any]:
+    return jax.jit(getattr(network, method))

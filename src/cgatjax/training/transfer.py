@@ -1,0 +1,100 @@
+"""Transfer learning: a trained model, new data and options in, a fine-tuned model out."""
+
+import dataclasses
+import functools
+import logging
+from collections.abc import Sequence
+
+from cgatjax.config import TransferConfig
+from cgatjax.data.datasets import ConcatDataset, Crystals, Dataset
+from cgatjax.data.store import Store
+from cgatjax.errors import InputError
+from cgatjax.inference.prediction import errors_by_target
+from cgatjax.models.model import Model
+from cgatjax.runs.loggers import Logger
+from cgatjax.runs.run_folder import REPORT, RunFolder
+from cgatjax.training.history import History
+from cgatjax.training.loop import train_epochs
+from cgatjax.training.transfer_params import TransferReport, prepare_transfer, rates_at
+
+logger = logging.getLogger("cgatjax")
+
+
+def transfer_model(
+    model: Model,
+    data: Store | tuple[Dataset, Dataset],
+    config: TransferConfig = TransferConfig(),  # noqa: B008 - frozen
+    *,
+    keep_training: Dataset | None = None,
+    run: RunFolder | None = None,
+    loggers: Sequence[Logger] = (),
+    show_progress: bool = False,
+) -> tuple[Model, History]:
+    """Carry a trained model over to new data, and train it there.
+
+    Args:
+      model: the trained model.
+      data: (training, validation) sets, or a store to split by id with the training seed.
+      config: what is carried over, frozen or re-initialized, and how to train.
+      keep_training: for mode "joint", the low-fidelity data that the old heads train on further.
+      run: folder that receives the report and everything of `fit`.
+      loggers: as of `fit`.
+      show_progress: a progress bar on standard error.
+
+    Raises:
+      InputError: "joint" has no low-fidelity data; further, all errors of `prepare_transfer` and
+        `fit`.
+    """
+    target = config.target or model.targets[0]
+    if isinstance(data, Store):
+        train, valid, _ = data.split(seed=config.train.seed, targets=(target,))
+    else:
+        train, valid = data
+    prepared = prepare_transfer(model, train, config)
+    together: Crystals = train
+    if config.mode == "joint":
+        if keep_training is None:
+            raise InputError(
+                "joint transfer needs the low-fidelity data that the old heads train on further"
+            )
+        # Both stores may have a column of the same name; each trains its own head.
+        together = ConcatDataset(
+            keep_training.restrict_targets(*model.targets), train.restrict_targets(target)
+        )
+        valid = valid.restrict_targets(target)
+    sets = {"train": train.restrict_targets(target), "valid": valid.restrict_targets(target)}
+    step_zero = {name: errors_by_target(prepared.model, d)[target] for name, d in sets.items()}
+    report = dataclasses.replace(prepared.report, step_zero=step_zero)
+    log_report(report)
+    if run is not None:
+        new_config = prepared.model.config
+        run.save_config({"graph": model.graph_config, "model": new_config, "transfer": config})
+        run.save_json(REPORT, report.__dict__)
+    rates = functools.partial(rates_at, config)
+    trained, history = train_epochs(
+        prepared.model,
+        together,
+        valid,
+        config.train,
+        prepared.labels,
+        rates,
+        run,
+        loggers,
+        show_progress,
+    )
+    history.report = report
+    return trained, history
+
+
+def log_report(report: TransferReport) -> None:
+    """Log what is frozen, loaded and re-initialized, and the error before training."""
+    logger.info(
+        "transfer: %d parameters loaded (%d of them frozen), %d re-initialized; head from %s%s",
+        len(report.loaded),
+        len(report.frozen),
+        len(report.reinitialized),
+        report.source or "nothing",
+        ", rescaled to the new mean and std" if report.rescaled else "",
+    )
+    for name, errors in report.step_zero.items():
+        logger.info("before training, %s: MAE %.5g on %d", name, errors["mae"], errors["n"])
