@@ -1,5 +1,6 @@
 """Documentation: completeness of API reference and menu, existing files, links, line length."""
 
+import pkgutil
 import re
 import runpy
 from pathlib import Path
@@ -65,6 +66,22 @@ def test_files_named_on_a_page_exist(page: Path) -> None:
         if not (ROOT / name).exists() and not (ROOT / "src" / "cgatjax" / name).exists()
     ]
     assert not missing
+
+
+def python_names_of(page: Path) -> set[str]:
+    """Return the full names of our modules, classes and functions on a page."""
+    text = page.read_text()
+    names = {f"cgatjax.{name}" for name in re.findall(r"\bcg\.(\w+)", text)}
+    names |= set(re.findall(r"`(cgatjax(?:\.\w+)+)", text))
+    for module, imported in re.findall(r"from (cgatjax[\w.]*) import (\([^)]*\)|.*)", text):
+        names |= {f"{module}.{name}" for name in re.findall(r"\w+", imported)}
+    return names
+
+
+@pytest.mark.parametrize("page", MARKDOWN, ids=relative)
+def test_python_names_on_a_page_exist(page: Path) -> None:
+    for name in python_names_of(page):
+        pkgutil.resolve_name(name)
 
 
 @pytest.mark.parametrize("page", WRAPPED, ids=relative)
