@@ -1,4 +1,4 @@
-"""`cgatjax screen` as people use it, and killed as schedulers kill."""
+"""`cgatjax screen` from end to end, and killed at random moments."""
 
 import json
 import os
@@ -49,10 +49,10 @@ Fe1 Fe 0 0 0 0.5
 
 
 @pytest.fixture(scope="module")
-def folder(trained, tmp_path_factory) -> Path:
-    """A model, and a prototype as a POSCAR file."""
+def folder(trained_model, tmp_path_factory) -> Path:
+    """Folder with a model, a prototype as a POSCAR file and a function that filters."""
     folder = tmp_path_factory.mktemp("screen")
-    cg.save_model(folder / "model", trained[0])
+    cg.save_model(folder / "model", trained_model)
     (folder / "srtio3.poscar").write_text(PEROVSKITE)
     (folder / "disordered.cif").write_text(DISORDERED)
     (folder / "rules.py").write_text(
@@ -75,7 +75,7 @@ def arguments(folder: Path, out: str) -> list[str]:
     ]
 
 
-def test_the_best_neutral_ones(folder, monkeypatch) -> None:
+def test_the_best_neutral_compositions_are_kept(folder, monkeypatch) -> None:
     monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "path", [*sys.path])
     said = ok(
@@ -110,7 +110,7 @@ def test_mistakes_get_one_line(folder) -> None:
 
 
 @pytest.mark.long
-def test_killed_again_and_again_it_ends_the_same(folder) -> None:
+def test_results_are_the_same_after_many_kills(folder) -> None:
     """Thousands of candidates in small chunks, SIGKILL and SIGTERM at random moments."""
     lists = "*=H,Li,Be,B,C,N,O,F,Na,Mg,Al,Si,P,S,Cl,K,Ca"
     prototype, sizes = str(folder / "srtio3.poscar"), ("--chunk-rows", "256", "--batch-size", "64")

@@ -1,4 +1,4 @@
-"""Gaussian processes and factors kept with a run, and the commands that make them."""
+"""Gaussian processes and calibration factors of a run, and the commands that fit them."""
 
 import csv
 import json
@@ -27,32 +27,34 @@ LOW = "e-form@low"
 
 
 @pytest.fixture(scope="module")
-def run(trained, ionic_store, tmp_path_factory):
+def run(trained_model, ionic_store, tmp_path_factory):
     """The run folder of the trained model, with its split."""
-    folder = RunFolder(tmp_path_factory.mktemp("trust") / "run")
+    folder = RunFolder(tmp_path_factory.mktemp("uncertainty") / "run")
     ionic_store.make_split(seed=0).save(folder.path / SPLIT)
-    save_model(folder.path / "model", trained[0])
+    save_model(folder.path / "model", trained_model)
     return folder.path
 
 
 @pytest.fixture
-def copy(run, trained, tmp_path):
-    save_model(tmp_path / "run" / "model", trained[0])
+def copy(run, trained_model, tmp_path):
+    """Copy of the run folder."""
+    save_model(tmp_path / "run" / "model", trained_model)
     (tmp_path / "run" / SPLIT).write_bytes((run / SPLIT).read_bytes())
     return tmp_path / "run"
 
 
 @pytest.fixture(scope="module")
-def process(trained, sets):
-    x = embed(trained[0], sets[0])
-    return fit_gp(x, sets[0].target(LOW), GPConfig(inducing=8, steps=0))
+def process(trained_model, train_set):
+    """Gaussian process on the embeddings of the training set."""
+    embeddings = embed(trained_model, train_set)
+    return fit_gp(embeddings, train_set.target(LOW), GPConfig(inducing=8, steps=0))
 
 
-def test_a_process_comes_back_and_predicts(copy, trained, sets, process):
-    save_processes(copy, {LOW: process}, digest_of([trained[0]]))
+def test_a_saved_process_predicts_the_same(copy, trained_model, test_set, process):
+    save_processes(copy, {LOW: process}, digest_of([trained_model]))
     found = load_predictor(copy, "gp")
-    expected = process.predict(embed(trained[0], sets[2]))
-    predicted = predict(found, sets[2])
+    expected = process.predict(embed(trained_model, test_set))
+    predicted = predict(found, test_set)
     np.testing.assert_allclose(predicted.mean, expected[0], rtol=1e-6)
     np.testing.assert_allclose(predicted.std, expected[1], rtol=1e-6)
     note = "Gaussian process on embeddings, 8 inducing points for 96 crystals"
@@ -62,7 +64,7 @@ def test_a_process_comes_back_and_predicts(copy, trained, sets, process):
         found.moments(LOW, np.zeros((1, 5, 2)))
 
 
-def test_what_belongs_to_other_weights_is_refused(copy, process):
+def test_files_of_other_weights_are_refused(copy, process):
     save_processes(copy, {LOW: process}, "other")
     with pytest.raises(MismatchError, match="other weights than the run's; fit it again"):
         load_predictor(copy)
@@ -97,48 +99,48 @@ def load_predictor_without_process(path):
     return load_rescalings(path, "")
 
 
-def test_calibrate_keeps_a_factor_that_predictions_use(copy, ionic_store, sets):
-    before = predict(load_predictor(copy), sets[1])
-    z = (before.mean - sets[1].target(LOW)) / before.std
+def test_predictions_use_the_calibration_factor(copy, ionic_store, valid_set):
+    before = predict(load_predictor(copy), valid_set)
+    z = (before.mean - valid_set.target(LOW)) / before.std
     output = ok("calibrate", copy, ionic_store.path, "--plot", copy.parent / "c.png")
     factor = float(np.sqrt(np.square(z).mean()))
     assert f"{factor:.5g}" in output
     assert (copy.parent / "c.png").stat().st_size > 1000
-    after = predict(load_predictor(copy), sets[1])
+    after = predict(load_predictor(copy), valid_set)
     np.testing.assert_allclose(after.std, factor * before.std, rtol=1e-6)
     np.testing.assert_array_equal(after.mean, before.mean)
     expected = f"; times {factor:.4g}, fitted on 12 validation crystals by likelihood"
     assert after.std_notes[LOW].endswith(expected)
     assert expected in ok("info", copy)
-    plain = predict(load_predictor(copy).without_rescaling(), sets[1])
+    plain = predict(load_predictor(copy).without_rescaling(), valid_set)
     np.testing.assert_array_equal(plain.std, before.std)
-    # Once more: the factor is fitted to the standard deviations as they were.
+    # A second time: the factor is fitted to the standard deviations before rescaling.
     assert f"{factor:.5g}" in ok("calibrate", copy, ionic_store.path)
     out = copy.parent / "p.csv"
     ok("predict", copy, ionic_store.path, "--out", out)
     lines = out.read_text().splitlines()
     assert lines[1].endswith(expected)
     rows = {r["id"]: float(r["std"]) for r in csv.DictReader(lines[2:])}
-    assert [rows[i] for i in sets[1].ids] == pytest.approx(after.std.tolist(), rel=1e-5)
+    assert [rows[i] for i in valid_set.ids] == pytest.approx(after.std.tolist(), rel=1e-5)
 
 
-def test_fit_gp_and_its_own_factor(copy, ionic_store, sets):
+def test_a_fitted_process_has_its_own_factor(copy, ionic_store, valid_set):
     command = ("fit-gp", copy, ionic_store.path, "--inducing", 8, "--steps", 2)
     assert "96" in ok(*command)
     ok("calibrate", copy, ionic_store.path, "--uncertainty", "gp", "--by", "area")
     kept = json.loads((copy / CALIBRATION).read_text())["factors"]
     assert list(kept) == ["gp"]
-    note = predict(load_predictor(copy, "gp"), sets[1]).std_notes[LOW]
+    note = predict(load_predictor(copy, "gp"), valid_set).std_notes[LOW]
     assert note.startswith("Gaussian process on embeddings, 8 inducing points for 96 crystals; ")
     assert note.endswith("validation crystals by area")
-    assert "times" not in predict(load_predictor(copy), sets[1]).std_notes[LOW]
+    assert "times" not in predict(load_predictor(copy), valid_set).std_notes[LOW]
     assert "calibrate again" in ok(*command)
     assert json.loads((copy / CALIBRATION).read_text())["factors"] == {}
 
 
-def test_what_a_run_does_not_have_is_refused(copy, trained, ionic_store):
+def test_a_kind_of_uncertainty_that_the_run_lacks_is_refused(copy, trained_model, ionic_store):
     assert "a Gaussian process from fit-gp" in refused(
         "predict", copy, ionic_store.path, "--uncertainty", "gp", "--out", copy / "p.csv"
     )
-    save_model(copy / "model", trained[0].replace(predicts_std=()))
+    save_model(copy / "model", trained_model.replace(predicts_std=()))
     assert "predicts no standard deviation" in refused("calibrate", copy, ionic_store.path)

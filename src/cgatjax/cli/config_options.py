@@ -107,14 +107,14 @@ def config_options(
             is_required = name in required
             defaults = {preset: getattr(start, name) for preset, start in starts.items()}
             settings = _settings(name, hints[name])
-            parts = [
-                help_texts.get(name, ""),
-                "Repeatable." if settings.get("multiple") else "",
-                "" if is_required else _default_text(name, defaults),
-            ]
-            help_text = " ".join(part for part in parts if part)
+            repeatable = " Repeatable." if settings.get("multiple") else ""
             flag = f"--{_flag(name)}" + (f"/--no-{_flag(name)}" if hints[name] is bool else "")
-            settings |= {"group": group, "help": help_text, "required": is_required}
+            settings |= {
+                "group": group,
+                "help": help_texts.get(name, "") + repeatable,
+                "default_note": "" if is_required else _default_note(name, defaults),
+                "required": is_required,
+            }
             function = option(flag, name, **settings)(function)
         return function
 
@@ -155,16 +155,14 @@ def _settings(name: str, hint: Any) -> dict[str, Any]:
     return {"default": None} if hint is bool else {"type": hint}
 
 
-def _default_text(name: str, defaults: Mapping[str, Any]) -> str:
-    """Default of each preset, "" where no preset has one."""
+def _default_note(name: str, defaults: Mapping[str, Any]) -> str:
+    """Default of each preset, "" if no preset has one."""
     presets: dict[str, list[str]] = {}
     for preset, value in defaults.items():
         presets.setdefault(_text(name, value), []).append(preset)
     if len(presets) == 1:
-        (text,) = presets
-        return f"[default: {text}]" if text else ""
-    parts = [f"{text or 'none'} ({', '.join(names)})" for text, names in presets.items()]
-    return f"[default: {', '.join(parts)}]"
+        return next(iter(presets))
+    return ", ".join(f"{text or 'none'} ({', '.join(of)})" for text, of in presets.items())
 
 
 def _text(name: str, value: Any) -> str:

@@ -11,23 +11,36 @@ OTHER = "Options"
 
 
 class Option(click.Option):
-    """Option in a group of the help page."""
+    """Option in a group of the help page.
 
-    def __init__(self, *names: Any, group: str = OTHER, **settings: Any) -> None:
+    Attributes:
+      group: title of the group.
+      summary: help text without the default.
+      default_note: default as text, "" if there is none.
+    """
+
+    def __init__(
+        self, *names: Any, group: str = OTHER, default_note: str = "", **settings: Any
+    ) -> None:
+        self.group, self.summary = group, settings.get("help") or ""
+        self.default_note = default_note
+        if default_note:
+            settings["help"] = f"{self.summary}  [default: {default_note}]"
+        elif settings.get("show_default"):
+            self.default_note = str(settings["default"])
         super().__init__(*names, **settings)
-        self.group = group
 
 
 class Command(click.Command):
     """Command with a section of the help page for each group of options."""
 
     def grouped(self, ctx: click.Context) -> dict[str, list[click.Option]]:
-        """Return group -> options, in the order of their definition."""
+        """Return group -> options, in the order of their definition, ungrouped options last."""
         groups: dict[str, list[click.Option]] = {}
         for parameter in self.get_params(ctx):
             if isinstance(parameter, click.Option):
                 groups.setdefault(getattr(parameter, "group", OTHER), []).append(parameter)
-        return groups
+        return {**{k: v for k, v in groups.items() if k != OTHER}, OTHER: groups[OTHER]}
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write a section for each group of options."""

@@ -14,12 +14,16 @@ def cores() -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
-workers_option: Decorator = option(
-    "--workers",
-    type=int,
-    callback=lambda _ctx, _param, value: value or cores(),
-    help="Number of worker processes; the result does not depend on it. [default: all cores]",
-)
+def workers_option(group: str = OTHER) -> Decorator:
+    """Add --workers, the number of worker processes."""
+    return option(
+        "--workers",
+        type=int,
+        callback=lambda _ctx, _param, value: value or cores(),
+        group=group,
+        help="Number of worker processes; the result does not depend on it.",
+        default_note="all cores",
+    )
 
 
 def uncertainty_option(group: str = OTHER) -> Decorator:
@@ -28,8 +32,8 @@ def uncertainty_option(group: str = OTHER) -> Decorator:
         "--uncertainty",
         type=click.Choice(["ensemble", "aleatoric", "gp"]),
         group=group,
-        help="Source of the standard deviation; with gp also of the prediction. "
-        "[default: the first of these that the run has]",
+        help="Source of the standard deviation; with gp also of the prediction.",
+        default_note="the first of these that the run has",
     )
 
 
@@ -67,11 +71,11 @@ def subset_option(default: str | None, use: str) -> Decorator:
       default: the subset; None for the test set if the split is of this store, all otherwise.
       use: purpose of the subset.
     """
-    note = "" if default else " [default: test if the split is of this store, otherwise all]"
     return option(
         "--subset",
         type=click.Choice(["train", "valid", "test", "all"]),
         default=default,
         show_default=default is not None,
-        help=f"Subset of the run's split {use}.{note}",
+        help=f"Subset of the run's split {use}.",
+        default_note="" if default else "test if the split is of this store, otherwise all",
     )

@@ -26,7 +26,12 @@ _NETWORK = config_options(
     ModelConfig, "Network", without=("targets", *_NETWORK_ON_DEVICES), presets=NETWORKS
 )
 _TRAINING: tuple[Decorator, ...] = (
-    option("--config", type=click.Path(), group="Training", help="TOML file of options."),
+    option(
+        "--config",
+        type=click.Path(),
+        group="Training",
+        help="TOML file of options; flags take precedence.",
+    ),
     config_options(TrainConfig, "Training", without=_ON_DEVICES, presets=TRAININGS),
     option(
         "--ensemble",

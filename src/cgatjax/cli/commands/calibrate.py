@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @command()
 @click.argument("run", type=click.Path())
 @click.argument("store", type=click.Path())
-@subset_option("valid", "to fit the factor to.")
+@subset_option("valid", "to fit the factor to")
 @option(
     "--by",
     type=click.Choice(["likelihood", "area"]),

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     "patterns",
     multiple=True,
     metavar="PATTERN",
-    help="Pattern of the files to fetch. Repeatable. [default: all]",
+    help="Pattern of the files to fetch. Repeatable.",
+    default_note="all",
 )
 @option("--unpack", "unpacks", is_flag=True, help="Unpack .tar and .zip files into folders.")
 def download(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.argument("run", type=click.Path())
 @click.argument("store", type=click.Path())
 @option("--out", required=True, type=click.Path(), help="Parquet file to write.")
-@subset_option("all", "to embed.")
+@subset_option("all", "to embed")
 @option("--map", "picture", type=click.Path(), help="2-D map of the data, PNG, PDF or SVG.")
 @option(
     "--method",

@@ -23,7 +23,7 @@ _COLUMNS = ("id", "property", "target", "prediction", "std", "unit")
 @command()
 @click.argument("run", type=click.Path())
 @click.argument("store", type=click.Path())
-@subset_option(None, "to evaluate.")
+@subset_option(None, "to evaluate")
 @option("--out", type=click.Path(), help="CSV file of all values and predictions.")
 @option("--plot", type=click.Path(), help="Parity plot, PNG, PDF or SVG.")
 @option(

@@ -18,7 +18,8 @@ from cgatjax.errors import InputError
 @option(
     "--step",
     type=int,
-    help="Message-passing step that the figures show, from 1. [default: the last one]",
+    help="Message-passing step that the figures show, from 1.",
+    default_note="the last one",
 )
 def explain(run: str, inputs: tuple[str, ...], out: str, step: int | None) -> None:
     """Write and draw attention weights of crystals.

@@ -23,7 +23,8 @@ _STARTS = {"released": GraphConfig(), "--recommended": GraphConfig.recommended()
     multiple=True,
     metavar="NAME",
     group="Data",
-    help="Property to keep. Repeatable. [default: all]",
+    help="Property to keep. Repeatable.",
+    default_note="all",
 )
 @option(
     "--unit",
@@ -31,7 +32,8 @@ _STARTS = {"released": GraphConfig(), "--recommended": GraphConfig.recommended()
     multiple=True,
     metavar="NAME=UNIT",
     group="Data",
-    help="Unit of a property. Repeatable. [default: known by name]",
+    help="Unit of a property. Repeatable.",
+    default_note="known by name",
 )
 @option(
     "--difference",
@@ -45,8 +47,8 @@ _STARTS = {"released": GraphConfig(), "--recommended": GraphConfig.recommended()
     "--properties",
     type=click.Path(),
     group="Data",
-    help="CSV file with the properties of CIF and POSCAR files, one row each. "
-    "[default: properties.csv or id_prop.csv in their folder]",
+    help="CSV file with the properties of CIF and POSCAR files, one row each.",
+    default_note="properties.csv or id_prop.csv in their folder",
 )
 @option("--max-atoms", type=int, group="Data", help="Leave out crystals with more sites.")
 @option(
@@ -72,7 +74,7 @@ _STARTS = {"released": GraphConfig(), "--recommended": GraphConfig.recommended()
     group="Graph",
     help="Do not merge equivalent sites: larger graphs, same predictions.",
 )
-@workers_option
+@workers_option("Hardware")
 @option("--out", required=True, type=click.Path(), group="Output", help="Store folder to create.")
 @option(
     "--resume",

@@ -12,16 +12,17 @@ from cgatjax.cli.text_tables import table
 @command("fit-gp")
 @click.argument("run", type=click.Path())
 @click.argument("store", type=click.Path())
-@subset_option("train", "to fit to.")
-@option("--inducing", type=int, help="Number of inducing points. [default: 300]")
+@subset_option("train", "to fit to")
+@option("--inducing", type=int, help="Number of inducing points.", default_note="300")
 @option(
     "--kernel",
     type=click.Choice(["matern52", "rbf"]),
-    help="Kernel; rbf is the reference's. [default: matern52]",
+    help="Kernel; rbf is the reference's.",
+    default_note="matern52",
 )
 @option("--one-scale", is_flag=True, help="Use one length scale for all directions.")
-@option("--steps", type=int, help="Number of Adam steps. [default: 1000]")
-@option("--seed", type=int, help="Random seed of inducing points and batches. [default: 0]")
+@option("--steps", type=int, help="Number of Adam steps.", default_note="1000")
+@option("--seed", type=int, help="Random seed of inducing points and batches.", default_note="0")
 def fit_gp(run: str, store: str, subset: str, one_scale: bool, **flags: Any) -> None:
     """Fit a sparse Gaussian process to the crystal embeddings of a run.
 

@@ -27,7 +27,7 @@ from cgatjax.cli.shared_options import on_error_option, workers_option
     show_default=True,
     help="Entries of the same composition are competing phases, or are ignored.",
 )
-@workers_option
+@workers_option()
 @on_error_option("Stop at a crystal without a hull, or skip and list it.")
 def hull(inputs: tuple[str, ...], out: str, workers: int, **options: Any) -> None:
     """Compute formation energies and signed distances to the hull.

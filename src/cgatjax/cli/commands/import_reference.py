@@ -12,9 +12,10 @@ from cgatjax.cli.grouped_help import command, option
 @option(
     "--target",
     metavar="NAME",
-    help="Property that the model predicts. [default: that of the checkpoint]",
+    help="Property that the model predicts.",
+    default_note="that of the checkpoint",
 )
-@option("--unit", help="Unit of the property. [default: known by name]")
+@option("--unit", help="Unit of the property.", default_note="known by name")
 def import_reference(file: str, out: str, target: str | None, unit: str | None) -> None:
     """Import a checkpoint or features of the PyTorch code.
 

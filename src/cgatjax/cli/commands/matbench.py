@@ -17,19 +17,23 @@ _TRAINING = ("epochs", "batch_size", "learning_rate", "loss")
 
 @command()
 @click.argument("dataset", type=click.Path())
-@option("--task", "name", group="Data", help="Name of the task. [default: that of the file]")
+@option("--task", "name", group="Data", help="Name of the task.", default_note="that of the file")
 @option(
     "--target",
     metavar="NAME",
     group="Data",
-    help="Name of the property. [default: that of the column]",
+    help="Name of the property.",
+    default_note="that of the column",
 )
-@option("--unit", default="", group="Data", help="Unit of the property. [default: that of --from]")
+@option(
+    "--unit", default="", group="Data", help="Unit of the property.", default_note="that of --from"
+)
 @option(
     "--folds",
     type=click.Path(),
     group="Data",
-    help="Validation file of the package matbench. [default: the folds of matbench, recomputed]",
+    help="Validation file of the package matbench.",
+    default_note="the folds of matbench, recomputed",
 )
 @option(
     "--from",

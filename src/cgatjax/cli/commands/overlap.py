@@ -17,7 +17,8 @@ from cgatjax.config import DuplicateKey
     "--by",
     multiple=True,
     type=click.Choice(get_args(DuplicateKey)),
-    help="Key to compare by. Repeatable. [default: all]",
+    help="Key to compare by. Repeatable.",
+    default_note="all",
 )
 @option("--out", type=click.Path(), help="CSV file of all crystals that share a key.")
 def overlap(stores: tuple[str, ...], by: tuple[DuplicateKey, ...], out: str | None) -> None:

@@ -90,7 +90,8 @@ DEFAULT_BEST = 1000
     "--best",
     type=int,
     group="Ranking",
-    help="Number of predictions to keep. [default: 1000 without --below, --above and --all]",
+    help="Number of predictions to keep.",
+    default_note="1000 without --below, --above and --all",
 )
 @option("--below", type=float, group="Ranking", help="Keep predictions below this, in their unit.")
 @option("--above", type=float, group="Ranking", help="Keep predictions above this, in their unit.")
@@ -109,13 +110,15 @@ DEFAULT_BEST = 1000
     "--batch-size",
     type=int,
     group="Hardware",
-    help="Candidates per batch. [default: chosen by sizes and device]",
+    help="Candidates per batch.",
+    default_note="chosen by sizes and device",
 )
 @option(
     "--chunk-rows",
     type=int,
     group="Hardware",
-    help="Candidates per chunk on disk. [default: 16384]",
+    help="Candidates per chunk on disk.",
+    default_note="16384",
 )
 def screen(
     run: str,

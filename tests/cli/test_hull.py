@@ -1,33 +1,14 @@
-"""The commands that look at data before training, from end to end."""
-
-import dataclasses
+"""`cgatjax hull` from end to end."""
 
 import numpy as np
 from tests.commands import ok, refused
 
-from cgatjax.config import GraphConfig
-from cgatjax.data.build import build_store
 from cgatjax.data.store import open_store
 from cgatjax.structures.dcgat import write_dcgat
 from cgatjax.synthetic.dataset import ionic_crystals
 
 
-def test_overlap_counts_and_lists(tmp_path):
-    crystals = ionic_crystals(12, seed=0)
-    copies = [dataclasses.replace(c, id=f"copy-{c.id}") for c in crystals[:3]]
-    for name, members in (("a", crystals), ("b", copies)):
-        build_store(members, tmp_path / name, GraphConfig.recommended())
-    a, b, out = (tmp_path / name for name in ("a", "b", "shared.csv"))
-    lines = [line.split() for line in ok("overlap", a, b, "--out", out).splitlines()]
-    assert ["graph", "a", "12", "12"] in lines
-    assert ["id", "a", "b", "0", "0", "0"] in lines
-    assert ["graph", "a", "b", "3", "3", "3"] in lines
-    assert "exists" in refused("overlap", a, b, "--out", out)
-    assert "graph" not in ok("overlap", a, a, "--by", "id")
-    assert "expected a store folder" in refused("overlap", tmp_path)
-
-
-def test_hull_writes_files_that_featurize_reads(tmp_path):
+def test_the_files_are_read_by_featurize(tmp_path):
     data = write_dcgat(ionic_crystals(20), tmp_path / "in.json")
     base = ("hull", data, "--energy", "e-form@low", "--workers", 1)
     line = refused(*base, "--kind", "atom", "--out", tmp_path / "no")

@@ -1,0 +1,27 @@
+"""`cgatjax embed` from end to end."""
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+from tests.commands import is_png, ok
+
+from cgatjax.data.store import open_store
+
+LOW = "e-form@low"
+
+
+def test_the_table_has_every_crystal_and_a_map_is_drawn(
+    recommended_store: Path, robust_run: Path, tmp_path: Path
+) -> None:
+    out, picture = tmp_path / "deep" / "points.parquet", tmp_path / "map.png"
+    output = ok("embed", robust_run, recommended_store, "--out", out, "--map", picture)
+    assert "48 crystals (all crystals), 12 numbers each" in output
+    assert "principal components" in output
+    table = pq.read_table(out)
+    names = ["id", "formula", LOW, f"{LOW}:prediction", f"{LOW}:std", "embedding"]
+    assert table.column_names == names
+    store = open_store(recommended_store)
+    assert table.column("id").to_pylist() == store.ids
+    assert table.column(LOW).to_pylist() == store.target(LOW).tolist()
+    assert table.schema.metadata[f"unit of {LOW}".encode()] == b"eV/atom"
+    assert is_png(picture)

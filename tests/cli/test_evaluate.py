@@ -1,0 +1,39 @@
+"""`cgatjax evaluate` from end to end."""
+
+import shutil
+from pathlib import Path
+
+from tests.commands import is_png, ok, read_csv, refused
+
+from cgatjax.data.splits import Split
+
+
+def test_the_default_subset_is_the_test_set(store: Path, trained_run: Path, tmp_path: Path) -> None:
+    n_test = len(Split.load(trained_run / "split.json").test)
+    file, plot = tmp_path / "errors.csv", tmp_path / "parity.png"
+    output = ok("evaluate", trained_run, store, "--out", file, "--plot", plot)
+    assert f"test set of the run's split: {n_test} crystals" in output
+    assert "eV/atom" in output
+    rows = read_csv(file)
+    assert [*rows[0]] == ["id", "property", "target", "prediction", "std", "unit"]
+    assert len(rows) == n_test
+    assert plot.read_bytes().startswith(b"\x89PNG")
+    assert "48 crystals" in ok("evaluate", trained_run, store, "--subset", "all")
+    assert "choose another name" in refused("evaluate", trained_run, store, "--out", file)
+    shutil.copytree(trained_run / "model", tmp_path / "model")
+    assert "48 crystals" in ok("evaluate", tmp_path / "model", store)
+    assert "--subset all" in refused("evaluate", tmp_path / "model", store, "--subset", "test")
+
+
+def test_plots_draws_every_kind_of_figure(
+    recommended_store: Path, robust_run: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "pictures"
+    output = ok("evaluate", robust_run, recommended_store, "--subset", "all", "--plots", folder)
+    names = {"parity.png", "elements.png", "sites.png", "calibration.png"}
+    assert {file.name for file in folder.iterdir()} == names
+    assert all(is_png(file) for file in folder.iterdir())
+    assert f"sites: {folder / 'sites.png'}" in output
+    assert "choose another name" in refused(
+        "evaluate", robust_run, recommended_store, "--plots", folder
+    )

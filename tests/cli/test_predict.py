@@ -1,0 +1,38 @@
+"""`cgatjax predict` from end to end."""
+
+from pathlib import Path
+
+import pytest
+from tests.commands import ok, read_csv, refused
+
+LOW = "e-form@low"
+
+
+def test_the_csv_has_units_and_the_reason_for_missing_stds(
+    dcgat_file: Path, store: Path, trained_run: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "predictions.csv"
+    assert "48 crystals, 0 skipped" in ok("predict", trained_run, dcgat_file, "--out", out)
+    header = [line for line in out.read_text().splitlines() if line.startswith("#")]
+    assert str(trained_run) in header[0]
+    assert "robust" in header[1]
+    rows = read_csv(out)
+    assert [*rows[0]] == ["id", "property", "prediction", "std", "unit"]
+    assert {(r["property"], r["std"], r["unit"]) for r in rows} == {(LOW, "", "eV/atom")}
+    assert "choose another name" in refused("predict", trained_run, dcgat_file, "--out", out)
+    from_store = tmp_path / "store.csv"
+    ok("predict", trained_run, store, "--out", from_store)
+    old = {r["id"]: float(r["prediction"]) for r in rows}
+    new = {r["id"]: float(r["prediction"]) for r in read_csv(from_store)}
+    assert new == pytest.approx(old, abs=1e-4)
+
+
+def test_skipped_files_are_listed(dcgat_file: Path, trained_run: Path, tmp_path: Path) -> None:
+    (tmp_path / "broken.cif").write_text("no structure in here")
+    out = tmp_path / "out.csv"
+    inputs = (dcgat_file, tmp_path / "broken.cif")
+    assert "broken" in refused("predict", trained_run, *inputs, "--out", out)
+    assert not out.exists()
+    output = ok("predict", trained_run, *inputs, "--out", out, "--on-error", "skip")
+    assert "48 crystals, 1 skipped" in output
+    assert [row["id"] for row in read_csv(tmp_path / "out.skipped.csv")] == ["broken"]
