@@ -119,7 +119,9 @@ class TensorBoardLogger:
             from tensorboardX import SummaryWriter
 
             self._seen = {(tag, step) for tag, step, _ in read_events(self._folder)}
-            self._writer = SummaryWriter(str(self._folder))
+            # Files are named by the second: a run resumed within one must not overwrite the first.
+            number = len(list(self._folder.glob("events.out.tfevents.*")))
+            self._writer = SummaryWriter(str(self._folder), filename_suffix=f".{number}")
         return self._writer
 
 
