@@ -20,6 +20,7 @@ from cgatjax.data.build_log import BuildLog, crystal_digest
 from cgatjax.data.filters import Filter
 from cgatjax.data.store import open_store
 from cgatjax.errors import CgatjaxError, ConfigError, InputError, MismatchError, RunExistsError
+from cgatjax.graphs import reduction
 from cgatjax.structures.dcgat import write_dcgat
 from cgatjax.synthetic.dataset import ionic_crystals
 
@@ -66,13 +67,13 @@ def assert_same_files(one: Path, two: Path) -> None:
 def counted(monkeypatch) -> list[str]:
     """Ids of the crystals that are featurized from now on."""
     done: list[str] = []
-    original = build.featurize
+    original = reduction.featurize
 
     def featurize(crystal, config):
         done.append(crystal.id)
         return original(crystal, config)
 
-    monkeypatch.setattr(build, "featurize", featurize)
+    monkeypatch.setattr(reduction, "featurize", featurize)
     return done
 
 
@@ -245,17 +246,18 @@ from cgatjax.config import GraphConfig
 from cgatjax.data import shard_writer as shards
 from cgatjax.data import build
 from cgatjax.data.filters import Filter
+from cgatjax.graphs import reduction
 from cgatjax.structures.readers import read_crystals
 
 config = GraphConfig.recommended(max_radius=7.0)
-featurize = build.featurize
+featurize = reduction.featurize
 featurize(next(read_crystals(sys.argv[1])), config)  # imports what it needs
 
 def slowly(crystal, config):
     time.sleep(0.01)
     return featurize(crystal, config)
 
-build.featurize, build.CHUNK, shards.SHARD = slowly, 4, 10
+reduction.featurize, build.CHUNK, shards.SHARD = slowly, 4, 10
 build.build_store(
     [sys.argv[1]], sys.argv[2], config, on_error="skip", keep=Filter(max_atoms=10), resume=True
 )

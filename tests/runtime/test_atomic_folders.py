@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from cgatjax.runtime.atomic_folders import MANIFEST, damage, new_folder, settled
+from cgatjax.runtime.atomic_folders import MANIFEST, damage, new_folder, recovered
 
 
 def write(path, text):
@@ -41,11 +41,11 @@ def test_what_a_kill_left_behind_is_cleared_away(tmp_path):
 
 def test_the_earlier_folder_stands_in_during_the_exchange(tmp_path):
     path = tmp_path / "folder"
-    assert settled(path) == path
+    assert recovered(path) == path
     write(tmp_path / "folder.earlier", "one")
-    assert settled(path) == tmp_path / "folder.earlier"
+    assert recovered(path) == tmp_path / "folder.earlier"
     write(path, "two")
-    assert settled(path) == path
+    assert recovered(path) == path
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from cgatjax.cli import main
 from cgatjax.errors import ConfigError, TrainingError
 from cgatjax.models.model_io import load_model
 from cgatjax.runtime.devices import Devices, make_deterministic
-from cgatjax.runtime.distributed import initialize, is_first_process, naming_lost_processes
+from cgatjax.runtime.distributed import initialize, is_first_process, lost_process_errors
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -103,7 +103,7 @@ def test_placed_stacks_are_in_order(n, mapping):
 
 def test_more_devices_than_there_are():
     n = jax.device_count()
-    with pytest.raises(ConfigError, match=f"at most the {n} cpu devices there are, got {n + 1}"):
+    with pytest.raises(ConfigError, match=f"at most the {n} cpu devices of this run, got {n + 1}"):
         Devices.choose(n + 1)
 
 
@@ -151,14 +151,14 @@ def test_the_environment_is_read_and_checked(monkeypatch):
 
 def test_a_runtime_error_is_the_loss_of_a_process_only_where_there_are_several(monkeypatch):
     lost = jax.errors.JaxRuntimeError("UNAVAILABLE: task 1 is gone\nmore")
-    with pytest.raises(jax.errors.JaxRuntimeError), naming_lost_processes():
+    with pytest.raises(jax.errors.JaxRuntimeError), lost_process_errors():
         raise lost
     monkeypatch.setattr(jax, "process_count", lambda: 2)
     with (
         pytest.raises(
             TrainingError, match=r"process 0 of 2 .*UNAVAILABLE: task 1 is gone; .*resume"
         ),
-        naming_lost_processes(),
+        lost_process_errors(),
     ):
         raise lost
 

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from cgatjax.errors import CgatjaxError
-from cgatjax.runtime.signals import SIGNALS, ended_by_interrupt, stop_requests
+from cgatjax.runtime.signals import SIGNALS, exit_on_interrupt, stop_requests
 
 
 def handlers():
@@ -26,7 +26,7 @@ def test_a_signal_is_noted_and_the_handlers_come_back(signum):
     assert isinstance(error, CgatjaxError)
     assert error.signum == signum
     assert str(error) == (
-        f"{signum.name}: stopped after epoch 3; the state is saved, resume to go on"
+        f"{signum.name}: stopped after epoch 3; the state is saved, resume to continue"
     )
 
 
@@ -85,7 +85,7 @@ def test_what_was_ignored_stays_ignored():
 
 def test_before_the_first_step_an_interrupt_ends_the_program_at_once():
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    with ended_by_interrupt():
+    with exit_on_interrupt():
         assert signal.getsignal(signal.SIGINT) == signal.SIG_DFL
         with stop_requests() as stop:
             os.kill(os.getpid(), signal.SIGINT)
@@ -97,7 +97,7 @@ def test_before_the_first_step_an_interrupt_ends_the_program_at_once():
 def test_a_handler_of_the_callers_stays_before_the_first_step():
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        with ended_by_interrupt():
+        with exit_on_interrupt():
             assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)

@@ -1,4 +1,4 @@
-"""Where the neighbors of a site stand: the periodic image behind each edge of a graph."""
+"""Bond vectors: the periodic image behind each edge of a graph."""
 
 import numpy as np
 
@@ -8,23 +8,24 @@ from cgatjax.graphs.neighbors import SELF_DISTANCE, nearest_neighbors
 from cgatjax.structures.crystal import Crystal
 
 _SLACK = 1e-6
+"""Relative; distances from here and from pymatgen's search differ by rounding only."""
 
 
 def bond_vectors(crystal: Crystal, config: GraphConfig) -> np.ndarray:
-    """Vectors from center to neighbor, in the order of the edges of `featurize`.
+    """Compute the vectors from center to neighbor, in the order of the edges of `featurize`.
 
-    Edges of one center, neighbor and shell are alike for every network; where a shell is cut,
-    which of its images were kept is told up to that.
+    Edges of one center, neighbor and shell are equal for every network. If a shell is cut, the
+    images kept of a neighbor are therefore only determined up to a choice among equal ones.
 
     Args:
-      crystal: sound coordinates.
+      crystal: crystal with finite coordinates.
       config: graph options.
 
     Returns:
       (edges, 3) float64, angstrom.
 
     Raises:
-      StructureError: as of `nearest_neighbors`.
+      StructureError: as `nearest_neighbors`.
     """
     found = nearest_neighbors(crystal.lattice, crystal.frac_coords, config, id=crystal.id)
     vectors = np.empty((len(found.center), 3))
@@ -32,21 +33,25 @@ def bond_vectors(crystal: Crystal, config: GraphConfig) -> np.ndarray:
         edges = np.flatnonzero(found.center == site)
         reach = float(found.distance[edges].max()) * (1 + _SLACK)
         owner, seen, length = _images(crystal, site, reach)
+        # Both lists sorted by (neighbor, distance): the r-th edge to a neighbor is its r-th image.
         mine = edges[np.lexsort((found.distance[edges], found.neighbor[edges]))]
         theirs = np.lexsort((length, owner))
         first = np.searchsorted(owner[theirs], found.neighbor[mine])
         rank = np.arange(len(mine)) - np.searchsorted(found.neighbor[mine], found.neighbor[mine])
         places = theirs[first + rank]
         if not np.allclose(length[places], found.distance[mine], rtol=_SLACK):
-            raise StructureError(f"{crystal.id!r}: the images around site {site} were not found")
+            raise StructureError(
+                f"{crystal.id!r}: images around site {site} do not match its edges"
+            )
         vectors[mine] = seen[places]
     return vectors
 
 
 def _images(crystal: Crystal, site: int, reach: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Site, vector from `site` and length of all images within reach of it, itself left out."""
+    """Return site, vector from `site` and length of all images within reach, without itself."""
     offsets = crystal.frac_coords - crystal.frac_coords[site]
     whole = np.floor(offsets)
+    # Heights of the cell over its faces: a sphere of this reach spans reach/height cells each way.
     heights = 1 / np.linalg.norm(np.linalg.inv(crystal.lattice), axis=0)
     most = np.ceil(reach / heights).astype(int) + 1
     cells = np.stack(np.meshgrid(*(np.arange(-m, m + 1) for m in most), indexing="ij"), -1)

@@ -1,4 +1,4 @@
-"""The crystal graph: which sites see which, and through which shell."""
+"""Crystal graphs: the neighbors of every site, with shell indices and weights."""
 
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
@@ -32,22 +32,22 @@ _DTYPES = {
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class CrystalGraph:
-    """A periodic crystal as a graph, one entry per edge, edges ordered by center.
+    """Graph of a periodic crystal, one entry per edge, edges ordered by center.
 
-    An unreduced graph has one node per site. In a reduced one (`reduce_graph`) a node stands for
-    a class of sites that no number of message-passing steps could tell apart.
+    An unreduced graph has one node per site. In a reduced one (`reduce_graph`) a node is a class
+    of sites that no number of message-passing steps can distinguish.
 
     Attributes:
       id: name of the crystal.
       atomic_numbers: (nodes,) uint8.
-      node_multiplicity: (nodes,) uint32, sites that a node stands for; their sum is `n_sites`.
+      node_multiplicity: (nodes,) uint32, number of sites of each node; their sum is `n_sites`.
       site_class: (sites,) uint16, the node of each site.
-      edge_center: (edges,) uint16, ascending: the site that looks for neighbors.
-      edge_neighbor: (edges,) uint16: the site found.
+      edge_center: (edges,) uint16, ascending: the node whose neighbors are listed.
+      edge_neighbor: (edges,) uint16, the neighbor.
       edge_shell: (edges,) uint8, shell index 1..K.
-      weight_numerator, weight_denominator: (edges,) uint16; their quotient is the number of
-        neighbors of that kind seen from *one* site of the center's class (1 for an unreduced
-        "cut" graph; a fraction in the last shell under "share"). Per center they sum to K.
+      weight_numerator, weight_denominator: (edges,) uint16; their quotient is the number of such
+        neighbors of *one* site of the center's class (1 for an unreduced "cut" graph; a fraction
+        in the last shell under "share"). Per center they sum to K.
       max_neighbors: K.
     """
 
@@ -77,17 +77,17 @@ class CrystalGraph:
         *,
         id: str = "",
     ) -> Self:
-        """Makes an unreduced graph with K edges a site, all of weight 1.
+        """Build an unreduced graph with K edges a site, all of weight 1.
 
         Args:
           atomic_numbers: (n,) integers.
-          neighbors: (n, K) integers, sites that each site sees.
+          neighbors: (n, K) integers, neighbors of each site.
           shells: (n, K) integers, shell indices 1..K.
           id: name of the crystal.
 
         Raises:
-          InputError: shapes that do not fit, more than 65535 sites, or values that are not
-            integers or out of range.
+          InputError: shapes do not fit, more than 65535 sites, or values that are not integers
+            or out of range.
 
         Examples:
           >>> chain = CrystalGraph.from_neighbors([11, 17], [[1, 1], [0, 0]], [[1, 1], [1, 1]])
@@ -119,10 +119,10 @@ class CrystalGraph:
         )
 
     def validate(self) -> Self:
-        """Checks every array's dtype, length and range, and returns the graph itself.
+        """Check every array's dtype, length and range; return the graph itself.
 
         Raises:
-          InputError: naming the array, what was expected and what came.
+          InputError: an array is not as expected; the message names it.
         """
         for name, dtype in _DTYPES.items():
             array = getattr(self, name)
@@ -158,6 +158,7 @@ class CrystalGraph:
             )
         if (self.edge_center[1:] < self.edge_center[:-1]).any():
             raise InputError(f"{self.id!r}: expected edge_center ascending, got it unsorted")
+        # Fractions of a shared shell sum to K up to rounding of float64 only.
         weight = np.bincount(self.edge_center, weights=self.edge_weight, minlength=self.n_nodes)
         wrong = np.abs(weight - self.max_neighbors) > 1e-6
         if wrong.any():
@@ -184,12 +185,12 @@ class CrystalGraph:
 
     @property
     def edge_weight(self) -> np.ndarray:
-        """(edges,) float64, weight of each edge seen from one site of the center's class."""
+        """(edges,) float64 weights, per site of the center's class."""
         return self.weight_numerator / self.weight_denominator.astype(np.float64)
 
     @property
     def neighbors(self) -> np.ndarray:
-        """(n, K) uint16, the sites that each site sees, for an unreduced "cut" graph only.
+        """(n, K) uint16 neighbors of each site; for an unreduced "cut" graph only.
 
         Raises:
           InputError: the graph is reduced or its sites do not have K edges of weight 1 each.
@@ -198,7 +199,7 @@ class CrystalGraph:
 
     @property
     def shells(self) -> np.ndarray:
-        """(n, K) uint8, shell index of each neighbor, for an unreduced "cut" graph only.
+        """(n, K) uint8 shell index of each neighbor; for an unreduced "cut" graph only.
 
         Raises:
           InputError: as for `neighbors`.
@@ -222,7 +223,7 @@ class CrystalGraph:
 
 
 def featurize(structure: Any, config: GraphConfig | None = None, *, id: str = "") -> CrystalGraph:
-    """Makes the graph of a crystal, one node per site, not reduced.
+    """Build the graph of a crystal, one node per site, not reduced.
 
     Args:
       structure: a `Crystal`, a pymatgen `Structure` or an ASE `Atoms`.
@@ -230,7 +231,7 @@ def featurize(structure: Any, config: GraphConfig | None = None, *, id: str = ""
       id: name of the crystal; a `Crystal` has its own.
 
     Returns:
-      The graph; its order of edges is that of `nearest_neighbors`.
+      The graph, with edges in the order of `nearest_neighbors`.
 
     Raises:
       StructureError: the crystal cannot be used; the message names it and says why.
@@ -258,7 +259,7 @@ def featurize(structure: Any, config: GraphConfig | None = None, *, id: str = ""
 
 
 def _check_integers(id: str, name: str, values: np.ndarray, low: int, high: int) -> None:
-    """Raises InputError unless all `values` are integers in low..high."""
+    """Raise InputError unless all `values` are integers in low..high."""
     if values.dtype.kind not in "iu":
         raise InputError(f"{id!r}: expected {name} as integers, got {values.dtype}")
     if values.size and (values.min() < low or values.max() > high):

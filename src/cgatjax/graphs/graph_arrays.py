@@ -1,4 +1,4 @@
-"""Many crystal graphs as flat arrays: what a store gives and a batch is assembled from."""
+"""Flat arrays of many crystal graphs: rows of a store, from which batches are assembled."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ EDGE_COLUMNS = (
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class GraphArrays:
-    """Several crystal graphs laid end to end; node indices count within each crystal.
+    """Several crystal graphs end to end; node indices count within each crystal.
 
     Attributes:
       n_node, n_edge: (G,) int64, sizes of each graph.
@@ -43,12 +43,13 @@ class GraphArrays:
 
     @property
     def in_degree(self) -> int:
-        """Edges of every site, in graphs that are not reduced and where all have as many; or 0."""
+        """Edges of every site in unreduced graphs; 0 if reduced or if their number varies."""
         n_nodes, n_edges = len(self.atomic_numbers), len(self.edge_center)
         if n_nodes == 0 or n_edges % n_nodes or (self.node_multiplicity != 1).any():
             return 0
         if (self.weight_numerator != self.weight_denominator).any():
             return 0
+        # Equal totals are not enough: edge k must belong to center k // degree.
         start = np.repeat(np.cumsum(self.n_node) - self.n_node, self.n_edge)
         center = np.repeat(np.arange(n_nodes), n_edges // n_nodes)
         is_dense = bool((self.edge_center + start == center).all())
@@ -58,7 +59,7 @@ class GraphArrays:
     def from_graphs(
         cls, graphs: Sequence[CrystalGraph], targets: Mapping[str, Sequence[float]] | None = None
     ) -> Self:
-        """Lays graphs end to end.
+        """Concatenate graphs.
 
         Raises:
           InputError: no graphs, or a target whose length is not the number of graphs.
@@ -84,7 +85,7 @@ class GraphArrays:
 
 
 def ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """start, start + 1, …, start + length - 1 for each pair, one after another.
+    """Return start, start + 1, …, start + length - 1 for each pair, one after another.
 
     >>> ranges(np.array([5, 0]), np.array([2, 3])).tolist()
     [5, 6, 0, 1, 2]
@@ -94,7 +95,7 @@ def ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
 
 
 def concatenate(pieces: Sequence[GraphArrays]) -> GraphArrays:
-    """Several sets of graphs, one after another; all must have the same targets."""
+    """Concatenate several sets of graphs; all must have the same targets."""
     names = ("n_node", "n_edge", *NODE_COLUMNS, *EDGE_COLUMNS)
     targets = {t: np.concatenate([p.targets[t] for p in pieces]) for t in pieces[0].targets}
     merged = {name: np.concatenate([getattr(p, name) for p in pieces]) for name in names}
@@ -102,7 +103,7 @@ def concatenate(pieces: Sequence[GraphArrays]) -> GraphArrays:
 
 
 def reorder(arrays: GraphArrays, place: np.ndarray) -> GraphArrays:
-    """The graphs in another order: position i of the result is graph place[i]."""
+    """Reorder graphs: position i of the result is graph place[i]."""
     flat: dict[str, np.ndarray] = {}
     for lengths, names in ((arrays.n_node, NODE_COLUMNS), (arrays.n_edge, EDGE_COLUMNS)):
         where = ranges((np.cumsum(lengths) - lengths)[place], lengths[place])

@@ -1,15 +1,15 @@
-"""Hashes of crystal graphs: equal for the same crystal, or for the same structure type.
+"""Hashes of crystal graphs, equal for the same crystal or for the same structure type.
 
-Both refine colors over the reduced graph as `reduction` does. The *graph* hash begins with the
-elements: two crystals have the same one if no network can tell them apart, whatever the order of
-sites, the orientation or the cell. The *prototype* hash begins with one color for all sites, and a
-message says only whether both ends hold the same element: it is equal for all decorations of a
-structure type (rock salt, with any two elements on either site).
+Both hashes refine colors over the reduced graph as `reduction` does. The *graph* hash starts from
+the elements: it is equal for crystals that no network can distinguish, whatever the order of sites,
+the orientation or the cell. The *prototype* hash starts from one color for all sites, and a message
+depends on the elements only by their equality at both ends: it is equal for all decorations of a
+structure type (rock salt with any two elements).
 
 Hashes are comparable between graphs of equal options. Under the released options the graph itself
 depends on the choice of cell and on noise (docs/invariances.md), and so do its hashes. Two
 different graphs share one of the 2**64 values by accident about once in 1e19 pairs; graphs that
-color refinement cannot tell apart share it always.
+color refinement cannot distinguish share it always.
 """
 
 import dataclasses
@@ -23,16 +23,16 @@ from cgatjax.graphs.graph_arrays import EDGE_COLUMNS, NODE_COLUMNS, GraphArrays
 from cgatjax.graphs.reduction import directed_edges, mixed, reduce_graph, run_starts
 
 CHUNK = 1024
-"""Graphs in memory at a time."""
+"""Number of graphs in memory at a time."""
 
 _SAME_ELEMENT = np.uint64(0xD1B54A32D192ED03)
 
 
 def graph_hash(graph: CrystalGraph) -> int:
-    """A 64-bit hash of the crystal that the graph stands for, with its elements.
+    """Compute a 64-bit hash of the graph's crystal, elements included.
 
     Args:
-      graph: reduced or not, with sites in any order and of any cell.
+      graph: graph, reduced or not, with sites in any order and of any cell.
 
     Raises:
       StructureError: the graph cannot be reduced (see `reduce_graph`).
@@ -47,10 +47,10 @@ def graph_hash(graph: CrystalGraph) -> int:
 
 
 def prototype_hash(graph: CrystalGraph) -> int:
-    """A 64-bit hash of the structure type: that of `graph_hash` without the names of the elements.
+    """Compute a 64-bit hash of the structure type, without the names of the elements.
 
-    Sites of one element stay sites of one element, so an ordered alloy has not the hash of its
-    parent lattice.
+    Sites of equal elements remain distinct from sites of different ones, so an ordered alloy does
+    not have the hash of its parent lattice.
 
     Raises:
       StructureError: the graph cannot be reduced (see `reduce_graph`).
@@ -67,13 +67,13 @@ def prototype_hash(graph: CrystalGraph) -> int:
 def hashes_of(
     take: Callable[[np.ndarray], GraphArrays], n: int, *, with_elements: bool, reduced: bool
 ) -> np.ndarray:
-    """(n,) uint64 hashes of many graphs, read in pieces; about 0.1 ms each.
+    """Compute (n,) uint64 hashes of many graphs, read in chunks; about 0.1 ms each.
 
     Args:
-      take: gives the graphs at int64 positions, as `Store.take` does.
-      n: their number; positions are 0..n - 1.
-      with_elements: `graph_hash`, or else `prototype_hash`.
-      reduced: whether the graphs are reduced already.
+      take: returns the graphs at int64 positions, as `Store.take` does.
+      n: number of graphs; positions are 0..n - 1.
+      with_elements: `graph_hash` if True, `prototype_hash` if False.
+      reduced: True if the graphs are reduced already.
 
     Raises:
       StructureError: a graph cannot be reduced.
@@ -88,18 +88,20 @@ def hashes_of(
 
 
 def _graphs(arrays: GraphArrays) -> Iterator[CrystalGraph]:
-    """The graphs one by one."""
+    """Yield the graphs one by one."""
     nodes, edges = np.cumsum(arrays.n_node), np.cumsum(arrays.n_edge)
     for k, (last_node, last_edge) in enumerate(zip(nodes, edges, strict=True)):
         where = {name: slice(last_node - arrays.n_node[k], last_node) for name in NODE_COLUMNS}
         where |= {name: slice(last_edge - arrays.n_edge[k], last_edge) for name in EDGE_COLUMNS}
         columns = {name: getattr(arrays, name)[part] for name, part in where.items()}
+        # Any assignment of sites will do: hashes use the multiplicities only.
         sites = np.repeat(np.arange(arrays.n_node[k]), columns["node_multiplicity"])
         yield CrystalGraph(site_class=sites.astype(np.uint16), **columns)
 
 
 def _hash(graph: CrystalGraph, *, with_elements: bool) -> int:
-    """Hash of the sorted (color, share of the sites) of a reduced graph's nodes."""
+    """Hash the sorted (color, multiplicity) pairs of a reduced graph's nodes."""
+    # A supercell has the same colors and k times the multiplicities.
     divisor = np.gcd.reduce(graph.node_multiplicity)
     graph = dataclasses.replace(graph, node_multiplicity=graph.node_multiplicity // divisor)
     rows = np.stack([_colors(graph, with_elements), graph.node_multiplicity.astype(np.uint64)], 1)
@@ -109,7 +111,7 @@ def _hash(graph: CrystalGraph, *, with_elements: bool) -> int:
 
 
 def _colors(graph: CrystalGraph, with_elements: bool) -> np.ndarray:
-    """(nodes,) uint64 colors after one round more than is needed to tell nodes apart."""
+    """Return (nodes,) uint64 colors after one round more than the refinement needs."""
     receiver, source, salt, weight = directed_edges(graph)
     begins = run_starts(receiver)
     numbers = graph.atomic_numbers.astype(np.uint64)
@@ -118,6 +120,8 @@ def _colors(graph: CrystalGraph, with_elements: bool) -> np.ndarray:
     else:
         color = np.zeros(graph.n_nodes, np.uint64)
         salt = np.where(numbers[receiver] == numbers[source], salt ^ _SAME_ELEMENT, salt)
+    # Every round changes all colors, so equal graphs must take equally many: the number of rounds
+    # depends on the partition only, not on the number of nodes.
     n_before, n_classes = 0, 1
     while n_classes > n_before:
         messages = mixed(color[source] ^ salt) * weight

@@ -1,13 +1,13 @@
-"""The nearest periodic images of every site, and the shells that they form.
+"""Nearest periodic images of every site, and their shells.
 
-The radius of the search grows from the density of the crystal, so that few more images are found
-than are kept. Distances are those of pymatgen's compiled `find_points_in_spheres`.
+The search starts at a radius estimated from the density of the crystal and grows it if necessary,
+so that few more images are found than kept. pymatgen's compiled `find_points_in_spheres` finds
+them.
 
-Order: neighbors of a site ascend in distance, compared as exact floats. Equal distances are
-ordered as an 18 A search delivers them (what the released `prepare_data.py` sorts, stably): by the
-18 A cube that the image lies in, then by descending cell image (i, j, k), then by descending site.
-The cube, not the radius of our own search, enters the rule: a graph does not depend on how far we
-happened to look.
+Order: neighbors of a site ascend in distance, compared as exact floats. Equal distances have the
+order in which an 18 A search finds them, as in the released `prepare_data.py` with its stable sort:
+by the 18 A cube of the image, then by descending cell image (i, j, k), then by descending site. The
+cube enters the rule, not the radius of the search here, so that a graph does not depend on it.
 """
 
 import math
@@ -24,30 +24,35 @@ MAX_SITES = 65535
 """Site indices are stored as uint16."""
 
 MIN_DISTANCE = 1e-3
-"""Angstrom; sites closer than this stand on one place, which no crystal does."""
+"""Angstrom; sites closer than this are duplicates of one site."""
 
 SELF_DISTANCE = 1e-8
-"""Angstrom; a site is not its own neighbor (the same number as in the released code's search)."""
+"""Angstrom; images closer than this are the site itself (the released code's number)."""
 
 ORDER_CUBE = 18.0
 """Angstrom; edge of the cubes that order equal distances (the released code's search radius)."""
 
 MAX_IMAGES, MAX_CUBES = 2e7, 1e6
-"""What a search may visit, and sort it into; a real crystal needs thousands of them."""
+"""Limits of a search; a real crystal needs thousands of either."""
 
 _SEARCH_TOLERANCE = 1e-8
+# A repeated search costs more than some images too many: 1.5 and 1.8 times the images kept in the
+# first search were fastest on real crystals. "share" keeps more, and needs a whole last shell.
+_OVERSHOOT = {"cut": 1.5, "share": 1.8}
+# Radius factor of a repeated search: twice the volume.
 _GROWTH = 1.25
-_OVERSHOOT = {"cut": 1.5, "share": 1.8}  # images sought over images kept: fastest on real crystals
-_FAR_OUTSIDE = 4.0  # cells; coordinates beyond are wrapped, for the search spans all of them
+# Cells; the search allocates cubes for the range of all coordinates. Nearer ones are not wrapped,
+# because wrapping rounds, and rounding decides the order of equal distances.
+_FAR_OUTSIDE = 4.0
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Neighbors:
-    """The neighbors kept around each site, one entry per edge, ordered by center and distance.
+    """Neighbors kept of each site, one entry per edge, ordered by center and distance.
 
     Attributes:
-      center: (edges,) int64, ascending: the site that looks for neighbors.
-      neighbor: (edges,) int64, the site of the cell whose image was found.
+      center: (edges,) int64, ascending: the site whose neighbors are listed.
+      neighbor: (edges,) int64, the site of the cell whose image is the neighbor.
       distance: (edges,) float64, angstrom.
       shell: (edges,) int64, shell index of the center, 1..K.
       weight_numerator, weight_denominator: (edges,) int64, weight of the edge as a reduced
@@ -64,9 +69,9 @@ class Neighbors:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class _Images:
-    """Every image within `radius` of each site, ordered; those of site i begin at `start[i]`.
+    """All images within `radius` of each site, ordered; those of site i begin at `start[i]`.
 
-    The last image of each site is the site itself, at an infinite distance; `count` leaves it out.
+    The last image of each site is the site itself, at infinite distance; `count` excludes it.
     """
 
     radius: float
@@ -80,17 +85,17 @@ class _Images:
 def nearest_neighbors(
     lattice: np.ndarray, frac_coords: np.ndarray, config: GraphConfig, *, id: str = ""
 ) -> Neighbors:
-    """Finds the K nearest periodic images of every site and their shells.
+    """Find the K nearest periodic images of every site and their shells.
 
     Args:
       lattice: (3, 3) float, lattice vectors as rows, in angstrom.
-      frac_coords: (n, 3) float, fractional coordinates; any image of a site will do.
-      config: K, shell rule, what to do with a shell that K ends in, and the largest radius.
+      frac_coords: (n, 3) float, fractional coordinates of any image of each site.
+      config: K, shell tolerance, treatment of a partial last shell, and the largest radius.
       id: name of the crystal, for messages.
 
     Returns:
-      K edges a site under `split_shell="cut"`; under "share" the whole last shell, weights
-      summing to K.
+      K edges a site with `split_shell="cut"`; with "share" the whole last shell, weights summing
+      to K.
 
     Raises:
       StructureError: more than 65535 sites, two sites closer than 1e-3 A, a site with fewer than
@@ -112,6 +117,8 @@ def nearest_neighbors(
     shell = shell_indices(nearest, config)
     if config.split_shell == "cut":
         return _cut(images, shell)
+    # The last shell may reach beyond the K nearest, and the search must reach beyond the shell:
+    # margins for the rounding of distances, far below any distance between shells.
     end = _boundary(_first_of_last_shell(nearest, shell), config)
     if end.max() > images.radius * (1 - 1e-6):
         images = _search(lattice, positions, end.max() * (1 + 1e-5), id)
@@ -119,9 +126,9 @@ def nearest_neighbors(
 
 
 def shell_indices(distance: np.ndarray, config: GraphConfig) -> np.ndarray:
-    """Numbers the shells that sorted distances form.
+    """Number the shells of sorted distances.
 
-    The index starts at 1 and rises by one whenever a neighbor is farther than the current
+    The index starts at 1 and increases by one at every neighbor that is farther than the current
     shell's *first* distance by more than the tolerance (`CGAT/prepare_data.py`).
 
     Args:
@@ -135,7 +142,8 @@ def shell_indices(distance: np.ndarray, config: GraphConfig) -> np.ndarray:
     shell = np.ones(distance.shape, dtype=np.int64)
     np.cumsum(step, axis=1, out=shell[:, 1:])
     shell[:, 1:] += 1
-    # Steps between consecutive distances are the rule, unless many small ones add up.
+    # Comparing consecutive distances is vectorized over all sites. It differs from the rule where
+    # small steps add up to more than the tolerance within a shell: redo those rows.
     first = np.maximum.accumulate(np.where(_starts(shell), distance, 0.0), axis=1)
     drifts = (distance > _boundary(first, config)).any(axis=1)
     if drifts.any():
@@ -144,7 +152,7 @@ def shell_indices(distance: np.ndarray, config: GraphConfig) -> np.ndarray:
 
 
 def _shell_indices_by_column(distance: np.ndarray, config: GraphConfig) -> np.ndarray:
-    """The rule of `shell_indices`, literally, one column after the other."""
+    """Number the shells as stated in `shell_indices`, one column after the other."""
     shell = np.ones(distance.shape, dtype=np.int64)
     first = distance[:, 0].copy()
     for column in range(1, distance.shape[1]):
@@ -155,21 +163,22 @@ def _shell_indices_by_column(distance: np.ndarray, config: GraphConfig) -> np.nd
 
 
 def _starts(shell: np.ndarray) -> np.ndarray:
-    """(n, K) bool, True where a shell begins."""
+    """Return (n, K) bool, True where a shell begins."""
     begins = np.ones(shell.shape, dtype=bool)
     np.not_equal(shell[:, 1:], shell[:, :-1], out=begins[:, 1:])
     return begins
 
 
 def _boundary(first: np.ndarray, config: GraphConfig) -> np.ndarray:
-    """The largest distance that still belongs to the shell that begins at `first`."""
+    """Return the largest distance in the shell that begins at `first`."""
     if config.tolerance_kind == "absolute":
         return first + config.shell_tolerance
+    # Relative: a scaled cell has the same shells, and predictions do not depend on the volume.
     return first * (1.0 + config.shell_tolerance)
 
 
 def _first_of_last_shell(distance: np.ndarray, shell: np.ndarray) -> np.ndarray:
-    """(n,) float, first distance of the shell that holds the K-th neighbor."""
+    """Return (n,) float, the first distance of the shell of the K-th neighbor."""
     column = np.argmax(shell == shell[:, -1:], axis=1)
     return distance[np.arange(len(distance)), column]
 
@@ -193,7 +202,9 @@ def _share(images: _Images, shell: np.ndarray, end: np.ndarray) -> Neighbors:
     kept = np.flatnonzero(images.distance <= end[images.center])
     center = images.center[kept]
     rank = kept - images.start[center]
-    before = np.argmax(shell == shell[:, -1:], axis=1)  # neighbors in the shells that are whole
+    # Neighbors in the shells before the last one; the other slots are shared by the last shell,
+    # each member with weight slots / size. The weights sum to K and no site order decides.
+    before = np.argmax(shell == shell[:, -1:], axis=1)
     slots = k - before
     size = np.bincount(center, minlength=n) - before
     divisor = np.gcd(slots, size)
@@ -202,6 +213,7 @@ def _share(images: _Images, shell: np.ndarray, end: np.ndarray) -> Neighbors:
         center=center,
         neighbor=images.neighbor[kept],
         distance=images.distance[kept],
+        # Members beyond the K-th neighbor have the index of the last shell.
         shell=shell[center, np.minimum(rank, k - 1)],
         weight_numerator=np.where(is_last, (slots // divisor)[center], 1),
         weight_denominator=np.where(is_last, (size // divisor)[center], 1),
@@ -214,6 +226,7 @@ def _search_until_enough(
     k = config.max_neighbors
     sought = k * _OVERSHOOT[config.split_shell]
     site_volume = abs(_inverse(lattice)[1]) / len(positions)
+    # Radius of the sphere that holds so many sites at the mean density.
     radius = min((3 * sought * site_volume / (4 * math.pi)) ** (1 / 3), config.max_radius)
     _require_compact(lattice, positions, radius, config.max_radius, id)
     while True:
@@ -233,7 +246,9 @@ def _search_until_enough(
 def _require_compact(
     lattice: np.ndarray, positions: np.ndarray, radius: float, max_radius: float, id: str
 ) -> None:
-    """Bounds time and memory of the searches; `radius` is that of the first, the smallest."""
+    """Raise StructureError if a search could exhaust memory; `radius` is that of the first one."""
+    # A sphere spans 2r/height + 1 cells along a vector. Needles and skewed cells of damaged files
+    # have heights near zero.
     heights = 1 / np.sqrt((_inverse(lattice)[0] ** 2).sum(axis=0))
     images = len(positions) * math.prod(2 * max_radius / h + 2 for h in heights.tolist())
     extent = positions.max(axis=0) - positions.min(axis=0)
@@ -247,12 +262,12 @@ def _require_compact(
 
 
 def _search(lattice: np.ndarray, positions: np.ndarray, radius: float, id: str) -> _Images:
-    """All images within `radius` (angstrom) of each site, in the order that the module states."""
+    """Find all images within `radius` (angstrom) of each site, in the order of the module."""
     center, neighbor, cell, _ = _find_points_in_spheres()(
         positions, positions, r=radius, pbc=_PERIODIC, lattice=lattice, tol=_SEARCH_TOLERANCE
     )
-    # The search's own distances round differently in different releases of pymatgen, and with
-    # them the order of neighbors that are equally far: compute them here, as it now does.
+    # Releases of pymatgen round distances differently, which changes the order of neighbors at
+    # equal distances: compute them here, as the present release does.
     fractional = _times(positions, _inverse(lattice)[0])
     floor = np.floor(fractional)
     cell += floor[neighbor]
@@ -260,7 +275,8 @@ def _search(lattice: np.ndarray, positions: np.ndarray, radius: float, id: str) 
     square = place - positions[center]
     square *= square
     distance = np.sqrt(square[:, 0] + square[:, 1] + square[:, 2])
-    distance[(distance <= SELF_DISTANCE) & (center == neighbor)] = np.inf  # sorts a site behind all
+    # The site itself is found once: sort it behind its neighbors instead of copying the arrays.
+    distance[(distance <= SELF_DISTANCE) & (center == neighbor)] = np.inf
     _require_apart(center, neighbor, distance, id)
     order = np.lexsort((_tie_rank(positions, center, place, cell, neighbor), distance, center))
     found = np.bincount(center, minlength=len(positions))
@@ -278,8 +294,8 @@ def _require_apart(center: np.ndarray, neighbor: np.ndarray, distance: np.ndarra
     pair = int(distance.argmin())
     if distance[pair] < MIN_DISTANCE:
         raise StructureError(
-            f"{id!r}: sites {center[pair]} and {neighbor[pair]} stand on one place "
-            f"({distance[pair]:.2g} A apart, expected at least {MIN_DISTANCE} A); remove one"
+            f"{id!r}: sites {center[pair]} and {neighbor[pair]} are {distance[pair]:.2g} A apart, "
+            f"expected at least {MIN_DISTANCE} A; remove one of them"
         )
 
 
@@ -290,10 +306,12 @@ def _tie_rank(
     cell: np.ndarray,
     neighbor: np.ndarray,
 ) -> np.ndarray:
-    """(pairs,) int64, order of the images `place` (angstrom) among those equally far from a site.
+    """Return (pairs,) int64 ranks of the images `place` (angstrom) at equal distances.
 
     From high to low bits: cube, cell along the three vectors (14 bits each), site (16 bits).
     """
+    # The search divides space into cubes from this corner. Only the cube's place relative to that
+    # of the center matters: pymatgen visits the 27 cubes around it in this order.
     corner = positions.min(axis=0) - (ORDER_CUBE + 2 * _SEARCH_TOLERANCE)
     cube = np.floor((place - corner) / ORDER_CUBE) @ _CUBE_STRIDES
     cube -= (np.floor((positions - corner) / ORDER_CUBE) @ _CUBE_STRIDES)[center]
@@ -302,9 +320,9 @@ def _tie_rank(
 
 
 def _inverse(lattice: np.ndarray) -> tuple[np.ndarray, float]:
-    """Inverse by cofactors, rounded as in pymatgen's search (it decides what counts as wrapped).
+    """Return the inverse, by cofactors, and the determinant in cubic angstrom.
 
-    Also returns the determinant, in cubic angstrom.
+    It rounds as pymatgen's search does: the last bit decides the cell of a site on a face.
     """
     (ax, ay, az), (bx, by, bz), (cx, cy, cz) = lattice.tolist()
     cofactors = np.array(
@@ -319,7 +337,8 @@ def _inverse(lattice: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def _times(rows: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """(n, 3) rows times a (3, 3) matrix, by plain sums: BLAS rounds differently per machine."""
+    """Multiply (n, 3) rows by a (3, 3) matrix."""
+    # By plain sums: BLAS rounds differently on different machines, and graphs must be equal.
     product = rows[:, 0:1] * matrix[0]
     product += rows[:, 1:2] * matrix[1]
     product += rows[:, 2:3] * matrix[2]
@@ -333,7 +352,7 @@ _CELL_STRIDES = np.array([2.0**28, 2.0**14, 1.0])
 
 @cache
 def _find_points_in_spheres() -> Any:
-    """pymatgen's compiled search, imported when first needed: training machines lack pymatgen."""
+    """Return pymatgen's compiled search; imported late, because training does not need pymatgen."""
     from pymatgen.optimization.neighbors import find_points_in_spheres
 
     return find_points_in_spheres

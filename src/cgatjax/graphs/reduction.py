@@ -1,9 +1,9 @@
-"""The exact reduction of a graph: one node per class of sites, one edge per kind of neighbor.
+"""Exact reduction of a graph: one node per class of sites, one edge per kind of neighbor.
 
-Color refinement (1-dimensional Weisfeiler-Leman) splits the sites by element, then again and again
-by the *sum of edge weights* to and from the sites of every (shell, color), until nothing splits.
-Sites that are left together have equal states after any number of message-passing steps, in either
-message direction, so one of them can stand for all (docs/network.md, savings 3, 4).
+Color refinement (1-dimensional Weisfeiler-Leman) splits the sites by element, then repeatedly by
+the *sum of edge weights* to and from the sites of every (shell, color), until nothing splits. Sites
+of one color have equal states after any number of message-passing steps, in either message
+direction, so one of them represents all (docs/concepts/network.md, exact savings 3 and 4).
 
 The sums are those of 64-bit hashes times whole numbers, modulo 2**64: weights are scaled by the
 least common multiple of their denominators, so that equal sums of fractions are recognized
@@ -22,6 +22,7 @@ from cgatjax.structures.crystal import Crystal, Rejected
 
 _MAX_UINT16 = 65535
 _WORD = 2**64
+# Constants of splitmix64.
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -33,9 +34,9 @@ def graph_or_rejected(
     """Featurize a crystal and reduce its graph; a crystal that cannot be used is rejected.
 
     Args:
-      crystal: with coordinates.
-      config: options of the graph.
-      reduce: False keeps one node a site.
+      crystal: crystal to featurize.
+      config: graph options.
+      reduce: False keeps one node per site.
     """
     try:
         graph = featurize(crystal, config)
@@ -45,15 +46,15 @@ def graph_or_rejected(
 
 
 def reduce_graph(graph: CrystalGraph) -> CrystalGraph:
-    """Merges sites that no message passing can tell apart, and edges that carry equal messages.
+    """Merge sites that no message passing can distinguish, and edges with equal messages.
 
     Args:
-      graph: a graph, unreduced or not; reducing twice changes nothing.
+      graph: a graph, unreduced or not; a second reduction changes nothing.
 
     Returns:
       A graph whose nodes are classes of the nodes of `graph`, numbered by their first node. Its
-      edges are ordered by (center, shell, neighbor); their weight is what *one* site of the
-      center's class sees.
+      edges are ordered by (center, shell, neighbor); weights are per *one* site of the center's
+      class.
 
     Raises:
       StructureError: a weight of the reduced graph does not fit a fraction of two uint16.
@@ -82,14 +83,18 @@ def reduce_graph(graph: CrystalGraph) -> CrystalGraph:
 
 
 def _stable_colors(graph: CrystalGraph) -> np.ndarray:
-    """(nodes,) uint64, equal for nodes of one class of the coarsest partition that is equitable."""
+    """Return (nodes,) uint64 colors of the coarsest equitable partition."""
     color = mixed(graph.atomic_numbers.astype(np.uint64))
     receiver, source, salt, weight = directed_edges(graph)
     begins = run_starts(receiver)
     n_classes = _count(color)
+    # At most as many rounds as nodes: each splits a class, or is the last.
     while n_classes < graph.n_nodes:
+        # Sum over the edges of a node of hash(color, shell, direction) * weight. The sum does not
+        # depend on the order of the edges, nor on whether equal edges are merged.
         messages = mixed(color[source] ^ salt)
         messages *= weight
+        # The old color enters, so that a round only ever splits classes.
         color = mixed(color + np.add.reduceat(messages, begins))
         before, n_classes = n_classes, _count(color)
         if n_classes == before:
@@ -100,12 +105,14 @@ def _stable_colors(graph: CrystalGraph) -> np.ndarray:
 def directed_edges(
     graph: CrystalGraph,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Every edge twice, outgoing and incoming, ordered by the node that looks along it.
+    """List every edge twice, outgoing and incoming, ordered by the node at its near end.
 
     Returns:
       Four arrays (2 * edges,): that node, the node at the other end, a hash of shell and direction,
-      and the weight seen by one site of the node, times one whole number (modulo 2**64).
+      and the weight per site of the node, times one whole number (modulo 2**64).
     """
+    # Both directions: the partition then serves networks of either message direction, and has 0.65
+    # of the nodes of real crystals (released graphs) where one direction alone would have 0.64.
     outgoing, incoming = _scaled_weights(graph)
     receiver = np.concatenate([graph.edge_center, graph.edge_neighbor])
     order = receiver.argsort(kind="stable")
@@ -115,11 +122,13 @@ def directed_edges(
 
 
 def _scaled_weights(graph: CrystalGraph) -> tuple[np.ndarray, np.ndarray]:
-    """Edge weights seen by one site of the center and of the neighbor, times one whole number.
+    """Return edge weights per site of the center and of the neighbor, times one whole number.
 
-    With multiplicities m, an edge of weight w is seen by one site of the neighbor's class as
-    w * m[center] / m[neighbor].
+    With multiplicities m, an edge of weight w per site of the center has the weight
+    w * m[center] / m[neighbor] per site of the neighbor.
     """
+    # w * lcm(denominators) and, for `incoming`, times lcm(multiplicities) are whole numbers; both
+    # results carry the same factors, as colors compare sums over both.
     numerator = graph.weight_numerator.astype(np.uint64)
     _, kinds = _inverses(graph.weight_denominator)
     weight = numerator * kinds
@@ -130,9 +139,10 @@ def _scaled_weights(graph: CrystalGraph) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _inverses(values: np.ndarray) -> tuple[int, np.ndarray]:
-    """The least common multiple of whole numbers, and its quotient by each, modulo 2**64."""
-    if values.max() == 1:
+    """Return the least common multiple of whole numbers and, modulo 2**64, its quotient by each."""
+    if values.max() == 1:  # the usual case of unreduced graphs
         return 1, np.ones(len(values), dtype=np.uint64)
+    # In Python's unbounded integers, before the modulus: the multiple may exceed 64 bits.
     distinct = sorted(set(values.tolist()))
     multiple = math.lcm(*distinct)
     quotient = np.zeros(distinct[-1] + 1, dtype=np.uint64)
@@ -141,7 +151,7 @@ def _inverses(values: np.ndarray) -> tuple[int, np.ndarray]:
 
 
 def mixed(words: np.ndarray) -> np.ndarray:
-    """Scrambles uint64 words of any shape one to one (finalizer of splitmix64, Steele 2014)."""
+    """Hash uint64 words of any shape one to one (finalizer of splitmix64, Steele et al. 2014)."""
     words = words + _GOLDEN
     words ^= words >> np.uint64(30)
     words *= _MIX_1
@@ -152,22 +162,23 @@ def mixed(words: np.ndarray) -> np.ndarray:
 
 
 _OUTGOING, _INCOMING = mixed(np.arange(512, dtype=np.uint64) << np.uint64(32)).reshape(2, 256)
-"""Hashes of (direction, shell index), by which the colors at the other end are told apart."""
+"""Hashes of (direction, shell index), combined with the color at the other end."""
 
 
 def run_starts(ordered: np.ndarray) -> np.ndarray:
-    """Index of the first of each run of equal values."""
+    """Return the index of the first of each run of equal values."""
     is_new = np.ones(len(ordered), dtype=bool)
     np.not_equal(ordered[1:], ordered[:-1], out=is_new[1:])
     return is_new.nonzero()[0]
 
 
 def _count(colors: np.ndarray) -> int:
+    # For tens of values a Python set is faster than `np.unique`, which sorts.
     return len(set(colors.tolist()))
 
 
 def _numbered_by_first(colors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Class of each node, numbered in order of appearance, and the first node of each class."""
+    """Return the class of each node, in order of appearance, and the first node of each class."""
     words = colors.tolist()
     first: dict[int, int] = {}
     for node, word in enumerate(words):
@@ -179,10 +190,12 @@ def _numbered_by_first(colors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _merged_edges(
     graph: CrystalGraph, node_class: np.ndarray, first: np.ndarray
 ) -> tuple[np.ndarray, ...]:
-    """Edges of the first node of each class, one for each (center, shell, neighbor) of classes."""
+    """Return one edge for each (center, shell, neighbor) of classes, with the sum of weights."""
+    # All nodes of a class have the same sums, so those of its first node are enough.
     is_first = np.zeros(graph.n_nodes, dtype=bool)
     is_first[first] = True
     kept = is_first[graph.edge_center].nonzero()[0]
+    # One sortable integer: center (16 bits), shell (8 bits), neighbor (16 bits).
     key = node_class[graph.edge_center[kept]] << 24
     key += graph.edge_shell[kept].astype(np.int64) << 16
     key += node_class[graph.edge_neighbor[kept]]
@@ -206,14 +219,15 @@ def _merged_edges(
 def _sums(
     numerator: np.ndarray, denominator: np.ndarray, begins: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Exact sums of fractions over runs that begin at `begins`, reduced."""
+    """Return the exact sums, as reduced fractions, over the runs that begin at `begins`."""
     total = np.add.reduceat(numerator, begins, dtype=np.int64)
     common = denominator[begins].astype(np.int64)
     if denominator.max() == 1:
         return total, common
     is_mixed = np.maximum.reduceat(denominator, begins) != np.minimum.reduceat(denominator, begins)
     ends = np.append(begins[1:], len(numerator))
-    for run in np.flatnonzero(is_mixed):  # rare: only a graph that was reduced before has such runs
+    # Rare: equal edges of an unreduced graph lie in one shell of one site, and share a denominator.
+    for run in np.flatnonzero(is_mixed):
         edges = range(begins[run], ends[run])
         fraction = sum(
             (Fraction(int(numerator[e]), int(denominator[e])) for e in edges), Fraction()

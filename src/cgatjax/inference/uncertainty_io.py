@@ -17,7 +17,7 @@ from safetensors.numpy import load_file, save
 from cgatjax.errors import InputError, MismatchError
 from cgatjax.inference.gaussian_process import Process, SparseGP
 from cgatjax.runtime.atomic_files import write_durably
-from cgatjax.runtime.atomic_folders import damage, new_folder, settled
+from cgatjax.runtime.atomic_folders import damage, new_folder, recovered
 from cgatjax.runtime.parse_errors import reading
 
 GAUSSIAN_PROCESS = "gaussian_process"
@@ -79,7 +79,7 @@ def load_processes(run: str | Path, weights: str) -> dict[str, SparseGP]:
       InputError: a file is damaged.
       MismatchError: the run has other weights now.
     """
-    folder = settled(Path(run) / GAUSSIAN_PROCESS)
+    folder = recovered(Path(run) / GAUSSIAN_PROCESS)
     if not folder.is_dir():
         return {}
     if (fault := damage(folder)) is not None:

@@ -23,7 +23,7 @@ from cgatjax.models.model import Model
 from cgatjax.models.normalizer import Normalizer
 from cgatjax.options import from_dict
 from cgatjax.runs.run_folder import ENSEMBLE, MEMBERS
-from cgatjax.runtime.atomic_folders import MANIFEST, damage, new_folder, settled
+from cgatjax.runtime.atomic_folders import MANIFEST, damage, new_folder, recovered
 from cgatjax.runtime.parse_errors import reading
 from cgatjax.structures.elements import ElementTable
 
@@ -74,8 +74,8 @@ def load_model(path: str | Path) -> Model:
             f"{path} holds an ensemble, expected one model; use load_predictor, or take the "
             f"member {Path(path) / MEMBERS / '0'}"
         )
-    folder = settled(Path(path) / "model")
-    folder = folder if folder.is_dir() else settled(path)
+    folder = recovered(Path(path) / "model")
+    folder = folder if folder.is_dir() else recovered(path)
     if not any((folder / name).exists() for name in (DESCRIPTION, WEIGHTS, MANIFEST)):
         found = "it holds none" if Path(path).is_dir() else "there is no such folder"
         raise InputError(

@@ -1,8 +1,8 @@
-"""Memory that a training step frees and the next one needs again, kept by the process.
+"""Reuse of freed memory between training steps on CPUs.
 
-XLA's CPU backend asks for hundreds of megabytes at every call and gives them back after it. The C
-library returns such blocks to the system at once, which must then clear every page anew: a third
-of the time of a training step at the released size (docs/performance.md).
+XLA's CPU backend allocates hundreds of megabytes at every call and frees them after it. The C
+library returns such blocks to the system at once, which clears every page on the next allocation:
+a third of the time of a training step at the released size (docs/performance.md).
 """
 
 import ctypes
@@ -14,13 +14,13 @@ _NEVER = -1
 
 
 def keep_freed_memory() -> bool:
-    """Makes the C library keep freed blocks, whatever their size, for the life of the process.
+    """Make the C library keep freed blocks of any size for the life of the process.
 
-    To be called early, by programs rather than libraries: it holds for everything in the process,
-    which then keeps the most memory that it ever had. Commands of `cgatjax` call it.
+    Programs, not libraries, should call it, and early: the whole process then never shrinks below
+    its peak memory. The `cgatjax` commands call it.
 
     Returns:
-      True if it was done; False where the C library is not glibc (macOS, Windows, musl).
+      True if it was done; False if the C library is not glibc (macOS, Windows, musl).
     """
     if not sys.platform.startswith("linux"):
         return False

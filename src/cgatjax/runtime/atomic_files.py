@@ -1,4 +1,4 @@
-"""Writing files so that neither a crash nor a full disk leaves half of one under its name."""
+"""Atomic writes: neither a crash nor a full disk leaves a partial file under its name."""
 
 import errno
 import fcntl
@@ -14,7 +14,7 @@ from cgatjax.errors import RunExistsError, StorageError
 logger = logging.getLogger("cgatjax")
 
 PART = ".part"
-"""Ending of a file that is being written; what has it is never read."""
+"""Suffix of a file that is being written; such files are never read."""
 
 _ADVICE = {
     errno.ENOSPC: "the disk is full; free some space",
@@ -28,10 +28,10 @@ _ADVICE = {
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turns an operating system's refusal to write `path` into an error that says what to do.
+    """Turn an OSError inside into a StorageError with advice.
 
     Raises:
-      StorageError: any OSError inside that is not an error of ours.
+      StorageError: `path` cannot be written.
     """
     try:
         yield
@@ -45,12 +45,12 @@ def writing(path: Path) -> Iterator[None]:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Opens a file that takes the name `path`, in one step, when it is complete and on disk.
+    """Open a file that is renamed to `path` when it is complete and on disk.
 
-    An earlier file of that name stays until then; after an error nothing new is left.
+    An earlier file of that name stays until then; after an error no new file is left.
 
     Raises:
-      StorageError: it cannot be written.
+      StorageError: the file cannot be written.
     """
     part = path.with_name(path.name + PART)
     with writing(path):
@@ -58,6 +58,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             with open(part, "wb") as file:
                 yield file
                 file.flush()
+                # Before the rename: a power cut may otherwise keep the new name without content.
                 os.fsync(file.fileno())
             os.replace(part, path)
         finally:
@@ -66,17 +67,17 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def write_durably(path: Path, data: bytes) -> None:
-    """Writes a file whole or not at all, and waits until the disk has it.
+    """Write a file atomically, and wait until it is on disk.
 
     Raises:
-      StorageError: it cannot be written; an earlier file of that name is intact.
+      StorageError: the file cannot be written; an earlier file of that name is intact.
     """
     with replacing(path) as file:
         file.write(data)
 
 
 def sync_folder(folder: Path) -> None:
-    """Waits until the disk knows the names of the files in a folder."""
+    """Wait until the names of the files in a folder are on disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -85,14 +86,14 @@ def sync_folder(folder: Path) -> None:
 
 
 def lock(file: BinaryIO, folder: Path, doing: str) -> None:
-    """Locks an open file, until it is closed, against other processes at the same folder.
+    """Lock an open file until it is closed, against other processes in the same folder.
 
     Raises:
-      RunExistsError: another process holds it; `doing` says what it is at.
+      RunExistsError: another process has the lock; `doing` describes the operation.
     """
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise RunExistsError(f"{folder}: another process is {doing}") from None
-    except OSError as error:  # network file systems that know no locks
+    except OSError as error:  # network file systems without locks
         logger.warning("%s: not locked against other processes (%s)", folder, error.strerror)

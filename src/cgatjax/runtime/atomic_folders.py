@@ -1,8 +1,8 @@
-"""Folders that appear whole or not at all, with a manifest that tells damage later.
+"""Atomic folders with a manifest of checksums.
 
 A folder is filled under a temporary name beside its final one and then renamed. A crash at any
-moment leaves the earlier folder or the new one; only in the instant of the exchange the earlier one
-has another name, under which `settled` finds it.
+moment leaves the earlier folder or the new one. During the exchange of the two the earlier one has
+another name, under which `recovered` finds it.
 """
 
 import hashlib
@@ -14,23 +14,24 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cgatjax.runtime.atomic_files import PART, sync_folder, write_durably, writing
+from cgatjax.runtime.parse_errors import PARSE_ERRORS
 
 MANIFEST = "manifest.json"
 """Sizes and SHA-256 of the other files of a folder."""
 EARLIER = ".earlier"
 _CHUNK = 1 << 22
 _LONGEST_NAME = 255
-"""Characters; file systems refuse to look for longer ones."""
+"""Characters; looking for longer names is an error of the file system."""
 
 
 @contextmanager
 def new_folder(path: str | Path) -> Iterator[Path]:
-    """Yields an empty folder to fill; at the end it gets a manifest and takes the place of `path`.
+    """Yield an empty folder to fill; at the end, write its manifest and rename it to `path`.
 
-    After an error inside, or on a full disk, an earlier folder is as it was.
+    After an error inside, or on a full disk, an earlier folder is unchanged.
 
     Raises:
-      StorageError: it cannot be written.
+      StorageError: the folder cannot be written.
     """
     path = Path(path)
     part = path.with_name(path.name + PART)
@@ -48,23 +49,21 @@ def new_folder(path: str | Path) -> Iterator[Path]:
             shutil.rmtree(part, ignore_errors=True)
 
 
-def settled(path: str | Path) -> Path:
-    """The folder itself, or its earlier content where a crash fell into the exchange."""
+def recovered(path: str | Path) -> Path:
+    """Return the folder, or the earlier one if a crash interrupted the exchange."""
     path = Path(path)
     earlier = path.with_name(path.name + EARLIER)
     return earlier if earlier.is_dir() and not path.exists() else path
 
 
 def damage(folder: str | Path) -> str | None:
-    """What is wrong with a folder of `new_folder`; None if each file is as it was written."""
+    """Describe the first fault of a folder of `new_folder`; None if all files are intact."""
     folder = Path(folder)
     try:
         expected = json.loads((folder / MANIFEST).read_text())
         recorded = {name: (int(e["bytes"]), str(e["sha256"])) for name, e in expected.items()}
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
+    except PARSE_ERRORS as error:
         return f"{MANIFEST}: expected sizes and SHA-256 of the files: {error!r:.300}"
-    except RecursionError:
-        return f"{MANIFEST}: nested too deeply"
     for name, (size, digest) in sorted(recorded.items()):
         file = folder / name
         if len(name) > _LONGEST_NAME or not file.is_file():
@@ -81,7 +80,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _checksums(folder: Path) -> dict[str, dict[str, int | str]]:
-    """Size and SHA-256 of every file below a folder, by its path there."""
+    """Return size and SHA-256 of every file below a folder, by relative path."""
     return {
         f.relative_to(folder).as_posix(): {"bytes": f.stat().st_size, "sha256": _sha256(f)}
         for f in _files(folder)
@@ -97,14 +96,15 @@ def _sha256(file: Path) -> str:
 
 
 def _flush(folder: Path) -> None:
-    """Waits until the disk has the files below a folder."""
+    """Wait until the files below a folder are on disk."""
     for file in _files(folder):
         with open(file, "rb") as stream:
             os.fsync(stream.fileno())
 
 
 def _exchange(new: Path, path: Path) -> None:
-    """Puts a folder in the place of another, which is removed last."""
+    """Replace a folder by a new one; the earlier one is removed last."""
+    # No system call replaces a folder that is not empty: two renames, and `recovered` between them.
     earlier = path.with_name(path.name + EARLIER)
     if path.exists():
         shutil.rmtree(earlier, ignore_errors=True)

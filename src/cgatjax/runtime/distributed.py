@@ -1,4 +1,4 @@
-"""Processes of one training on several hosts: joining, agreeing to stop, sharing a saved state."""
+"""Training with several processes: start, agreement to stop, broadcast of checkpoints."""
 
 import json
 import os
@@ -13,29 +13,29 @@ from jax.experimental.multihost_utils import broadcast_one_to_all, reached_preem
 from cgatjax.errors import ConfigError, TrainingError
 
 HEARTBEAT_SECONDS = 30
-"""A process that has not been heard of for so long is taken for dead."""
+"""A process without a heartbeat for this long is considered lost."""
 SHUTDOWN_SECONDS = 60
-"""How long a process that is done, or has failed, waits for the others."""
+"""Time that a finished or failed process waits for the others."""
 
 
 def initialize(
     coordinator: str | None = None, num_processes: int | None = None, process_id: int | None = None
 ) -> bool:
-    """Joins this process to the others of a run; the first thing that a program does with JAX.
+    """Join this process to the others of a run, before any other use of JAX.
 
     Args:
-      coordinator: "HOST:PORT" of process 0; "auto" for what SLURM, Open MPI, a TPU pod or
-        Kubernetes say, which also number the processes. None takes JAX_COORDINATOR_ADDRESS,
-        JAX_NUM_PROCESSES and JAX_PROCESS_ID of the environment.
-      num_processes: how many processes there are.
-      process_id: 0 <= this one < num_processes.
+      coordinator: "HOST:PORT" of process 0; "auto" to ask SLURM, Open MPI, a TPU pod or
+        Kubernetes, also for the other two. None reads JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES
+        and JAX_PROCESS_ID of the environment.
+      num_processes: number of processes.
+      process_id: index of this process, 0 <= process_id < num_processes.
 
     Returns:
-      Whether there is anything to join: False if no coordinator is named.
+      True if there are processes to join; False without a coordinator.
 
     Raises:
-      ConfigError: half a description, or JAX has already computed something.
-      TrainingError: the others did not come within five minutes.
+      ConfigError: an argument is missing, or JAX has already computed something.
+      TrainingError: the others did not connect within five minutes.
     """
     coordinator = coordinator or os.environ.get("JAX_COORDINATOR_ADDRESS")
     num_processes = _number("num_processes", num_processes, "JAX_NUM_PROCESSES")
@@ -56,7 +56,7 @@ def initialize(
         )
     except jax.errors.JaxRuntimeError as error:
         raise TrainingError(
-            f"expected {num_processes} processes to meet at {coordinator}, they did not: "
+            f"expected {num_processes} processes to connect to {coordinator}: "
             f"{_first_line(error)}; check that all were started and can reach that address"
         ) from error
     except (RuntimeError, ValueError) as error:
@@ -65,33 +65,33 @@ def initialize(
 
 
 def several_processes() -> bool:
-    """Whether `initialize` has joined this process to others."""
+    """True if `initialize` has joined this process to others."""
     return jax.process_count() > 1
 
 
 def is_first_process() -> bool:
-    """Whether this process is the one that writes what all have in common."""
+    """True for the process that writes the files of the run."""
     return jax.process_index() == 0
 
 
 def stop_is_agreed(count: int) -> bool:
-    """Whether a process was sent SIGTERM, and all have now come to the same point.
+    """True if a process has received SIGTERM and all are at the agreed point.
 
-    To be called by every process at the same points with the same, growing counts. The processes
-    agree in the background on a point that none has passed; no step waits for it. With a single
-    process there is nothing to agree on, and it is False.
+    Every process must call it at the same points with the same, increasing counts. The processes
+    agree in the background on a point that none has passed; no step waits for it. Always False
+    with a single process.
     """
     return several_processes() and reached_preemption_sync_point(count)
 
 
-def restored_by_first(
+def broadcast_restored(
     found: tuple[Any, dict[str, Any]] | None, like: Any
 ) -> tuple[Any, dict[str, Any]] | None:
-    """What the first process has read from the run folder, on all processes.
+    """Broadcast a training checkpoint from the first process to all.
 
     Args:
-      found: on the first process: arrays and plain values, None if there was nothing to read.
-      like: a tree of arrays with the shapes and dtypes of the found ones.
+      found: arrays and plain values on the first process; None if there is no checkpoint.
+      like: a tree of arrays with the shapes and dtypes of the checkpoint's.
     """
     if not several_processes():
         return found
@@ -109,18 +109,19 @@ def restored_by_first(
 
 
 def _bytes_of_first(content: bytes) -> bytes:
-    """The bytes that the first process has; integers, so that no bit of them changes on the way."""
+    """Broadcast bytes from the first process."""
+    # As integers: a sum over processes of floats would turn -0.0 to 0.0 and could change NaNs.
     size = int(broadcast_one_to_all(np.int32(len(content))))
     own = np.frombuffer(content, np.uint8) if is_first_process() else np.zeros(size, np.uint8)
     return np.asarray(broadcast_one_to_all(own)).tobytes()
 
 
 @contextmanager
-def naming_lost_processes() -> Iterator[None]:
-    """Turns the runtime's error after the loss of another process into a TrainingError.
+def lost_process_errors() -> Iterator[None]:
+    """Turn JAX's error after the loss of another process into a TrainingError.
 
-    Where a collective operation does not return at all, the runtime ends the program by itself
-    after `HEARTBEAT_SECONDS`, with the name of the lost process (docs/scaling.md).
+    If a collective operation does not return at all, JAX's runtime ends the program after
+    `HEARTBEAT_SECONDS`, with the name of the lost process (docs/scaling.md).
     """
     try:
         yield
@@ -129,7 +130,7 @@ def naming_lost_processes() -> Iterator[None]:
             raise
         raise TrainingError(
             f"process {jax.process_index()} of {jax.process_count()} lost contact with another "
-            f"one: {_first_line(error)}; look at the others' output for the cause, start all of "
+            f"one: {_first_line(error)}; see the others' output for the cause, and start all of "
             "them again with --resume"
         ) from error
 

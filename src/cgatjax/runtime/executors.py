@@ -1,4 +1,4 @@
-"""Work done ahead by an executor, results in order, a bounded number of them under way."""
+"""Ordered parallel map with a bounded number of jobs."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -12,18 +12,19 @@ R = TypeVar("R")
 def map_in_order(
     executor: Executor, work: Callable[[J], R], jobs: Iterable[J], ahead: int
 ) -> Iterator[R]:
-    """Like `map`, with at most `ahead` jobs submitted before their results are taken.
+    """Map `work` over jobs in order, with at most `ahead` results waiting to be taken.
 
-    An error in a job is raised where its result is taken; jobs not yet begun are then canceled.
+    An error in a job is raised where its result is taken; jobs not yet started are then canceled.
     """
-    under_way: deque[Future[R]] = deque()
+    # `Executor.map` submits all jobs at once, and would hold every crystal of the input in memory.
+    pending: deque[Future[R]] = deque()
     try:
         for job in jobs:
-            under_way.append(executor.submit(work, job))
-            if len(under_way) > ahead:
-                yield under_way.popleft().result()
-        while under_way:
-            yield under_way.popleft().result()
+            pending.append(executor.submit(work, job))
+            if len(pending) > ahead:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
     finally:
-        for future in under_way:
+        for future in pending:
             future.cancel()

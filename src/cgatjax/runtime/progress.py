@@ -1,4 +1,4 @@
-"""Progress of long work: a bar in a terminal, plain lines now and then in a log."""
+"""Progress of long operations: a bar in a terminal, occasional lines in a log."""
 
 import logging
 import sys
@@ -17,16 +17,16 @@ from rich.progress import (
 
 logger = logging.getLogger("cgatjax")
 LOG_SECONDS = 10.0
-"""Least time between two plain lines."""
+"""Shortest time between two log lines."""
 
 Advance = Callable[[int, str], None]
 
 
 @contextmanager
 def progress(what: str, total: int | None = None, *, shown: bool = True) -> Iterator[Advance]:
-    """Yields `advance(done, note)`: call it with how much was done since the last call.
+    """Yield `advance(done, note)`; `done` is the amount since the last call.
 
-    In a terminal a rich bar moves; elsewhere a line is logged at most every 10 s and at the end.
+    A terminal shows a rich bar; elsewhere a line is logged at most every 10 s and at the end.
     """
     if not shown:
         yield lambda done, note: None
@@ -55,7 +55,7 @@ def _bar() -> Progress:
 
 
 class _Lines:
-    """Counts, and logs a line now and then."""
+    """Counter that logs a line every `LOG_SECONDS`."""
 
     def __init__(self, what: str, total: int | None) -> None:
         self.what, self.total = what, total

@@ -1,8 +1,8 @@
-"""Signals that ask a run to stop: noted at once, acted upon where the run can be resumed.
+"""Requests to stop a run by SIGTERM or SIGINT, handled between two steps.
 
-A scheduler sends SIGTERM some time before it kills; Ctrl-C sends SIGINT. Both are answered at the
-next boundary between two steps. A second Ctrl-C ends the program at once, and so does one before
-the first step.
+A scheduler sends SIGTERM some time before it kills; Ctrl-C sends SIGINT. The run stops after the
+current step, where it can be resumed. A second Ctrl-C ends the program at once, and so does one
+before the first step.
 """
 
 import signal
@@ -19,31 +19,31 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 @dataclass
 class StopRequest:
-    """Whether a signal has asked to stop.
+    """Request to stop a run.
 
     Attributes:
-      signum: the first signal that came, None so far.
+      signum: the first signal received, None before.
     """
 
     signum: int | None = None
 
     def interrupted(self, where: str) -> Interrupted:
-        """The exception for a run that has saved its state."""
+        """Return the exception to raise after the checkpoint is saved."""
         signum = signal.Signals(self.signum or signal.SIGTERM)
         return Interrupted(
-            f"{signum.name}: stopped {where}; the state is saved, resume to go on", signum
+            f"{signum.name}: stopped {where}; the state is saved, resume to continue", signum
         )
 
 
 @contextmanager
 def stop_requests(listening: bool = True) -> Iterator[StopRequest]:
-    """Notes SIGTERM and SIGINT instead of dying of them; the earlier handlers come back at the end.
+    """Record SIGTERM and SIGINT instead of exiting; restore the previous handlers at the end.
 
-    Outside the main thread, where Python takes no signals, nothing is changed; and a signal that
-    was ignored before, as SIGINT under nohup, goes on being ignored.
+    Outside the main thread, where Python handles no signals, nothing is changed; and a signal that
+    was ignored before, as SIGINT under nohup, is still ignored.
 
     Args:
-      listening: False changes nothing either.
+      listening: False changes nothing.
 
     Raises:
       KeyboardInterrupt: at once, on a SIGINT that is not the first signal.
@@ -53,13 +53,13 @@ def stop_requests(listening: bool = True) -> Iterator[StopRequest]:
         yield request
         return
 
-    def note(signum: int, frame: Any) -> None:
+    def record(signum: int, frame: Any) -> None:
         if signum == signal.SIGINT and request.signum is not None:
             raise KeyboardInterrupt
         request.signum = request.signum or signum
 
     heard = [signum for signum in SIGNALS if signal.getsignal(signum) != signal.SIG_IGN]
-    before = {signum: signal.signal(signum, note) for signum in heard}
+    before = {signum: signal.signal(signum, record) for signum in heard}
     try:
         yield request
     finally:
@@ -68,12 +68,12 @@ def stop_requests(listening: bool = True) -> Iterator[StopRequest]:
 
 
 @contextmanager
-def ended_by_interrupt() -> Iterator[None]:
-    """Lets SIGINT end the program at once, as SIGTERM does, while there is nothing to save.
+def exit_on_interrupt() -> Iterator[None]:
+    """Let SIGINT end the program at once, as SIGTERM does, while there is nothing to save.
 
-    Python's own way, a KeyboardInterrupt, gets lost where it falls into a library's callback: JAX
-    has one in the garbage collection. `stop_requests` takes over inside. Outside the main thread,
-    or where SIGINT has another handler than Python's, nothing is changed.
+    Python's KeyboardInterrupt is lost when it is raised inside a library's callback, such as JAX's
+    in the garbage collection. `stop_requests` takes over inside. Nothing is changed outside the
+    main thread, or if SIGINT has another handler than Python's.
     """
     in_main = threading.current_thread() is threading.main_thread()
     if not in_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:

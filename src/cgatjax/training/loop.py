@@ -12,7 +12,7 @@ from cgatjax.models.model import Model
 from cgatjax.models.normalizer import Normalizer
 from cgatjax.runs.loggers import Logger
 from cgatjax.runs.run_folder import RunFolder
-from cgatjax.runtime.distributed import is_first_process, naming_lost_processes, several_processes
+from cgatjax.runtime.distributed import is_first_process, lost_process_errors, several_processes
 from cgatjax.runtime.progress import progress
 from cgatjax.runtime.signals import stop_requests
 from cgatjax.training.history import History
@@ -103,7 +103,7 @@ def train_epochs(
     try:
         trainer = Trainer(model, train, valid, config, labels, rates, recorder, embeddings)
         with (
-            naming_lost_processes(),
+            lost_process_errors(),
             stop_requests(listening) as trainer.stop,
             progress("train", config.epochs, shown=shown) as advance,
         ):

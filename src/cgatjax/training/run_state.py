@@ -22,7 +22,7 @@ from cgatjax.runs.checkpoints import StateFolder, state_name
 from cgatjax.runs.loggers import Logger, curves
 from cgatjax.runs.run_folder import RunFolder, differences
 from cgatjax.runtime.devices import Devices
-from cgatjax.runtime.distributed import restored_by_first
+from cgatjax.runtime.distributed import broadcast_restored
 from cgatjax.training.history import EpochSums
 from cgatjax.training.optimizer import Params
 from cgatjax.training.schedules import Plateau
@@ -117,7 +117,7 @@ class RunRecorder:
         run, found = self._run, None
         if run is not None and run.resuming and self._checkpoints is not None:
             found = self._checkpoints.restore(state.arrays())
-        found = restored_by_first(found, state.arrays())
+        found = broadcast_restored(found, state.arrays())
         if found is None:
             if run is not None and run.resuming:
                 run.forget_skipped(0, 0)

@@ -17,7 +17,7 @@ from cgatjax.cli.training_options import (
     training_options,
 )
 from cgatjax.config import ModelConfig, TrainConfig
-from cgatjax.runtime.signals import ended_by_interrupt
+from cgatjax.runtime.signals import exit_on_interrupt
 
 
 @command()
@@ -42,7 +42,7 @@ from cgatjax.runtime.signals import ended_by_interrupt
 @network_options
 @preset_option("Options to start from: small fits a laptop, released and paper are published.")
 @training_options
-@ended_by_interrupt()
+@exit_on_interrupt()
 def train(
     store: str,
     targets: tuple[str, ...],

@@ -18,7 +18,7 @@ from cgatjax.cli.training_options import (
 from cgatjax.config import ModelConfig, TrainConfig, TransferConfig
 from cgatjax.errors import ConfigError, InputError
 from cgatjax.runs.run_folder import SPLIT
-from cgatjax.runtime.signals import ended_by_interrupt
+from cgatjax.runtime.signals import exit_on_interrupt
 
 if TYPE_CHECKING:
     from cgatjax.data.datasets import Dataset
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 )
 @preset_option("Training options to start from; the network is that of --from.")
 @training_options
-@ended_by_interrupt()
+@exit_on_interrupt()
 def transfer(
     store: str,
     target: str,
