@@ -24,7 +24,7 @@ import numpy as np
 import cgatjax as cg
 from cgatjax.analysis.regression import student_quantile
 from cgatjax.analysis.seeds import LEVEL
-from cgatjax.inference.gp_fitting import GPConfig
+from cgatjax.config import GPConfig
 from cgatjax.plotting.learning_plots import error_against_size
 from experiments.grid import (
     Content,

@@ -65,7 +65,7 @@ def test_a_bad_value_is_an_error_that_names_it(cls, option, value):
 @pytest.mark.parametrize("cls", SECTIONS.values())
 def test_an_unknown_option_is_an_error(cls):
     with pytest.raises(ConfigError, match="unknown option"):
-        from_dict(cls, {"max_neighbors": 3})
+        from_dict(cls, {"max_neighbor": 3})
 
 
 def test_the_released_options_are_the_reference_s():

@@ -17,8 +17,9 @@ from scipy.stats import spearmanr
 
 import cgatjax as cg
 from cgatjax.active_learning import By, farthest_points, select
+from cgatjax.config import GPConfig
 from cgatjax.data.splits import nested_subset
-from cgatjax.inference.gp_fitting import GPConfig, fit_gp
+from cgatjax.inference.gp_fitting import fit_gp
 from cgatjax.models.metrics import errors_of
 from cgatjax.runtime.atomic_files import write_durably
 from experiments.grid.datasets import select_ids

@@ -3,6 +3,7 @@
 from . import reference as reference
 from .active_learning import Selection as Selection
 from .active_learning import select as select
+from .config import GPConfig as GPConfig
 from .config import GraphConfig as GraphConfig
 from .config import ModelConfig as ModelConfig
 from .config import TrainConfig as TrainConfig
@@ -25,7 +26,6 @@ from .graphs.crystal_graph import featurize as featurize
 from .graphs.hashes import graph_hash as graph_hash
 from .graphs.hashes import prototype_hash as prototype_hash
 from .graphs.reduction import reduce_graph as reduce_graph
-from .inference.gp_fitting import GPConfig as GPConfig
 from .inference.gp_fitting import fit_gp as fit_gp
 from .inference.interpretation import Explanation as Explanation
 from .inference.interpretation import explain as explain

@@ -322,6 +322,41 @@ class TransferConfig(Options):
         self._require(all(e >= 0 for e, _ in self.unfreeze), "unfreeze", "epochs of at least 0")
 
 
+@dataclass(frozen=True, kw_only=True)
+class GPConfig(Options):
+    """Options of the fit of a sparse Gaussian process to crystal embeddings.
+
+    Attributes:
+      inducing: number of inducing points, at most one per crystal.
+      kernel: kernel; rbf is the reference's.
+      one_scale: one length scale for all directions of the embedding (the reference's), instead of
+        one for each.
+      steps: optimizer steps (Adam).
+      batch_size: crystals per step.
+      learning_rate: initial learning rate; it decays to zero along a cosine.
+      seed: random seed of k-means and of the batches.
+
+    Examples:
+      >>> GPConfig(inducing=100).kernel
+      'matern52'
+    """
+
+    inducing: int = 300
+    kernel: Literal["matern52", "rbf"] = "matern52"
+    one_scale: bool = False
+    steps: int = 1000
+    batch_size: int = 256
+    learning_rate: float = 0.02
+    seed: int = 0
+
+    def _check(self) -> None:
+        for name in ("inducing", "batch_size"):
+            self._require(getattr(self, name) >= 1, name, "at least 1")
+        self._require(self.steps >= 0, "steps", "at least 0")
+        self._require(self.learning_rate > 0, "learning_rate", "a positive number")
+        self._require(0 <= self.seed < 2**31, "seed", "0 <= seed < 2**31")
+
+
 PRESETS: dict[str, tuple[Callable[[], ModelConfig], Callable[[], TrainConfig]]] = {
     "small": (ModelConfig.small, TrainConfig),
     "released": (ModelConfig.released, TrainConfig.paper),

@@ -11,11 +11,18 @@ from click.testing import CliRunner
 from cgatjax.cli import main
 from cgatjax.cli.config_options import chosen, config_options, descriptions
 from cgatjax.cli.grouped_help import command
-from cgatjax.config import GraphConfig, ModelConfig, SplitConfig, TrainConfig, TransferConfig
+from cgatjax.config import (
+    GPConfig,
+    GraphConfig,
+    ModelConfig,
+    SplitConfig,
+    TrainConfig,
+    TransferConfig,
+)
 from cgatjax.errors import ConfigError
 from cgatjax.options import Options
 
-CLASSES = (GraphConfig, SplitConfig, ModelConfig, TrainConfig, TransferConfig)
+CLASSES = (GPConfig, GraphConfig, SplitConfig, ModelConfig, TrainConfig, TransferConfig)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +108,7 @@ def test_every_field_has_a_description(cls):
     ("name", "cls", "without"),
     [
         ("featurize", GraphConfig, ()),
+        ("fit-gp", GPConfig, ()),
         ("train", SplitConfig, ()),
         ("train", ModelConfig, ()),
         ("train", TrainConfig, ()),

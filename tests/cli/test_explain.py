@@ -7,6 +7,7 @@ import pytest
 from tests.commands import is_png, ok, refused
 
 SALT = """data_salt
+_space_group_name_H-M_alt 'P 1'
 _cell_length_a 5.64
 _cell_length_b 5.64
 _cell_length_c 5.64

@@ -12,7 +12,7 @@ def test_the_files_are_read_by_featurize(tmp_path):
     data = write_dcgat(ionic_crystals(20), tmp_path / "in.json")
     base = ("hull", data, "--energy", "e-form@low", "--workers", 1)
     line = refused(*base, "--kind", "atom", "--out", tmp_path / "no")
-    assert "no entry of the pure element" in line
+    assert "no reference entry of the pure element" in line
     out = tmp_path / "hull"
     output = ok(*base, "--kind", "formation", "--suffix", "@low2", "--out", out)
     assert "20 crystals, 20 with e-form@low2 and e_above_hull_new@low2" in output

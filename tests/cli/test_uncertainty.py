@@ -8,8 +8,9 @@ import pytest
 from tests.commands import ok, refused
 
 import cgatjax as cg
+from cgatjax.config import GPConfig
 from cgatjax.errors import InputError, MismatchError
-from cgatjax.inference.gp_fitting import GPConfig, fit_gp
+from cgatjax.inference.gp_fitting import fit_gp
 from cgatjax.inference.loading import digest_of, load_predictor
 from cgatjax.inference.prediction import embed, predict
 from cgatjax.inference.uncertainty_io import (

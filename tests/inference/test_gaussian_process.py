@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
+from cgatjax.config import GPConfig
 from cgatjax.errors import InputError, TargetError
 from cgatjax.inference.gaussian_process import Process, best_posterior, bound, covariance, posterior
-from cgatjax.inference.gp_fitting import GPConfig, fit_gp, k_means
+from cgatjax.inference.gp_fitting import fit_gp, k_means
 
 SCALES = np.array([0.8, 1.5])
 

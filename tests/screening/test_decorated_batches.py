@@ -9,9 +9,10 @@ from tests.networks import SMALLEST
 from tests.screening.conftest import BATCH, PEROVSKITE, ROCK_SALT
 
 import cgatjax as cg
+from cgatjax.config import GPConfig
 from cgatjax.data.datasets import GraphList
 from cgatjax.errors import MismatchError
-from cgatjax.inference.gp_fitting import GPConfig, fit_gp
+from cgatjax.inference.gp_fitting import fit_gp
 from cgatjax.inference.predictor import Predictor
 from cgatjax.screening.decorated_batches import (
     MIN_BATCH,

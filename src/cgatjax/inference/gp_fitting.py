@@ -4,7 +4,6 @@ The length scales, amplitude, noise, constant and inducing points follow batches
 end the posterior over the inducing values is set to its best in one pass over all of them.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -12,9 +11,9 @@ import numpy as np
 import optax
 from scipy.cluster.vq import vq
 
+from cgatjax.config import GPConfig
 from cgatjax.errors import TargetError
-from cgatjax.inference.gaussian_process import Kernel, Process, SparseGP, best_posterior, bound
-from cgatjax.options import Options
+from cgatjax.inference.gaussian_process import Process, SparseGP, best_posterior, bound
 
 _ROUNDS = 20
 """Of k-means; the inducing points move further while the process is fitted."""
@@ -22,41 +21,10 @@ _SAMPLE = 50
 """Points of the data for each inducing point that k-means looks at."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class GPConfig(Options):
-    """How a sparse Gaussian process is fitted.
-
-    Attributes:
-      inducing: inducing points, at most as many as crystals.
-      kernel: "matern52" or "rbf" (the reference's).
-      one_scale: one length scale for all directions of the embedding (the reference's), not one
-        for each.
-      steps: of Adam.
-      batch_size: crystals per step.
-      learning_rate: of Adam; it falls to zero along a cosine.
-      seed: of k-means and of the batches.
-    """
-
-    inducing: int = 300
-    kernel: Kernel = "matern52"
-    one_scale: bool = False
-    steps: int = 1000
-    batch_size: int = 256
-    learning_rate: float = 0.02
-    seed: int = 0
-
-    def _check(self) -> None:
-        for name in ("inducing", "batch_size"):
-            self._require(getattr(self, name) >= 1, name, "at least 1")
-        self._require(self.steps >= 0, "steps", "at least 0")
-        self._require(self.learning_rate > 0, "learning_rate", "a positive number")
-        self._require(0 <= self.seed < 2**31, "seed", "0 <= seed < 2**31")
-
-
 def fit_gp(
     embeddings: np.ndarray,
     values: np.ndarray,
-    config: GPConfig = GPConfig(),
+    config: GPConfig = GPConfig(),  # noqa: B008 - frozen
 ) -> SparseGP:
     """Fits a sparse Gaussian process.
 

@@ -4,26 +4,19 @@ from typing import Any
 
 import click
 
-from cgatjax.cli.grouped_help import command, option
+from cgatjax.cli.config_options import chosen, config_options
+from cgatjax.cli.grouped_help import OTHER, command
 from cgatjax.cli.shared_options import subset_option
 from cgatjax.cli.text_tables import table
+from cgatjax.config import GPConfig
 
 
 @command("fit-gp")
 @click.argument("run", type=click.Path())
 @click.argument("store", type=click.Path())
 @subset_option("train", "to fit to")
-@option("--inducing", type=int, help="Number of inducing points.", default_note="300")
-@option(
-    "--kernel",
-    type=click.Choice(["matern52", "rbf"]),
-    help="Kernel; rbf is the reference's.",
-    default_note="matern52",
-)
-@option("--one-scale", is_flag=True, help="Use one length scale for all directions.")
-@option("--steps", type=int, help="Number of Adam steps.", default_note="1000")
-@option("--seed", type=int, help="Random seed of inducing points and batches.", default_note="0")
-def fit_gp(run: str, store: str, subset: str, one_scale: bool, **flags: Any) -> None:
+@config_options(GPConfig, OTHER)
+def fit_gp(run: str, store: str, subset: str, **flags: Any) -> None:
     """Fit a sparse Gaussian process to the crystal embeddings of a run.
 
     The process is fitted to the run's crystals and their values in STORE, predicts every target of
@@ -37,14 +30,12 @@ def fit_gp(run: str, store: str, subset: str, one_scale: bool, **flags: Any) -> 
     """
     from cgatjax.cli.inputs import chosen_subset
     from cgatjax.data.store import open_store
-    from cgatjax.inference.gp_fitting import GPConfig
     from cgatjax.inference.gp_fitting import fit_gp as fit
     from cgatjax.inference.loading import digest_of, load_predictor
     from cgatjax.inference.prediction import embed
     from cgatjax.inference.uncertainty_io import save_processes, save_rescalings
 
-    given = {name: value for name, value in flags.items() if value is not None}
-    options = GPConfig(one_scale=one_scale, **given)
+    options = GPConfig(**chosen(flags, GPConfig))
     predictor, data = load_predictor(run), open_store(store)
     crystals, name = chosen_subset(run, data, subset)
     predictor.model.check_units(crystals, store)
