@@ -13,7 +13,6 @@ from cgatjax.cli import main
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 MARKDOWN = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
-WRAPPED = [page for page in MARKDOWN if page.name not in ("api.md", "experiments.md")]
 WIDTH = 100
 
 
@@ -84,7 +83,18 @@ def test_python_names_on_a_page_exist(page: Path) -> None:
         pkgutil.resolve_name(name)
 
 
-@pytest.mark.parametrize("page", WRAPPED, ids=relative)
+def test_pages_named_in_the_code_exist() -> None:
+    files = [path for folder in ("src", "benchmarks") for path in (ROOT / folder).rglob("*.py")]
+    missing = {
+        f"{relative(path)}: {page}"
+        for path in files
+        for page in re.findall(r"docs/[\w/]+\.md", path.read_text())
+        if not (ROOT / page).exists()
+    }
+    assert not missing
+
+
+@pytest.mark.parametrize("page", MARKDOWN, ids=relative)
 def test_lines_of_a_page_are_wrapped(page: Path) -> None:
     lines = page.read_text().splitlines()
     # Rows of a table and images are one line; the name of a test cannot be broken.

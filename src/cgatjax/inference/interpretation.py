@@ -7,8 +7,8 @@ The scores that attention is made of are kept by the network when somebody asks 
     atom weight      m exp(s) / sum of m exp(s) over the nodes of the crystal, per head
 
 w is the number of neighbors that an edge stands for as seen by one site of the receiver's class, m
-the number of sites of a node (docs/network.md, savings 3 and 4). With vector attention each channel
-has weights of its own; theirs is the mean, which sums to one, too.
+the number of sites of a node (docs/concepts/network.md, savings 3 and 4). With vector attention
+each channel has weights of its own; theirs is the mean, which sums to one, too.
 """
 
 from dataclasses import dataclass

@@ -19,8 +19,9 @@ def _hidden(parts: tuple[GatheredRows, ...], bias: Array) -> Array:
 
 
 class MultiHeadNetwork(nn.Module):
-    """H networks Dense -> LeakyReLU -> Dense on concatenated inputs, MHN of docs/network.md.
+    """H networks Dense -> LeakyReLU -> Dense on concatenated inputs.
 
+    Called MHN in docs/concepts/network.md.
     The first layer is factorized (`project`). Heads come first in every array from there on, so
     that the second layer is a plain batched product.
 

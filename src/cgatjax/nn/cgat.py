@@ -281,7 +281,7 @@ def oriented(
 
     A graph stores the number of neighbors that one site of the center's class has along an edge.
     Between two classes of n_c and n_n sites there are n_c * weight such pairs, so that one site of
-    the neighbor's class has weight * n_c / n_n of them (docs/network.md, saving 4).
+    the neighbor's class has weight * n_c / n_n of them (docs/concepts/network.md, saving 4).
 
     Args:
       direction: of `ModelConfig.message_direction`.

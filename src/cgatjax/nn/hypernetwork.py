@@ -96,10 +96,10 @@ class _ProducedLayer(nn.Module):
 
 
 class Hypernetwork(nn.Module):
-    """Hypernetwork Hyper(x; z) of docs/network.md: (n, D), (n, D) -> (n, D).
+    """Hypernetwork Hyper(x; z) of docs/concepts/network.md: (n, D), (n, D) -> (n, D).
 
     Where few different z serve many rows, z comes as those few rows and a gather index: the weights
-    are then produced once for each of them (docs/network.md, saving 5).
+    are then produced once for each of them (docs/concepts/network.md, saving 5).
     """
 
     width: int

@@ -61,7 +61,7 @@ def project(
     """Multiply every part by its rows of a kernel; `add_gathered` of them is [a | b | …] @ kernel.
 
     W [a | b] = W_a a + W_b b: no concatenation is made, and each part is multiplied where it has
-    fewest rows (docs/network.md, saving 2).
+    fewest rows (docs/concepts/network.md, saving 2).
     """
     stops = itertools.accumulate(part.rows.shape[-1] for part in parts)
     return tuple(

@@ -53,8 +53,8 @@ def softmax_sum(
 ) -> Array:
     """Compute attention-weighted sums over groups: sum_e w_e exp(s_e) v_e / sum_e w_e exp(s_e).
 
-    A row with weight m counts like m equal rows (docs/network.md, saving 3): this is how merged
-    edges and reduced nodes enter. Empty groups give zero.
+    A row with weight m counts like m equal rows (docs/concepts/network.md, saving 3): this is how
+    merged edges and reduced nodes enter. Empty groups give zero.
 
     Args:
       scores: (rows, channels or 1), float32 at least.

@@ -13,7 +13,7 @@ def demo(out: str, quick: bool) -> None:
     """Demonstrate transfer learning on generated crystals.
 
     Formation energies of ionic crystals at low and high fidelity, both of a simple model (see
-    docs/embedded_data.md): data, pre-training, three transfer modes, table and figures, in
+    docs/synthetic_data.md): data, pre-training, three transfer modes, table and figures, in
     minutes. Errors are in meV/atom.
 
     \b
