@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 import cgatjax as cg
-from cgatjax.inference.calibration import best_factor, judge, known_errors
+from cgatjax.inference.calibration import best_factor, calibration_report, known_errors
 from cgatjax.plotting.calibration_plots import calibration
 
 TARGET = "e-form@low"
@@ -72,7 +72,7 @@ for name, predict in kinds.items():
     mean, std = predict(test)
     for label, scale in ((name, 1.0), (f"{name} x {factor:.2f}", factor)):
         curves[label] = (test.target(TARGET), mean, scale * std)
-        print(label, judge(*curves[label]))
+        print(label, calibration_report(*curves[label]))
 calibration(curves, unit="eV/atom")
 
 # %% [markdown]

@@ -10,9 +10,9 @@ from cgatjax.errors import InputError
 from cgatjax.inference.calibration import (
     best_factor,
     binned,
+    calibration_report,
     coverage,
     interval_levels,
-    judge,
     known_errors,
     miscalibration_area,
 )
@@ -28,7 +28,7 @@ def area_of(factor):
 
 def test_a_normal_sample_is_calibrated():
     assert area_of(1.0) < 1 / N
-    report = judge(np.zeros(N), QUANTILES, np.ones(N))
+    report = calibration_report(np.zeros(N), QUANTILES, np.ones(N))
     assert report.nll == pytest.approx(0.5 * np.log(2 * np.pi * np.e), abs=2e-3)
     assert report.mae == pytest.approx(np.sqrt(2 / np.pi), abs=1e-3)
     assert (report.n, report.sharpness) == (N, 1.0)
@@ -83,16 +83,16 @@ def test_bins_hold_equal_numbers_in_the_order_of_the_std():
 
 def test_errors_that_follow_the_std_have_a_rank_correlation():
     std = np.linspace(1, 2, 50)
-    assert judge(np.zeros(50), std**2, std).spearman == pytest.approx(1)
-    assert judge(np.zeros(50), 1 / std, std).spearman == pytest.approx(-1)
+    assert calibration_report(np.zeros(50), std**2, std).spearman == pytest.approx(1)
+    assert calibration_report(np.zeros(50), 1 / std, std).spearman == pytest.approx(-1)
 
 
 def test_unknown_rows_are_left_out_and_nothing_left_is_an_error():
     error, std = known_errors(np.array([0, np.nan, 1]), np.ones(3), np.array([2, 1, np.nan]))
     assert (error.tolist(), std.tolist()) == ([1], [2])
     with pytest.raises(InputError, match="at least one crystal with a known value"):
-        judge(np.array([1.0]), np.ones(1), np.array([np.nan]))
+        calibration_report(np.array([1.0]), np.ones(1), np.array([np.nan]))
     with pytest.raises(InputError, match="positive standard deviations, got 0"):
-        judge(np.zeros(2), np.ones(2), np.array([0.0, 1.0]))
+        calibration_report(np.zeros(2), np.ones(2), np.array([0.0, 1.0]))
     with pytest.raises(InputError, match="all errors are zero"):
         best_factor(np.zeros(3), np.ones(3))

@@ -1,4 +1,4 @@
-"""How far standard deviations can be trusted, and the one factor that mends them.
+"""Calibration metrics for predicted standard deviations, and a fitted scale factor.
 
 A prediction with its standard deviation is taken for a normal distribution. It is calibrated if
 the central interval that is to hold a fraction p of the values does hold it, for every p (the
@@ -20,7 +20,7 @@ FitBy = Literal["likelihood", "area"]
 
 @dataclass(frozen=True, kw_only=True)
 class CalibrationReport:
-    """What errors and standard deviations say about each other.
+    """Calibration metrics of errors and predicted standard deviations.
 
     Attributes:
       n: crystals with a known value and a standard deviation.
@@ -40,7 +40,7 @@ class CalibrationReport:
 
 
 class Bins(NamedTuple):
-    """Crystals in order of their standard deviation, in groups of equal size.
+    """Bins of crystals, of equal size, in the order of their standard deviation.
 
     Attributes:
       std: (bins,) root mean square of the standard deviations.
@@ -53,8 +53,8 @@ class Bins(NamedTuple):
     n: np.ndarray
 
 
-def judge(target: np.ndarray, mean: np.ndarray, std: np.ndarray) -> CalibrationReport:
-    """All numbers of calibration.
+def calibration_report(target: np.ndarray, mean: np.ndarray, std: np.ndarray) -> CalibrationReport:
+    """Compute all calibration metrics.
 
     Args:
       target: (crystals,) values, NaN where unknown.
@@ -80,7 +80,7 @@ def judge(target: np.ndarray, mean: np.ndarray, std: np.ndarray) -> CalibrationR
 def known_errors(
     target: np.ndarray, mean: np.ndarray, std: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Errors and standard deviations of the crystals that have both; float64.
+    """Collect errors and standard deviations of the crystals that have both; float64.
 
     Raises:
       InputError: there is none, or a standard deviation is not positive.
@@ -98,7 +98,7 @@ def known_errors(
 
 
 def negative_log_likelihood(error: np.ndarray, std: np.ndarray) -> float:
-    """Mean of log(std sqrt(2 pi)) + (error / std)^2 / 2.
+    """Compute the mean of log(std sqrt(2 pi)) + (error / std)^2 / 2.
 
     >>> round(negative_log_likelihood(np.array([1.0]), np.array([1.0])), 6)
     1.418939
@@ -107,7 +107,7 @@ def negative_log_likelihood(error: np.ndarray, std: np.ndarray) -> float:
 
 
 def interval_levels(error: np.ndarray, std: np.ndarray) -> np.ndarray:
-    """(crystals,) the smallest central interval of the prediction that holds the value, in [0, 1].
+    """Compute the level of the smallest central interval that holds each value, (crystals,).
 
     >>> interval_levels(np.array([0.0, -1.96]), np.array([1.0, 1.0])).round(2)
     array([0.  , 0.95])
@@ -116,7 +116,7 @@ def interval_levels(error: np.ndarray, std: np.ndarray) -> np.ndarray:
 
 
 def coverage(levels: np.ndarray, expected: np.ndarray) -> np.ndarray:
-    """Fraction of values inside the central intervals of the given levels.
+    """Compute the fraction of values inside the central intervals of the given levels.
 
     >>> coverage(np.array([0.1, 0.3, 0.8]), np.array([0.0, 0.5, 1.0])).round(3)
     array([0.   , 0.667, 1.   ])
@@ -125,9 +125,9 @@ def coverage(levels: np.ndarray, expected: np.ndarray) -> np.ndarray:
 
 
 def miscalibration_area(levels: np.ndarray) -> float:
-    """Area between observed and expected coverage, exactly: the integral of |observed(p) - p|.
+    """Integrate |observed(p) - p|, the area between observed and expected coverage, exactly.
 
-    0 is calibrated and 0.5 the most. Standard deviations that are k times the right ones give
+    0 is calibrated, 0.5 the largest value. Standard deviations that are k times the right ones give
     |2/pi arctan(k) - 1/2|: 0.205 for a factor of two either way.
 
     >>> miscalibration_area(np.array([0.5]))
@@ -140,7 +140,7 @@ def miscalibration_area(levels: np.ndarray) -> float:
 
 
 def binned(error: np.ndarray, std: np.ndarray, bins: int = 10) -> Bins:
-    """Errors against standard deviations, in groups of equal size.
+    """Bin errors against standard deviations, in groups of equal size.
 
     >>> found = binned(np.array([3.0, 1.0, -1.0, 4.0]), np.array([2.0, 1.0, 1.0, 2.0]), bins=2)
     >>> found.std.round(3), found.rmse.round(3)
@@ -156,13 +156,13 @@ def binned(error: np.ndarray, std: np.ndarray, bins: int = 10) -> Bins:
 
 
 def best_factor(error: np.ndarray, std: np.ndarray, by: FitBy = "likelihood") -> float:
-    """The factor on all standard deviations that suits the errors best.
+    """Fit one factor on all standard deviations to the errors.
 
     Args:
       error: (crystals,) of data that were not trained on.
       std: (crystals,) of their predictions.
       by: the largest "likelihood", for which it is the root mean square of error / std, or the
-        smallest miscalibration "area", which large errors of a few crystals do not sway.
+        smallest miscalibration "area", which is robust to large errors of a few crystals.
 
     Raises:
       InputError: all errors are zero.

@@ -1,4 +1,4 @@
-"""Crystal embeddings of a frozen encoder, computed once and kept in a folder.
+"""Embedding cache: crystal embeddings of a frozen encoder, computed once, kept in a folder.
 
 A file is named by a hash of everything that decides its numbers: the encoder's weights and options,
 the element table, the store's contents and the crystals taken from it. Another model or another
@@ -22,12 +22,12 @@ logger = logging.getLogger("cgatjax")
 
 
 def cached_embeddings(model: Model, data: Crystals, folder: Path | None) -> np.ndarray:
-    """`embed`, read from the folder if it is there, and left there if not.
+    """Read embeddings from the cache, or compute and cache them.
 
     Args:
-      model: whose encoder stands still.
+      model: with a frozen encoder.
       data: crystals; the result is in their order.
-      folder: where to keep them; None keeps nothing.
+      folder: of the cache; None caches nothing.
 
     Returns:
       (crystals, `config.embedding_dim`); mapped from the file where there is one.
@@ -50,7 +50,7 @@ def cached_embeddings(model: Model, data: Crystals, folder: Path | None) -> np.n
 
 
 def embedding_key(model: Model, data: Crystals) -> str:
-    """Hash of all that the embeddings of these crystals depend on, 32 hexadecimal digits."""
+    """Hash everything that the embeddings of these crystals depend on: 32 hex digits."""
     options = {
         k: v for k, v in model.config.to_dict().items() if k not in ("targets", "head_widths")
     }

@@ -1,4 +1,4 @@
-"""Embeddings of crystals in a Parquet file, one row a crystal: for pandas, polars or DuckDB."""
+"""Embedding tables: Parquet files with a row per crystal, for pandas, polars or DuckDB."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,7 +21,7 @@ def write_embeddings(
     embeddings: np.ndarray,
     about: Mapping[str, str],
 ) -> None:
-    """Writes one file, whole or not at all.
+    """Write a table to one file, whole or not at all.
 
     Args:
       path: where to; an earlier file is replaced.

@@ -1,15 +1,14 @@
-"""A sparse variational Gaussian process: its bound, its best posterior, its predictions.
+"""Sparse variational Gaussian process: evidence bound, optimal posterior, predictions.
 
 Inducing points stand for the data (Hensman, Fusi, Lawrence, UAI 2013, arXiv:1309.6835), whitened by
 the Cholesky factor of their covariance: q(v) = N(mean, factor factor^T) with inducing values
-u = constant + L v. All is computed in float64, whatever the precision of the networks.
+u = constant + L v. Everything is computed in float64, whatever the precision of the networks.
 
-Shapes: N crystals, M inducing points, d numbers that describe a crystal. The bound is evaluated on
+Shapes: N crystals, M inducing points, d features of a crystal. The bound is evaluated on
 batches and is, in expectation over them, that of all data.
 """
 
-import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -29,7 +28,7 @@ BLOCK = 2048
 
 
 class Process(NamedTuple):
-    """Parameters of a sparse process over standardized numbers; all float64.
+    """Parameters of a sparse process over standardized features; all float64.
 
     Attributes:
       inducing: (M, d) inducing points.
@@ -52,14 +51,14 @@ class Process(NamedTuple):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class SparseGP:
-    """A fitted process from crystal embeddings to one property.
+    """Fitted Gaussian process from crystal embeddings to one property.
 
     Attributes:
       kernel: "rbf" (squared exponential) or "matern52".
       process: the parameters.
-      x_mean, x_std: (d,) by which embeddings are standardized.
-      y_mean, y_std: by which the property is, in its unit.
-      n: crystals that it was fitted to.
+      x_mean, x_std: (d,) mean and std that standardize the embeddings.
+      y_mean, y_std: mean and std of the property, in its unit.
+      n: number of crystals it was fitted to.
     """
 
     kernel: Kernel
@@ -76,13 +75,13 @@ class SparseGP:
         return float(np.exp(self.process.log_noise)) * self.y_std
 
     def predict(self, embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and standard deviation of an observation, (crystals,) float64, in the unit.
+        """Predict mean and standard deviation of an observation, (crystals,) float64.
 
         Args:
           embeddings: (crystals, d).
 
         Raises:
-          InputError: another width than that of the embeddings that it was fitted to.
+          InputError: the embeddings have another width than the fitted ones.
         """
         if embeddings.ndim != 2 or embeddings.shape[1] != len(self.x_mean):
             raise InputError(
@@ -95,7 +94,7 @@ class SparseGP:
 
 
 def covariance(kernel: Kernel, process: Process, a: Array, b: Array) -> Array:
-    """(A, B) covariances of the function at points (A, d) and (B, d)."""
+    """Compute covariances (A, B) of the function at points (A, d) and (B, d)."""
     scales = jnp.exp(process.log_scales)
     a, b = a / scales, b / scales
     squared = jnp.square(a).sum(1)[:, None] + jnp.square(b).sum(1) - 2 * a @ b.T
@@ -103,13 +102,13 @@ def covariance(kernel: Kernel, process: Process, a: Array, b: Array) -> Array:
     variance = jnp.exp(2 * process.log_amplitude)
     if kernel == "rbf":
         return variance * jnp.exp(-squared / 2)
-    # The square root has no derivative at 0; there the kernel's own is 0.
+    # The square root has no derivative at 0, where the kernel's derivative is 0.
     distance = jnp.sqrt(5 * jnp.maximum(squared, 1e-20))
     return variance * (1 + distance + 5 * squared / 3) * jnp.exp(-distance)
 
 
 def whitened(kernel: Kernel, process: Process, points: Array) -> Array:
-    """(M, points): L^-1 K(inducing, points), where L L^T is the inducing points' covariance."""
+    """Compute L^-1 K(inducing, points), (M, points); L L^T is the inducing covariance."""
     own = covariance(kernel, process, process.inducing, process.inducing)
     ridge = JITTER * jnp.exp(2 * process.log_amplitude)
     factor = jnp.linalg.cholesky(own + ridge * jnp.eye(len(own)))
@@ -118,7 +117,7 @@ def whitened(kernel: Kernel, process: Process, points: Array) -> Array:
 
 
 def moments(kernel: Kernel, process: Process, points: Array) -> tuple[Array, Array]:
-    """Mean and variance of the function at points, (points,) each."""
+    """Compute mean and variance of the function at points, (points,) each."""
     a = whitened(kernel, process, points)
     prior = jnp.exp(2 * process.log_amplitude)
     spread = jnp.square(jnp.tril(process.factor).T @ a).sum(0)
@@ -127,7 +126,7 @@ def moments(kernel: Kernel, process: Process, points: Array) -> tuple[Array, Arr
 
 
 def bound(kernel: Kernel, process: Process, points: Array, values: Array, n: int) -> Array:
-    """The evidence lower bound of n data, estimated from a batch of them.
+    """Estimate the evidence lower bound of n data from a batch of them.
 
     n/B sum [log N(y | mean, noise) - variance / (2 noise^2)] - KL(q(v) || N(0, 1)).
     """
@@ -145,7 +144,7 @@ def bound(kernel: Kernel, process: Process, points: Array, values: Array, n: int
 def best_posterior(
     kernel: Kernel, process: Process, points: np.ndarray, values: np.ndarray
 ) -> Process:
-    """The process with the q(v) that is best for its other parameters, in one pass over the data.
+    """Set q(v) to its optimum for the other parameters, in one pass over the data.
 
     With Gaussian noise it has a closed form (Titsias, AISTATS 2009): with a = L^-1 K(inducing,
     points) and b = 1 + a a^T / noise^2 it is N(b^-1 a (y - constant) / noise^2, b^-1).
@@ -164,7 +163,7 @@ def best_posterior(
 def posterior(
     kernel: Kernel, process: Process, points: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """`moments` of any number of points, in float64 and in blocks."""
+    """Compute `moments` of any number of points, in float64 and in blocks."""
     prior = np.exp(2 * float(process.log_amplitude))
     factor, parts = np.tril(process.factor), []
     for _, a in _blocks(kernel, process, points):
@@ -177,16 +176,15 @@ def posterior(
 def _blocks(
     kernel: Kernel, process: Process, points: np.ndarray
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """(start, whitened covariances) of blocks of points, padded to few different sizes."""
+    """Yield (start, whitened covariances) of blocks of points, padded to few sizes."""
     size = min(BLOCK, 1 << max(len(points) - 1, 0).bit_length())
-    with jax.enable_x64(True):
-        for start in range(0, len(points), BLOCK):
-            block = points[start : start + BLOCK]
-            padded = np.resize(block, (size, block.shape[1]))
-            a = np.asarray(_compiled(kernel)(process, padded))
-            yield start, a[:, : len(block)]
+    for start in range(0, len(points), BLOCK):
+        block = points[start : start + BLOCK]
+        padded = np.resize(block, (size, block.shape[1]))
+        # Not around the yield: the caller's code between two blocks keeps its own precision.
+        with jax.enable_x64(True):
+            a = np.asarray(_whitened(kernel, process, padded))
+        yield start, a[:, : len(block)]
 
 
-@functools.cache
-def _compiled(kernel: Kernel) -> Callable[[Process, np.ndarray], Array]:
-    return jax.jit(functools.partial(whitened, kernel))
+_whitened = jax.jit(whitened, static_argnums=0)

@@ -1,7 +1,7 @@
-"""Fitting a sparse Gaussian process: inducing points by k-means, its bound raised by Adam.
+"""Fit of a sparse Gaussian process: inducing points by k-means, evidence bound by Adam.
 
-The length scales, amplitude, noise, constant and inducing points follow batches of crystals; at the
-end the posterior over the inducing values is set to its best in one pass over all of them.
+Length scales, amplitude, noise, constant and inducing points are fitted on batches of crystals; the
+posterior over the inducing values is set to its optimum in one pass over all crystals at the end.
 """
 
 from typing import Any
@@ -16,9 +16,9 @@ from cgatjax.errors import TargetError
 from cgatjax.inference.gaussian_process import Process, SparseGP, best_posterior, bound
 
 _ROUNDS = 20
-"""Of k-means; the inducing points move further while the process is fitted."""
+"""Rounds of k-means; Adam moves the inducing points further."""
 _SAMPLE = 50
-"""Points of the data for each inducing point that k-means looks at."""
+"""Data points per inducing point in the sample of k-means."""
 
 
 def fit_gp(
@@ -26,7 +26,7 @@ def fit_gp(
     values: np.ndarray,
     config: GPConfig = GPConfig(),  # noqa: B008 - frozen
 ) -> SparseGP:
-    """Fits a sparse Gaussian process.
+    """Fit a sparse Gaussian process.
 
     The time grows with crystals x inducing^2 and steps x inducing^3; the memory is three times that
     of the embeddings in float64.
@@ -51,7 +51,7 @@ def fit_gp(
     x, y = (x - x_mean) / x_std, (y - y_mean) / y_std
     process = _start(x, config)
     process = best_posterior(config.kernel, process, x, y)
-    process = _raised(process, x, y, config)
+    process = _optimized(process, x, y, config)
     process = best_posterior(config.kernel, process, x, y)
     return SparseGP(
         kernel=config.kernel,
@@ -65,7 +65,7 @@ def fit_gp(
 
 
 def k_means(points: np.ndarray, k: int, seed: int) -> np.ndarray:
-    """(k, d) centers of clusters of points (n, d), k <= n; a center without points stays."""
+    """Cluster points (n, d) into k <= n centers (k, d); a center without points stays."""
     rng = np.random.default_rng(seed)
     chosen = rng.permutation(len(points))[: _SAMPLE * k]
     sample = points[chosen]
@@ -81,7 +81,7 @@ def k_means(points: np.ndarray, k: int, seed: int) -> np.ndarray:
 
 
 def _start(x: np.ndarray, config: GPConfig) -> Process:
-    """Inducing points, length scales of the data's extent, a tenth of the variance as noise."""
+    """Initialize: length scales of the data's extent, a tenth of the variance as noise."""
     size = min(config.inducing, len(x))
     inducing = x.copy() if size == len(x) else k_means(x, size, config.seed)
     scale = np.log(np.sqrt(x.shape[1]))
@@ -96,8 +96,8 @@ def _start(x: np.ndarray, config: GPConfig) -> Process:
     )
 
 
-def _raised(process: Process, x: np.ndarray, y: np.ndarray, config: GPConfig) -> Process:
-    """The process after `steps` of Adam on the bound, batch after batch."""
+def _optimized(process: Process, x: np.ndarray, y: np.ndarray, config: GPConfig) -> Process:
+    """Maximize the bound by `steps` of Adam, batch after batch."""
     if config.steps == 0:
         return process
     rng, size = np.random.default_rng(config.seed), min(config.batch_size, len(x))

@@ -1,7 +1,7 @@
-"""Looking inside: what a network attends to in one crystal, and which atoms its embedding is of.
+"""Interpretability: attention weights of one crystal, and the atoms' weights in pooling.
 
-The scores that attention is made of are kept by the network when somebody asks for them
-(`flax.linen.Module.sow`), and cost nothing otherwise. From them, in float64:
+The network sows its attention scores (`Network.attention`), which costs nothing when nobody asks
+for them. From the scores, in float64:
 
     bond attention   w exp(s) / sum of w exp(s) over the edges of one receiver, per step and head
     atom weight      m exp(s) / sum of m exp(s) over the nodes of the crystal, per head
@@ -33,7 +33,7 @@ from cgatjax.structures.elements import SYMBOLS, reduced_formula
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Explanation:
-    """What a network saw in one crystal.
+    """Attention of a network to the bonds and atoms of one crystal.
 
     Attributes:
       graph: the crystal's graph; the arrays below follow its edges and sites.
@@ -42,7 +42,7 @@ class Explanation:
       receivers, senders: (edges,) int64 nodes; messages run from sender to receiver.
       bond_attention: (steps, heads, edges) float64; sums to one over the edges of a receiver.
       even_share: (edges,) float64, the attention that all edges of a receiver would have if every
-        neighbor counted alike.
+        neighbor had the same weight.
       atom_weights: (heads, sites) float64, share of each site in the pooling; sums to one.
       site_class: (sites,) int64, equal for sites that no network can tell apart.
       embedding: (`config.embedding_dim`,) of the crystal; of an ensemble the first member's, as all
@@ -64,17 +64,17 @@ class Explanation:
 
     @property
     def elements(self) -> list[str]:
-        """Symbol of each site."""
+        """Chemical symbols of the sites."""
         numbers = self.graph.atomic_numbers[self.graph.site_class]
         return [SYMBOLS[z] for z in numbers]
 
     @property
     def formula(self) -> str:
-        """Reduced formula."""
+        """Reduced formula of the crystal."""
         return reduced_formula(self.graph.atomic_numbers[self.graph.site_class])
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as plain values, for JSON; arrays with a last axis of edges or sites first."""
+        """Convert to plain values for JSON, one entry per site and bond."""
         found, targets = self.predictions, self.predictions.means
         return {
             "id": self.graph.id,
@@ -94,7 +94,7 @@ class Explanation:
         }
 
     def _sites(self) -> list[dict[str, Any]]:
-        """One entry a site; `weight` has a number for each head."""
+        """List the sites; `weight` has a number for each head."""
         places = None if self.crystal is None else self.crystal.frac_coords.tolist()
         return [
             {
@@ -108,7 +108,7 @@ class Explanation:
         ]
 
     def _bonds(self) -> list[dict[str, Any]]:
-        """One entry an edge; `attention` has a list of heads for each step."""
+        """List the edges; `attention` has a list of heads for each step."""
         graph, by_edge = self.graph, np.moveaxis(self.bond_attention, -1, 0).tolist()
         weights, vectors = graph.edge_weight.tolist(), self.vectors
         return [
@@ -127,12 +127,12 @@ class Explanation:
 
 
 def explain(model: Model | Predictor, structure: Any, *, id: str = "") -> Explanation:
-    """Looks at what a network does with one crystal.
+    """Compute attention weights, atom weights, embedding and predictions of one crystal.
 
     Args:
-      model: a model; of an ensemble the first member is looked into, and all predict.
+      model: a model; of an ensemble, attention is the first member's, predictions are of all.
       structure: a `Crystal`, a pymatgen `Structure` or an ASE `Atoms`, whose sites and bonds are
-        then told one by one; or a `CrystalGraph`, reduced or not.
+        listed one by one; or a `CrystalGraph`, reduced or not.
       id: name of the crystal; a `Crystal` and a graph have their own.
 
     Raises:
@@ -153,12 +153,12 @@ def explain(model: Model | Predictor, structure: Any, *, id: str = "") -> Explan
         vectors=vectors,
         predictions=predictions,
         site_class=reduce_graph(graph).site_class.astype(np.int64),
-        **_inside(predictor.model, graph),
+        **_attention(predictor.model, graph),
     )
 
 
 def shares(scores: np.ndarray, index: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Softmax over groups of rows: w exp(s) / sum of w exp(s).
+    """Compute a softmax over groups of rows: w exp(s) / sum of w exp(s).
 
     Args:
       scores: (heads, rows, channels).
@@ -177,8 +177,8 @@ def shares(scores: np.ndarray, index: np.ndarray, weights: np.ndarray) -> np.nda
     return (gates / total[index]).swapaxes(0, 1)
 
 
-def _inside(model: Model, graph: CrystalGraph) -> dict[str, np.ndarray]:
-    """Attention, atom weights and embedding of one graph."""
+def _attention(model: Model, graph: CrystalGraph) -> dict[str, np.ndarray]:
+    """Compute attention, atom weights and embedding of one graph."""
     arrays = GraphArrays.from_graphs([graph])
     batch = assemble(arrays, snug_budget(arrays))
     scores = jax.device_get(model.network.jitted("attention")(model.params, batch))
@@ -206,5 +206,5 @@ def _inside(model: Model, graph: CrystalGraph) -> dict[str, np.ndarray]:
 
 
 def _number(value: float) -> float | None:
-    """JSON has no NaN."""
+    """Replace NaN and infinity by None, which JSON has."""
     return float(value) if np.isfinite(value) else None

@@ -1,4 +1,4 @@
-"""Run folders of ensembles, and what a run folder of either kind predicts with.
+"""Loading of predictors from run folders, of single models and of ensembles.
 
 ensemble.json   number of members, and their seeds    members/0, members/1, …   a run folder each
 split.json, data.json   as of a single run; all members share the split
@@ -18,17 +18,17 @@ from cgatjax.runs.run_folder import ENSEMBLE, MEMBERS
 
 
 def is_ensemble(path: str | Path) -> bool:
-    """Whether a folder is the run of an ensemble."""
+    """True if a folder is the run of an ensemble."""
     return (Path(path) / ENSEMBLE).is_file()
 
 
 def describe_ensemble(seeds: Sequence[int]) -> dict[str, list[int]]:
-    """What `ensemble.json` says: the seed of each member, in the order of their folders."""
+    """Make the content of `ensemble.json`: the seed of each member, in folder order."""
     return {"seeds": list(seeds)}
 
 
 def member_seeds(path: str | Path) -> list[int]:
-    """Seeds of the members of an ensemble's run.
+    """Read the seeds of the members of an ensemble's run.
 
     Raises:
       InputError: the record of the ensemble is damaged.
@@ -45,7 +45,7 @@ def member_seeds(path: str | Path) -> list[int]:
 
 
 def member_folders(path: str | Path) -> list[Path]:
-    """The run folders of an ensemble's members, or the folder itself where there is one model.
+    """List the run folders of an ensemble's members, or the folder itself for a single model.
 
     Raises:
       InputError: the record of the ensemble is damaged.
@@ -57,12 +57,12 @@ def member_folders(path: str | Path) -> list[Path]:
 
 
 def load_predictor(path: str | Path, uncertainty: Uncertainty | None = None) -> Predictor:
-    """Reads what a run or model folder predicts with: one model, or all members of an ensemble.
+    """Load the predictor of a run or model folder: one model, or all members of an ensemble.
 
     Args:
       path: folder of a run, of an ensemble's run, or of a model.
-      uncertainty: what the standard deviation is made of; by default the first of "ensemble",
-        "aleatoric" and "gp" that the run has.
+      uncertainty: kind of standard deviation; by default the first of "ensemble", "aleatoric" and
+        "gp" that the run has.
 
     Raises:
       InputError: there is no model, or a file of it is damaged; a member has no model yet.
@@ -87,5 +87,5 @@ def load_predictor(path: str | Path, uncertainty: Uncertainty | None = None) -> 
 
 
 def digest_of(members: Sequence[Model]) -> str:
-    """What a Gaussian process and a calibration keep of the weights that they belong to."""
+    """Hash the weights that a Gaussian process or a calibration belongs to."""
     return weights_digest([member.params for member in members])

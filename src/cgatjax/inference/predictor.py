@@ -1,8 +1,8 @@
-"""What predicts: one model or an ensemble of them, and how sure it says it is.
+"""Predictor: a model or an ensemble, with its uncertainty estimate.
 
 A deep ensemble (Lakshminarayanan et al., NeurIPS 2017, arXiv:1612.01474) is several models that
-differ in their seed alone. Its prediction is the mean of theirs; its variance is the variance
-between them plus, where a robust loss was used, the mean of the variances that they predict.
+differ in their seed alone. Its prediction is the mean of its members; its variance is the variance
+between them plus, with a robust loss, the mean of the variances that they predict.
 """
 
 import dataclasses
@@ -20,19 +20,19 @@ from cgatjax.models.model import Model
 
 Uncertainty = Literal["ensemble", "aleatoric", "gp", "none"]
 UNCERTAINTIES: tuple[Uncertainty, ...] = ("ensemble", "aleatoric", "gp")
-"""Kinds of standard deviation; by default a predictor takes the first that it has."""
+"""Kinds of standard deviation, in the order of preference."""
 _LEARNED = "aleatoric, learned by a robust loss"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Predictor:
-    """Models that predict the same properties of the same graphs.
+    """Predictor of properties: one model, or an ensemble of models of the same properties.
 
     Attributes:
       members: one model, or those of an ensemble; equal in everything but weights and normalizers.
-      uncertainty: what the standard deviation is made of: "ensemble" (spread between the members
-        and what they learned of the noise), "aleatoric" (only what they learned), "gp" (a Gaussian
-        process on the first member's embedding, which then makes the prediction, too), or "none".
+      uncertainty: kind of standard deviation: "ensemble" (spread between the members and the noise
+        that they predict), "aleatoric" (the predicted noise only), "gp" (a Gaussian process on the
+        first member's embedding, which then makes the prediction, too), or "none".
       processes: target -> fitted Gaussian process; empty if there are none.
       rescalings: kind of uncertainty -> target -> factor on the standard deviation.
 
@@ -67,9 +67,9 @@ class Predictor:
         processes: Mapping[str, SparseGP] | None = None,
         rescalings: Rescalings | None = None,
     ) -> "Predictor":
-        """A predictor of one or several models; by default with the first kind that they have.
+        """Make a predictor of one or several models, by default with their preferred kind.
 
-        A predictor is given back, with another kind of uncertainty if one is named.
+        A predictor is returned as it is, or with another kind of uncertainty if one is named.
         """
         if isinstance(models, Predictor):
             if uncertainty is None:
@@ -87,7 +87,7 @@ class Predictor:
 
     @property
     def available(self) -> tuple[Uncertainty, ...]:
-        """The kinds of uncertainty that there are, in the order of `UNCERTAINTIES`."""
+        """Available kinds of uncertainty, in the order of `UNCERTAINTIES`."""
         has = {
             "ensemble": len(self.members) > 1,
             "aleatoric": any(self._learns(t) for t in self.targets),
@@ -97,35 +97,35 @@ class Predictor:
 
     @property
     def model(self) -> Model:
-        """The first member, whose options, targets and units are those of all."""
+        """First member, whose options, targets and units all members share."""
         return self.members[0]
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """Names of the properties."""
+        """Names of the predicted properties."""
         return self.model.targets
 
     @property
     def units(self) -> dict[str, str]:
-        """Target -> unit, "" where unknown."""
+        """Units of the targets, "" where unknown."""
         return {t: self.model.units.get(t, "") for t in self.targets}
 
     @property
     def graph_config(self) -> GraphConfig:
-        """The options that graphs must be made with."""
+        """Graph options of the models."""
         return self.model.graph_config
 
     @property
     def reads_embeddings(self) -> bool:
-        """Whether `moments` takes crystal embeddings of the first member, not networks' outputs."""
+        """True if `moments` takes embeddings of the first member instead of networks' outputs."""
         return self.uncertainty == "gp"
 
     def without_rescaling(self) -> "Predictor":
-        """The same with standard deviations as they were before `calibrate`."""
+        """Remove the factors of `calibrate` from the standard deviations."""
         return dataclasses.replace(self, rescalings={})
 
     def moments(self, target: str, outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and standard deviation in the target's unit.
+        """Compute mean and standard deviation in the target's unit.
 
         Args:
           target: one of `targets`.
@@ -136,8 +136,7 @@ class Predictor:
           (crystals,) float64 each; the standard deviation is NaN where there is none.
 
         Raises:
-          InputError: a member was never trained, or a Gaussian process is given anything else than
-            embeddings.
+          InputError: a member was never trained, or a Gaussian process got no embeddings.
         """
         if self.uncertainty == "gp":
             mean, std = self.processes[target].predict(outputs[0])
@@ -147,14 +146,14 @@ class Predictor:
         return mean, std * rescaling.factor if rescaling is not None else std
 
     def std_note(self, target: str) -> str:
-        """How the standard deviation of a target is made, or why there is none."""
+        """Describe the origin of a target's standard deviation, or why there is none."""
         note, rescaling = self._source(target), self._rescaling(target)
         if rescaling is None:
             return note
         return f"{note}; times {rescaling.factor:.4g}, fitted on {rescaling.n} {rescaling.data}"
 
     def _mixture(self, target: str, outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Moments of an even mixture of what the members predict."""
+        """Compute the moments of an even mixture of the members' predictions."""
         each = [in_units(m, target, o) for m, o in zip(self.members, outputs, strict=True)]
         means, stds = (np.stack(rows) for rows in zip(*each, strict=True))
         mean, learns = means.mean(0), self._learns(target)
@@ -187,7 +186,7 @@ class Predictor:
 
 
 def in_units(model: Model, target: str, output: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation in the target's unit from (crystals, 2) outputs of a network.
+    """Convert (crystals, 2) outputs of a network to mean and std in the target's unit.
 
     Raises:
       InputError: the model was never trained.
@@ -202,7 +201,7 @@ def in_units(model: Model, target: str, output: np.ndarray) -> tuple[np.ndarray,
 
 
 def _check_equal(first: Model, other: Model, number: int) -> None:
-    """Raises MismatchError unless two members fit together."""
+    """Raise MismatchError unless two members fit together."""
     parts = {
         "network": (first.config.to_dict(), other.config.to_dict()),
         "graph options": (first.graph_config.to_dict(), other.graph_config.to_dict()),

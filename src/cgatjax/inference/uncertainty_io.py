@@ -1,4 +1,4 @@
-"""Gaussian processes and calibration factors in a run folder, tied to the weights they belong to.
+"""Files of Gaussian processes and calibration factors, tied to the weights of their run.
 
 gaussian_process/   process.safetensors, process.json, manifest.json    of `fit-gp`
 calibration.json    factors on standard deviations                       of `calibrate`
@@ -27,12 +27,12 @@ _TENSORS, _DESCRIPTION = "process.safetensors", "process.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Rescaling:
-    """A factor on the standard deviations of one property, fitted on data held out.
+    """Calibration factor on the standard deviations of one property, fitted on held-out data.
 
     Attributes:
       factor: above 1 where the standard deviations were too small.
-      n: crystals that it was fitted on.
-      data: which they were.
+      n: number of crystals it was fitted on.
+      data: description of these crystals.
     """
 
     factor: float
@@ -40,7 +40,7 @@ class Rescaling:
     data: str
 
     def __post_init__(self) -> None:
-        """Raises InputError unless the factor is a positive number."""
+        """Raise InputError unless the factor is a positive number."""
         if not (isinstance(self.factor, float) and 0 < self.factor < float("inf")):
             raise InputError(f"calibration: expected a positive factor, got {self.factor!r:.80}")
 
@@ -50,7 +50,7 @@ Rescalings = Mapping[str, Mapping[str, Rescaling]]
 
 
 def save_processes(run: str | Path, processes: Mapping[str, SparseGP], weights: str) -> None:
-    """Writes the processes of a run's targets; earlier ones are replaced.
+    """Write the Gaussian processes of a run's targets; earlier ones are replaced.
 
     Args:
       run: the folder.
@@ -73,7 +73,7 @@ def save_processes(run: str | Path, processes: Mapping[str, SparseGP], weights: 
 
 
 def load_processes(run: str | Path, weights: str) -> dict[str, SparseGP]:
-    """The processes of a run's targets; none if there are none.
+    """Read the Gaussian processes of a run's targets; an empty dictionary if there are none.
 
     Raises:
       InputError: a file is damaged.
@@ -98,7 +98,7 @@ def load_processes(run: str | Path, weights: str) -> dict[str, SparseGP]:
 
 
 def save_rescalings(run: str | Path, rescalings: Rescalings, weights: str) -> None:
-    """Writes the factors of a run, in place of earlier ones.
+    """Write the calibration factors of a run; earlier ones are replaced.
 
     Raises:
       StorageError: they cannot be written.
@@ -109,7 +109,7 @@ def save_rescalings(run: str | Path, rescalings: Rescalings, weights: str) -> No
 
 
 def load_rescalings(run: str | Path, weights: str) -> dict[str, dict[str, Rescaling]]:
-    """The factors of a run; none if there are none.
+    """Read the calibration factors of a run; an empty dictionary if there are none.
 
     Raises:
       InputError: the file is damaged.

@@ -1,4 +1,4 @@
-"""What decides the outcome of a training besides its options: data, first weights, libraries."""
+"""Fingerprints of a training's inputs: data, first weights, versions of libraries."""
 
 import hashlib
 from importlib.metadata import version
@@ -13,7 +13,7 @@ from cgatjax.models.model import Model
 
 
 def inputs_of(model: Model, train: Crystals, valid: Crystals) -> dict[str, Any]:
-    """The record of a run's inputs, plain values that can be compared.
+    """Describe the inputs of a run by plain values that can be compared.
 
     Args:
       model: before training, with its normalizers.
@@ -29,13 +29,13 @@ def inputs_of(model: Model, train: Crystals, valid: Crystals) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """The libraries that compute, and the kind of device: with others the last bits may differ."""
+    """List versions of the computing libraries and the backend: they decide the last bits."""
     found = {name: version(name) for name in ("jax", "jaxlib", "numpy", "optax")}
     return {"cgatjax": __version__, **found, "backend": jax.default_backend()}
 
 
 def weights_digest(params: Any) -> str:
-    """First 16 hex digits of the SHA-256 of parameters with their names and shapes."""
+    """Hash parameters with their names and shapes: 16 hex digits of SHA-256."""
     digest = hashlib.sha256()
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):
         array = np.ascontiguousarray(leaf)
@@ -45,7 +45,7 @@ def weights_digest(params: Any) -> str:
 
 
 def _describe(data: Crystals, targets: tuple[str, ...]) -> dict[str, Any]:
-    """Number of crystals, and a hash of the store with sizes and values of the chosen rows."""
+    """Count the crystals and hash the store with sizes and values of the chosen rows."""
     digest = hashlib.sha256(data.digest.encode())
     digest.update(np.ascontiguousarray(data.sizes, np.int64).data)
     for name in targets:

@@ -1,4 +1,4 @@
-"""Element-wise losses on the normalized target: (…, 2) outputs and (…) targets to (…) losses.
+"""Element-wise losses on the normalized target: (…, 2) outputs, (…) targets -> (…) losses.
 
 An output holds the prediction and s, the logarithm of its standard deviation. Only the robust
 losses train s (reference: `utils.py`).
@@ -13,7 +13,7 @@ Loss = Callable[[Array, Array], Array]
 
 
 def l1(output: Array, target: Array) -> Array:
-    """|y - t|.
+    """Absolute error |y - t|.
 
     >>> float(l1(jnp.array([1.0, 0.0]), jnp.array(3.0)))
     2.0
@@ -22,7 +22,7 @@ def l1(output: Array, target: Array) -> Array:
 
 
 def l2(output: Array, target: Array) -> Array:
-    """(y - t)^2.
+    """Squared error (y - t)^2.
 
     >>> float(l2(jnp.array([1.0, 0.0]), jnp.array(3.0)))
     4.0
@@ -31,13 +31,13 @@ def l2(output: Array, target: Array) -> Array:
 
 
 def robust_l1(output: Array, target: Array) -> Array:
-    """sqrt(2) |y - t| exp(-s) + s: a Laplace distribution of standard deviation exp(s)."""
+    """Robust L1 loss sqrt(2) |y - t| exp(-s) + s: a Laplace distribution of std exp(s)."""
     y, s = output[..., 0], output[..., 1]
     return 2**0.5 * jnp.abs(y - target) * jnp.exp(-s) + s
 
 
 def robust_l2(output: Array, target: Array) -> Array:
-    """(y - t)^2 exp(-2s) / 2 + s: a normal distribution of standard deviation exp(s)."""
+    """Robust L2 loss (y - t)^2 exp(-2s) / 2 + s: a normal distribution of std exp(s)."""
     y, s = output[..., 0], output[..., 1]
     return 0.5 * jnp.square(y - target) * jnp.exp(-2 * s) + s
 
@@ -46,5 +46,5 @@ LOSSES: dict[str, Loss] = {"l1": l1, "l2": l2, "robust_l1": robust_l1, "robust_l
 
 
 def predicts_std(loss: str) -> bool:
-    """Whether a model trained with this loss predicts a standard deviation."""
+    """True if a model trained with this loss predicts a standard deviation."""
     return loss.startswith("robust")

@@ -1,4 +1,4 @@
-"""Errors as sums and counts until the end, so that batches of any size add up exactly."""
+"""Error metrics as sums and counts until the end, so that batches of any size add up."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -32,7 +32,7 @@ class Totals:
     errors: dict[str, ErrorSums] = field(default_factory=dict)
 
     def add(self, loss: Any, n: Any, errors: Mapping[str, ErrorSums]) -> None:
-        """Adds the sums of a step."""
+        """Add the sums of a step."""
         self.loss += float(loss)
         self.n += float(n)
         for name, sums in errors.items():
@@ -41,25 +41,25 @@ class Totals:
             self.errors[name] = ErrorSums(*added)
 
     def to_plain(self) -> dict[str, Any]:
-        """Plain values, from which `from_plain` makes the same totals again."""
+        """Convert to plain values, for `from_plain`."""
         errors = {name: list(sums) for name, sums in self.errors.items()}
         return {"loss": self.loss, "n": self.n, "errors": errors}
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> "Totals":
-        """Undoes `to_plain`, also after a way through JSON."""
+        """Restore from the values of `to_plain`, also after JSON."""
         errors = {name: ErrorSums(*sums) for name, sums in plain["errors"].items()}
         return cls(plain["loss"], plain["n"], errors)
 
 
 def error_sums(prediction: Array, target: Array, mask: Array) -> ErrorSums:
-    """Sums of the errors where `mask` holds; all (G,), in the target's unit."""
+    """Sum the errors where `mask` holds; all (graphs,), in the target's unit."""
     error = jnp.where(mask, prediction - target, 0)
     return ErrorSums(jnp.abs(error).sum(), jnp.square(error).sum(), mask.sum().astype(error.dtype))
 
 
 def summarize(sums: ErrorSums) -> dict[str, float]:
-    """{"mae", "rmse", "n"} from sums; NaN errors when nothing was counted."""
+    """Compute {"mae", "rmse", "n"} from sums; NaN errors when nothing was counted."""
     n = float(sums.n)
     if n == 0:
         return {"mae": float("nan"), "rmse": float("nan"), "n": 0}
@@ -67,7 +67,7 @@ def summarize(sums: ErrorSums) -> dict[str, float]:
 
 
 def errors_of(predictions: np.ndarray, targets: np.ndarray) -> dict[str, float]:
-    """{"mae", "rmse", "n"} over the rows where both are known; (rows,) each."""
+    """Compute {"mae", "rmse", "n"} over the rows (rows,) where both are known."""
     error = np.asarray(predictions, np.float64) - np.asarray(targets, np.float64)
     error = error[np.isfinite(error)]
     return summarize(ErrorSums(np.abs(error).sum(), np.square(error).sum(), len(error)))
@@ -76,6 +76,6 @@ def errors_of(predictions: np.ndarray, targets: np.ndarray) -> dict[str, float]:
 def mean_over_targets(
     errors: Mapping[str, Mapping[str, float]], scales: Mapping[str, float]
 ) -> float:
-    """Mean of the targets' MAEs in units of their standard deviation: what "best" means."""
+    """Average the targets' MAEs in units of their standard deviation: the validation score."""
     scaled = [e["mae"] / scales[name] for name, e in errors.items() if e["n"]]
     return sum(scaled) / len(scaled) if scaled else float("nan")

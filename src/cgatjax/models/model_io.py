@@ -1,4 +1,4 @@
-"""Models on disk: safetensors and JSON, nothing in them can run.
+"""Model files: safetensors and JSON, in which nothing can run.
 
 A model folder holds `model.safetensors` (parameters, element vectors), `model.json` (options,
 normalizers, units) and `manifest.json` (sizes and SHA-256 of both). It is written whole or not at
@@ -34,11 +34,11 @@ _VECTORS, _KNOWN = "element_table/vectors", "element_table/known"
 
 
 def save_model(path: str | Path, model: Model) -> None:
-    """Writes a model folder; a model that was there before is replaced in the end, whole.
+    """Write a model folder; an earlier model is replaced as a whole.
 
     Raises:
-      RunExistsError: the folder holds anything else than a model.
-      StorageError: it cannot be written; an earlier model is as it was.
+      RunExistsError: the folder holds other files than a model.
+      StorageError: it cannot be written; an earlier model is unchanged.
     """
     path = Path(path)
     held = {entry.name for entry in path.iterdir()} if path.is_dir() else set()
@@ -63,7 +63,7 @@ def save_model(path: str | Path, model: Model) -> None:
 
 
 def load_model(path: str | Path) -> Model:
-    """Reads a model from its folder, or from the run folder that holds it as `model/`.
+    """Read a model from its folder, or from the run folder that holds it as `model/`.
 
     Raises:
       InputError: there is no model, an ensemble, or a file of the model is damaged.
@@ -95,7 +95,7 @@ def load_model(path: str | Path) -> Model:
 
 
 def _described(description: Mapping[str, Any], tensors: dict[str, np.ndarray]) -> Model:
-    """The model of a description and its arrays; built-in errors where a part is missing."""
+    """Build the model of a description and its arrays; built-in errors for missing entries."""
     if description["format"] != FORMAT:
         found = description["format"]
         raise InputError(f"model format {found!r:.80}, this version reads {FORMAT}")
@@ -125,11 +125,8 @@ def _require_text(what: str, values: Iterable[Any]) -> None:
 
 
 def check_params(params: Mapping[str, Any], model: Model) -> None:
-    """Raises MismatchError unless the parameters have the network's names and shapes.
-
-    A network is only unfolded if it has fewer layers than there are weights: a description that
-    announces a billion steps ends here.
-    """
+    """Raise MismatchError unless the parameters have the network's names and shapes."""
+    # Before the network is traced: a damaged description may announce a billion layers.
     config, arrays = model.config, len(jax.tree.leaves(params))
     layers = config.steps + config.composition_steps + len(config.head_widths)
     if layers > arrays or config.max_shells > 255:

@@ -11,7 +11,7 @@ from cgatjax.structures.properties import is_number
 
 @dataclass(frozen=True, kw_only=True)
 class Normalizer:
-    """Maps a target to zero mean and unit standard deviation, and back.
+    """Normalizer of a target: zero mean and unit standard deviation, and back.
 
     Attributes:
       mean, std: in the target's unit; std is the sample one (n - 1), as torch's.
@@ -21,7 +21,7 @@ class Normalizer:
     std: float
 
     def __post_init__(self) -> None:
-        """Raises InputError unless both are finite and std is positive: files may say anything."""
+        """Raise InputError unless both are finite and std positive; they may come from a file."""
         for name, value in (("mean", self.mean), ("std", self.std)):
             if not is_number(value) or not abs(value) <= sys.float_info.max:
                 raise InputError(f"normalizer: expected {name} as a finite number, got {value!r}")
@@ -30,7 +30,7 @@ class Normalizer:
 
     @classmethod
     def fit(cls, values: np.ndarray, name: str = "target") -> "Normalizer":
-        """Mean and standard deviation of the known (finite) values.
+        """Fit mean and standard deviation of the known (finite) values.
 
         Raises:
           TargetError: fewer than two known values, or all the same.

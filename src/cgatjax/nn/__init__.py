@@ -1,1 +1,1 @@
-"""The network, in flax.linen."""
+"""Network modules in flax.linen: pure functions of parameters and padded batches."""

@@ -1,4 +1,4 @@
-"""The composition vector (Roost): message passing among the elements of a crystal.
+"""Composition vector (Roost): message passing among the elements of a crystal.
 
 Source: Goodall & Lee, Nat. Commun. 11 (2020) 6280; reference file `roost_message.py`.
 """

@@ -105,11 +105,11 @@ def _rows(
     values: "np.ndarray", found: "Predictions", target: str, rescaling: "Rescaling"
 ) -> list[tuple[Any, ...]]:
     """Calibration metrics before and after rescaling."""
-    from cgatjax.inference.calibration import judge
+    from cgatjax.inference.calibration import calibration_report
 
     rows = []
     for name, factor in (("before", 1.0), ("after", rescaling.factor)):
-        report = judge(values, found.means[target], found.stds[target] * factor)
+        report = calibration_report(values, found.means[target], found.stds[target] * factor)
         numbers = (report.nll, report.area, report.sharpness, report.spearman, report.n)
         rows.append((target, found.units[target] or "?", name, factor, *numbers))
     return rows

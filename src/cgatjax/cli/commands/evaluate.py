@@ -79,13 +79,13 @@ def _echo_calibration(found: "Predictions", values: "dict[str, np.ndarray]") -> 
     """Print the calibration of the standard deviations of each target that has them."""
     import numpy as np
 
-    from cgatjax.inference.calibration import judge
+    from cgatjax.inference.calibration import calibration_report
 
     rows = []
     for target, std in found.stds.items():
         known = np.isfinite(std) & np.isfinite(values[target])
         if known.any() and (std[known] > 0).all():
-            report = judge(values[target], found.means[target], std)
+            report = calibration_report(values[target], found.means[target], std)
             rows.append((target, report.nll, report.area, report.sharpness, report.spearman))
             click.echo(f"std of {target}: {found.std_notes[target]}")
     if rows:
