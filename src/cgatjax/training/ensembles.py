@@ -60,6 +60,7 @@ def fit_ensemble(
 
     def train_member(number: int, folder: RunFolder | None, loggers: Sequence[Logger]) -> Trained:
         own = config.replace(seed=config.seed + number)
+        # The seed decides weights and order, as of a single run with that seed.
         fresh = model.replace(params=model.network.init(own.seed))
         return fit(
             fresh,
@@ -139,10 +140,12 @@ def _train_members(
     """Train the members one after another, each in its folder."""
     if size < 1:
         raise ConfigError(f"ensemble: expected at least 1 member, got {size}")
+    # The number of members is no option: a resumed ensemble may have more.
     if run is not None:
         run.save_config(options)
         _record(run, [seed + number for number in range(size)])
     trained: list[Trained] = []
+    # One after another: a vmapped step is no quicker on CPUs and compiles four to six times longer.
     for number in range(size):
         logger.info("member %d of %d, seed %d", number + 1, size, seed + number)
         folder = None if run is None else _member_folder(run, number)

@@ -171,6 +171,7 @@ class StepMonitor:
         numbers = _in_one_array(metrics, skipped)
         structure = jax.tree.structure(metrics)
         self._pending.append(_Report(epoch, step, positions, numbers, structure))
+        # Until here nothing has waited for the device; reading does.
         while len(self._pending) > LAG:
             self._read(self._pending.popleft())
 
@@ -184,6 +185,7 @@ class StepMonitor:
             self._read(self._pending.popleft())
 
     def _read(self, report: _Report) -> None:
+        # A skipped step is known by the state's count: its metrics are zero, as of an empty batch.
         *numbers, counted = np.asarray(report.numbers).tolist()
         sums = self.sums
         if int(counted) == self._counted:

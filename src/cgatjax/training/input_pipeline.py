@@ -51,6 +51,7 @@ class EmbeddingLoader:
         """Load one batch, padded to the full size; without positions a padding-only batch."""
         n = len(planned.positions)
         real = np.arange(self._size) < n
+        # Padding repeats real rows, which are finite; the mask takes them out of the loss.
         rows = np.resize(planned.positions if n else np.zeros(1, np.int64), self._size)
         values = {t: v[rows].astype(self._embeddings.dtype) for t, v in self._values.items()}
         return EmbeddingBatch(
@@ -97,12 +98,14 @@ def make_loaders(
     """
     names, size = model.targets, config.batch_size // config.devices
     if encoder_is_frozen(labels):
+        # Validation batches may be larger: without a gradient they need a fraction of the memory.
         cached = EmbeddingLoader(cached_embeddings(model, train, folder), train, names, size)
         cached_valid = EmbeddingLoader(
             cached_embeddings(model, valid, folder), valid, names, 4 * size
         )
         return cached, cached_valid
     budgets = choose_budgets(train.sizes, size, train.in_degree)
+    # Validation in the shapes of training shares its compiled programs, if its crystals fit.
     fits = max(budgets).holds(valid.sizes.max(0)) and valid.in_degree == train.in_degree
     valid_budgets = budgets if fits else choose_budgets(valid.sizes, size, valid.in_degree)
     # One padded size for steps, which compile slowly; two for validation, which compiles quickly.
@@ -132,6 +135,7 @@ def step_batches(
       start: number of steps to leave out, done before a resumption.
       devices: of all processes; each process loads the batches of its own devices.
     """
+    # Each process plans all batches of the epoch, so that no process has to ask another one.
     planned, width = loader.plan(order), accumulate * devices.local_count
     own = assign_steps(planned, width, devices.process, devices.processes)
     whole = assign_steps(planned, accumulate * devices.count)
@@ -147,6 +151,6 @@ def step_batches(
 
 def _stacked(batches: Sequence[Any]) -> Any:
     """Stack micro-batches: each leaf gets a leading axis of micro-batches."""
-    if len(batches) == 1:
+    if len(batches) == 1:  # a view, not a copy
         return jax.tree.map(lambda x: x[None], batches[0])
     return jax.tree.map(lambda *x: np.stack(x), *batches)

@@ -92,6 +92,7 @@ def train_epochs(
     if run is not None and not is_first_process():
         raise ConfigError("of several processes only the first has a run folder; give None here")
     model = _ready(model, train, valid)
+    # A resumed run must have the data and first weights that it began with.
     if run is not None:
         run.save_inputs(inputs_of(model, train, valid))
     labels = label_parameters(model.params, [("*", TRAINED)]) if labels is None else labels
@@ -111,6 +112,7 @@ def train_epochs(
             while trainer.state.epoch < config.epochs:
                 advance(1, trainer.run_epoch())
         return trainer.finish()
+    # After errors too: a checkpoint under way is finished, and the loggers' files are whole.
     finally:
         recorder.close()
 

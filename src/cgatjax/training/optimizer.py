@@ -33,11 +33,13 @@ def make_optimizer(config: TrainConfig, labels: Labels) -> optax.GradientTransfo
       config: optimizer, peak learning rate, weight decay, clipping.
       labels: tree like the parameters, "frozen" or a group name at each leaf.
     """
+    # Groups of learning rates share one branch: the clipping norm is that of all trained leaves.
     branches = jax.tree.map(lambda label: FROZEN if label == FROZEN else "trained", labels)
     rule = optax.chain(_rule(config), optax.scale(-config.learning_rate))
     if config.optimizer != "lamb":  # LAMB scales by the norm of each layer
         rule = _small_leaves_together(rule)
     clip = optax.clip_by_global_norm(config.clip_norm) if config.clip_norm else optax.identity()
+    # Rates come last: the moments of Adam are those of the gradient, whatever the schedule.
     trained = optax.chain(clip, rule, _scale_by_rates(labels))
     return optax.multi_transform({"trained": trained, FROZEN: optax.set_to_zero()}, branches)
 
@@ -68,6 +70,7 @@ def _rule(config: TrainConfig) -> optax.GradientTransformation:
     decay = optax.add_decayed_weights(config.weight_decay)
     if config.optimizer == "adamw":
         return optax.chain(optax.scale_by_adam(), decay)
+    # torch's Adam and SGD add the decay to the gradient (L2), AdamW and LAMB decouple it.
     if config.optimizer == "adam":
         return optax.chain(decay, optax.scale_by_adam())
     if config.optimizer == "sgd":
@@ -94,6 +97,7 @@ def _scale_by_rates(labels: Labels) -> optax.GradientTransformationExtraArgs:
 
 def partition(params: Params, labels: Labels) -> tuple[Params, Params]:
     """Split parameters into (trainable, frozen), each with None in the other's places."""
+    # None is an empty subtree to JAX: `jax.grad` and optax pass over it.
     trainable = jax.tree.map(lambda p, label: None if label == FROZEN else p, params, labels)
     frozen = jax.tree.map(lambda p, label: p if label == FROZEN else None, params, labels)
     return trainable, frozen

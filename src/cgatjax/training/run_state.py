@@ -76,6 +76,7 @@ class RunState:
         self, arrays: Mapping[str, list[Any]], numbers: Mapping[str, Any], devices: Devices
     ) -> "RunState":
         """Make the state of a checkpoint, with the tree structures of this one."""
+        # The structure comes from options and weights, so that the checkpoint need not hold it.
         train = jax.tree.unflatten(jax.tree.structure(self.train), arrays["state"])
         return replace(
             self,
@@ -119,6 +120,7 @@ class RunRecorder:
             found = self._checkpoints.restore(state.arrays())
         found = broadcast_restored(found, state.arrays())
         if found is None:
+            # Killed before its first checkpoint: the notes of that start are void.
             if run is not None and run.resuming:
                 run.forget_skipped(0, 0)
                 logger.info("%s: no checkpoint was saved; starting from the first step", run.path)
@@ -126,6 +128,7 @@ class RunRecorder:
         arrays, numbers = found
         state = state.restored(arrays, numbers, devices)
         self._saved_name = state_name(state.epoch, state.position)
+        # Steps after the checkpoint are taken again, and noted again if they are skipped again.
         if run is not None:
             run.forget_skipped(state.epoch + 1, state.position)
         if changes := differences(numbers["versions"], versions()):
@@ -135,6 +138,7 @@ class RunRecorder:
                 "; ".join(map(str, changes)),
             )
         logger.info("resumed after epoch %d and %d steps", state.epoch, state.position)
+        # Loggers may have lost what came last before a kill; those that have a point keep it.
         for row in state.rows:
             self.log(row)
         return state
@@ -153,8 +157,10 @@ class RunRecorder:
         if self._run is None or self._checkpoints is None:
             return
         name = state_name(state.epoch, state.position)
+        # An epoch's end may be due right after its last step was saved.
         if name != self._saved_name:
             self._checkpoints.save(name, state.arrays(), {**state.numbers(), **self._about})
+        # What is best by now can be used while the training still runs.
         self._run.save_history(state.rows)
         if state.best_score < self._saved_score:
             save_model(self._run.path / "model", best)

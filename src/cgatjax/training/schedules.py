@@ -15,6 +15,7 @@ def cyclical(epoch: float, period: float) -> float:
     >>> [round(cyclical(e, 4), 3) for e in range(5)]
     [0.1, 0.55, 1.0, 0.55, 0.1]
     """
+    # [P], released code `cyclical_lr`: stepped per epoch.
     distance = abs(2 * (epoch / period - math.floor(1 + epoch / period)) + 1)
     return FLOOR + (1 - FLOOR) * max(0.0, 1 - distance)
 

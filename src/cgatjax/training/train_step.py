@@ -101,6 +101,7 @@ def step_functions(network: Network, config: TrainConfig, labels: Labels) -> Ste
     Raises:
       ConfigError: more devices than there are.
     """
+    # Hashable, in the order of the parameters.
     flat = tuple(traverse_util.flatten_dict(labels, sep="/").items())
     return compiled(_make_functions, network, config.replace(**_NOT_COMPILED), flat)
 
@@ -132,6 +133,7 @@ def forward_of(network: Network, labels: Labels) -> Forward:
 
 def init_state(params: Params, optimizer: optax.GradientTransformation) -> TrainState:
     """Make the state before the first step."""
+    # Two arrays: the step donates its state, and one buffer cannot be donated twice.
     step, skipped = jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32)
     return TrainState(step=step, params=params, opt_state=optimizer.init(params), skipped=skipped)
 
@@ -200,7 +202,7 @@ def make_train_step(
         rates, scales = extra
         summed = _sum_over_stack(lambda batch: gradient(state.params, batch, scales), stack)
         metrics, gradients = devices.sum(summed)  # the only exchange between devices
-        scale = 1 / jnp.maximum(metrics.n, 1)
+        scale = 1 / jnp.maximum(metrics.n, 1)  # a batch without known values moves nothing
         gradients = jax.tree.map(lambda g: g * scale.astype(g.dtype), gradients)
         finite = jnp.isfinite(metrics.loss) & _all_finite(gradients)
         trainable, frozen = partition(state.params, labels)
@@ -246,6 +248,7 @@ def make_eval_step(
 
 def _sum_over_stack(function: Callable[[Batch], Any], stack: Batch) -> Any:
     """Sum a function of micro-batches over the leading axis, one of them at a time."""
+    # The usual single micro-batch needs no loop.
     first = function(jax.tree.map(lambda x: x[0], stack))
     if jax.tree.leaves(stack)[0].shape[0] == 1:
         return first

@@ -75,6 +75,7 @@ class Trainer:
         self._functions = step_functions(model.network, config, labels)
         self._devices = self._functions.devices
         self._scales = {t: (n.mean, n.std) for t, n in model.normalizers.items()}
+        # Copied to JAX: a step reuses the memory of its state, and the model stays as it is.
         start = self._functions.start(jax.tree.map(jnp.array, model.params))
         first = RunState(train=self._devices.replicate(start), best=model.params)
         self.state = recorder.restore(first, self._devices)
@@ -91,6 +92,7 @@ class Trainer:
           StorageError: a checkpoint cannot be written.
         """
         state, config = self.state, self.config
+        # The plateau moves in validations only, so that a resumed epoch gets the same rates.
         factor = factor_at(config, state.epoch, state.plateau)
         rates = {k: np.float32(v) for k, v in self._rates(state.epoch, factor).items()}
         self._train_steps(rates)
@@ -100,6 +102,7 @@ class Trainer:
         is_last = state.epoch + 1 == config.epochs
         if (state.epoch + 1) % config.validate_every == 0 or is_last:
             row |= self._validate()
+        # From here on a checkpoint is one of the next epoch.
         state.epoch, state.position = state.epoch + 1, 0
         state.sums.start_epoch()
         self._clock.book(None)
@@ -122,6 +125,7 @@ class Trainer:
     def _train_steps(self, rates: Mapping[str, Any]) -> None:
         """Take the steps of the epoch that are left."""
         state, config, clock = self.state, self.config, self._clock
+        # A permutation of seed and epoch alone: a resumed epoch continues in the same order.
         order = shuffled(len(self._train_set), config.seed, state.epoch)
         batches = step_batches(
             self._loaders[0], order, config.accumulate, state.position, self._devices
@@ -164,6 +168,7 @@ class Trainer:
 
     def _best_model(self) -> Model:
         params = jax.tree.map(np.array, self.state.best)
+        # Only robust losses train log_std.
         learned = self.model.targets if predicts_std(self.config.loss) else ()
         kept = [t for t in self.model.predicts_std if t not in self.model.targets]
         return self.model.replace(params=params, predicts_std=(*kept, *learned))

@@ -97,11 +97,12 @@ def rescale_head(head: Mapping[str, Any], old: Normalizer, new: Normalizer) -> d
 
     W' = W s_old/s_new, b' = (s_old b + m_old - m_new)/s_new, log_std bias + ln(s_old/s_new).
     """
+    # s_old w + m_old = s_new w' + m_new for the normalized outputs w and w'.
     ratio = old.std / new.std
     kernel, bias = np.array(head["out"]["kernel"]), np.array(head["out"]["bias"])
     kernel[:, 0] *= ratio
     bias[0] = (old.std * bias[0] + old.mean - new.mean) / new.std
-    bias[1] += np.log(ratio)
+    bias[1] += np.log(ratio)  # log_std is that of the normalized target
     return {**head, "out": {"kernel": kernel, "bias": bias}}
 
 
@@ -126,6 +127,7 @@ def prepare_transfer(model: Model, train: Crystals, config: TransferConfig) -> P
     target = _new_target(model, config)
     unit = train.unit(target)
     source = None if config.mode == "none" else _source_head(model, target, unit)
+    # Before any weights are drawn: a target without values must not cost a compilation.
     fitted = Normalizer.fit(train.target(target), target)
     old = model.normalizers.get(source) if source is not None else None
     normalizer = old if old is not None and config.normalizer == "keep" else fitted
@@ -215,6 +217,7 @@ def _overwritten(fresh: Params, carried: Params, reinit: Sequence[str]) -> tuple
 
 
 def _rules(config: TransferConfig) -> list[tuple[str, str]]:
+    # The first rule that matches decides.
     rules = [(pattern, _unfreeze_group(pattern)) for _, pattern in config.unfreeze]
     rules += [("encoder/*", FROZEN)] if config.mode == "head" else []
     rules += [(pattern, _lr_group(pattern)) for pattern, _ in config.lr_groups]
