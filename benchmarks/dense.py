@@ -1,16 +1,16 @@
-"""Dense sums over the edges of a site, where all have as many, beside sums by an index.
+"""Segment sums: dense sums over the edges of a site, beside sums by index.
 
     python benchmarks/dense.py --size released --crystals 32
 
-Graphs are not merged and the last shell is cut, so that every site has K edges; both times are of
-one network on the same crystals. "merged" is the same network on the merged graphs of the default,
-for comparison of what merging gains.
+If every site has K edges (last shell cut, graphs not reduced), a segment sum is a sum over an axis
+("dense"). "by index" is the same network on the same graphs with scatter-adds; "reduced" is the
+same network on the reduced graphs of the default, which are smaller but not regular.
+
+Prints a line for each message direction and kind: seconds forward and with gradient, and the
+largest difference from the predictions by index.
 """
 
-import argparse
-import json
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -29,23 +29,23 @@ from cgatjax.synthetic.dataset import ionic_crystals
 SIZES = {"small": ModelConfig.small, "released": ModelConfig.released}
 
 
-def batches(count: int) -> dict[str, CrystalBatch]:
-    """The same crystals dense, by index, and merged."""
+def make_batches(count: int) -> dict[str, CrystalBatch]:
+    """Make batches of the same crystals: dense, by index, and reduced."""
     cut = GraphConfig.recommended(split_shell="cut")
     graphs = [featurize(c, cut) for c in ionic_crystals(count)]
     arrays = GraphArrays.from_graphs(graphs)
     dense = assemble(arrays, snug_budget(arrays))
-    merged = GraphArrays.from_graphs([reduce_graph(g) for g in graphs])
+    reduced = GraphArrays.from_graphs([reduce_graph(g) for g in graphs])
     return {
         "dense": dense,
         "by index": replace(dense, in_degree=0),
-        "merged": assemble(merged, snug_budget(merged)),
+        "reduced": assemble(reduced, snug_budget(reduced)),
     }
 
 
-def measure(net: CGAT, made: dict[str, CrystalBatch], count: int) -> dict[str, dict[str, float]]:
-    """Seconds of each batch, forward and with gradient; largest difference of predictions."""
-    params = net.init(jax.random.key(0), made["dense"])["params"]
+def measure(net: CGAT, batches: dict[str, CrystalBatch], count: int) -> dict[str, dict[str, float]]:
+    """Measure one network on all batches."""
+    params = net.init(jax.random.key(0), batches["dense"])["params"]
 
     @jax.jit
     def forward(params: Any, batch: CrystalBatch) -> Any:
@@ -56,7 +56,7 @@ def measure(net: CGAT, made: dict[str, CrystalBatch], count: int) -> dict[str, d
     def gradient(params: Any, batch: CrystalBatch) -> Any:
         return (forward(params, batch)[:, 0] * batch.graph_mask).sum()
 
-    expected = np.asarray(forward(params, made["by index"]))[:count]
+    expected = np.asarray(forward(params, batches["by index"]))[:count]
 
     def times(batch: CrystalBatch) -> dict[str, float]:
         found = np.asarray(forward(params, batch))[:count]
@@ -66,27 +66,24 @@ def measure(net: CGAT, made: dict[str, CrystalBatch], count: int) -> dict[str, d
             "difference": float(np.abs(found - expected).max()),
         }
 
-    return {name: times(jax.device_put(batch)) for name, batch in made.items()}
+    return {name: times(jax.device_put(batch)) for name, batch in batches.items()}
 
 
 def main() -> None:
-    """Prints and writes the times."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--size", choices=list(SIZES), default="released")
-    parser.add_argument("--crystals", type=int, default=32)
-    parser.add_argument("--json", type=Path, help="file for the results")
-    options = parser.parse_args()
+    parser = machine.parser(__doc__)
+    parser.add_argument("--size", choices=list(SIZES), default="released", help="network")
+    parser.add_argument("--crystals", type=int, default=32, help="crystals in the batch")
+    args = parser.parse_args()
     keep_freed_memory()
-    made = batches(options.crystals)
+    batches = make_batches(args.crystals)
     results = {}
     for direction in ("neighbor_to_center", "center_to_neighbor"):
-        config = SIZES[options.size](message_direction=direction)
-        for name, row in measure(CGAT(config), made, options.crystals).items():
+        net = CGAT(SIZES[args.size](message_direction=direction))
+        for name, row in measure(net, batches, args.crystals).items():
             results[f"{direction}, {name}"] = row
-    for name, row in results.items():
-        print(f"{name:32s} " + "  ".join(f"{k} {v:.4g}" for k, v in row.items()))
-    if options.json:
-        options.json.write_text(json.dumps({"machine": machine.description(), **results}, indent=1))
+            numbers = "  ".join(f"{k} {v:.4g}" for k, v in row.items())
+            print(f"{direction + ', ' + name:32s} {numbers}")
+    machine.write({"machine": machine.description(), **results}, args.json, show=False)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
-"""Crystals per second predicted from a store, reading, padding and compiling told apart.
+"""Prediction: crystals per second from a store, with and without compilation.
 
     python benchmarks/inference.py
-    python benchmarks/inference.py store/ --size small --batch-size 256
+    python benchmarks/inference.py STORE --size small --batch-size 256
 
-The store is opened, or made of generated crystals; the weights are random.
+Predicts the crystals of a store (or of a synthetic data set) twice with random weights, reading and
+padding included. Prints JSON: the seconds of both passes, the first of which compiles, and the
+rate of the second.
 """
 
-import argparse
-import json
 import tempfile
 import time
 from pathlib import Path
@@ -28,7 +28,7 @@ SIZES = {"small": ModelConfig.small(), "released": ModelConfig.released()}
 
 
 def measure(store: Store, size: str, batch_size: int, crystals: int) -> dict[str, Any]:
-    """Rates of the first prediction, which compiles, and of the second."""
+    """Measure two predictions of at most `crystals` crystals."""
     target = sorted(store.units)[0]
     model = init_model(SIZES[size], store, target=target)
     model = model.replace(normalizers={target: Normalizer(mean=0.0, std=1.0)})
@@ -50,26 +50,22 @@ def measure(store: Store, size: str, batch_size: int, crystals: int) -> dict[str
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("store", nargs="?", help="a store; generated crystals without")
-    parser.add_argument("--size", choices=SIZES, default="small")
-    parser.add_argument("--batch-size", type=int, default=256)
-    parser.add_argument("--crystals", type=int, default=5000, help="at most so many")
-    parser.add_argument("--json", help="also write the result there")
+    parser = machine.parser(__doc__)
+    parser.add_argument("store", nargs="?", help="store to predict; default: synthetic data set")
+    parser.add_argument("--size", choices=SIZES, default="small", help="network")
+    parser.add_argument("--batch-size", type=int, default=256, help="crystals per batch")
+    parser.add_argument("--crystals", type=int, default=5000, help="largest number of crystals")
     args = parser.parse_args()
     keep_freed_memory()
     with tempfile.TemporaryDirectory() as folder:
         if args.store:
             store = open_store(args.store)
         else:
-            made = ionic_crystals(args.crystals)
-            store = build_store(made, Path(folder) / "store", GraphConfig.recommended())
+            crystals = ionic_crystals(args.crystals)
+            store = build_store(crystals, Path(folder) / "store", GraphConfig.recommended())
         result = measure(store, args.size, args.batch_size, args.crystals)
     report = {"machine": machine.description(), **result, "peak_memory_gib": machine.peak_memory()}
-    text = json.dumps(report, indent=1)
-    print(text)
-    if args.json:
-        Path(args.json).write_text(text)
+    machine.write(report, args.json)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,16 @@
-"""What this machine is and can do: the floors that the other benchmarks stand on."""
+"""Shared by the benchmarks: timing, hardware limits of this machine, options and output."""
 
+import argparse
+import json
 import os
 import platform
+import resource
 import statistics
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -18,8 +23,32 @@ ADAM_PASSES = 7
 """Reads of parameter, gradient and two moments, writes of all but the gradient."""
 
 
+def parser(doc: str) -> argparse.ArgumentParser:
+    """Make a parser that shows the docstring of a benchmark, with the option --json."""
+    made = argparse.ArgumentParser(
+        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    made.add_argument("--json", type=Path, metavar="FILE", help="file for the results as JSON")
+    return made
+
+
+def write(report: Mapping[str, Any], file: Path | None, *, show: bool = True) -> None:
+    """Print a report as JSON, and write it if there is a file."""
+    text = json.dumps(report, indent=1)
+    if show:
+        print(text)
+    if file:
+        file.write_text(text)
+
+
 def seconds(work: Callable[[], Any], at_least: float = 2.0, repeats: int = 5) -> float:
-    """Median time of a call, after one that is not counted."""
+    """Return the median time of a call, after one warm-up call.
+
+    Args:
+      work: function to time.
+      at_least: seconds to measure for.
+      repeats: smallest number of calls.
+    """
     jax.block_until_ready(work())
     times: list[float] = []
     while len(times) < repeats or sum(times) < at_least:
@@ -30,14 +59,14 @@ def seconds(work: Callable[[], Any], at_least: float = 2.0, repeats: int = 5) ->
 
 
 def matmul_rate(size: int = 2048, dtype: Any = jnp.float32) -> float:
-    """Floating-point operations per second in a large product of square matrices."""
+    """Return the floating-point operations per second of a large matrix product."""
     a = jnp.ones((size, size), dtype)
     multiply = jax.jit(lambda x: x @ x)
     return 2 * size**3 / seconds(lambda: multiply(a), 1.0)
 
 
 def copy_rate(size: int = 50_000_000) -> float:
-    """Bytes per second, read and written, in an operation on a large array in its own place."""
+    """Return the bytes per second, read and written, of an in-place update of a large array."""
     held = [jnp.ones(size)]
     increase = jax.jit(lambda x: x + 1, donate_argnums=0)
 
@@ -49,7 +78,7 @@ def copy_rate(size: int = 50_000_000) -> float:
 
 
 def product_flops(function: Callable[..., Any], *args: Any) -> int:
-    """Floating-point operations of all matrix products in a function, two a multiplication."""
+    """Count the floating-point operations of all matrix products, two per multiplication."""
     return _flops(jax.make_jaxpr(function)(*args).jaxpr)
 
 
@@ -74,20 +103,20 @@ def _flops(jaxpr: Jaxpr) -> int:
 
 
 def peak_memory() -> float:
-    """GiB at most so far: of the device where it counts them, else of this process."""
+    """Return the peak memory in GiB: of the device if it reports it, else of this process."""
     counted = jax.devices()[0].memory_stats() or {}
     if "peak_bytes_in_use" in counted:
         return counted["peak_bytes_in_use"] / 2**30
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak * (1 if sys.platform == "darwin" else 1024) / 2**30
 
 
 def description() -> dict[str, Any]:
-    """Hardware and versions."""
-    names = ("jax", "jaxlib", "flax", "optax", "jraph", "numpy")
+    """Describe hardware and versions."""
+    names = ("jax", "jaxlib", "flax", "optax", "jraph", "numpy", "pyarrow", "pymatgen")
     return {
         "device": jax.devices()[0].device_kind,
+        "processor": platform.processor() or platform.machine(),
         "platform": f"{platform.system()} {platform.machine()}",
         "cores": os.cpu_count(),
         "python": platform.python_version(),
