@@ -1,15 +1,15 @@
-"""What devices exchange per training step: bytes counted in the program, and what they cost.
+"""Communication: bytes that devices exchange per training step, and the estimated time.
 
     python benchmarks/communication.py --json communication.json
 
-For each preset the training step is lowered for two devices and the operands of its all-reduces
-are added up; `--compile` counts in XLA's finished program instead (minutes for the large presets).
-The efficiency is a model, not a measurement: no communication is hidden behind computation, and a
-ring all-reduce sends 2 (n - 1) / n of the bytes through each link.
+Lowers the training step of each preset for two devices, and adds up the operands of its
+all-reduces; --compile counts them in XLA's compiled program instead (minutes for the large
+presets). Prints a table in Markdown: bytes per step and milliseconds over three kinds of links.
+
+The times are a model, not a measurement: no communication overlaps with computation, and a ring
+all-reduce of 8 devices sends 2 (n - 1) / n of the bytes through each link.
 """
 
-import argparse
-import json
 import os
 import re
 
@@ -19,6 +19,7 @@ os.environ["XLA_FLAGS"] = (
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 import jax
+import machine
 import numpy as np
 
 import cgatjax as cg
@@ -35,7 +36,7 @@ PRESETS = {
     "paper": cg.ModelConfig.paper,
 }
 LINKS = {"NVLink, 450 GB/s": 450e9, "InfiniBand, 50 GB/s": 50e9, "Ethernet, 1.25 GB/s": 1.25e9}
-"""Name -> bytes per second and direction."""
+"""Name -> bytes per second in each direction."""
 DEVICES = 8
 ITEM_BYTES = {"f64": 8, "s64": 8, "f32": 4, "s32": 4, "u32": 4, "bf16": 2, "f16": 2, "pred": 1}
 ALL_REDUCE = re.compile(r"= (\([^()]*\)|\S+) all-reduce(?:-start)?\(")
@@ -43,7 +44,7 @@ ARRAY = re.compile(r"(\w+)\[([\d,]*)\]")
 
 
 def count_all_reduces(hlo: str) -> tuple[int, int]:
-    """(operations, bytes) of the all-reduces in an HLO text."""
+    """Count operations and bytes of the all-reduces in an HLO text."""
     found = ALL_REDUCE.findall(re.sub(r"\{[\d,]*\}|/\*.*?\*/", "", hlo))
     arrays = [array for shapes in found for array in ARRAY.findall(shapes)]
     sizes = [np.prod([int(n) for n in dims.split(",") if n], dtype=int) for _, dims in arrays]
@@ -52,7 +53,7 @@ def count_all_reduces(hlo: str) -> tuple[int, int]:
 
 
 def step_program(config: cg.ModelConfig, frozen: bool, compiled: bool) -> tuple[str, int]:
-    """HLO text of a training step on two devices, and the number of trained parameters."""
+    """Return the HLO text of a training step on two devices, and its trained parameters."""
     graph_config = cg.GraphConfig(max_neighbors=config.max_shells)
     graphs = [cg.reduce_graph(cg.featurize(c, graph_config)) for c in cg.ionic_crystals(4, seed=0)]
     batch = cg.collate(graphs, {"y": np.arange(4.0)})
@@ -75,15 +76,18 @@ def step_program(config: cg.ModelConfig, frozen: bool, compiled: bool) -> tuple[
     return text, sum(trained)
 
 
-def row_of(name: str, part: str, compiled: bool) -> dict[str, object]:
-    """What one preset exchanges per step, and the step time that hides nine tenths of it."""
-    text, n_params = step_program(PRESETS[name](), part == "head", compiled)
+def measure(name: str, trained: str, compiled: bool) -> dict[str, object]:
+    """Count the communication of one preset, with all parameters or only the head trained.
+
+    "step_milliseconds_for_90_percent" is the step time with a parallel efficiency of 90 %.
+    """
+    text, n_params = step_program(PRESETS[name](), trained == "head", compiled)
     operations, n_bytes = count_all_reduces(text)
     per_link = 2 * (DEVICES - 1) / DEVICES * n_bytes
     seconds = {link: per_link / speed for link, speed in LINKS.items()}
     return {
         "preset": name,
-        "trained": part,
+        "trained": trained,
         "parameters": n_params,
         "all_reduces": operations,
         "bytes": n_bytes,
@@ -93,7 +97,7 @@ def row_of(name: str, part: str, compiled: bool) -> dict[str, object]:
 
 
 def table(rows: list[dict[str, object]]) -> str:
-    """The rows in Markdown."""
+    """Format the rows in Markdown."""
     head = ["preset", "trained", "parameters", "all-reduced per step", *LINKS]
     lines = [head, ["---"] * len(head)]
     for row in rows:
@@ -104,20 +108,19 @@ def table(rows: list[dict[str, object]]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--preset", action="append", choices=list(PRESETS))
+    parser = machine.parser(__doc__)
+    parser.add_argument(
+        "--preset", action="append", choices=list(PRESETS), help="network; repeat (default: all)"
+    )
     parser.add_argument("--compile", action="store_true", help="count in the compiled program")
-    parser.add_argument("--json", help="file for the numbers")
     options = parser.parse_args()
     rows = [
-        row_of(name, part, options.compile)
+        measure(name, trained, options.compile)
         for name in options.preset or PRESETS
-        for part in ("full", "head")
+        for trained in ("full", "head")
     ]
     print(table(rows))
-    if options.json:
-        with open(options.json, "w") as file:
-            json.dump(rows, file, indent=1)
+    machine.write({"rows": rows}, options.json, show=False)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
-"""How often a change that leaves a crystal the same changes its graph, for each choice of options.
-
-Every crystal is changed in seven ways; a graph counts as changed when a network of five
-message-passing steps could tell it from the graph of the original. Makes the table of
-docs/invariances.md.
+"""Invariance of graphs: share of crystals whose graph changes if the same crystal is rewritten.
 
     python benchmarks/invariances.py pbe_000.json.bz2 --structures 480
 
-Without an input, crystals of prototypes (symmetric) and random ones (not symmetric) are made.
+Rewrites every crystal in seven ways, such as another cell or another order of sites, with each
+choice of graph options. A graph counts as changed if a network with five message-passing steps can
+distinguish it from that of the original. Without inputs, half of the crystals are of a synthetic
+data set (symmetric) and half are random (not symmetric).
+
+Prints the table of docs/invariances.md: a row for each rewriting, percent of changed graphs with
+each choice of options. 0 % is best.
 """
 
 import argparse
@@ -39,6 +41,7 @@ Change = Callable[[Crystal, np.random.Generator], Crystal]
 
 
 def permuted(crystal: Crystal, rng: np.random.Generator) -> Crystal:
+    """Shuffle the sites."""
     order = rng.permutation(crystal.n_sites)
     return replace(
         crystal,
@@ -48,17 +51,19 @@ def permuted(crystal: Crystal, rng: np.random.Generator) -> Crystal:
 
 
 def rotated(crystal: Crystal, rng: np.random.Generator) -> Crystal:
+    """Rotate or reflect the lattice vectors at random."""
     rotation, _ = np.linalg.qr(rng.normal(size=(3, 3)))
     return replace(crystal, lattice=crystal.lattice @ rotation)
 
 
 def translated(crystal: Crystal, rng: np.random.Generator) -> Crystal:
+    """Shift all sites together, and each by lattice vectors."""
     shift = rng.uniform(-1, 1, 3) + rng.integers(-2, 3, (crystal.n_sites, 3))
     return replace(crystal, frac_coords=crystal.frac_coords + shift)
 
 
 def in_another_cell(crystal: Crystal, rng: np.random.Generator) -> Crystal:
-    """Another choice of lattice vectors, of the same volume."""
+    """Choose other lattice vectors of the same volume."""
     change = np.eye(3)
     change[0, 1:] = rng.integers(-1, 2, 2)
     change[1, 2] = 1
@@ -67,7 +72,7 @@ def in_another_cell(crystal: Crystal, rng: np.random.Generator) -> Crystal:
 
 
 def doubled(crystal: Crystal, rng: np.random.Generator) -> Crystal:
-    """A supercell of two cells along a random axis."""
+    """Make a supercell of two cells along a random axis."""
     axis = rng.integers(3)
     times = np.where(np.arange(3) == axis, 2, 1)
     second = crystal.frac_coords + np.eye(3)[axis]
@@ -80,12 +85,12 @@ def doubled(crystal: Crystal, rng: np.random.Generator) -> Crystal:
 
 
 def scaled(crystal: Crystal, rng: np.random.Generator) -> Crystal:
-    """Every length times 0.9 to 1.1."""
+    """Scale all lengths by a factor of 0.9 to 1.1."""
     return replace(crystal, lattice=rng.uniform(0.9, 1.1) * crystal.lattice)
 
 
 def shaken(crystal: Crystal, rng: np.random.Generator) -> Crystal:
-    """Every coordinate moved by up to 1e-7 A."""
+    """Move every coordinate by up to 1e-7 A."""
     places = crystal.frac_coords @ crystal.lattice
     places = places + rng.uniform(-NOISE, NOISE, places.shape)
     return replace(crystal, frac_coords=places @ np.linalg.inv(crystal.lattice))
@@ -103,7 +108,10 @@ CHANGES: dict[str, Change] = {
 
 
 def signature(graph: CrystalGraph) -> frozenset[tuple[bytes, Fraction]]:
-    """What a network can know: kinds of sites after STEPS steps, both directions, and shares."""
+    """Return what a network can know of a graph: its site classes and their fractions.
+
+    Site classes are colors of the Weisfeiler-Leman test after STEPS rounds, in both directions.
+    """
     small = reduce_graph(graph)
     sizes = small.node_multiplicity.tolist()
     colors = [bytes([z]) for z in small.atomic_numbers.tolist()]
@@ -121,11 +129,11 @@ def signature(graph: CrystalGraph) -> frozenset[tuple[bytes, Fraction]]:
     for _ in range(STEPS):
         around: list[Counter[Any]] = [Counter() for _ in colors]
         for i, j, shell, weight in edges:
-            around[i]["sees", shell, colors[j]] += weight
-            around[j]["seen by", shell, colors[i]] += weight * sizes[i] / sizes[j]
+            around[i]["neighbor", shell, colors[j]] += weight
+            around[j]["center", shell, colors[i]] += weight * sizes[i] / sizes[j]
         colors = [
-            hashlib.sha256(repr((c, sorted(seen.items()))).encode()).digest()
-            for c, seen in zip(colors, around, strict=True)
+            hashlib.sha256(repr((c, sorted(edges_of.items()))).encode()).digest()
+            for c, edges_of in zip(colors, around, strict=True)
         ]
     counts: Counter[bytes] = Counter()
     for color, size in zip(colors, sizes, strict=True):
@@ -134,7 +142,7 @@ def signature(graph: CrystalGraph) -> frozenset[tuple[bytes, Fraction]]:
 
 
 def measure(crystals: Sequence[Crystal], seed: int) -> dict[str, dict[str, int]]:
-    """Options -> change -> number of crystals whose graph changed."""
+    """Count crystals with a changed graph: options -> rewriting -> count."""
     table = {name: dict.fromkeys(CHANGES, 0) for name in OPTIONS}
     for name, config in OPTIONS.items():
         for number, crystal in enumerate(crystals):
@@ -146,7 +154,7 @@ def measure(crystals: Sequence[Crystal], seed: int) -> dict[str, dict[str, int]]
 
 
 def cut_shells(crystals: Sequence[Crystal]) -> tuple[int, int]:
-    """(sites whose last shell K cuts, all sites) under the released options."""
+    """Count the sites whose last shell is cut by K in the released options, and all sites."""
     cut = sites = 0
     for crystal in crystals:
         graph = featurize(crystal, GraphConfig.released(split_shell="share"))
@@ -156,10 +164,10 @@ def cut_shells(crystals: Sequence[Crystal]) -> tuple[int, int]:
     return cut, sites
 
 
-def random_crystal(seed: int) -> Crystal:
-    """1 to 12 sites at random places of a sheared cell, 18 A^3 each."""
+def random_crystal(seed: int, max_sites: int = 12) -> Crystal:
+    """Make a crystal of random sites in a sheared cell, with 18 A^3 per site."""
     rng = np.random.default_rng(seed)
-    n = int(rng.integers(1, 13))
+    n = int(rng.integers(1, max_sites + 1))
     lattice = np.eye(3) + 0.2 * rng.uniform(-1, 1, (3, 3))
     lattice *= (n * 18.0 / np.linalg.det(lattice)) ** (1 / 3)
     return Crystal(
@@ -171,7 +179,7 @@ def random_crystal(seed: int) -> Crystal:
 
 
 def as_markdown(table: dict[str, dict[str, int]], total: int) -> str:
-    """The table for the documentation, in per cent of the crystals."""
+    """Format the table of the documentation, in percent of the crystals."""
     rows = [["graphs changed by", *table]]
     rows += [[c, *(f"{100 * row[c] / total:.1f} %" for row in table.values())] for c in CHANGES]
     lines = ["| " + " | ".join(row) + " |" for row in rows]
@@ -179,11 +187,13 @@ def as_markdown(table: dict[str, dict[str, int]], total: int) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("inputs", nargs="*", help="files or folders of structures")
-    parser.add_argument("--structures", type=int, default=480)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", help="also write the counts there")
+    parser.add_argument("--structures", type=int, default=480, help="number of crystals")
+    parser.add_argument("--seed", type=int, default=0, help="seed of crystals and rewritings")
+    parser.add_argument("--json", metavar="FILE", help="file for the counts as JSON")
     args = parser.parse_args()
     if args.inputs:
         found = [c for c in read_crystals(args.inputs) if isinstance(c, Crystal)]

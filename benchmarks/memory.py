@@ -1,17 +1,16 @@
-"""Memory and speed against the size of the data set: 10,000, 100,000 and 1,000,000 crystals.
-
-A store is repeated under new ids until it is large enough. Then, for each size, a process of its
-own opens it, splits it by formula, and takes the batches of one epoch as a training does; with
---train it also trains some steps of the small network.
+"""Memory: peak memory and speed against the size of the data set, up to a million crystals.
 
     python benchmarks/memory.py
-    python benchmarks/memory.py path/to/store --sizes 10000 100000 1000000 --train 300
+    python benchmarks/memory.py STORE --sizes 10000 100000 1000000 --train 300
+
+Repeats a store (or that of a synthetic data set) under new ids until it is large enough. For each
+size, a new process opens it, splits it by formula, and assembles the batches of one epoch; with
+--train it also trains the small network. Needs /proc (Linux).
 
 Prints a Markdown table on standard error and JSON on standard output. The aims: a million crystals
-train within 3 GB of resident memory, and the first batch comes within 5 s. Resident memory counts
-the pages of the mapped store, which the system takes back when it needs them; anonymous memory is
-what the process alone holds. CPU seconds (of all threads) say what a busy machine hides. Needs
-/proc (Linux).
+train within 3 GB of resident memory, and the first batch is ready after 5 s. Resident memory
+includes the pages of the memory-mapped store, which the system may reclaim; anonymous memory does
+not. CPU seconds (of all threads) do not depend on other work on the machine.
 """
 
 import argparse
@@ -34,14 +33,14 @@ SAMPLING_SECONDS = 0.02
 
 
 def memory_mb() -> dict[str, float]:
-    """Resident, anonymous and file-mapped memory of this process now, and the peak, in MB."""
+    """Return resident, anonymous and file-mapped memory of this process, and the peak, in MB."""
     names = {"VmHWM": "peak", "VmRSS": "resident", "RssAnon": "anonymous", "RssFile": "mapped"}
     lines = (line.split(":") for line in Path("/proc/self/status").read_text().splitlines())
     return {names[k]: int(v.split()[0]) * 1024 / 1e6 for k, v in lines if k in names}
 
 
 class PeakAnonymous:
-    """The largest anonymous memory, sampled in a thread."""
+    """Peak anonymous memory, sampled in a thread."""
 
     def __init__(self) -> None:
         self.mb = 0.0
@@ -54,14 +53,14 @@ class PeakAnonymous:
             self.mb = max(self.mb, memory_mb()["anonymous"])
 
     def stop(self) -> float:
-        """Ends the sampling; the largest value in MB."""
+        """Stop sampling and return the peak in MB."""
         self._done.set()
         self._thread.join()
         return max(self.mb, memory_mb()["anonymous"])
 
 
 def measure(path: Path, batch_size: int, steps: int) -> dict[str, Any]:
-    """All numbers of one store; meant for a fresh process."""
+    """Measure one store; run this in a fresh process."""
     from cgatjax.data.loader import BatchLoader, shuffled
     from cgatjax.data.store import open_store
 
@@ -91,54 +90,28 @@ def measure(path: Path, batch_size: int, steps: int) -> dict[str, Any]:
         "crystals_per_cpu_second": len(train) / (cpu_end - cpu_first),
     }
     if steps:
-        report |= train_some(store, train, steps)
+        report |= train_steps(store, train, steps)
     return (
         report | {"anonymous_peak_mb": peak.stop()} | {f"{k}_mb": v for k, v in memory_mb().items()}
     )
 
 
-def train_some(store: Any, train: Any, steps: int) -> dict[str, float]:
-    """Trains the small network for some steps of 64 crystals."""
-    import jax
-    import jax.numpy as jnp
-
-    from cgatjax.config import ModelConfig, TrainConfig
+def train_steps(store: Any, train: Any, steps: int) -> dict[str, float]:
+    """Train the small network for two epochs of some steps of 64 crystals, and time the second."""
+    from cgatjax import ModelConfig, TrainConfig, fit, init_model
     from cgatjax.data.loader import shuffled
-    from cgatjax.models.model import init_model
-    from cgatjax.models.normalizer import Normalizer
-    from cgatjax.training.input_pipeline import make_loaders, step_batches
-    from cgatjax.training.optimizer import groups
-    from cgatjax.training.train_step import step_functions
-    from cgatjax.training.transfer_params import TRAINED, label_parameters
 
-    target = sorted(store.units)[0]
-    config = TrainConfig()
-    model = init_model(ModelConfig.small(), train, target=target)
-    scale = Normalizer.fit(train.target(target), target)
-    labels = label_parameters(model.params, [("*", TRAINED)])
-    loader, _ = make_loaders(model, train, train, config, labels)
-    functions = step_functions(model.network, config, labels)
-    state = functions.start(jax.tree.map(jnp.array, model.params))
-    scales = {target: (scale.mean, scale.std)}
-    rates = {name: np.float32(1) for name in groups(labels)}
-    begin, started = time.perf_counter(), 0.0
-    for number, (batch, _) in enumerate(step_batches(loader, shuffled(len(train), 0, 0), 1)):
-        if number == 1:
-            jax.block_until_ready(state)
-            started = time.perf_counter()
-        if number > steps:
-            break
-        state, _ = functions.train(state, batch, rates, scales)
-    taken = int(jax.block_until_ready(state.step))
-    seconds = time.perf_counter() - started
-    return {
-        "seconds_to_first_step": started - begin,
-        "train_steps": taken,
-        "train_crystals_per_second": 64 * (taken - 1) / seconds,
-    }
+    rows = shuffled(len(train), 0, 0)[: 64 * steps]
+    subset = train.select(np.sort(rows))
+    model = init_model(ModelConfig.small(), subset, target=sorted(store.units)[0])
+    config = TrainConfig(batch_size=64, epochs=2)
+    _, history = fit(model, subset, subset.select(np.arange(64)), config)
+    seconds = sum(history.rows[1][f"seconds_{phase}"] for phase in ("wait", "step"))
+    return {"train_steps": steps, "train_crystals_per_second": len(subset) / seconds}
 
 
-def in_own_process(path: Path, options: argparse.Namespace) -> dict[str, Any]:
+def measure_in_process(path: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Run `measure` in a fresh process."""
     command = [sys.executable, __file__, "--measure", str(path)]
     command += ["--batch-size", str(options.batch_size), "--train", str(options.train)]
     done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
@@ -146,7 +119,7 @@ def in_own_process(path: Path, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def large_stores(options: argparse.Namespace, folder: Path, use: Callable[[Path], None]) -> None:
-    """Makes one large store after the other, hands it over, and deletes it."""
+    """Make one large store after another, call `use` on it, and delete it."""
     from cgatjax.config import GraphConfig
     from cgatjax.data.build import build_store
     from cgatjax.data.store import open_store
@@ -190,14 +163,22 @@ def markdown(rows: list[dict[str, Any]]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("store", nargs="?", help="to repeat; default: generated crystals")
-    parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
-    parser.add_argument("--batch-size", type=int, default=512)
-    parser.add_argument(
-        "--train", type=int, default=0, metavar="STEPS", help="steps of 64 crystals"
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--folder", help="where the large stores go for the time being")
+    parser.add_argument("store", nargs="?", help="store to repeat; default: synthetic data set")
+    parser.add_argument(
+        "--sizes",
+        type=int,
+        nargs="+",
+        default=[10_000, 100_000, 1_000_000],
+        help="numbers of crystals",
+    )
+    parser.add_argument("--batch-size", type=int, default=512, help="crystals per batch")
+    parser.add_argument(
+        "--train", type=int, default=0, metavar="STEPS", help="training steps of 64 crystals"
+    )
+    parser.add_argument("--folder", help="folder for the temporary large stores")
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
@@ -205,7 +186,9 @@ def main() -> None:
         return
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        large_stores(options, Path(folder), lambda path: rows.append(in_own_process(path, options)))
+        large_stores(
+            options, Path(folder), lambda path: rows.append(measure_in_process(path, options))
+        )
     print(markdown(rows), file=sys.stderr)
     versions = {name: version(name) for name in ("jax", "numpy", "pyarrow")}
     machine = platform.processor() or platform.machine()

@@ -1,41 +1,39 @@
-"""Time of the network: forward, training step, head alone; beside what the machine could do.
+"""Network: time of forward pass, training step and head step, beside the limits of the machine.
 
     python benchmarks/network.py crystals.json.gz --size released
-    python benchmarks/network.py store/ --size paper --crystals 512 --precision bfloat16
+    python benchmarks/network.py STORE --size paper --crystals 512 --precision bfloat16
 
-Crystals come from files, from a store, or are generated. "paper" means the released equations with
-R 512 and H 6. The floor of a computation is the operations of its matrix products over the rate of
-a large product on the same machine (and, for a step, the optimizer's bytes over the rate of a
-large copy, told apart). Precision "tf32" lets the products of a GPU round their factors.
+One batch of crystals from files, from a store, or of a synthetic data set. "paper" is the released
+equations with R = 512 and H = 6. Precision "tf32" rounds the factors of a GPU's matrix products.
+
+Prints JSON: seconds of the first call (which compiles) and of later calls, and crystals/s. The
+floor of a computation is the operations of its matrix products over the rate of one large product
+on the same machine; for a training step, plus the optimizer's bytes over the rate of a large copy.
+"over_floor" is the measured time over that.
 """
 
-import argparse
-import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import machine
 import numpy as np
+from training_step import EVERYTHING, repeated_step
 
-from cgatjax.config import GraphConfig, ModelConfig, TrainConfig
+from cgatjax.config import GraphConfig, ModelConfig
 from cgatjax.data.batching import CrystalBatch, assemble, snug_budget
 from cgatjax.data.store import open_store
 from cgatjax.graphs.crystal_graph import featurize
 from cgatjax.graphs.graph_arrays import GraphArrays
 from cgatjax.graphs.reduction import reduce_graph
-from cgatjax.models.losses import LOSSES
-from cgatjax.nn.cgat import CGAT
+from cgatjax.models.network import Network
 from cgatjax.runtime.allocator import keep_freed_memory
 from cgatjax.structures.crystal import Crystal
 from cgatjax.structures.readers import read_crystals
 from cgatjax.synthetic.dataset import ionic_crystals
 from cgatjax.training.input_pipeline import EmbeddingBatch
-from cgatjax.training.optimizer import make_optimizer
-from cgatjax.training.train_step import MaskedLoss, init_state, make_train_step
-from cgatjax.training.transfer_params import label_parameters
 
 SIZES = {
     "small": ModelConfig.small(),
@@ -43,11 +41,11 @@ SIZES = {
     "paper": ModelConfig.released(edge_dim=512, heads=6),
 }
 TARGET = "e-form"
-SCALES = {TARGET: (0.0, 1.0)}
+HEAD_ONLY = (("encoder/*", "frozen"), ("heads/*", "trained"))
 
 
-def graphs_of(inputs: list[str], count: int, reduce: bool) -> GraphArrays:
-    """`count` crystals spread over the inputs, with made-up targets."""
+def read_graphs(inputs: list[str], count: int, reduce: bool) -> GraphArrays:
+    """Read `count` crystals spread over the inputs, with made-up targets."""
     if len(inputs) == 1 and (Path(inputs[0]) / "store.json").exists():
         store = open_store(inputs[0])
         return store.take(np.linspace(0, len(store) - 1, count).astype(int), [TARGET])
@@ -60,77 +58,52 @@ def graphs_of(inputs: list[str], count: int, reduce: bool) -> GraphArrays:
     return GraphArrays.from_graphs(graphs, {TARGET: np.linspace(-1, 1, len(graphs))})
 
 
-def timed_step(step: Any, state: Any, stack: Any, rates: Any, least: float) -> dict[str, float]:
-    """Seconds of the first call, compiling included, and of a later one."""
+def timed(work: Callable[[], Any], least: float) -> dict[str, float]:
+    """Measure the first call, which compiles, and later ones."""
     began = time.perf_counter()
-    held = [step(state, stack, rates, SCALES)[0]]
-    jax.block_until_ready(held[0])
+    jax.block_until_ready(work())
     first = time.perf_counter() - began
-
-    def work() -> Any:
-        held[0], metrics = step(held[0], stack, rates, SCALES)
-        return metrics
-
-    typical = machine.seconds(work, least)
-    return {"seconds": typical, "first_call": first}
+    return {"seconds": machine.seconds(work, least), "first_call": first}
 
 
 def measure(config: ModelConfig, batch: CrystalBatch, n: int, least: float) -> dict[str, Any]:
-    """All times of one network on one batch of n crystals."""
-    net = CGAT(config)
-    shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), batch)
-    params = net.lazy_init(jax.random.key(0), shapes)["params"]
+    """Measure one network on one batch of n crystals, each number for `least` seconds."""
+    network = Network(config)
+    params = jax.device_put(network.init(0))
     size = sum(leaf.size for leaf in jax.tree.leaves(params))
-
-    def forward(params: Any, batch: CrystalBatch) -> Any:
-        return net.apply({"params": params}, batch)
-
-    apply = jax.jit(forward)
-    began = time.perf_counter()
-    jax.block_until_ready(apply(params, batch))
-    first = time.perf_counter() - began
-    forward_flops = machine.product_flops(forward, params, batch)
-    result: dict[str, Any] = {
-        "forward": {
-            "seconds": machine.seconds(lambda: apply(params, batch), least),
-            "first_call": first,
-            "flops": forward_flops,
-        }
-    }
-    sums = MaskedLoss(lambda p, b: {TARGET: forward(p, b)}, LOSSES["l1"])
-    head = MaskedLoss(
-        lambda p, b: net.apply({"params": p}, b.embedding, method="read_heads"), sums.loss
-    )
-    embedding = jax.jit(lambda p, b: net.apply({"params": p}, b, method="embed"))(params, batch)
+    apply, embed = network.jitted("apply"), network.jitted("embed")
     cached = EmbeddingBatch(
-        embedding=embedding,
+        embedding=embed(params, batch)["embedding"],
         targets=batch.targets,
         target_mask=batch.target_mask,
         graph_mask=batch.graph_mask,
     )
-    head_only = [("encoder/*", "frozen"), ("heads/*", "trained")]
-    for name, loss, data, patterns in (
-        ("step", sums, batch, [("*", "trained")]),
-        ("head step", sums, batch, head_only),
-        ("head step, cached embeddings", head, cached, head_only),
-    ):
-        labels = label_parameters(params, patterns)
-        optimizer = make_optimizer(TrainConfig(), labels)
-        step = make_train_step(loss, optimizer, labels)
-        state = init_state(jax.tree.map(jnp.array, params), optimizer)
-        stack = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], data)
-        result[name] = timed_step(step, state, stack, {"trained": np.float32(1)}, least)
-    result["step"]["flops"] = machine.product_flops(
-        jax.grad(lambda p: sums(p, batch, SCALES).loss), params
-    )
+
+    def read_heads(params: Any, batch: EmbeddingBatch) -> dict[str, jax.Array]:
+        return network.read_heads(params, batch.embedding)
+
+    def loss(params: Any) -> jax.Array:
+        return abs(network.apply(params, batch)[TARGET][:, 0] - batch.targets[TARGET]).sum()
+
+    steps = {
+        "step": repeated_step(network.apply, params, batch, EVERYTHING),
+        "head step": repeated_step(network.apply, params, batch, HEAD_ONLY),
+        "head step, cached embeddings": repeated_step(read_heads, params, cached, HEAD_ONLY),
+    }
+    result = {
+        "forward": timed(lambda: apply(params, batch), least),
+        **{name: timed(step, least) for name, step in steps.items()},
+    }
+    result["forward"]["flops"] = machine.product_flops(network.apply, params, batch)
+    result["step"]["flops"] = machine.product_flops(jax.grad(loss), params)
     result["step"]["optimizer_bytes"] = machine.ADAM_PASSES * 4 * size
     for times in result.values():
         times["crystals_per_second"] = n / times["seconds"]
     return {"parameters": size, **result}
 
 
-def beside_the_floor(result: dict[str, Any], flops: float, copied: float) -> None:
-    """Adds floors and ratios."""
+def add_floors(result: dict[str, Any], flops: float, copied: float) -> None:
+    """Add the floor of each computation, and the ratio of measured time and floor."""
     for times in result.values():
         if isinstance(times, dict) and "flops" in times:
             times["floor_products"] = times["flops"] / flops
@@ -141,31 +114,38 @@ def beside_the_floor(result: dict[str, Any], flops: float, copied: float) -> Non
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("inputs", nargs="*", help="a store, or files of crystals")
-    parser.add_argument("--size", choices=SIZES, default="released")
-    parser.add_argument("--crystals", type=int, default=32)
-    parser.add_argument("--precision", choices=["float32", "tf32", "bfloat16"], default="float32")
+    parser = machine.parser(__doc__)
+    parser.add_argument("inputs", nargs="*", help="store, or files of crystals")
+    parser.add_argument("--size", choices=SIZES, default="released", help="network")
+    parser.add_argument("--crystals", type=int, default=32, help="crystals in the batch")
+    parser.add_argument(
+        "--precision",
+        choices=["float32", "tf32", "bfloat16"],
+        default="float32",
+        help="precision of the matrix products",
+    )
     parser.add_argument("--unreduced", action="store_true", help="keep every site and edge")
-    parser.add_argument("--rematerialize", action="store_true")
-    parser.add_argument("--seconds", type=float, default=5.0, help="to measure each number for")
-    parser.add_argument("--json", help="also write the result there")
+    parser.add_argument(
+        "--rematerialize", action="store_true", help="recompute activations for the gradient"
+    )
+    parser.add_argument("--seconds", type=float, default=5.0, help="measuring time of each number")
     args = parser.parse_args()
     keep_freed_memory()
     config = SIZES[args.size].replace(targets=(TARGET,), rematerialize=args.rematerialize)
     if args.precision == "bfloat16":
         config = config.replace(compute="bfloat16")
-    if jax.default_backend() == "gpu":  # which rounds the factors unless told otherwise
+    if jax.default_backend() == "gpu":  # rounds the factors by default
         exact = "tensorfloat32" if args.precision == "tf32" else "highest"
         jax.config.update("jax_default_matmul_precision", exact)
-    arrays = graphs_of(args.inputs, args.crystals, not args.unreduced)
+    arrays = read_graphs(args.inputs, args.crystals, not args.unreduced)
     budget = snug_budget(arrays)
     batch = jax.device_put(assemble(arrays, budget))
+    # The limits are measured before and after, and the higher ones taken: other work may interfere.
     before = machine.matmul_rate(), machine.copy_rate()
     result = measure(config, batch, len(arrays.n_node), args.seconds)
     after = machine.matmul_rate(), machine.copy_rate()
     flops, copied = (max(pair) for pair in zip(before, after, strict=True))
-    beside_the_floor(result, flops, copied)
+    add_floors(result, flops, copied)
     report = {
         "machine": machine.description(),
         "matmul_gflops": flops / 1e9,
@@ -179,10 +159,7 @@ def main() -> None:
         **result,
         "peak_memory_gib": machine.peak_memory(),
     }
-    text = json.dumps(report, indent=1)
-    print(text)
-    if args.json:
-        Path(args.json).write_text(text)
+    machine.write(report, args.json)
 
 
 if __name__ == "__main__":

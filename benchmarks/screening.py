@@ -1,23 +1,23 @@
-"""Candidates per second of a screening, beside predicting the same crystals one by one.
+"""Screening: candidates per second, beside predictions of separate structures.
 
     python benchmarks/screening.py
     python benchmarks/screening.py --perov5 perov5.csv.gz --sizes small released
 
-Four ways with the same random weights and the same decorations of a cubic perovskite (or of the
-first prototype that is read from the CSV file of perov5):
+Predicts decorations of a cubic perovskite (or of the first structure in the CSV file of perov5)
+with random weights:
 
 - structures: `cgatjax.predict` of separate structures, neighbor search included;
-- graphs: the same after the graphs were made and reduced;
-- decorated: one graph for all, as `cgatjax.screen` predicts, without reading or writing;
-- screen: the whole verb, with enumeration, the filter of charges, shards and sorted results.
+- graphs: the same without featurization;
+- decorated: `cgatjax.screen`'s prediction with one graph for all, without reading or writing;
+- screen: all of `cgatjax.screen`, with enumeration, shards and sorted results;
+- screen, filtered: the same with the charge filter.
 
-The median of several runs is given after one that compiles, in seconds of the clock and of the
-processor (per core): the second is what counts where other work shares the machine.
+Prints a table in Markdown for each network: median candidates/s after a run that compiles, and the
+ratios to "structures", in wall time and in CPU time per core. CPU time is the better measure if
+other work shares the machine.
 """
 
-import argparse
 import itertools
-import json
 import os
 import statistics
 import tempfile
@@ -57,14 +57,14 @@ ANIONS = [7, 8, 9, 16, 17, 34, 35]
 
 
 def decorations(template: Template, n: int) -> np.ndarray:
-    """(n, classes): metals on all classes but the last, anions there; a fixed random choice."""
+    """Draw (n, classes) elements: metals on all site classes but the last, which has anions."""
     random = np.random.default_rng(0)
     columns = [random.choice(METALS, n) for _ in template.classes[:-1]]
     return np.stack([*columns, random.choice(ANIONS, n)], axis=1).astype(np.uint8)
 
 
 def timed(work: Callable[[], Any], n: int, repeats: int) -> dict[str, float]:
-    """Medians over some runs after one that is not counted."""
+    """Measure medians over some runs, after a warm-up run."""
     began = time.perf_counter()
     work()
     first = time.perf_counter() - began
@@ -84,7 +84,7 @@ def timed(work: Callable[[], Any], n: int, repeats: int) -> dict[str, float]:
 
 
 def measure(model: Model, template: Template, n: int, repeats: int) -> dict[str, Any]:
-    """The four ways for one network."""
+    """Measure all methods with one network."""
     numbers, predictor = decorations(template, n), Predictor.of(model)
     few = numbers[: max(n // 8, 32)]
     crystals = [template.decorated(row) for row in few]
@@ -121,27 +121,33 @@ def measure(model: Model, template: Template, n: int, repeats: int) -> dict[str,
 
 
 def show(size: str, found: dict[str, Any]) -> None:
+    """Print the table of one network."""
     base = found["structures"]
     print(f"\n{size}: batches of {found['batch_size']}, ", end="")
     print(f"largest difference {found['largest_difference']:.1e}\n")
-    print("| way | candidates/s | by processor time | against structures | by processor time |")
+    print("| method | candidates/s | by CPU time | over structures | by CPU time |")
     print("|---|---:|---:|---:|---:|")
-    for way, result in found.items():
+    for method, result in found.items():
         if isinstance(result, dict):
             clock, processor = result["per_second"], result["per_processor_second"]
             ratios = clock / base["per_second"], processor / base["per_processor_second"]
             cells = f"{clock:,.0f} | {processor:,.0f} | {ratios[0]:.1f} | {ratios[1]:.1f}"
-            print(f"| {way} | {cells} |")
+            print(f"| {method} | {cells} |")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser = machine.parser(__doc__)
     parser.add_argument("--perov5", help="CSV file whose first structure is the prototype")
-    parser.add_argument("--sizes", nargs="+", choices=SIZES, default=["small", "released"])
-    parser.add_argument("--candidates", type=int, default=8192, help="for the small size")
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--released-options", action="store_true", help="of graphs")
-    parser.add_argument("--json", help="also write the result there")
+    parser.add_argument(
+        "--sizes", nargs="+", choices=SIZES, default=["small", "released"], help="networks"
+    )
+    parser.add_argument(
+        "--candidates", type=int, default=8192, help="candidates of small; released has an eighth"
+    )
+    parser.add_argument("--repeats", type=int, default=3, help="runs of each timing")
+    parser.add_argument(
+        "--released-options", action="store_true", help="graph options of the released code"
+    )
     args = parser.parse_args()
     keep_freed_memory()
     crystal = CUBIC
@@ -163,8 +169,7 @@ def main() -> None:
         report[size] = measure(model, template, n, args.repeats)
         show(size, report[size])
     report["peak_memory_gib"] = machine.peak_memory()
-    if args.json:
-        Path(args.json).write_text(json.dumps(report, indent=1))
+    machine.write(report, args.json, show=False)
 
 
 if __name__ == "__main__":

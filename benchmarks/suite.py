@@ -1,11 +1,14 @@
-"""Every benchmark, one after another: one JSON file and one table in Markdown.
+"""Suite: all benchmarks of speed one after another.
 
-    python benchmarks/suite.py --out results/
-    python benchmarks/suite.py crystals.json.gz --store store/ --reference CGAT --out results/
+    python benchmarks/suite.py --out results
+    python benchmarks/suite.py crystals.json.gz --store STORE --reference CGAT --out results
 
-Each script runs in its own process, so that memory is counted apart. Without inputs, crystals are
-generated; without a checkout of the reference its columns are left out. On a GPU add
-`--crystals 512 --sizes paper --precisions float32 tf32 bfloat16`.
+Each script runs in its own process, so that memory is measured separately. Without inputs, a
+synthetic data set is used; without a checkout of the reference, there is no comparison with it.
+On a GPU add `--crystals 512 --sizes paper --precisions float32 tf32 bfloat16`.
+
+Writes the JSON and the log of each script, results.json with all numbers, and table.md, which is
+also printed: the measured time or rate, and the time over the floor of network.py.
 """
 
 import argparse
@@ -20,13 +23,13 @@ Row = tuple[str, str, str]
 
 
 def run(script: str, arguments: list[str], out: Path) -> Any:
-    """The JSON of one script; its standard output is kept beside it."""
+    """Run one script with its log beside its JSON file, and return the JSON."""
     logged(script, [*arguments, "--json", str(out)], out.with_suffix(".log"))
     return json.loads(out.read_text())
 
 
 def logged(script: str, arguments: list[str], log: Path) -> None:
-    """Runs one script; what it prints is kept."""
+    """Run one script and write its output to a log."""
     print(f"== {script} {' '.join(arguments)}", flush=True)
     command = [sys.executable, str(HERE / script), *arguments]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -36,7 +39,7 @@ def logged(script: str, arguments: list[str], log: Path) -> None:
 
 
 def network_rows(name: str, report: dict[str, Any]) -> list[Row]:
-    """The lines of the table that one run of network.py gives."""
+    """Make the table rows of one run of network.py."""
     rows = []
     for kind in ("forward", "step", "head step", "head step, cached embeddings"):
         found = report[kind]
@@ -52,13 +55,13 @@ def network_rows(name: str, report: dict[str, Any]) -> list[Row]:
 
 
 def other_rows(results: dict[str, Any]) -> list[Row]:
-    """The lines of the other scripts."""
+    """Make the table rows of the other scripts."""
     featurized, assembled = results["featurize"]["released"], results["assemble"]
-    assembled = assembled.get("given") or assembled["released"]  # a store, or generated crystals
+    assembled = assembled.get("given") or assembled["released"]  # a store, or synthetic data
     predicted = results["inference"]
     return [
-        ("featurize, ms a structure", f"{featurized['featurize_ms']:.3g}", ""),
-        ("reduce, ms a structure", f"{featurized['reduce_ms']:.3g}", ""),
+        ("featurize, ms per structure", f"{featurized['featurize_ms']:.3g}", ""),
+        ("reduce, ms per structure", f"{featurized['reduce_ms']:.3g}", ""),
         (
             f"assemble batches of {assembled['batch_size']}, crystals/s on one core",
             f"{assembled['crystals_per_second']:,.0f}",
@@ -70,12 +73,12 @@ def other_rows(results: dict[str, Any]) -> list[Row]:
             "",
         ),
         *(
-            (f"screen a prototype, small, {way}, candidates/s", f"{found['per_second']:,.0f}", "")
-            for way, found in results["screening"]["small"].items()
+            (f"screen, small, {name}, candidates/s", f"{found['per_second']:,.0f}", "")
+            for name, found in results["screening"]["small"].items()
             if isinstance(found, dict)
         ),
         (
-            "padding of training batches, nodes and edges",
+            "padding fraction of training batches, nodes and edges",
             f"{assembled['padding']['nodes']:.1%}, {assembled['padding']['edges']:.1%}",
             "",
         ),
@@ -83,7 +86,7 @@ def other_rows(results: dict[str, Any]) -> list[Row]:
 
 
 def table(results: dict[str, Any], networks: dict[str, Any]) -> str:
-    """Everything in Markdown."""
+    """Format all results in Markdown."""
     machine = next(iter(networks.values()))
     rows = [*other_rows(results)]
     for name, report in networks.items():
@@ -91,7 +94,7 @@ def table(results: dict[str, Any], networks: dict[str, Any]) -> str:
     lines = ["| | measured | over the floor |", "|---|---|---:|"]
     lines += [f"| {a} | {b} | {c} |" for a, b, c in rows]
     for size, found in results.get("reference", {}).items():
-        lines += ["", f"Beside the reference, {size}:", ""]
+        lines += ["", f"Comparison with the reference, {size}:", ""]
         lines += ["| | reference | cgatjax | ratio |", "|---|---:|---:|---:|"]
         theirs, ours = found["reference"], found["cgatjax"]
         for key in (k for k, v in theirs.items() if isinstance(v, float)):
@@ -103,13 +106,17 @@ def table(results: dict[str, Any], networks: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("inputs", nargs="*", help="files of crystals; generated ones without")
-    parser.add_argument("--store", help="store for assembling; one of generated crystals without")
-    parser.add_argument("--reference", help="folder of your checkout of hyllios/CGAT")
-    parser.add_argument("--sizes", nargs="+", default=["released"])
-    parser.add_argument("--precisions", nargs="+", default=["float32"])
-    parser.add_argument("--crystals", type=int, default=32)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("inputs", nargs="*", help="files of crystals; default: synthetic data set")
+    parser.add_argument("--store", help="store of the same crystals; default: synthetic data set")
+    parser.add_argument("--reference", help="folder of a checkout of hyllios/CGAT")
+    parser.add_argument("--sizes", nargs="+", default=["released"], help="sizes for network.py")
+    parser.add_argument(
+        "--precisions", nargs="+", default=["float32"], help="precisions for network.py"
+    )
+    parser.add_argument("--crystals", type=int, default=32, help="crystals in a network's batch")
     parser.add_argument("--out", required=True, help="folder for the results")
     args = parser.parse_args()
     out = Path(args.out)

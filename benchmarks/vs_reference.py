@@ -1,12 +1,16 @@
-"""cgatjax beside your own checkout of the reference: same crystals, same weights, same machine.
+"""Comparison with the released PyTorch code: same crystals, same weights, same machine.
 
     git clone https://github.com/hyllios/CGAT
-    pip install torch torch_geometric          # torch_scatter if you have it
+    pip install torch torch_geometric          # torch_scatter if available
     python benchmarks/vs_reference.py --reference CGAT pbe_000.json.bz2 --size released
 
-Three processes run one after the other: this one, and a worker for each code, so that memory is
-counted apart. The reference's worker makes random weights; both predict with them. What is timed
-has run once before (compilation is reported on its own). Prints a table; `--json` writes it.
+Measures featurization, batches, forward passes, training steps and peak memory of both codes. Each
+code has a process of its own, so that memory is measured separately. The reference's worker makes
+random weights, and both predict with them. Everything timed has run once before; compilation is
+reported separately.
+
+Prints a table in Markdown with the ratio of both codes (above 1 is faster, for memory more), and
+the largest difference of the predictions relative to the largest prediction.
 """
 
 import argparse
@@ -39,7 +43,7 @@ Result = dict[str, Any]
 
 
 def rate(work: Callable[[], Any], seconds: float) -> float:
-    """Calls per second, over at least `seconds` and one call."""
+    """Return calls per second, over at least `seconds` and one call."""
     calls, began = 0, time.perf_counter()
     while calls == 0 or time.perf_counter() - began < seconds:
         work()
@@ -48,13 +52,13 @@ def rate(work: Callable[[], Any], seconds: float) -> float:
 
 
 def peak_memory() -> float:
-    """GiB of this process at most so far."""
+    """Return the peak memory of this process in GiB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak * (1 if sys.platform == "darwin" else 1024) / 2**30
 
 
 def install_scatter() -> str:
-    """Makes `import torch_scatter` work; says which one it is."""
+    """Make `import torch_scatter` work, and return the name of the implementation."""
     try:
         import torch_scatter
     except ImportError:
@@ -77,7 +81,7 @@ def install_scatter() -> str:
 
 
 def install_torchvision() -> None:
-    """The reference imports `torchvision.utils` and does not use it."""
+    """Make `import torchvision.utils` work; the reference imports it without using it."""
     try:
         import torchvision.utils  # noqa: F401
     except ImportError:
@@ -86,7 +90,7 @@ def install_torchvision() -> None:
 
 
 def reference_entries(crystals: list[Any]) -> list[Any]:
-    """Crystals as the objects that the reference's `prepare` takes."""
+    """Convert crystals to the input of the reference's `prepare`."""
     from pymatgen.core import Structure
 
     entries = []
@@ -99,7 +103,7 @@ def reference_entries(crystals: list[Any]) -> list[Any]:
 
 
 def run_reference(args: argparse.Namespace, folder: Path) -> Result:
-    """The worker of the reference's code."""
+    """Measure the reference's code, in its worker process."""
     sys.path.insert(0, str(Path(args.reference).resolve()))
     scatter = install_scatter()
     install_torchvision()
@@ -141,7 +145,7 @@ def run_reference(args: argparse.Namespace, folder: Path) -> Result:
         n_graph_roost=3,
     )
     for name, parameter in net.named_parameters():
-        if name.endswith("alpha"):  # zero at first, which would hide most of the head
+        if name.endswith("alpha"):  # initialized as zero, which would disable most of the head
             torch.nn.init.constant_(parameter, 0.5)
     graphs, composition = batched()
     optimizer = torch.optim.AdamW(net.parameters(), lr=1.25e-4, weight_decay=1e-6)
@@ -172,9 +176,9 @@ def run_reference(args: argparse.Namespace, folder: Path) -> Result:
 
 
 def run_ours(args: argparse.Namespace, folder: Path) -> Result:
-    """The worker of cgatjax."""
+    """Measure cgatjax, in its worker process."""
     import jax
-    import jax.numpy as jnp
+    from training_step import repeated_step
 
     from cgatjax import reference
     from cgatjax.config import GraphConfig, TrainConfig
@@ -182,12 +186,8 @@ def run_ours(args: argparse.Namespace, folder: Path) -> Result:
     from cgatjax.graphs.crystal_graph import featurize
     from cgatjax.graphs.graph_arrays import GraphArrays
     from cgatjax.graphs.reduction import reduce_graph
-    from cgatjax.models.losses import LOSSES
-    from cgatjax.nn.cgat import CGAT
+    from cgatjax.models.network import Network
     from cgatjax.runtime.allocator import keep_freed_memory
-    from cgatjax.training.optimizer import make_optimizer
-    from cgatjax.training.train_step import MaskedLoss, init_state, make_train_step
-    from cgatjax.training.transfer_params import label_parameters
 
     keep_freed_memory()  # as the commands do
     crystals = read(args)
@@ -206,35 +206,29 @@ def run_ours(args: argparse.Namespace, folder: Path) -> Result:
     arrays = GraphArrays.from_graphs(graphs, {"e-form": target})
     budget = snug_budget(arrays)
     batch = jax.device_put(assemble(arrays, budget))
-    net = CGAT(config)
-    apply = jax.jit(lambda p, b: net.apply({"params": p}, b))
+    network = Network(config)
+    apply = network.jitted("apply")
     began = time.perf_counter()
-    prediction = np.asarray(apply(params, batch))[: len(crystals)]
+    prediction = np.asarray(apply(params, batch)["e-form"])[: len(crystals)]
     seconds_forward = time.perf_counter() - began
     result = {
         "features/s": len(crystals) * rate(featurized, args.seconds),
         "batches/s": rate(lambda: assemble(arrays, budget), args.seconds),
-        "forward/s": rate(lambda: apply(params, batch).block_until_ready(), args.seconds),
+        "forward/s": rate(lambda: jax.block_until_ready(apply(params, batch)), args.seconds),
     }
-    train = TrainConfig(learning_rate=1.25e-4, weight_decay=1e-6)
-    labels = label_parameters(params, [("*", "trained")])
-    optimizer = make_optimizer(train, labels)
-    scales = {"e-form": (0.0, 1.0)}
-    sums = MaskedLoss(lambda p, b: {"e-form": net.apply({"params": p}, b)}, LOSSES["l1"])
-    step = make_train_step(sums, optimizer, labels)
-    state = init_state(jax.tree.map(jnp.array, params), optimizer)
-    stacked = jax.tree.map(lambda leaf: leaf[None], batch)
-    rates = {"trained": np.float32(1)}
-    began = time.perf_counter()
-    state, metrics = step(state, stacked, rates, scales)
-    metrics.loss.block_until_ready()
-    seconds_step = time.perf_counter() - began
+    step = repeated_step(
+        network.apply,
+        params,
+        batch,
+        config=TrainConfig(learning_rate=1.25e-4, weight_decay=1e-6),
+    )
 
     def trained() -> None:
-        nonlocal state
-        state, metrics = step(state, stacked, rates, scales)
-        metrics.loss.block_until_ready()
+        step().loss.block_until_ready()
 
+    began = time.perf_counter()
+    trained()
+    seconds_step = time.perf_counter() - began
     result |= {"training steps/s": rate(trained, args.seconds), "peak memory, GiB": peak_memory()}
     scale = float(np.abs(expected).max())
     return {
@@ -247,7 +241,7 @@ def run_ours(args: argparse.Namespace, folder: Path) -> Result:
 
 
 def read(args: argparse.Namespace) -> list[Any]:
-    """The crystals of the comparison, the same in each worker."""
+    """Read the crystals of the comparison, the same in each worker."""
     from cgatjax.structures.crystal import Crystal
     from cgatjax.structures.readers import read_crystals
     from cgatjax.synthetic.dataset import ionic_crystals
@@ -261,7 +255,7 @@ def read(args: argparse.Namespace) -> list[Any]:
 
 
 def in_worker(name: str, arguments: list[str], folder: Path) -> Result:
-    """Runs a worker and reads what it measured."""
+    """Run a worker process and read its results."""
     out = folder / f"{name}.json"
     command = [sys.executable, __file__, *arguments, "--worker", name, "--folder", str(folder)]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -273,7 +267,7 @@ def in_worker(name: str, arguments: list[str], folder: Path) -> Result:
 
 
 def report(args: argparse.Namespace, theirs: Result, ours: Result) -> str:
-    """The table in Markdown."""
+    """Format the table in Markdown."""
     names = [n for n in theirs if isinstance(theirs[n], float)]
     lines = ["| | reference | cgatjax | ratio |", "|---|---|---|---|"]
     for name in names:
@@ -288,22 +282,24 @@ def report(args: argparse.Namespace, theirs: Result, ours: Result) -> str:
             "",
             *lines,
             "",
-            "largest difference of predictions, of the largest one: "
+            "largest difference of predictions, relative to the largest one: "
             f"{ours['largest difference of predictions']:.2g}",
-            "seconds to compile, not counted above: "
+            "seconds to compile, not included above: "
             + ", ".join(f"{k} {v:.1f}" for k, v in ours["seconds to compile"].items()),
         ]
     )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("inputs", nargs="*", help="files of crystals; generated ones without")
-    parser.add_argument("--reference", help="folder of your checkout of hyllios/CGAT")
-    parser.add_argument("--size", choices=SIZES, default="released")
-    parser.add_argument("--crystals", type=int, default=32)
-    parser.add_argument("--seconds", type=float, default=10.0, help="to measure each number for")
-    parser.add_argument("--json", help="also write all numbers there")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("inputs", nargs="*", help="files of crystals; default: synthetic data set")
+    parser.add_argument("--reference", help="folder of a checkout of hyllios/CGAT")
+    parser.add_argument("--size", choices=SIZES, default="released", help="network")
+    parser.add_argument("--crystals", type=int, default=32, help="crystals in the batch")
+    parser.add_argument("--seconds", type=float, default=10.0, help="measuring time of each number")
+    parser.add_argument("--json", metavar="FILE", help="file for all numbers as JSON")
     parser.add_argument("--worker", choices=["reference", "cgatjax"], help=argparse.SUPPRESS)
     parser.add_argument("--folder", help=argparse.SUPPRESS)
     args = parser.parse_args()
