@@ -23,8 +23,8 @@ import machine
 import numpy as np
 
 import cgatjax as cg
-from cgatjax.models.losses import LOSSES
-from cgatjax.models.network import Network
+from cgatjax.model.losses import LOSSES
+from cgatjax.model.network import Network
 from cgatjax.runtime.devices import Devices
 from cgatjax.training.optimizer import FROZEN, make_optimizer
 from cgatjax.training.train_step import MaskedLoss, init_state, make_train_step

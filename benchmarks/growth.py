@@ -19,7 +19,7 @@ import numpy as np
 from cgatjax.config import ModelConfig
 from cgatjax.data.batching import collate
 from cgatjax.graphs.crystal_graph import CrystalGraph
-from cgatjax.models.network import Network
+from cgatjax.model.network import Network
 from cgatjax.runtime.allocator import keep_freed_memory
 
 BASE = {"crystals": 16, "sites": 8, "neighbors": 24, "width": 64}

@@ -19,8 +19,8 @@ from cgatjax.config import GraphConfig, ModelConfig
 from cgatjax.data.build import build_store
 from cgatjax.data.store import Store, open_store
 from cgatjax.inference.prediction import predict
-from cgatjax.models.model import init_model
-from cgatjax.models.normalizer import Normalizer
+from cgatjax.model.model import init_model
+from cgatjax.model.normalizer import Normalizer
 from cgatjax.runtime.allocator import keep_freed_memory
 from cgatjax.synthetic.dataset import ionic_crystals
 

@@ -28,7 +28,7 @@ from cgatjax.data.store import open_store
 from cgatjax.graphs.crystal_graph import featurize
 from cgatjax.graphs.graph_arrays import GraphArrays
 from cgatjax.graphs.reduction import reduce_graph
-from cgatjax.models.network import Network
+from cgatjax.model.network import Network
 from cgatjax.runtime.allocator import keep_freed_memory
 from cgatjax.structures.crystal import Crystal
 from cgatjax.structures.readers import read_crystals

@@ -33,8 +33,8 @@ from cgatjax.config import GraphConfig, ModelConfig
 from cgatjax.data.datasets import GraphList
 from cgatjax.inference.prediction import graphs_of, predict
 from cgatjax.inference.predictor import Predictor
-from cgatjax.models.model import Model, init_model
-from cgatjax.models.normalizer import Normalizer
+from cgatjax.model.model import Model, init_model
+from cgatjax.model.normalizer import Normalizer
 from cgatjax.runtime.allocator import keep_freed_memory
 from cgatjax.screening.composition_filter import CompositionFilter
 from cgatjax.screening.decorated_batches import DecoratedPredictor

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from cgatjax.config import TrainConfig
-from cgatjax.models.losses import LOSSES
+from cgatjax.model.losses import LOSSES
 from cgatjax.training.optimizer import make_optimizer
 from cgatjax.training.train_step import MaskedLoss, StepMetrics, init_state, make_train_step
 from cgatjax.training.transfer_params import TRAINED, label_parameters

@@ -186,7 +186,7 @@ def run_ours(args: argparse.Namespace, folder: Path) -> Result:
     from cgatjax.graphs.crystal_graph import featurize
     from cgatjax.graphs.graph_arrays import GraphArrays
     from cgatjax.graphs.reduction import reduce_graph
-    from cgatjax.models.network import Network
+    from cgatjax.model.network import Network
     from cgatjax.runtime.allocator import keep_freed_memory
 
     keep_freed_memory()  # as the commands do

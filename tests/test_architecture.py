@@ -18,7 +18,7 @@ SOURCE = ROOT / "src" / "cgatjax"
 # From the ground up: a package imports only itself and what stands before it.
 ORDER = """
 _version errors options config
-runtime structures graphs runs data nn models inference training
+runtime structures graphs runs data nn model inference training
 synthetic preprocessing reference screening active_learning integrations
 analysis plotting demo cli __main__
 """.split()

@@ -38,11 +38,11 @@ from .inference.predictor import Predictor as Predictor
 from .integrations.matbench_files import MatbenchTask as MatbenchTask
 from .integrations.matbench_tasks import run_matbench as run_matbench
 from .integrations.sklearn_estimator import CGATRegressor as CGATRegressor
-from .models.model import Model as Model
-from .models.model import init_model as init_model
-from .models.model_io import load_model as load_model
-from .models.model_io import save_model as save_model
-from .models.normalizer import Normalizer as Normalizer
+from .model.model import Model as Model
+from .model.model import init_model as init_model
+from .model.model_io import load_model as load_model
+from .model.model_io import save_model as save_model
+from .model.normalizer import Normalizer as Normalizer
 from .nn.cgat import CGAT as CGAT
 from .preprocessing.downloads import download as download
 from .preprocessing.hull import HullEnergies as HullEnergies

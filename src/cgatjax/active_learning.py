@@ -22,7 +22,7 @@ from cgatjax.errors import InputError
 from cgatjax.graphs.hashes import hashes_of
 from cgatjax.inference.prediction import BATCH, embed, predict
 from cgatjax.inference.predictor import Predictor
-from cgatjax.models.model import Model
+from cgatjax.model.model import Model
 
 By = Literal["uncertainty", "diversity", "both"]
 BLOCK = 4096

@@ -25,8 +25,8 @@ from cgatjax.data.splits import Split, make_split
 from cgatjax.data.store import Store
 from cgatjax.errors import RunExistsError
 from cgatjax.inference.prediction import predict
-from cgatjax.models.metrics import errors_of
-from cgatjax.models.model import Model, init_model
+from cgatjax.model.metrics import errors_of
+from cgatjax.model.model import Model, init_model
 from cgatjax.options import Options
 from cgatjax.plotting.learning_plots import learning_curves, parity, transfer_bars
 from cgatjax.runs.run_folder import CONFIG, SPLIT, RunFolder

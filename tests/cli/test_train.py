@@ -10,7 +10,7 @@ from tests.commands import is_png, ok, refused
 
 from cgatjax.data.splits import Split
 from cgatjax.data.store import open_store
-from cgatjax.models.model_io import load_model
+from cgatjax.model.model_io import load_model
 from cgatjax.structures.dcgat import write_dcgat
 from cgatjax.synthetic.dataset import ionic_crystals
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tests.commands import ok, refused
 
-from cgatjax.models.model_io import load_model
+from cgatjax.model.model_io import load_model
 
 LOW, HIGH = "e-form@low", "e-form@high"
 

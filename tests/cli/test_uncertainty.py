@@ -21,7 +21,7 @@ from cgatjax.inference.uncertainty_io import (
     save_processes,
     save_rescalings,
 )
-from cgatjax.models.model_io import save_model
+from cgatjax.model.model_io import save_model
 from cgatjax.runs.run_folder import SPLIT, RunFolder
 
 LOW = "e-form@low"

@@ -18,9 +18,9 @@ from cgatjax.config import GraphConfig, ModelConfig, TrainConfig
 from cgatjax.data.splits import Split
 from cgatjax.errors import ConfigError, InputError, MismatchError, StructureError
 from cgatjax.graphs.neighbors import nearest_neighbors
-from cgatjax.models.model import Model
-from cgatjax.models.model_io import check_params
-from cgatjax.models.normalizer import Normalizer
+from cgatjax.model.model import Model
+from cgatjax.model.model_io import check_params
+from cgatjax.model.normalizer import Normalizer
 from cgatjax.options import load_toml
 from cgatjax.reference import read_features
 from cgatjax.runtime.atomic_folders import MANIFEST, damage

@@ -17,9 +17,9 @@ from cgatjax.config import GraphConfig, ModelConfig
 from cgatjax.data.batching import collate
 from cgatjax.errors import InputError
 from cgatjax.graphs.crystal_graph import CrystalGraph
-from cgatjax.models.model import Model
-from cgatjax.models.model_io import DESCRIPTION, WEIGHTS, load_model, save_model
-from cgatjax.models.normalizer import Normalizer
+from cgatjax.model.model import Model
+from cgatjax.model.model_io import DESCRIPTION, WEIGHTS, load_model, save_model
+from cgatjax.model.normalizer import Normalizer
 from cgatjax.reference import read_features
 from cgatjax.runtime.atomic_folders import MANIFEST
 from cgatjax.structures.elements import SYMBOLS, reduced_formula

@@ -17,8 +17,8 @@ from cgatjax.errors import StructureError
 from cgatjax.graphs.crystal_graph import featurize
 from cgatjax.graphs.reduction import reduce_graph
 from cgatjax.inference.interpretation import explain, shares
-from cgatjax.models.model import Model
-from cgatjax.models.normalizer import Normalizer
+from cgatjax.model.model import Model
+from cgatjax.model.normalizer import Normalizer
 from cgatjax.nn.cgat import CGAT
 from cgatjax.structures.elements import SYMBOLS
 

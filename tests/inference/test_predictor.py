@@ -8,7 +8,7 @@ from cgatjax.errors import ConfigError, InputError, MismatchError
 from cgatjax.inference.loading import describe_ensemble, member_folders
 from cgatjax.inference.prediction import embed, evaluate, predict
 from cgatjax.inference.predictor import Predictor, in_units
-from cgatjax.models.model_io import save_model
+from cgatjax.model.model_io import save_model
 from cgatjax.runs.run_folder import ENSEMBLE, RunFolder
 
 LOW = "e-form@low"

@@ -15,7 +15,7 @@ from tests.networks import SMALLEST
 from cgatjax.config import GraphConfig
 from cgatjax.errors import ConfigError, InputError, NotFittedError, StructureError
 from cgatjax.integrations.sklearn_estimator import CGATRegressor
-from cgatjax.models.model_io import save_model
+from cgatjax.model.model_io import save_model
 from cgatjax.synthetic.dataset import ionic_crystals
 
 LOW = "e-form@low"

@@ -19,7 +19,7 @@ from tests.commands import ok
 
 from cgatjax.cli import main
 from cgatjax.errors import DownloadError, InputError
-from cgatjax.models.model_io import load_model
+from cgatjax.model.model_io import load_model
 from cgatjax.preprocessing import downloads, records
 from cgatjax.preprocessing.downloads import download
 from cgatjax.preprocessing.records import RemoteFile, find_record

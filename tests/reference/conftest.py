@@ -16,7 +16,7 @@ from cgatjax import reference
 from cgatjax.config import ModelConfig
 from cgatjax.data.batching import CrystalBatch, collate
 from cgatjax.graphs.crystal_graph import CrystalGraph
-from cgatjax.models.normalizer import Normalizer
+from cgatjax.model.normalizer import Normalizer
 from cgatjax.nn.cgat import CGAT
 from cgatjax.structures.elements import atomic_number
 

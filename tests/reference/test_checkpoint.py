@@ -16,9 +16,9 @@ from cgatjax.data.datasets import GraphList
 from cgatjax.errors import InputError, MismatchError, MissingExtraError
 from cgatjax.graphs.crystal_graph import CrystalGraph
 from cgatjax.inference.prediction import embed, predict
-from cgatjax.models.model import Model
-from cgatjax.models.model_io import load_model, save_model
-from cgatjax.models.normalizer import Normalizer
+from cgatjax.model.model import Model
+from cgatjax.model.model_io import load_model, save_model
+from cgatjax.model.normalizer import Normalizer
 from cgatjax.structures.elements import ElementTable
 from cgatjax.structures.readers import read_crystals
 

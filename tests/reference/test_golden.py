@@ -9,7 +9,7 @@ import pytest
 
 from cgatjax import reference
 from cgatjax.config import TrainConfig
-from cgatjax.models.losses import LOSSES
+from cgatjax.model.losses import LOSSES
 from cgatjax.training.input_pipeline import EmbeddingBatch
 from cgatjax.training.optimizer import make_optimizer
 from cgatjax.training.schedules import cyclical

@@ -11,7 +11,7 @@ from tests.commands import refused
 
 from cgatjax.config import TrainConfig
 from cgatjax.errors import ConfigError, InputError, MissingExtraError
-from cgatjax.models.model_io import save_model
+from cgatjax.model.model_io import save_model
 from cgatjax.runs.loggers import TensorBoardLogger, WandbLogger, curves, make_logger, read_events
 from cgatjax.runs.run_folder import RunFolder
 from cgatjax.training.loop import fit

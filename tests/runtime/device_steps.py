@@ -16,7 +16,7 @@ import cgatjax as cg
 from cgatjax.config import TrainConfig
 from cgatjax.data.batching import BatchBudget
 from cgatjax.data.datasets import GraphList
-from cgatjax.models.losses import LOSSES
+from cgatjax.model.losses import LOSSES
 from cgatjax.runtime.devices import Devices
 from cgatjax.training.input_pipeline import EmbeddingBatch
 from cgatjax.training.optimizer import make_optimizer

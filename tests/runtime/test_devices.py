@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from cgatjax.cli import main
 from cgatjax.errors import ConfigError, TrainingError
-from cgatjax.models.model_io import load_model
+from cgatjax.model.model_io import load_model
 from cgatjax.runtime.devices import Devices, make_deterministic
 from cgatjax.runtime.distributed import initialize, is_first_process, lost_process_errors
 

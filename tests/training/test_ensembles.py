@@ -12,7 +12,7 @@ import cgatjax as cg
 from cgatjax.errors import ConfigError, Interrupted
 from cgatjax.inference.prediction import evaluate
 from cgatjax.inference.predictor import Predictor
-from cgatjax.models.network import Network
+from cgatjax.model.network import Network
 from cgatjax.runs.run_folder import RunFolder
 from cgatjax.training.ensembles import fit_ensemble, transfer_ensemble
 from cgatjax.training.loop import fit

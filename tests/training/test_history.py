@@ -8,7 +8,7 @@ import pytest
 
 from cgatjax.config import TrainConfig
 from cgatjax.errors import TrainingError
-from cgatjax.models.metrics import ErrorSums, Totals
+from cgatjax.model.metrics import ErrorSums, Totals
 from cgatjax.training import history as module
 from cgatjax.training.history import (
     LAG,

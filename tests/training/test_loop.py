@@ -24,8 +24,8 @@ from cgatjax.errors import (
     TrainingError,
 )
 from cgatjax.inference.prediction import evaluate, predict
-from cgatjax.models.fingerprint import versions
-from cgatjax.models.network import Network
+from cgatjax.model.fingerprint import versions
+from cgatjax.model.network import Network
 from cgatjax.runs.run_folder import RunFolder
 from cgatjax.training import run_state, train_step, trainer
 from cgatjax.training.history import StepMonitor

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from cgatjax.config import TrainConfig
-from cgatjax.models.losses import LOSSES
-from cgatjax.models.normalizer import Normalizer
+from cgatjax.model.losses import LOSSES
+from cgatjax.model.normalizer import Normalizer
 from cgatjax.training.input_pipeline import EmbeddingBatch
 from cgatjax.training.optimizer import FROZEN, make_optimizer
 from cgatjax.training.train_step import MaskedLoss, init_state, make_train_step

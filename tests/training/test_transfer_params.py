@@ -11,7 +11,7 @@ from cgatjax.config import TrainConfig, TransferConfig
 from cgatjax.errors import ConfigError, InputError, MismatchError, TargetError
 from cgatjax.inference.prediction import evaluate, predict
 from cgatjax.inference.predictor import in_units
-from cgatjax.models.normalizer import Normalizer
+from cgatjax.model.normalizer import Normalizer
 from cgatjax.runs.run_folder import RunFolder
 from cgatjax.training.optimizer import FROZEN
 from cgatjax.training.transfer import transfer_model

@@ -11,9 +11,9 @@ import click
 from cgatjax.cli.text_tables import fields, table
 from cgatjax.errors import CgatjaxError
 from cgatjax.inference.loading import is_ensemble, load_predictor, member_folders, member_seeds
-from cgatjax.models.metrics import mean_over_targets
-from cgatjax.models.model import Model
-from cgatjax.models.model_io import load_model
+from cgatjax.model.metrics import mean_over_targets
+from cgatjax.model.model import Model
+from cgatjax.model.model_io import load_model
 from cgatjax.runs.run_folder import DATA, HISTORY, REPORT
 
 _MODEL_OPTIONS_SHOWN_ELSEWHERE = ("targets",)

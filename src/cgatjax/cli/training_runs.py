@@ -19,7 +19,7 @@ from cgatjax.errors import ConfigError, InputError, MismatchError
 from cgatjax.inference.loading import is_ensemble
 from cgatjax.inference.prediction import evaluate
 from cgatjax.inference.predictor import Predictor
-from cgatjax.models.model import Model
+from cgatjax.model.model import Model
 from cgatjax.runs.loggers import Logger, make_logger
 from cgatjax.runs.run_folder import DATA, REPORT, SPLIT, RunFolder, differences
 from cgatjax.runtime.devices import Devices, make_deterministic

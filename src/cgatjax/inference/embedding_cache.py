@@ -15,7 +15,7 @@ import numpy as np
 
 from cgatjax.data.datasets import Crystals
 from cgatjax.inference.prediction import embed
-from cgatjax.models.model import Model
+from cgatjax.model.model import Model
 from cgatjax.runtime.atomic_files import replacing
 
 logger = logging.getLogger("cgatjax")

@@ -25,7 +25,7 @@ from cgatjax.graphs.graph_arrays import GraphArrays
 from cgatjax.graphs.reduction import reduce_graph
 from cgatjax.inference.prediction import Predictions, predict
 from cgatjax.inference.predictor import Predictor
-from cgatjax.models.model import Model
+from cgatjax.model.model import Model
 from cgatjax.nn.cgat import oriented
 from cgatjax.structures.crystal import Crystal, to_crystal
 from cgatjax.structures.elements import SYMBOLS, reduced_formula

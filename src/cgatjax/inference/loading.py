@@ -11,9 +11,9 @@ from pathlib import Path
 from cgatjax.errors import InputError
 from cgatjax.inference.predictor import Predictor, Uncertainty
 from cgatjax.inference.uncertainty_io import load_processes, load_rescalings
-from cgatjax.models.fingerprint import weights_digest
-from cgatjax.models.model import Model
-from cgatjax.models.model_io import load_model
+from cgatjax.model.fingerprint import weights_digest
+from cgatjax.model.model import Model
+from cgatjax.model.model_io import load_model
 from cgatjax.runs.run_folder import ENSEMBLE, MEMBERS
 
 

@@ -16,8 +16,8 @@ from cgatjax.errors import InputError
 from cgatjax.graphs.crystal_graph import CrystalGraph
 from cgatjax.graphs.reduction import graph_or_rejected
 from cgatjax.inference.predictor import Predictor
-from cgatjax.models.metrics import errors_of
-from cgatjax.models.model import Model
+from cgatjax.model.metrics import errors_of
+from cgatjax.model.model import Model
 from cgatjax.runtime.progress import progress
 from cgatjax.structures.crystal import Crystal, Rejected
 from cgatjax.structures.readers import read_crystals

@@ -16,7 +16,7 @@ from cgatjax.config import GraphConfig
 from cgatjax.errors import ConfigError, InputError, MismatchError
 from cgatjax.inference.gaussian_process import SparseGP
 from cgatjax.inference.uncertainty_io import Rescaling, Rescalings
-from cgatjax.models.model import Model
+from cgatjax.model.model import Model
 
 Uncertainty = Literal["ensemble", "aleatoric", "gp", "none"]
 UNCERTAINTIES: tuple[Uncertainty, ...] = ("ensemble", "aleatoric", "gp")

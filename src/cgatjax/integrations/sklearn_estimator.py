@@ -18,8 +18,8 @@ from cgatjax.errors import ConfigError, InputError, NotFittedError
 from cgatjax.graphs.crystal_graph import CrystalGraph
 from cgatjax.graphs.reduction import graph_or_rejected
 from cgatjax.inference.prediction import predict
-from cgatjax.models.model import Model, init_model
-from cgatjax.models.model_io import load_model
+from cgatjax.model.model import Model, init_model
+from cgatjax.model.model_io import load_model
 from cgatjax.structures.crystal import Rejected
 from cgatjax.structures.inputs import is_single
 from cgatjax.structures.readers import read_crystals

@@ -19,8 +19,8 @@ import numpy as np
 
 from cgatjax.config import GraphConfig
 from cgatjax.errors import InputError, MismatchError, MissingExtraError
-from cgatjax.models.model import Model
-from cgatjax.models.normalizer import Normalizer
+from cgatjax.model.model import Model
+from cgatjax.model.normalizer import Normalizer
 from cgatjax.reference.weights import (
     config_from_state_dict,
     params_from_state_dict,

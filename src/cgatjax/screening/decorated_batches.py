@@ -21,7 +21,7 @@ from cgatjax.data.batching import CrystalBatch, collate, default_float
 from cgatjax.errors import MismatchError
 from cgatjax.graphs.crystal_graph import CrystalGraph
 from cgatjax.inference.predictor import Predictor
-from cgatjax.models.network import Network, compiled
+from cgatjax.model.network import Network, compiled
 from cgatjax.screening.templates import Template
 
 CPU_BYTES, DEVICE_BYTES = 2**22, 2**31

@@ -14,8 +14,8 @@ from cgatjax.data.store import Store
 from cgatjax.errors import ConfigError, InputError, TargetError
 from cgatjax.inference.prediction import BATCH
 from cgatjax.inference.predictor import Predictor
-from cgatjax.models.fingerprint import versions, weights_digest
-from cgatjax.models.model import Model
+from cgatjax.model.fingerprint import versions, weights_digest
+from cgatjax.model.model import Model
 from cgatjax.runtime.progress import progress
 from cgatjax.runtime.signals import stop_requests
 from cgatjax.screening.composition_filter import CompositionFilter

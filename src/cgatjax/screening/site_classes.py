@@ -9,7 +9,7 @@ import numpy as np
 
 from cgatjax.errors import InputError, MismatchError, StructureError
 from cgatjax.inference.predictor import Predictor
-from cgatjax.models.model import Model
+from cgatjax.model.model import Model
 from cgatjax.screening.assignments import Assignments, elements_of
 from cgatjax.screening.templates import Classes, Template
 from cgatjax.structures.crystal import Rejected

@@ -13,7 +13,7 @@ from cgatjax.data.store import Store
 from cgatjax.errors import ConfigError, InputError
 from cgatjax.inference.loading import describe_ensemble, member_seeds
 from cgatjax.inference.predictor import Predictor
-from cgatjax.models.model import Model
+from cgatjax.model.model import Model
 from cgatjax.options import Options
 from cgatjax.runs.loggers import Logger
 from cgatjax.runs.run_folder import DATA, ENSEMBLE, MEMBERS, SPLIT, RunFolder

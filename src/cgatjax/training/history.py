@@ -13,7 +13,7 @@ import numpy as np
 
 from cgatjax.config import TrainConfig
 from cgatjax.errors import TrainingError
-from cgatjax.models.metrics import Totals, summarize
+from cgatjax.model.metrics import Totals, summarize
 from cgatjax.training.train_step import StepMetrics
 from cgatjax.training.transfer_params import TransferReport
 

@@ -12,7 +12,7 @@ from cgatjax.config import TrainConfig
 from cgatjax.data.datasets import Crystals
 from cgatjax.data.loader import BatchLoader, BatchPlan, assign_steps, choose_budgets, prefetch
 from cgatjax.inference.embedding_cache import cached_embeddings
-from cgatjax.models.model import Model
+from cgatjax.model.model import Model
 from cgatjax.runtime.devices import Devices
 from cgatjax.training.optimizer import Labels, encoder_is_frozen
 

@@ -7,9 +7,9 @@ import numpy as np
 from cgatjax.config import TrainConfig
 from cgatjax.data.datasets import Crystals
 from cgatjax.errors import ConfigError, InputError, TargetError
-from cgatjax.models.fingerprint import inputs_of
-from cgatjax.models.model import Model
-from cgatjax.models.normalizer import Normalizer
+from cgatjax.model.fingerprint import inputs_of
+from cgatjax.model.model import Model
+from cgatjax.model.normalizer import Normalizer
 from cgatjax.runs.loggers import Logger
 from cgatjax.runs.run_folder import RunFolder
 from cgatjax.runtime.distributed import is_first_process, lost_process_errors, several_processes

@@ -15,9 +15,9 @@ import jax
 import numpy as np
 
 from cgatjax.config import TrainConfig
-from cgatjax.models.fingerprint import versions
-from cgatjax.models.model import Model
-from cgatjax.models.model_io import save_model
+from cgatjax.model.fingerprint import versions
+from cgatjax.model.model import Model
+from cgatjax.model.model_io import save_model
 from cgatjax.runs.checkpoints import StateFolder, state_name
 from cgatjax.runs.loggers import Logger, curves
 from cgatjax.runs.run_folder import RunFolder, differences

@@ -15,9 +15,9 @@ from flax import traverse_util
 from jax import Array
 
 from cgatjax.config import TrainConfig
-from cgatjax.models.losses import LOSSES, Loss
-from cgatjax.models.metrics import ErrorSums, error_sums
-from cgatjax.models.network import Network, compiled
+from cgatjax.model.losses import LOSSES, Loss
+from cgatjax.model.metrics import ErrorSums, error_sums
+from cgatjax.model.network import Network, compiled
 from cgatjax.runtime.devices import Devices
 from cgatjax.training.optimizer import (
     Labels,

@@ -13,9 +13,9 @@ import numpy as np
 from cgatjax.config import TrainConfig
 from cgatjax.data.datasets import Crystals
 from cgatjax.data.loader import BatchLoader, shuffled
-from cgatjax.models.losses import predicts_std
-from cgatjax.models.metrics import Totals, mean_over_targets, summarize
-from cgatjax.models.model import Model
+from cgatjax.model.losses import predicts_std
+from cgatjax.model.metrics import Totals, mean_over_targets, summarize
+from cgatjax.model.model import Model
 from cgatjax.runtime.distributed import stop_is_agreed
 from cgatjax.runtime.signals import StopRequest
 from cgatjax.training.history import (

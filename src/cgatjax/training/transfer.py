@@ -10,7 +10,7 @@ from cgatjax.data.datasets import ConcatDataset, Crystals, Dataset
 from cgatjax.data.store import Store
 from cgatjax.errors import InputError
 from cgatjax.inference.prediction import errors_by_target
-from cgatjax.models.model import Model
+from cgatjax.model.model import Model
 from cgatjax.runs.loggers import Logger
 from cgatjax.runs.run_folder import REPORT, RunFolder
 from cgatjax.training.history import History

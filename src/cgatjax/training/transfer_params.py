@@ -11,9 +11,9 @@ from flax import traverse_util
 from cgatjax.config import TransferConfig
 from cgatjax.data.datasets import Crystals
 from cgatjax.errors import ConfigError, TargetError
-from cgatjax.models.model import Model
-from cgatjax.models.network import Network
-from cgatjax.models.normalizer import Normalizer
+from cgatjax.model.model import Model
+from cgatjax.model.network import Network
+from cgatjax.model.normalizer import Normalizer
 from cgatjax.training.optimizer import FROZEN, Labels, Params
 
 TRAINED = "trained"

@@ -53,7 +53,7 @@ def evaluate(
     from cgatjax.data.store import open_store
     from cgatjax.inference.loading import load_predictor
     from cgatjax.inference.prediction import predict
-    from cgatjax.models.metrics import errors_of
+    from cgatjax.model.metrics import errors_of
 
     require_new(out, plot, plots)
     predictor, data = load_predictor(run, uncertainty), open_store(store)

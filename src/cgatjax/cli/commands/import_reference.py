@@ -28,7 +28,7 @@ def import_reference(file: str, out: str, target: str | None, unit: str | None) 
     cgatjax import-reference features.pickle.gz --out features.store
     """
     from cgatjax import reference
-    from cgatjax.models.model_io import save_model
+    from cgatjax.model.model_io import save_model
     from cgatjax.runs.run_folder import RunFolder
 
     require_new(out)

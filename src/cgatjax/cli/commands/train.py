@@ -77,7 +77,7 @@ def train(
         report_run,
     )
     from cgatjax.data.store import open_store
-    from cgatjax.models.model import init_model
+    from cgatjax.model.model import init_model
     from cgatjax.structures.elements import ElementTable
     from cgatjax.training.ensembles import fit_ensemble
     from cgatjax.training.loop import fit

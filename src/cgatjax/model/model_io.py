@@ -19,8 +19,8 @@ from safetensors.numpy import load_file, save
 
 from cgatjax.config import GraphConfig, ModelConfig
 from cgatjax.errors import InputError, MismatchError, RunExistsError
-from cgatjax.models.model import Model
-from cgatjax.models.normalizer import Normalizer
+from cgatjax.model.model import Model
+from cgatjax.model.normalizer import Normalizer
 from cgatjax.options import from_dict
 from cgatjax.runs.run_folder import ENSEMBLE, MEMBERS
 from cgatjax.runtime.atomic_folders import MANIFEST, damage, new_folder, recovered

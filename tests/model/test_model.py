@@ -14,7 +14,7 @@ from cgatjax.data.batching import BatchBudget, CrystalBatch, collate
 from cgatjax.errors import MismatchError, TargetError
 from cgatjax.graphs.crystal_graph import CrystalGraph, featurize
 from cgatjax.graphs.reduction import reduce_graph
-from cgatjax.models.model import Model, init_model
+from cgatjax.model.model import Model, init_model
 from cgatjax.nn.cgat import CGAT
 from cgatjax.structures.elements import ElementTable
 from cgatjax.synthetic.dataset import ionic_crystals

@@ -9,7 +9,7 @@ import numpy as np
 
 from cgatjax._version import __version__
 from cgatjax.data.datasets import Crystals
-from cgatjax.models.model import Model
+from cgatjax.model.model import Model
 
 
 def inputs_of(model: Model, train: Crystals, valid: Crystals) -> dict[str, Any]:

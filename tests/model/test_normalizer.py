@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from cgatjax.errors import TargetError
-from cgatjax.models.normalizer import Normalizer
+from cgatjax.model.normalizer import Normalizer
 
 
 def test_mean_and_sample_deviation_of_the_known_values():

@@ -13,8 +13,8 @@ from safetensors.numpy import load_file, save_file
 
 from cgatjax.errors import InputError, MismatchError, RunExistsError, StorageError
 from cgatjax.inference.prediction import predict
-from cgatjax.models.model_io import check_params, load_model, save_model
-from cgatjax.models.normalizer import Normalizer
+from cgatjax.model.model_io import check_params, load_model, save_model
+from cgatjax.model.normalizer import Normalizer
 from cgatjax.runtime.atomic_folders import MANIFEST, new_folder
 from cgatjax.structures.elements import ElementTable
 

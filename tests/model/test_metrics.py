@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cgatjax.models.metrics import (
+from cgatjax.model.metrics import (
     ErrorSums,
     Totals,
     error_sums,

@@ -12,8 +12,8 @@ from cgatjax.config import GraphConfig, ModelConfig
 from cgatjax.data.datasets import Crystals
 from cgatjax.data.store import Store
 from cgatjax.errors import MismatchError, TargetError
-from cgatjax.models.network import Network
-from cgatjax.models.normalizer import Normalizer
+from cgatjax.model.network import Network
+from cgatjax.model.normalizer import Normalizer
 from cgatjax.structures.elements import ElementTable
 
 _BLOCK = 16384

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from cgatjax.models.losses import LOSSES, predicts_std, robust_l1, robust_l2
+from cgatjax.model.losses import LOSSES, predicts_std, robust_l1, robust_l2
 
 OUTPUT = jnp.array([[1.0, 0.5], [2.0, -0.5]])  # predictions 1 and 2; s = 0.5 and -0.5
 TARGET = jnp.array([3.0, 2.0])
