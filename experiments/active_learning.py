@@ -15,6 +15,7 @@ the candidates are; acquisition by uncertainty is 11 % worse.
 """
 
 import functools
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -38,7 +39,6 @@ from experiments.grid import (
 )
 from experiments.grid.acquisition import (
     ACQUISITIONS,
-    LOG,
     FreshNetwork,
     GPOnEmbeddings,
     Loop,
@@ -48,6 +48,7 @@ from experiments.grid.acquisition import (
 from experiments.grid.pool import TrainingPool
 from experiments.grid.results import results_table
 
+LOG = logging.getLogger("cgatjax")
 NAME = "active_learning"
 LEARNERS = {"process": "process on pre-trained embeddings", "network": "fresh network"}
 """Name in the results -> description; the fast one is first."""

@@ -87,42 +87,17 @@ def _smoke() -> Scale:
 
 
 def _local() -> Scale:
-    energy = TargetSet(
-        name="formation energy, OptB88vdW",
-        low="pbe",
-        low_target="e-form@PBE",
-        high="optb88vdw",
-        high_target="e-form@OptB88vdW",
+    energy = dataclasses.replace(
+        _from_pbe("formation energy, OptB88vdW", "e-form", "optb88vdw", "OptB88vdW", size=1000),
         delta_target="e-form_difference@OptB88vdW",
-        size=1000,
         held_out=("optb88vdw", "r2scan_eform"),
     )
     energy_r2scan = dataclasses.replace(
-        energy,
-        name="formation energy, r2SCAN",
-        high="r2scan_eform",
-        high_target="e-form@r2SCAN",
-        delta_target="",
-        size=None,
+        _from_pbe("formation energy, r2SCAN", "e-form", "r2scan_eform", "r2SCAN"),
+        held_out=energy.held_out,  # so that both share the pre-training
     )
-    volume = TargetSet(
-        name="volume, r2SCAN",
-        low="pbe",
-        low_target="volume@PBE",
-        high="r2scan_volume",
-        high_target="volume@r2SCAN",
-        size=1000,
-        held_out=("r2scan_volume",),
-    )
-    gap = TargetSet(
-        name="band gap, HSE06",
-        low="pbe",
-        low_target="band_gap_ind@PBE",
-        high="hse",
-        high_target="band_gap_ind@HSE06",
-        size=1000,
-        held_out=("hse",),
-    )
+    volume = _from_pbe("volume, r2SCAN", "volume", "r2scan_volume", "r2SCAN", size=1000)
+    gap = _from_pbe("band gap, HSE06", "band_gap_ind", "hse", "HSE06", size=1000)
     labels_and_sizes = {
         "pbe": ("PBE", 19_000),
         "optb88vdw": ("OptB88vdW", 9_200),
@@ -172,19 +147,15 @@ def _local() -> Scale:
 
 def _paper() -> Scale:
     target_sets = tuple(
-        TargetSet(
-            name=f"{name}, {functional.upper()}",
-            low="pbe",
-            low_target=f"{target}@PBE",
-            high=functional,
-            high_target=f"{target}@{functional.upper()}",
+        dataclasses.replace(
+            _from_pbe(f"{name}, {functional}", target, functional.lower(), functional),
             held_out=("scan", "pbesol"),
         )
         for name, target, functionals in (
-            ("distance to the hull", "e_above_hull_new", ("scan", "pbesol")),
-            ("formation energy", "e-form", ("scan", "pbesol")),
-            ("volume", "volume", ("pbesol",)),
-            ("band gap", "band_gap_ind", ("scan",)),
+            ("distance to the hull", "e_above_hull_new", ("SCAN", "PBESOL")),
+            ("formation energy", "e-form", ("SCAN", "PBESOL")),
+            ("volume", "volume", ("PBESOL",)),
+            ("band gap", "band_gap_ind", ("SCAN",)),
         )
         for functional in functionals
     )
@@ -210,6 +181,21 @@ def _paper() -> Scale:
         pretrain_sizes=(10_000, 30_000, 100_000, 300_000, 1_000_000, None),
         ablations=tuple(name for name in ALL_VARIANTS if not name.startswith("delta")),
         ablation_seeds=(0,),
+    )
+
+
+def _from_pbe(
+    name: str, target: str, high: str, functional: str, size: int | None = None
+) -> TargetSet:
+    """Transfer of a property from PBE to a data set of another functional."""
+    return TargetSet(
+        name=name,
+        low="pbe",
+        low_target=f"{target}@PBE",
+        high=high,
+        high_target=f"{target}@{functional}",
+        size=size,
+        held_out=(high,),
     )
 
 

@@ -39,7 +39,7 @@ class Pace:
             return work_of(training) * self.seconds / self.work
         return work_of(training) / self.crystals_per_second + OVERHEAD
 
-    def learn(self, training: Training, seconds: float) -> None:
+    def update(self, training: Training, seconds: float) -> None:
         """Add a finished training to the measurement."""
         self.work += work_of(training)
         self.seconds += seconds
@@ -134,7 +134,7 @@ class _Worker:
         began = time.monotonic()
         if not self.pool.train(training, show_progress=self.show_progress):
             return False
-        self.pace.learn(training, time.monotonic() - began)
+        self.pace.update(training, time.monotonic() - began)
         self.trained += 1
         left = list(self.missing(self.rows))
         minutes = sum(self.pace.expected(t) for t in left) / 60

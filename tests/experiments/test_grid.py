@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 from experiments.__main__ import EXPERIMENTS
 from experiments.grid import Row, Training
+from experiments.grid.datasets import DatasetSource
 from experiments.grid.locks import locked
 from experiments.grid.results import NUMBERS, ResultsTable, finished_rows
 from experiments.grid.runner import OVERHEAD, Pace, dry_run, run_grid, work_of
@@ -60,6 +61,14 @@ def test_the_key_ignores_what_changes_no_number():
     assert key_of(transferred(), other="changed") == base
     other_checkpoints = cg.TrainConfig(batch_size=10, checkpoint_seconds=5)
     assert key_of(transferred(train=other_checkpoints)) == base
+
+
+def test_the_names_that_enter_keys_and_folders_are_fixed():
+    """A renamed attribute would repeat all finished trainings, or featurize all data again."""
+    names = "data target size minimum held_out model train steps start mode normalizer lr_groups"
+    assert set(training().to_dict()) == {*names.split(), "frozen_share", "seed"}
+    source = DatasetSource(label="PBE", crystals=1).to_dict()
+    assert set(source) == {"label", "folder", "crystals", "max_atoms", "graph", "differences"}
 
 
 def test_the_data_sets_of_a_transfer_include_those_of_its_start():
@@ -218,7 +227,7 @@ def test_the_pace_is_assumed_at_first_and_measured_then():
     assert work_of(training()) == 1000
     assert work_of(transferred(mode="head")) == 50
     assert pace.expected(training()) == pytest.approx(10 + OVERHEAD)
-    pace.learn(training(), 5.0)
+    pace.update(training(), 5.0)
     assert pace.expected(training()) == pytest.approx(5)
 
 
