@@ -83,6 +83,13 @@ def test_python_names_on_a_page_exist(page: Path) -> None:
         pkgutil.resolve_name(name)
 
 
+@pytest.mark.parametrize("page", sorted(ROOT.glob("*.md")), ids=relative)
+def test_local_links_outside_the_site_lead_to_files(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#]+)", page.read_text())
+    missing = [link for link in links if "://" not in link and not (ROOT / link).exists()]
+    assert not missing
+
+
 def test_pages_named_in_the_code_exist() -> None:
     files = [path for folder in ("src", "benchmarks") for path in (ROOT / folder).rglob("*.py")]
     missing = {
