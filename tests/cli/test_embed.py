@@ -13,8 +13,8 @@ LOW = "e-form@low"
 def test_the_table_has_every_crystal_and_a_map_is_drawn(
     recommended_store: Path, robust_run: Path, tmp_path: Path
 ) -> None:
-    out, picture = tmp_path / "deep" / "points.parquet", tmp_path / "map.png"
-    output = ok("embed", robust_run, recommended_store, "--out", out, "--map", picture)
+    out, figure = tmp_path / "deep" / "points.parquet", tmp_path / "map.png"
+    output = ok("embed", robust_run, recommended_store, "--out", out, "--map", figure)
     assert "48 crystals (all crystals), 12 numbers each" in output
     assert "principal components" in output
     table = pq.read_table(out)
@@ -24,4 +24,4 @@ def test_the_table_has_every_crystal_and_a_map_is_drawn(
     assert table.column("id").to_pylist() == store.ids
     assert table.column(LOW).to_pylist() == store.target(LOW).tolist()
     assert table.schema.metadata[f"unit of {LOW}".encode()] == b"eV/atom"
-    assert is_png(picture)
+    assert is_png(figure)

@@ -28,7 +28,7 @@ def test_the_default_subset_is_the_test_set(store: Path, trained_run: Path, tmp_
 def test_plots_draws_every_kind_of_figure(
     recommended_store: Path, robust_run: Path, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "pictures"
+    folder = tmp_path / "figures"
     output = ok("evaluate", robust_run, recommended_store, "--subset", "all", "--plots", folder)
     names = {"parity.png", "elements.png", "sites.png", "calibration.png"}
     assert {file.name for file in folder.iterdir()} == names

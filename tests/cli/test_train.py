@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,18 @@ def test_a_run_folder_is_complete(store: Path, trained_run: Path) -> None:
     assert about["digest"] == open_store(store).digest
     assert sum(about["counts"].values()) == 48
     assert load_model(trained_run).config.node_dim == 6
+
+
+def test_options_come_from_flags_over_file_over_preset(
+    store: Path, tiny_config: Path, tmp_path: Path
+) -> None:
+    ok("train", store, "--target", LOW, "--config", tiny_config, "--out", tmp_path / "run",
+       "--preset", "paper", "--epochs", 0, "--steps", 2, "--no-rezero")  # fmt: skip
+    options = tomllib.loads((tmp_path / "run" / "config.toml").read_text())
+    model, train = options["model"], options["train"]
+    assert (train["epochs"], train["batch_size"], train["learning_rate"]) == (0, 16, 1.25e-4)
+    assert (model["steps"], model["heads"], model["edge_update"]) == (2, 2, "attention")
+    assert not model["rezero"]
 
 
 def test_learning_curves_are_drawn_into_the_run_folder(robust_run: Path) -> None:
@@ -74,11 +87,11 @@ def test_excluded_crystals_are_in_no_subset(
     out = tmp_path / "run"
     base = ("train", store, "--target", LOW, "--config", tiny_config, "--epochs", 0)
     output = ok(*base, "--seed", 3, "--exclude", trained_run, "--exclude-by", by, "--out", out)
-    judged, seen = Split.load(trained_run / "split.json"), Split.load(out / "split.json")
+    held_out, seen = Split.load(trained_run / "split.json"), Split.load(out / "split.json")
     assert f"excluded by {trained_run}" in output
     everything = {*seen.train, *seen.valid, *seen.test}
-    assert not everything & {*judged.valid, *judged.test}
-    assert len(everything) <= 48 - len(judged.valid) - len(judged.test)
+    assert not everything & {*held_out.valid, *held_out.test}
+    assert len(everything) <= 48 - len(held_out.valid) - len(held_out.test)
 
 
 def test_a_structure_type_is_excluded_with_all_its_decorations(

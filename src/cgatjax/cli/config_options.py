@@ -49,7 +49,7 @@ def _fractions(text: str) -> tuple[float, ...]:
 
 
 def _widths(text: str) -> tuple[int, ...]:
-    return tuple(int(number) for number in text.split(",") if number.strip())
+    return tuple(int(number) for number in text.split(","))
 
 
 def _pattern_and_factor(text: str) -> tuple[str, float]:

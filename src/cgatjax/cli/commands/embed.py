@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.argument("store", type=click.Path())
 @option("--out", required=True, type=click.Path(), help="Parquet file to write.")
 @subset_option("all", "to embed")
-@option("--map", "picture", type=click.Path(), help="2-D map of the data, PNG, PDF or SVG.")
+@option("--map", "map_file", type=click.Path(), help="2-D map of the data, PNG, PDF or SVG.")
 @option(
     "--method",
     type=click.Choice(["pca", "tsne", "umap"]),
@@ -46,7 +46,7 @@ def embed(
     store: str,
     out: str,
     subset: str,
-    picture: str | None,
+    map_file: str | None,
     method: str,
     color: str,
     target: str | None,
@@ -70,7 +70,7 @@ def embed(
     from cgatjax.inference.prediction import predict
     from cgatjax.plotting.embedding_map import embedding_map, project
 
-    require_new(out, picture)
+    require_new(out, map_file)
     predictor, data = load_predictor(run, uncertainty), open_store(store)
     crystals, name = chosen_subset(run, data, subset)
     values = {t: _values(crystals, t) for t in predictor.targets}
@@ -86,15 +86,15 @@ def embed(
     texts = {"id": crystals.ids, "formula": crystals.formulas}
     write_embeddings(Path(out), texts, numbers, embeddings, about)
     click.echo(f"{out}: {len(crystals)} crystals ({name}), {embeddings.shape[1]} numbers each")
-    if picture:
+    if map_file:
         target = _chosen_target(predictor.targets, target)
         shown, label = _colors(color, target, found, values[target])
         place = project(embeddings, method, seed=seed)
         unit, is_log = found.units[target], color == "error"
-        Path(picture).parent.mkdir(parents=True, exist_ok=True)
+        Path(map_file).parent.mkdir(parents=True, exist_ok=True)
         figure = embedding_map(place, shown, label=label, unit=unit, log=is_log)
-        figure.savefig(picture)
-        click.echo(f"map ({place.text}): {picture}")
+        figure.savefig(map_file)
+        click.echo(f"map ({place.text}): {map_file}")
 
 
 def _values(crystals: "Dataset", target: str) -> "np.ndarray":

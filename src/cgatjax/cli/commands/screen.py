@@ -189,7 +189,7 @@ def _lists(elements: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _symbols(text: str | None) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip()) if text else ()
+    return tuple(s.strip() for s in (text or "").split(",") if s.strip())
 
 
 def _filters(options: dict[str, Any]) -> "CompositionFilter":

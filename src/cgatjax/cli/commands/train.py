@@ -67,36 +67,28 @@ def train(
     cgatjax train pbe.store --target e-form --target volume --loss robust_l1 --out runs/both
     cgatjax train pbe.store --target e-form --loss robust_l1 --ensemble 4 --out runs/four
     """
-    from cgatjax.cli.training_runs import (
-        ensemble_size,
-        join_processes,
-        labeled_sets,
-        logger_factory,
-        open_run,
-        report_ensemble,
-        report_run,
-    )
+    from cgatjax.cli import training_runs as runs
     from cgatjax.data.store import open_store
     from cgatjax.model.model import init_model
     from cgatjax.structures.elements import ElementTable
     from cgatjax.training.ensembles import fit_ensemble
     from cgatjax.training.loop import fit
 
-    flags, size = join_processes(flags), ensemble_size(flags)
+    flags, size = runs.join_processes(flags), runs.ensemble_size(flags)
     tables = read_tables(config, model=ModelConfig, train=TrainConfig)
     options = train_config(preset, tables["train"], flags)
     sizes = {**tables["model"], **chosen(flags, ModelConfig)}
     network = NETWORKS[preset].replace(**sizes)
     vectors = ElementTable.load(element_table) if element_table else None
     data, seed = open_store(store), options.seed
-    loggers = logger_factory(flags)
-    run, split = open_run(flags, data, targets, split_config(flags, seed), {})
+    loggers = runs.logger_factory(flags)
+    run, split = runs.open_run(flags, data, targets, split_config(flags, seed), {})
     model = init_model(network, data, target=targets, seed=seed, element_table=vectors)
-    sets = labeled_sets(data, split, targets)
+    sets = runs.labeled_sets(data, split, targets)
     common: dict[str, Any] = {"run": run, "show_progress": True}
     if size:
         members = fit_ensemble(model, *sets, options, size=size, loggers=loggers, **common)
-        report_ensemble(run, *members, sets[1], plots=flags["plots"])
+        runs.report_ensemble(run, *members, sets[1], plots=flags["plots"])
     else:
         found = fit(model, *sets, options, loggers=loggers(run), **common)
-        report_run(run, *found, plots=flags["plots"])
+        runs.report_run(run, *found, plots=flags["plots"])

@@ -74,22 +74,14 @@ def transfer(
     cgatjax transfer scan.store --from runs/pbe --target e-form@scan --mode joint \\
         --with pbe.store --out runs/joint
     """
-    from cgatjax.cli.training_runs import (
-        ensemble_size,
-        join_processes,
-        labeled_sets,
-        logger_factory,
-        open_run,
-        report_ensemble,
-        report_run,
-    )
+    from cgatjax.cli import training_runs as runs
     from cgatjax.data.store import open_store
     from cgatjax.inference.loading import load_predictor
     from cgatjax.inference.predictor import Predictor
     from cgatjax.training.ensembles import transfer_ensemble
     from cgatjax.training.transfer import transfer_model
 
-    flags, size = join_processes(flags), ensemble_size(flags)
+    flags, size = runs.join_processes(flags), runs.ensemble_size(flags)
     options = _transfer_config(target, preset, config, flags)
     if (options.mode == "joint") != (source_store is not None):
         raise ConfigError("--with STORE belongs to --mode joint, and joint needs it")
@@ -99,20 +91,20 @@ def transfer(
         raise ConfigError(f"{source} is an ensemble; add --ensemble N, or start from a member")
     about = {"from": source, **({"with": source_store} if source_store else {})}
     kept = _training_set(source_store, Path(source)) if source_store else None
-    loggers = logger_factory(flags)
+    loggers = runs.logger_factory(flags)
     splitting = split_config(flags, options.train.seed)
-    run, split = open_run(flags, data, (target,), splitting, about)
+    run, split = runs.open_run(flags, data, (target,), splitting, about)
     network = chosen(flags, ModelConfig)
     models = tuple(m.replace(config=m.config.replace(**network)) for m in models)
-    sets = labeled_sets(data, split, (target,))
+    sets = runs.labeled_sets(data, split, (target,))
     common: dict[str, Any] = {"keep_training": kept, "run": run, "show_progress": True}
     if size:
         predictor = Predictor.of(models)
         members = transfer_ensemble(predictor, sets, options, size=size, loggers=loggers, **common)
-        report_ensemble(run, *members, sets[1], plots=flags["plots"])
+        runs.report_ensemble(run, *members, sets[1], plots=flags["plots"])
     else:
         found = transfer_model(models[0], sets, options, loggers=loggers(run), **common)
-        report_run(run, *found, plots=flags["plots"])
+        runs.report_run(run, *found, plots=flags["plots"])
 
 
 def _transfer_config(
