@@ -1,4 +1,4 @@
-"""Tasks in the format of Matbench: its folds, ids, scores and result files."""
+"""Matbench tasks: folds, ids, scores and result files."""
 
 import dataclasses
 import gzip
@@ -18,8 +18,8 @@ from cgatjax.synthetic.dataset import ionic_crystals
 NAME = "matbench_log_kvrh"
 
 
-class Made:
-    """Predicts the mean of what it was fitted to, and a shift."""
+class MeanRegressor:
+    """Regressor that predicts the mean of the training values plus a shift."""
 
     fits = 0
 
@@ -41,7 +41,7 @@ class Made:
 
 @pytest.fixture(scope="module")
 def content(tmp_path_factory):
-    """A table of twelve crystals, as pandas writes it."""
+    """Pandas table of twelve crystals as JSON."""
     file = tmp_path_factory.mktemp("entries") / "all.json"
     crystals = ionic_crystals(12)
     entries = json.loads(write_dcgat(crystals, file).read_text())["entries"]
@@ -67,12 +67,12 @@ def task(content, write):
 
 
 def test_ids_and_folds_are_those_of_matbench(task):
-    """The order of 12 rows under the seed of all tasks, as scikit-learn's KFold makes it."""
+    """Folds of 12 crystals agree with scikit-learn's KFold."""
     assert task.dataset_name == NAME
     assert [c.id for c in task.crystals[:2]] == ["mb-log-kvrh-01", "mb-log-kvrh-02"]
     tests = [task.splits[f"fold_{k}"][1].tolist() for k in range(5)]
-    assert sorted(i for part in tests for i in part) == list(range(12))
-    assert [len(part) for part in tests] == [3, 3, 2, 2, 2]
+    assert sorted(i for test in tests for i in test) == list(range(12))
+    assert [len(test) for test in tests] == [3, 3, 2, 2, 2]
     for train, test in task.splits.values():
         assert sorted([*train, *test]) == list(range(12))
     selection = pytest.importorskip("sklearn.model_selection")
@@ -82,7 +82,7 @@ def test_ids_and_folds_are_those_of_matbench(task):
         np.testing.assert_array_equal(test, b)
 
 
-def test_folds_may_come_from_the_validation_file(task, content, write, tmp_path):
+def test_folds_are_read_from_a_validation_file(task, content, write, tmp_path):
     ids = [crystal.id for crystal in task.crystals]
     folds = {"fold_0": {"train": ids[3:], "test": ids[:3]}}
     (tmp_path / "v.json").write_text(json.dumps({"splits": {NAME: folds}}))
@@ -91,7 +91,7 @@ def test_folds_may_come_from_the_validation_file(task, content, write, tmp_path)
     assert [c.id for c in given.get_test_data(0)] == ids[:3]
     folds["fold_0"]["test"] = ["mb-log-kvrh-99"]
     (tmp_path / "v.json").write_text(json.dumps({"splits": {NAME: folds}}))
-    with pytest.raises(InputError, match=r"expected folds of the 12 crystals.*mb-log-kvrh-99"):
+    with pytest.raises(InputError, match=r"as folds of the 12 crystals.*mb-log-kvrh-99"):
         MatbenchTask.load(write(content), folds=tmp_path / "v.json")
 
 
@@ -102,8 +102,8 @@ def test_scores_by_hand():
     )
 
 
-def test_a_run_records_all_folds_and_writes_the_file(task, tmp_path):
-    run_matbench(task, Made(0.5))
+def test_a_run_records_all_folds_and_writes_results(task, tmp_path):
+    run_matbench(task, MeanRegressor(0.5))
     for k, (train, test) in enumerate(task.splits.values()):
         fold = task.results[f"fold_{k}"]
         mean = task.values[train].mean() + 0.5
@@ -129,26 +129,28 @@ def test_a_run_records_all_folds_and_writes_the_file(task, tmp_path):
     }
 
 
-def test_an_interrupted_run_goes_on(task, tmp_path):
-    fits = Made.fits
-    run_matbench(dataclasses.replace(task, results={}), Made(), tmp_path)
-    assert Made.fits == fits + 5
+def test_an_interrupted_run_is_resumed(task, tmp_path):
+    fits = MeanRegressor.fits
+    run_matbench(dataclasses.replace(task, results={}), MeanRegressor(), tmp_path)
+    assert MeanRegressor.fits == fits + 5
     (tmp_path / "fold_3.json").unlink()
     again = dataclasses.replace(task, results={})
-    run_matbench(again, Made(), tmp_path)
-    assert Made.fits == fits + 6
+    run_matbench(again, MeanRegressor(), tmp_path)
+    assert MeanRegressor.fits == fits + 6
     assert all(again.is_recorded.values())
     with pytest.raises(
-        MismatchError, match=r"fold_0\.json: made for .*'shift': 0.0.*another folder"
+        MismatchError, match=r"fold_0\.json: expected .*got .*'shift': 0.0.*another folder"
     ):
-        run_matbench(dataclasses.replace(task, results={}), Made(1.0), tmp_path)
+        run_matbench(dataclasses.replace(task, results={}), MeanRegressor(1.0), tmp_path)
     (tmp_path / "fold_0.json").write_text("{")
-    with pytest.raises(InputError, match=r"fold_0\.json: expected predictions of a fold.*remove"):
-        run_matbench(dataclasses.replace(task, results={}), Made(), tmp_path)
+    with pytest.raises(
+        InputError, match=r"fold_0\.json: cannot be read as predictions.*remove"
+    ):
+        run_matbench(dataclasses.replace(task, results={}), MeanRegressor(), tmp_path)
 
 
-def test_incomplete_or_wrong_predictions_are_not_taken(task, tmp_path):
-    with pytest.raises(InputError, match=r"nothing is recorded for \['fold_0'"):
+def test_incomplete_or_wrong_predictions_are_refused(task, tmp_path):
+    with pytest.raises(InputError, match=r"got no record of \['fold_0'"):
         task.save(tmp_path / "results.json")
     for wrong in ([1.0], [1.0, np.nan, 2.0]):
         with pytest.raises(InputError, match="fold 0: expected 3 finite predictions"):
@@ -161,23 +163,23 @@ def test_incomplete_or_wrong_predictions_are_not_taken(task, tmp_path):
         ({"columns": ["composition", "gap"]}, InputError, "got the column 'composition'"),
         ({"columns": ["structure"]}, InputError, r"two columns.*got the columns \['structure'\]"),
         ({"index": [0]}, InputError, "12 rows"),
-        ({"data": 3}, InputError, "expected a Matbench data set"),
+        ({"data": 3}, InputError, "cannot be read as a Matbench data set"),
         ({"data": [[{}, 1.0]] * 12}, StructureError, "'mb-log-kvrh-01'.*has no 'lattice'"),
     ],
 )
-def test_other_files_are_named(content, write, change, error, message):
+def test_other_files_are_refused(content, write, change, error, message):
     with pytest.raises(error, match=message):
         MatbenchTask.load(write({**content, **change}))
 
 
-def test_classes_are_no_numbers(content, write):
+def test_classification_tasks_are_refused(content, write):
     rows = [[structure, value > 0] for structure, value in content["data"]]
     with pytest.raises(InputError, match="expected finite numbers"):
         MatbenchTask.load(write({**content, "data": rows}))
 
 
-def test_the_command_runs_a_task_and_goes_on(content, write, tmp_path, monkeypatch):
-    monkeypatch.setattr("cgatjax.integrations.sklearn_estimator.CGATRegressor", Made)
+def test_the_command_runs_and_resumes_a_task(content, write, tmp_path, monkeypatch):
+    monkeypatch.setattr("cgatjax.integrations.sklearn_estimator.CGATRegressor", MeanRegressor)
     command = ("matbench", write(content), "--out", tmp_path / "out")
     options = ("--from", "runs/pbe", "--mode", "head", "--epochs", 7)
     output = ok(*command, *options)
@@ -190,7 +192,7 @@ def test_the_command_runs_a_task_and_goes_on(content, write, tmp_path, monkeypat
     assert "verbose" not in parameters
     mean = np.mean([fold["scores"]["mae"] for fold in results.values()])
     assert f"mean    {mean:.5g}" in output
-    fits = Made.fits
+    fits = MeanRegressor.fits
     assert ok(*command, *options).splitlines()[-7:] == output.splitlines()[-7:]
-    assert Made.fits == fits
+    assert MeanRegressor.fits == fits
     assert "choose another folder" in refused(*command, *options, "--seed", 1)

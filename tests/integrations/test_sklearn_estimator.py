@@ -1,7 +1,7 @@
-"""The estimator: every kind of structure, scikit-learn's tools, and its checks as far as they go.
+"""The estimator: every kind of structure, scikit-learn's tools, and scikit-learn's own checks.
 
-scikit-learn's checks give arrays. `OnArrays` makes a crystal of each row, without training, so that
-they can be run all the same; they take minutes, and the short suite has those that fit nothing.
+Those checks pass arrays, so `ArrayRegressor` maps each row to a crystal, and does not train. All of
+them take minutes; the default suite runs those that do not fit.
 """
 
 import hashlib
@@ -22,9 +22,9 @@ LOW = "e-form@low"
 CRYSTALS = ionic_crystals(40, seed=0)
 VALUES = np.array([crystal.targets[LOW] for crystal in CRYSTALS])
 DO_NOT_APPLY = {
-    "check_estimators_unfitted": "raises an error of ours with the same bases",
+    "check_estimators_unfitted": "raises NotFittedError of cgatjax, with the same bases",
     "check_n_features_in_after_fitting": "structures have no number of features",
-    "check_regressors_train": "rows of an array say nothing about the crystals they become",
+    "check_regressors_train": "rows of an array have no relation to their crystals",
 }
 WITHOUT_FIT = {
     "check_do_not_raise_errors_in_init_or_set_params",
@@ -44,8 +44,8 @@ def tiny(**options) -> CGATRegressor:
     return CGATRegressor(**{"network": SMALLEST, "epochs": 0, **options})
 
 
-class OnArrays(CGATRegressor):
-    """Takes arrays, a crystal for each row."""
+class ArrayRegressor(CGATRegressor):
+    """Regressor on arrays that maps each row to a crystal."""
 
     def __init__(self, epochs=0):
         super().__init__(epochs=epochs, network=SMALLEST)
@@ -86,7 +86,7 @@ def unfitted():
     return tiny()
 
 
-def test_it_learns_and_says_how_sure_it_is(fitted):
+def test_fitted_regressors_predict_means_and_stds(fitted):
     assert fitted.history_.column("train_loss")[-1] < fitted.history_.column("train_loss")[0]
     mean, std = fitted.predict(CRYSTALS, return_std=True)
     assert mean.shape == std.shape == (40,)
@@ -101,7 +101,7 @@ def test_it_learns_and_says_how_sure_it_is(fitted):
     assert fitted.score(CRYSTALS, VALUES, sample_weight=weights) == pytest.approx(half, abs=1e-5)
 
 
-def test_every_kind_of_structure_gives_the_same(fitted):
+def test_predictions_do_not_depend_on_the_kind_of_structure(fitted):
     ase = pytest.importorskip("ase")
     from pymatgen.core import Structure
 
@@ -122,23 +122,23 @@ def test_every_kind_of_structure_gives_the_same(fitted):
         fitted.predict(structures[0])
 
 
-def test_it_transfers_from_a_pre_trained_model(trained, tmp_path):
-    model, _ = trained
-    save_model(tmp_path / "model", model)
+def test_transfer_from_a_pre_trained_model(trained_model, tmp_path):
+    save_model(tmp_path / "model", trained_model)
     from_folder = CGATRegressor(start_from=str(tmp_path / "model"), epochs=0, mode="head")
     from_folder.fit(CRYSTALS, VALUES)
     assert from_folder.model_.units == {LOW: "eV/atom"}
-    high = CGATRegressor(start_from=model, epochs=0, target="e-form@high").fit(CRYSTALS, VALUES)
+    high = CGATRegressor(start_from=trained_model, epochs=0, target="e-form@high")
+    high.fit(CRYSTALS, VALUES)
     assert high.model_.units == {"e-form@high": "eV/atom"}
     assert high.history_.report.rescaled
     assert from_folder.history_.report.source == LOW
     assert from_folder.history_.report.frozen
     for name, value in (("network", SMALLEST), ("graph", GraphConfig.released())):
         with pytest.raises(ConfigError, match=f"{name}: start_from brings its own"):
-            CGATRegressor(start_from=model, **{name: value}).fit(CRYSTALS, VALUES)
+            CGATRegressor(start_from=trained_model, **{name: value}).fit(CRYSTALS, VALUES)
 
 
-def test_scikit_learn_clones_searches_and_pickles(fitted):
+def test_clones_grid_searches_and_pickles(fitted):
     base = pytest.importorskip("sklearn.base")
     from sklearn.metrics import r2_score
     from sklearn.model_selection import GridSearchCV
@@ -160,11 +160,11 @@ def test_scikit_learn_clones_searches_and_pickles(fitted):
     assert len(set(search.cv_results_["mean_test_score"])) == 2
 
 
-def test_parameters_are_those_of_the_constructor(unfitted):
+def test_parameters_are_the_constructor_arguments(unfitted):
     assert unfitted.get_params()["epochs"] == 0
     assert CGATRegressor().set_params(epochs=5, loss="l2").loss == "l2"
     assert repr(CGATRegressor(epochs=5)) == "CGATRegressor(epochs=5)"
-    with pytest.raises(ConfigError, match=r"no argument 'epoch'; it has \['batch_size'"):
+    with pytest.raises(ConfigError, match=r"one of \['batch_size'.*got 'epoch'"):
         unfitted.set_params(epoch=5)
 
 
@@ -177,7 +177,7 @@ def test_parameters_are_those_of_the_constructor(unfitted):
         ({"network": {"depth": 3}}, r"unknown option\(s\) \['depth'\]"),
     ],
 )
-def test_bad_arguments_are_named_when_fitting(options, message):
+def test_fit_refuses_invalid_arguments(options, message):
     with pytest.raises((ConfigError, InputError), match=message):
         tiny(**options).fit(CRYSTALS[:4], VALUES[:4])
 
@@ -185,7 +185,7 @@ def test_bad_arguments_are_named_when_fitting(options, message):
 @pytest.mark.parametrize(
     ("structures", "values", "message"),
     [
-        (CRYSTALS[:3], VALUES[:2], r"y of shape \(3,\), one value a structure, got \(2,\)"),
+        (CRYSTALS[:3], VALUES[:2], r"y of shape \(3,\), one value per structure, got \(2,\)"),
         (CRYSTALS[:2], VALUES[:2, None], r"got \(2, 1\)"),
         (CRYSTALS[:2], [1.0, np.nan], "finite values of y"),
         (CRYSTALS[:2], ["a", "b"], "numbers as y"),
@@ -196,12 +196,12 @@ def test_bad_arguments_are_named_when_fitting(options, message):
         ([1, 2], [1.0, 2.0], "expected a path, a pymatgen Structure, ASE Atoms"),
     ],
 )
-def test_bad_data_are_named(unfitted, structures, values, message):
+def test_fit_refuses_invalid_data(unfitted, structures, values, message):
     with pytest.raises(InputError, match=message):
         unfitted.fit(structures, values)
 
 
-def test_a_bad_structure_is_named(fitted):
+def test_errors_name_the_invalid_structure(fitted):
     from dataclasses import replace
 
     bad = replace(CRYSTALS[1], id="flat", lattice=np.ones((3, 3)))
@@ -210,7 +210,7 @@ def test_a_bad_structure_is_named(fitted):
             call()
 
 
-def test_without_a_robust_loss_there_is_no_std(unfitted):
+def test_std_needs_a_robust_loss():
     plain = tiny().fit(CRYSTALS[:4], VALUES[:4])
     with pytest.raises(ConfigError, match='train it with loss="robust_l1"'):
         plain.predict(CRYSTALS[:1], return_std=True)
@@ -222,15 +222,15 @@ def estimator_checks(names=None):
     from sklearn.utils.estimator_checks import estimator_checks_generator
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that it does not inherit
-        found = list(estimator_checks_generator(OnArrays(), legacy=True))
+        warnings.simplefilter("ignore")  # a warning about the missing base class
+        found = list(estimator_checks_generator(ArrayRegressor(), legacy=True))
     for estimator, check in found:
         name = getattr(check, "__name__", None) or check.func.__name__
         if names is None or name in names:
             yield name, check, estimator
 
 
-def test_checks_of_scikit_learn_that_fit_nothing():
+def test_checks_of_scikit_learn_without_fitting():
     pytest.importorskip("sklearn")
     done = set()
     for name, check, estimator in estimator_checks(WITHOUT_FIT):
@@ -246,7 +246,7 @@ def test_checks_of_scikit_learn():
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        results = check_estimator(OnArrays(), on_fail=None, on_skip=None)
+        results = check_estimator(ArrayRegressor(), on_fail=None, on_skip=None)
     failed = {r["check_name"] for r in results if r["status"] == "failed"}
     assert failed == set(DO_NOT_APPLY)
     assert len(results) > 45

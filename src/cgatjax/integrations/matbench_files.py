@@ -1,9 +1,9 @@
-"""Files of the Matbench protocol: data sets and folds in, recorded predictions out.
+"""Matbench files: data sets, folds and recorded predictions.
 
-A. Dunn et al., npj Comput. Mater. 6 (2020) 138. A data set is what matminer distributes, a pandas
-table as JSON ("matbench_jdft2d.json.gz"). Five folds follow from its length alone, or stand in the
-validation file of the package `matbench`, which itself is not needed. Its leaderboard takes what
-`MatbenchTask.save` writes.
+A. Dunn et al., npj Comput. Mater. 6 (2020) 138. A data set is a pandas table as JSON, as matminer
+distributes it ("matbench_jdft2d.json.gz"). The five folds follow from its length, or are read from
+the validation file of the package `matbench`, which itself is not needed. `MatbenchTask.save`
+writes the format of the leaderboard.
 """
 
 import hashlib
@@ -20,31 +20,32 @@ import orjson
 
 from cgatjax.errors import InputError, StructureError
 from cgatjax.runtime.atomic_files import write_durably
+from cgatjax.runtime.parse_errors import reading
 from cgatjax.structures.crystal import Crystal, check_crystal
 from cgatjax.structures.dcgat import cell_of_dict
 from cgatjax.structures.formats import read_bytes
 
 BENCHMARK, VERSION = "matbench_v0.1", "0.6"
-"""Name of the benchmark, and of the version of the package whose files are written."""
+"""Name of the benchmark, and version of the package whose file format is written."""
 N_FOLDS, SEED = 5, 18012019
-"""Of the folds of all tasks: contiguous parts of the order that NumPy's legacy generator makes."""
+"""Folds of all tasks: contiguous parts of a permutation by NumPy's legacy generator."""
 RESULTS = "results.json"
-"""Name that the leaderboard expects of the file."""
+"""File name that the leaderboard expects."""
 _SMALL = 1e-5
-"""Values below do not count in the mean absolute percentage error."""
+"""Magnitude of values below which the mean absolute percentage error ignores them."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class MatbenchTask:
-    """A regression task on structures.
+    """Regression task on structures.
 
     Attributes:
-      dataset_name: such as "matbench_jdft2d".
-      target: name of the property, with its unit's name where the data set gives one.
-      crystals: n crystals; their ids are those of Matbench.
-      values: (n,) float64.
+      dataset_name: name of the data set, such as "matbench_jdft2d".
+      target: name of the property, with the unit if the data set gives one.
+      crystals: n crystals with the ids of Matbench.
+      values: (n,) float64 target values.
       splits: fold -> int64 positions of training and of test crystals.
-      results: fold -> "data" (id -> prediction), "parameters" and "scores" of what is recorded.
+      results: fold -> "data" (id -> prediction), "parameters" and "scores", if recorded.
     """
 
     dataset_name: str
@@ -58,17 +59,16 @@ class MatbenchTask:
     def load(
         cls, path: str | Path, *, name: str | None = None, folds: str | Path | None = None
     ) -> "MatbenchTask":
-        """Reads a data set.
+        """Read a data set.
 
         Args:
-          path: the file that matminer distributes, `.json` or `.json.gz`.
-          name: of the task; None for that of the file.
-          folds: validation file of the package, JSON with {"splits": {task: {fold: ...}}}; None for
-            the folds that it was made by.
+          path: file from matminer, `.json` or `.json.gz`.
+          name: name of the task; None for that of the file.
+          folds: validation file of the package, JSON with {"splits": {task: {fold: ...}}}; None to
+            compute the same folds.
 
         Raises:
-          InputError: the file is none of a regression task on structures, or the folds are not
-            those of its crystals.
+          InputError: not a regression task on structures, or folds of other crystals.
           StructureError: a structure cannot be used.
         """
         path = Path(path)
@@ -80,7 +80,7 @@ class MatbenchTask:
         crystals = [_crystal(i, row[0], path) for i, row in zip(ids, rows, strict=True)]
         values = [row[1] for row in rows]
         if any(type(v) not in (int, float) or not math.isfinite(v) for v in values):
-            raise InputError(f"{path}: expected finite numbers of {target!r}; classes have no unit")
+            raise InputError(f"{path}: expected finite numbers of {target!r}, not classes")
         return cls(
             dataset_name=name,
             target=target,
@@ -96,30 +96,30 @@ class MatbenchTask:
 
     @property
     def is_recorded(self) -> dict[int, bool]:
-        """Fold -> whether it has predictions."""
+        """Fold -> True if it has predictions."""
         return {k: name in self.results for k, name in enumerate(self.splits)}
 
     def get_train_and_val_data(self, fold_number: int) -> tuple[list[Crystal], np.ndarray]:
-        """Crystals and values that a fold may learn from."""
+        """Return the training and validation crystals of a fold with their values."""
         train, _ = self._split(fold_number)
         return [self.crystals[i] for i in train], self.values[train]
 
     def get_test_data(self, fold_number: int) -> list[Crystal]:
-        """Crystals that it must predict."""
+        """Return the test crystals of a fold."""
         return [self.crystals[i] for i in self._split(fold_number)[1]]
 
     def record(
         self, fold_number: int, predictions: Any, params: Mapping[str, Any] | None = None
     ) -> None:
-        """Takes the predictions for the test crystals of a fold, and scores them.
+        """Record and score the predictions for the test crystals of a fold.
 
         Args:
-          fold_number: from 0.
-          predictions: (test crystals,) in their order.
-          params: what to note about the model.
+          fold_number: number of the fold, from 0.
+          predictions: (test crystals,) predictions in order.
+          params: parameters of the model to record.
 
         Raises:
-          InputError: another number of predictions, or one that is not finite.
+          InputError: wrong number of predictions, or one that is not finite.
         """
         _, test = self._split(fold_number)
         found = np.asarray(predictions, np.float64)
@@ -136,7 +136,7 @@ class MatbenchTask:
         }
 
     def scores(self) -> dict[str, dict[str, float]]:
-        """{"mae": {"mean", "max", "min", "std"}, ...} over the folds, and so on for each score."""
+        """Summarize each score over the folds: {"mae": {"mean", "max", "min", "std"}, ...}."""
         names = next(iter(self._complete().values()))["scores"]
         columns = {n: [fold["scores"][n] for fold in self.results.values()] for n in names}
         return {
@@ -150,15 +150,15 @@ class MatbenchTask:
         }
 
     def save(self, path: str | Path, metadata: Mapping[str, Any] | None = None) -> None:
-        """Writes the file that the package reads (`MatbenchBenchmark.from_file`).
+        """Write the results for `MatbenchBenchmark.from_file`.
 
         Args:
-          path: JSON file, replaced if it is there.
-          metadata: what to say about the model.
+          path: JSON file, replaced if it exists.
+          metadata: description of the model.
 
         Raises:
-          InputError: a fold is missing.
-          StorageError: it cannot be written.
+          InputError: a fold has no predictions.
+          StorageError: the file cannot be written.
         """
         task = {
             "@module": "matbench.task",
@@ -185,12 +185,12 @@ class MatbenchTask:
     def _complete(self) -> dict[str, dict[str, Any]]:
         missing = [name for name in self.splits if name not in self.results]
         if missing:
-            raise InputError(f"{self.dataset_name}: nothing is recorded for {missing}")
+            raise InputError(f"{self.dataset_name}: expected all folds, got no record of {missing}")
         return {name: self.results[name] for name in self.splits}
 
 
 def scores_of(values: np.ndarray, predictions: np.ndarray) -> dict[str, float]:
-    """The scores of a fold.
+    """Compute the scores of a fold.
 
     >>> scores_of(np.array([1.0, 2.0, 0.0]), np.array([1.5, 2.0, 0.0]))["mape"]
     0.25
@@ -207,15 +207,13 @@ def scores_of(values: np.ndarray, predictions: np.ndarray) -> dict[str, float]:
 
 
 def _table(path: Path) -> tuple[list[int], list[str], list[list[Any]]]:
-    """Row numbers, the two columns' names and the rows."""
-    try:
+    """Read row numbers, names of the two columns, and rows."""
+    with reading(path, "a Matbench data set"):
         table = orjson.loads(read_bytes(path))
         numbers, columns, rows = (table[key] for key in ("index", "columns", "data"))
-        is_sound = len(columns) == 2 and all(len(row) == 2 for row in rows)
+        is_table = len(columns) == 2 and all(len(row) == 2 for row in rows)
         numbers = [int(number) for number in numbers]
-    except (ValueError, LookupError, TypeError) as error:
-        raise InputError(f"{path}: expected a Matbench data set: {error}") from error
-    if not is_sound or len(numbers) != len(rows) or len(rows) < N_FOLDS:
+    if not is_table or len(numbers) != len(rows) or len(rows) < N_FOLDS:
         raise InputError(
             f"{path}: expected a table of two columns and at least {N_FOLDS} rows, got the columns "
             f"{columns} and {len(rows)} rows"
@@ -224,7 +222,7 @@ def _table(path: Path) -> tuple[list[int], list[str], list[list[Any]]]:
 
 
 def _ids(name: str, numbers: Sequence[int]) -> list[str]:
-    """The ids that the package gives to the rows: mb-jdft2d-001 and so on."""
+    """Make the ids that the package gives to rows: mb-jdft2d-001 and so on."""
     prefix = name.replace("matbench", "mb").replace("_", "-")
     width = math.floor(math.log10(len(numbers))) + 1
     return [f"{prefix}-{number + 1:0{width}d}" for number in numbers]
@@ -244,7 +242,7 @@ def _crystal(name: str, structure: Any, path: Path) -> Crystal:
 
 
 def _splits(n: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Five folds, each position in one test part, in ascending order."""
+    """Make five folds of ascending positions, each in one test set."""
     order = np.arange(n)
     np.random.RandomState(SEED).shuffle(order)
     tests = [np.sort(part) for part in np.array_split(order, N_FOLDS)]
@@ -255,16 +253,12 @@ def _read_splits(
     path: Path, name: str, ids: Sequence[str]
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     position = {i: k for k, i in enumerate(ids)}
-    try:
+    with reading(path, f"folds of the {len(ids)} crystals of {name}"):
         folds = orjson.loads(read_bytes(path))["splits"][name]
         return {
             fold: (
-                np.array([position[i] for i in parts["train"]], np.int64),
-                np.array([position[i] for i in parts["test"]], np.int64),
+                np.array([position[i] for i in subsets["train"]], np.int64),
+                np.array([position[i] for i in subsets["test"]], np.int64),
             )
-            for fold, parts in folds.items()
+            for fold, subsets in folds.items()
         }
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise InputError(
-            f"{path}: expected folds of the {len(ids)} crystals of {name}: {error!r:.200}"
-        ) from error

@@ -1,7 +1,6 @@
-"""Runs tasks of the Matbench protocol: folds in, predictions out, each fold trained from anew.
+"""Training and prediction of all folds of a Matbench task.
 
-Tasks are `MatbenchTask`s of ours, or the objects of the package `matbench`, which have the same
-methods.
+Tasks are `MatbenchTask`s, or the objects of the package `matbench`, which have the same methods.
 """
 
 import json
@@ -11,13 +10,14 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from cgatjax.errors import InputError, MismatchError
+from cgatjax.errors import MismatchError
 from cgatjax.integrations.sklearn_estimator import CGATRegressor
 from cgatjax.runtime.atomic_files import write_durably, writing
+from cgatjax.runtime.parse_errors import reading
 
 
 class Task(Protocol):
-    """What is used of a task, ours or one of the package `matbench`."""
+    """Interface shared by `MatbenchTask` and the tasks of the package `matbench`."""
 
     @property
     def dataset_name(self) -> str:
@@ -29,48 +29,49 @@ class Task(Protocol):
 
     @property
     def is_recorded(self) -> Mapping[int, bool]:
-        """Fold -> whether it has predictions."""
+        """Fold -> True if it has predictions."""
 
     def get_train_and_val_data(self, fold_number: int, /) -> tuple[Any, Any]:
-        """Structures and values that a fold may learn from."""
+        """Return the training and validation structures of a fold with their values."""
 
     def get_test_data(self, fold_number: int, /) -> Any:
-        """Structures that it must predict."""
+        """Return the test structures of a fold."""
 
     def record(self, fold_number: int, /, predictions: Any, params: dict[str, Any]) -> None:
-        """Takes the predictions."""
+        """Record the predictions of a fold."""
 
 
 def run_matbench(task: Task, regressor: CGATRegressor, folder: str | Path | None = None) -> None:
-    """Trains on each fold, and records its predictions in the task.
+    """Train on each fold, and record the predictions in the task.
 
     Args:
-      task: a `MatbenchTask`, or one of the package.
-      regressor: how to train, perhaps from a pre-trained model; it is not fitted itself.
-      folder: keeps the predictions of each fold; those that are there are not made again.
+      task: `MatbenchTask` or task of the package.
+      regressor: estimator to copy and fit for each fold, possibly with a pre-trained model.
+      folder: folder for the predictions of each fold; existing ones are not recomputed.
 
     Raises:
-      MismatchError: the folder has predictions of another task or of other options.
+      MismatchError: the folder has predictions of another task or with other options.
       InputError: predictions in the folder cannot be read.
-      ConfigError, TargetError: further, all errors of `CGATRegressor.fit`.
+      ConfigError, TargetError: see `CGATRegressor.fit`.
     """
-    params = _plain(regressor)
+    params = _json_params(regressor)
     for fold in task.folds:
         if task.is_recorded[fold]:
             continue
         file = None if folder is None else Path(folder) / f"fold_{fold}.json"
-        predictions = _kept(file, task.dataset_name, params)
+        predictions = _load_predictions(file, task.dataset_name, params)
         if predictions is None:
             structures, values = task.get_train_and_val_data(fold)
             fresh = type(regressor)(**regressor.get_params())
             fresh.fit(list(structures), np.asarray(values, np.float64))
             predictions = np.asarray(fresh.predict(list(task.get_test_data(fold)))).tolist()
-            _keep(file, {"task": task.dataset_name, "params": params, "predictions": predictions})
+            content = {"task": task.dataset_name, "params": params, "predictions": predictions}
+            _save_predictions(file, content)
         task.record(fold, predictions=predictions, params=params)
 
 
-def _plain(regressor: CGATRegressor) -> dict[str, Any]:
-    """The arguments that JSON can hold as they are; of others their text."""
+def _json_params(regressor: CGATRegressor) -> dict[str, Any]:
+    """Convert the arguments of the estimator to JSON values, if need be as text."""
     params = {k: v for k, v in regressor.get_params().items() if v is not None and k != "verbose"}
     return {
         name: value if isinstance(value, str | int | float | bool) else f"{value!s:.500}"
@@ -78,25 +79,25 @@ def _plain(regressor: CGATRegressor) -> dict[str, Any]:
     }
 
 
-def _kept(file: Path | None, name: str, params: Mapping[str, Any]) -> list[float] | None:
-    """Predictions of an earlier run."""
+def _load_predictions(
+    file: Path | None, name: str, params: Mapping[str, Any]
+) -> list[float] | None:
+    """Read the predictions of an earlier run, if any."""
     if file is None or not file.exists():
         return None
-    try:
+    with reading(file, "predictions of a fold", "remove it"):
         content = json.loads(file.read_text())
         before = {"task": content["task"], "params": content["params"]}
         predictions: list[float] = content["predictions"]
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise InputError(f"{file}: expected predictions of a fold: {error}; remove it") from error
     if before != {"task": name, "params": params}:
         raise MismatchError(
-            f"{file}: made for {before['task']} with {before['params']}, now it is {name} with "
-            f"{dict(params)}; choose another folder"
+            f"{file}: expected predictions of {name} with {dict(params)}, got {before['task']} "
+            f"with {before['params']}; choose another folder"
         )
     return predictions
 
 
-def _keep(file: Path | None, content: Mapping[str, Any]) -> None:
+def _save_predictions(file: Path | None, content: Mapping[str, Any]) -> None:
     if file is not None:
         with writing(file):
             file.parent.mkdir(parents=True, exist_ok=True)

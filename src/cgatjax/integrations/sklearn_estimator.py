@@ -1,8 +1,8 @@
-"""An estimator in the manner of scikit-learn: structures and numbers in, a fitted network out.
+"""Scikit-learn estimator of crystal graph attention networks.
 
-It does not inherit from scikit-learn, which need not be installed, and follows its conventions:
-arguments are kept as they are, `fit` makes attributes that end in "_", `clone`, pipelines,
-cross-validation and grid search work with it.
+The estimator follows the conventions of scikit-learn without inheriting from it, so that
+scikit-learn need not be installed: the constructor stores its arguments unchanged, `fit` sets
+attributes that end in "_", and `clone`, pipelines, cross-validation and grid search work.
 """
 
 import inspect
@@ -29,14 +29,14 @@ from cgatjax.training.transfer import transfer_model
 
 
 class CGATRegressor:
-    """A crystal graph attention network as an estimator.
+    """Crystal graph attention network as a scikit-learn regressor.
 
-    Structures are pymatgen `Structure`s, ASE `Atoms` or `Crystal`s, in a list or an array of
-    objects. Values are of one property, per atom where it is extensive.
+    Structures are pymatgen `Structure`s, ASE `Atoms` or `Crystal`s, in a list or an object array.
+    Values are of one property, per atom if extensive.
 
     Attributes:
-      model_: the trained `Model`, after `fit`.
-      history_: what happened in training.
+      model_: trained `Model`, after `fit`.
+      history_: training history, after `fit`.
     """
 
     def __init__(
@@ -58,25 +58,26 @@ class CGATRegressor:
         random_state: int = 0,
         verbose: bool = False,
     ) -> None:
-        """Keeps the arguments; `fit` checks them.
+        """Store the arguments; `fit` checks them.
 
         Args:
-          preset: of the network and its training.
-          epochs: of the training; None for the preset's, as in the next three.
+          preset: preset of network and training options.
+          epochs: number of epochs; None for the preset, as in the next three.
           batch_size: crystals per step.
-          learning_rate: peak rate.
-          loss: "l1", "l2", or "robust_l1" and "robust_l2", which learn a standard deviation, too.
+          learning_rate: peak learning rate.
+          loss: "l1" or "l2", or "robust_l1" or "robust_l2", which predict aleatoric standard
+            deviations.
           network: further options of `ModelConfig`, such as {"steps": 4}.
           training: further options of `TrainConfig`, such as {"schedule": "plateau"}.
-          graph: how structures become graphs; None for the recommended way.
-          start_from: a pre-trained model, or the folder of one or of a run, to transfer from; its
-            network and graph options are taken.
-          mode: of the transfer.
+          graph: graph options; None for the recommended ones.
+          start_from: pre-trained model, or its folder or run folder, for transfer learning; brings
+            its network and graph options.
+          mode: transfer mode.
           target: name of the property; None for that of `start_from`, or "target".
-          unit: of the values; "" for that of `start_from` if it predicts this property.
-          valid_fraction: share of the training crystals that decides which epoch is the best.
-          random_state: seed of the first weights, the batches and the choice of those crystals.
-          verbose: a progress bar on standard error.
+          unit: unit of the values; "" for that of `start_from` if it predicts this property.
+          valid_fraction: fraction of the training crystals to use as validation set.
+          random_state: random seed for initial weights, batches and validation set.
+          verbose: show a progress bar on standard error.
         """
         self.preset = preset
         self.epochs = epochs
@@ -95,16 +96,16 @@ class CGATRegressor:
         self.verbose = verbose
 
     def fit(self, structures: Iterable[Any], y: Any) -> Self:
-        """Trains a network.
+        """Train a network.
 
         Args:
           structures: n structures.
           y: (n,) finite values.
 
         Raises:
-          InputError: no structures, other shapes, values that are not finite.
+          InputError: no structures, wrong shapes, or values that are not finite.
           StructureError: a structure cannot be used.
-          ConfigError: an argument of the estimator has a value that is not allowed.
+          ConfigError: an argument of the estimator is invalid.
         """
         start = self._start()
         graph_config = self._graph_config(start)
@@ -113,26 +114,26 @@ class CGATRegressor:
         target = self.target or (start.targets[0] if start else "target")
         unit = self.unit or _unit_of(target, start)
         data = GraphList(graphs, graph_config, {target: values}, {target: unit})
-        train, valid = self._parts(data)
-        self.model_, self.history_ = self._trained(start, target, train, valid)
+        train, valid = self._split(data)
+        self.model_, self.history_ = self._train(start, target, train, valid)
         return self
 
     def predict(
         self, structures: Iterable[Any], return_std: bool = False
     ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
-        """Predicts for structures, relaxed or not.
+        """Predict the property of structures, relaxed or not.
 
         Args:
           structures: n structures.
-          return_std: give standard deviations, too; only of a training with a robust loss.
+          return_std: also return standard deviations; needs training with a robust loss.
 
         Returns:
-          (n,) float64, or that and (n,) standard deviations.
+          (n,) float64 predictions, or a tuple of these and (n,) standard deviations.
 
         Raises:
-          NotFittedError: before `fit`.
+          NotFittedError: called before `fit`.
           StructureError: a structure cannot be used.
-          ConfigError: there are no standard deviations.
+          ConfigError: the model predicts no standard deviations.
         """
         model = self._model()
         found = predict(model, _listed(structures), show_progress=self.verbose)
@@ -147,15 +148,15 @@ class CGATRegressor:
         return found.means[target], found.stds[target]
 
     def score(self, structures: Iterable[Any], y: Any, sample_weight: Any = None) -> float:
-        """The coefficient of determination R^2 of the predictions.
+        """Compute the coefficient of determination R^2 of the predictions.
 
         Args:
           structures: n structures.
           y: (n,) true values.
-          sample_weight: (n,) weights; None for equal ones.
+          sample_weight: (n,) weights; None for equal weights.
 
         Raises:
-          InputError: values of another shape; further, all errors of `predict`.
+          InputError: values of another shape; see also `predict`.
         """
         found = self.predict(structures)
         values = _values(y, len(found))
@@ -168,19 +169,19 @@ class CGATRegressor:
         return 1.0 - residual / total
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The arguments of the constructor; none of them is an estimator, so `deep` is the same."""
+        """Return the constructor arguments; `deep` has no effect, as none is an estimator."""
         return {name: getattr(self, name) for name in _arguments(type(self))}
 
     def set_params(self, **params: Any) -> Self:
-        """Changes arguments of the constructor.
+        """Set constructor arguments.
 
         Raises:
-          ConfigError: there is no such argument.
+          ConfigError: unknown argument.
         """
         known = _arguments(type(self))
         for name, value in params.items():
             if name not in known:
-                raise ConfigError(f"{type(self).__name__}: no argument {name!r}; it has {known}")
+                raise ConfigError(f"{type(self).__name__}: expected one of {known}, got {name!r}")
             setattr(self, name, value)
         return self
 
@@ -194,7 +195,7 @@ class CGATRegressor:
         return hasattr(self, "model_")
 
     def __sklearn_tags__(self) -> Any:
-        """What scikit-learn asks of an estimator: a regressor, of objects and not of arrays."""
+        """Describe the estimator to scikit-learn: a regressor on objects instead of arrays."""
         from sklearn.utils import InputTags, RegressorTags, Tags, TargetTags
 
         return Tags(
@@ -213,29 +214,29 @@ class CGATRegressor:
         start = self.start_from
         model = load_model(start) if isinstance(start, str | Path) else start
         if model is not None and self.network is not None:
-            raise ConfigError("network: start_from brings its own network; leave one of them out")
+            raise ConfigError("network: start_from brings its own network; give one of the two")
         if model is not None and len(model.targets) > 1 and self.target is None:
-            raise ConfigError(f"target: start_from predicts {list(model.targets)}; name the one")
+            raise ConfigError(f"target: start_from predicts {list(model.targets)}; choose one")
         return model
 
     def _graph_config(self, start: Model | None) -> GraphConfig:
         if start is not None and self.graph not in (None, start.graph_config):
-            raise ConfigError("graph: start_from brings its own options; leave one of them out")
+            raise ConfigError("graph: start_from brings its own options; give one of the two")
         return start.graph_config if start else self.graph or GraphConfig.recommended()
 
-    def _parts(self, data: GraphList) -> tuple[Dataset, Dataset]:
-        """Training and validation set."""
+    def _split(self, data: GraphList) -> tuple[Dataset, Dataset]:
+        """Split the data into training and validation set at random."""
         n = len(data)
         if n < 2 or not 0 < self.valid_fraction < 1:
             raise InputError(
-                "expected at least 2 structures, of which a fraction between 0 and 1 decides which "
-                f"epoch is the best; got {n} sample(s) and valid_fraction={self.valid_fraction!r}"
+                "expected at least 2 structures and a valid_fraction between 0 and 1, got "
+                f"{n} sample(s) and valid_fraction={self.valid_fraction!r}"
             )
         n_valid = min(max(1, round(self.valid_fraction * n)), n - 1)
         order = np.random.default_rng(self.random_state).permutation(n)
         return Dataset(data, np.sort(order[n_valid:])), Dataset(data, np.sort(order[:n_valid]))
 
-    def _trained(
+    def _train(
         self, start: Model | None, target: str, train: Dataset, valid: Dataset
     ) -> tuple[Model, History]:
         if self.preset not in PRESETS:
@@ -254,7 +255,7 @@ class CGATRegressor:
 
 
 def _unit_of(target: str, start: Model | None) -> str:
-    """The unit of a property in a model that predicts it, perhaps at another level of theory."""
+    """Look up the unit of a property, possibly at another level of theory, in a model."""
     units = {} if start is None else start.units
     same = (unit for t, unit in units.items() if t.split("@")[0] == target.split("@")[0])
     return units.get(target) or next(same, "")
@@ -265,7 +266,7 @@ def _arguments(cls: type) -> list[str]:
 
 
 def _listed(structures: Iterable[Any]) -> list[Any]:
-    """The structures as a list; a `Structure` alone can be iterated, too."""
+    """Convert to a list, and refuse a single structure (a `Structure` iterates over sites)."""
     if is_single(structures) or not isinstance(structures, Iterable):
         raise InputError(
             f"expected a list of structures, got a single {type(structures).__name__}; put it "
@@ -278,7 +279,7 @@ def _listed(structures: Iterable[Any]) -> list[Any]:
 
 
 def _graphs(structures: Iterable[Any], config: GraphConfig) -> list[CrystalGraph]:
-    """Reduced graphs, one for each structure."""
+    """Make the reduced graph of each structure."""
     listed = _listed(structures)
     graphs = []
     for item in read_crystals(listed, targets=()):
@@ -292,7 +293,7 @@ def _graphs(structures: Iterable[Any], config: GraphConfig) -> list[CrystalGraph
 
 
 def _values(y: Any, n: int) -> np.ndarray:
-    """(n,) float64."""
+    """Check and convert target values to (n,) float64."""
     if y is None:
         raise InputError("requires y to be passed, but the target y is None")
     try:
@@ -300,7 +301,7 @@ def _values(y: Any, n: int) -> np.ndarray:
     except (TypeError, ValueError) as error:
         raise InputError(f"expected numbers as y: {error}") from error
     if values.shape != (n,):
-        raise InputError(f"expected y of shape ({n},), one value a structure, got {values.shape}")
+        raise InputError(f"expected y of shape ({n},), one value per structure, got {values.shape}")
     if not np.isfinite(values).all():
-        raise InputError("expected finite values of y, got NaN or infinity; leave these out")
+        raise InputError("expected finite values of y, got NaN or infinity; leave them out")
     return values
