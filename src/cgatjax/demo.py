@@ -41,7 +41,7 @@ from cgatjax.training.transfer import transfer_model
 logger = logging.getLogger("cgatjax")
 LOW, HIGH = "e-form@low", "e-form@high"
 LOW_MODEL = "low-fidelity model"
-"""Label of the pre-trained model, evaluated as it is, beside the transfer modes."""
+"""Label of the pre-trained model, evaluated without transfer."""
 MODES = ("none", "head", "full")
 RESULTS = "results.json"
 MEV = 1000.0

@@ -228,7 +228,7 @@ def test_a_list_that_holds_itself_twice(tmp_path):
     knot: list = []
     knot += [knot, knot]
     (tmp_path / "f.pickle").write_bytes(pickle.dumps({"input": knot}))
-    with pytest.raises(InputError, match="the same lists over and over"):
+    with pytest.raises(InputError, match="repeats the same lists"):
         read_features(tmp_path / "f.pickle")
 
 

@@ -143,9 +143,7 @@ def test_an_interrupted_run_is_resumed(task, tmp_path):
     ):
         run_matbench(dataclasses.replace(task, results={}), MeanRegressor(1.0), tmp_path)
     (tmp_path / "fold_0.json").write_text("{")
-    with pytest.raises(
-        InputError, match=r"fold_0\.json: cannot be read as predictions.*remove"
-    ):
+    with pytest.raises(InputError, match=r"fold_0\.json: cannot be read as predictions.*remove"):
         run_matbench(dataclasses.replace(task, results={}), MeanRegressor(), tmp_path)
 
 

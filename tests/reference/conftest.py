@@ -1,4 +1,4 @@
-"""The golden vectors of the reference, weights and inputs rebuilt as its README says."""
+"""Golden vectors of the reference, with weights and inputs rebuilt as its README describes."""
 
 import dataclasses
 import json
@@ -25,9 +25,9 @@ TARGET = "e-form"
 
 @dataclass(frozen=True, eq=False)
 class Golden:
-    """One golden file: what went into the reference's network, and what came out.
+    """Inputs and outputs of the reference's network from one golden file.
 
-    `params` and the numbers of `batch` are float64; `batch` has padding, the reference had none.
+    `params` and the numbers of `batch` are float64; `batch` is padded, unlike in the reference.
     """
 
     arrays: Mapping[str, np.ndarray]
@@ -48,7 +48,7 @@ class Golden:
 
 @pytest.fixture(scope="session")
 def golden(shared: Path) -> Callable[[str], Golden]:
-    """Name -> golden file."""
+    """Loader of golden files by name."""
 
     @cache
     def load(name: str) -> Golden:
@@ -81,7 +81,7 @@ def rebuilt_weights(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def rebuilt_batch(arrays: Mapping[str, np.ndarray]) -> CrystalBatch:
-    """The padded batch in float64, fractions as the reference had them: rounded to float32."""
+    """Padded batch in float64, with fractions rounded to float32 as in the reference."""
     numbers = np.array([atomic_number(symbol) for symbol in arrays["in/elements"].tolist()])
     sizes = arrays["in/n_node"]
     starts = np.cumsum(sizes) - sizes

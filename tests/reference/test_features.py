@@ -14,14 +14,14 @@ from cgatjax.structures.readers import read_crystals
 
 
 def objects(items):
-    """A vector of objects, as the reference's nested arrays are."""
+    """Vector of objects, like the nested arrays of the reference."""
     array = np.empty(len(items), dtype=object)
     array[:] = items
     return array
 
 
 def written(graphs, targets, ids=None):
-    """What `prepare_data.py` makes of graphs; targets as it stores them."""
+    """Content that `prepare_data.py` writes for graphs, with targets as stored."""
     table = np.empty((3, len(graphs)), dtype=object)
     for i, graph in enumerate(graphs):
         center = np.repeat(np.arange(graph.n_sites), graph.max_neighbors)
@@ -39,7 +39,7 @@ def written(graphs, targets, ids=None):
 
 
 def small_graphs():
-    """Two sites that see each other and themselves, and one that sees itself."""
+    """A graph of two sites, and one of a single site."""
     pair = CrystalGraph.from_neighbors(
         np.array([11, 17]), np.array([[1, 1, 0], [0, 0, 1]]), np.array([[1, 1, 2], [1, 1, 2]])
     )
@@ -58,7 +58,7 @@ TARGETS = {"e-form": [-0.5, 0.25], "volume": [3.0, -1e8]}
 
 @pytest.mark.parametrize("protocol", [0, 2, 4, 5])
 @pytest.mark.parametrize("layout", ["(3, crystals)", "(crystals, 3)", "formula"])
-def test_graphs_targets_and_ids_come_back(tmp_path, protocol, layout):
+def test_graphs_targets_and_ids_are_read(tmp_path, protocol, layout):
     content = written([*small_graphs(), small_graphs()[0], small_graphs()[0]], {})
     content["target"] = {n: [v[0], v[1], v[0], v[0]] for n, v in TARGETS.items()}
     if layout == "(crystals, 3)":
@@ -71,17 +71,17 @@ def test_graphs_targets_and_ids_come_back(tmp_path, protocol, layout):
     for graph, expected in zip(found.graphs, small_graphs(), strict=False):
         for name in ("atomic_numbers", "neighbors", "shells"):
             np.testing.assert_array_equal(getattr(graph, name), getattr(expected, name))
-    # Stored divided by the number of sites; -1e8 says missing.
+    # Stored divided by the number of sites; -1e8 for missing values.
     np.testing.assert_allclose(found.targets["e-form"], [-1.0, 0.25, -1.0, -1.0])
     np.testing.assert_allclose(found.targets["volume"], [6.0, np.nan, 6.0, 6.0])
 
 
-def test_unnamed_crystals_are_named_by_their_position(tmp_path):
+def test_unknown_ids_are_replaced_by_positions(tmp_path):
     content = written(small_graphs(), TARGETS, ids=["unknown", "unknown"])
     assert read_features(saved(tmp_path / "f.pickle.gz", content)).ids == ["crystal-0", "crystal-1"]
 
 
-def test_fewer_neighbors_than_the_file_has(tmp_path):
+def test_neighbors_are_limited(tmp_path):
     path = saved(tmp_path / "f.pickle.gz", written(small_graphs(), TARGETS))
     graph = read_features(path, max_neighbors=2).graphs[0]
     assert graph.max_neighbors == 2
@@ -101,7 +101,7 @@ def test_features_become_a_store(tmp_path):
         store_features(path, tmp_path / "store")
 
 
-def test_an_id_that_comes_twice(tmp_path):
+def test_repeated_ids_are_refused(tmp_path):
     content = written(small_graphs(), TARGETS, ids=["a", "a"])
     with pytest.raises(InputError, match="repeated id 'a'"):
         store_features(saved(tmp_path / "f.pickle.gz", content), tmp_path / "store")
@@ -109,7 +109,7 @@ def test_an_id_that_comes_twice(tmp_path):
 
 
 class Touch:
-    """Pickled, this writes a file when it is read."""
+    """Object whose pickle writes a file when it is loaded."""
 
     def __init__(self, path):
         self.path = path
@@ -118,7 +118,7 @@ class Touch:
         return exec, (f"open({str(self.path)!r}, 'w').close()",)
 
 
-def test_a_pickle_that_would_run_code_is_refused(tmp_path):
+def test_pickles_that_run_code_are_refused(tmp_path):
     mark = tmp_path / "mark"
     content = {**written(small_graphs(), TARGETS), "extra": Touch(mark)}
     path = saved(tmp_path / "f.pickle.gz", content)
@@ -127,7 +127,7 @@ def test_a_pickle_that_would_run_code_is_refused(tmp_path):
     assert not mark.exists()
     with gzip.open(path, "rb") as file:
         pickle.load(file)
-    assert mark.exists()  # the trap itself works
+    assert mark.exists()  # the pickle does run code if allowed to
 
 
 @pytest.mark.parametrize("module", ["os", "numpy.testing", "numpy"])
@@ -154,7 +154,7 @@ def damaged(key, value):
         (damaged("batch_ids", ["only one"]), "index"),
     ],
 )
-def test_files_that_hold_something_else(tmp_path, change, message):
+def test_other_contents_are_refused(tmp_path, change, message):
     path = saved(tmp_path / "f.pickle.gz", change(written(small_graphs(), TARGETS)))
     with pytest.raises(InputError, match=message):
         read_features(path)
@@ -168,14 +168,14 @@ def test_edges_out_of_order_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("cut", [0, 1, 30, -20])
-def test_cut_files(tmp_path, cut):
+def test_truncated_files_are_refused(tmp_path, cut):
     path = saved(tmp_path / "f.pickle.gz", written(small_graphs(), TARGETS))
     path.write_bytes(path.read_bytes()[:cut])
     with pytest.raises(InputError, match="cannot be read as a feature file"):
         read_features(path)
 
 
-def test_no_such_file(tmp_path):
+def test_missing_files_are_refused(tmp_path):
     with pytest.raises(InputError, match="cannot be read"):
         read_features(tmp_path / "none.pickle.gz")
 

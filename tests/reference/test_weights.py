@@ -34,7 +34,7 @@ VARIANTS = [
 
 
 def random_params(config, seed=0):
-    """Parameters with the network's names and shapes, damping outside of [0, 1] too."""
+    """Random parameters of the network, with damping outside of [0, 1], too."""
     neighbors = np.zeros((1, config.max_shells), int)
     graph = CrystalGraph.from_neighbors(np.ones(1, int), neighbors, neighbors + 1)
     shapes = jax.eval_shape(CGAT(config).init, jax.random.key(0), collate([graph]))["params"]
@@ -47,7 +47,7 @@ def leaves_equal(a, b):
 
 
 @pytest.mark.parametrize("changes", VARIANTS, ids=str)
-def test_names_and_shapes_tell_the_network(changes):
+def test_the_config_is_inferred_from_names_and_shapes(changes):
     config = TINY.replace(**changes)
     state_dict = state_dict_from_params(random_params(config), config)
     prefixed = {f"model.{name}": a for name, a in state_dict.items()} | {"mean": 0, "std": 1}
@@ -56,7 +56,7 @@ def test_names_and_shapes_tell_the_network(changes):
 
 
 @pytest.mark.parametrize("changes", VARIANTS, ids=str)
-def test_both_ways_lose_nothing(changes):
+def test_import_and_export_are_lossless(changes):
     config = TINY.replace(**changes)
     rng = np.random.default_rng(1)
     state_dict = {
@@ -79,7 +79,7 @@ def test_layouts_are_those_of_torch():
     dense = params["heads"]["e-form"]["layer_0"]["kernel"]
     np.testing.assert_array_equal(state_dict["output_nn.fcs.0.weight"], dense.T)
     grouped = params["encoder"]["node_1"]["message"]
-    # Grouped convolutions: the heads' outputs one after another, (heads * out, in, 1).
+    # Grouped convolutions: outputs of the heads concatenated, (heads * out, in, 1).
     expected = np.concatenate([grouped["kernel_out"][head].T for head in range(2)])[:, :, None]
     np.testing.assert_array_equal(state_dict["graphs.1.Node.MH_M.fc_out.weight"], expected)
     power = params["encoder"]["composition"]["step_0"]["attention"]["power"]
@@ -93,7 +93,7 @@ def test_damping_is_projected_on_import():
     assert imported["encoder"]["node_1"]["update"]["damping"] == 1
 
 
-def test_unused_tensors_are_kept_through_jax_and_zero_without_them():
+def test_unused_tensors_survive_jax_and_default_to_zero():
     state_dict = state_dict_from_params(random_params(TINY), TINY)
     name = "graphs.0.Edge.MH_A.fc_in.weight"
     assert not state_dict[name].any()
@@ -119,7 +119,7 @@ def test_all_differences_are_listed_at_once():
         assert part in str(error.value)
 
 
-def test_our_differences_are_named_too():
+def test_differences_of_parameters_are_listed():
     params = random_params(TINY)
     del params["encoder"]["embedding"]
     with pytest.raises(MismatchError, match="encoder/embedding/kernel"):
@@ -130,6 +130,6 @@ def test_our_differences_are_named_too():
         state_dict_from_params(random_params(TINY), TINY.replace(targets=("a", "b")))
 
 
-def test_something_else_is_no_state_dictionary():
-    with pytest.raises(MismatchError, match="not a state dictionary"):
+def test_other_state_dictionaries_are_refused():
+    with pytest.raises(MismatchError, match="expected a state dictionary of the reference"):
         config_from_state_dict({"conv1.weight": np.zeros((3, 3))})

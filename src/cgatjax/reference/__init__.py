@@ -1,4 +1,4 @@
-"""From and to the reference, the PyTorch code `hyllios/CGAT`: weights, checkpoints, features."""
+"""Conversion of weights, checkpoints and features of the PyTorch reference `hyllios/CGAT`."""
 
 from cgatjax.reference.checkpoint import Checkpoint as Checkpoint
 from cgatjax.reference.checkpoint import load_checkpoint as load_checkpoint

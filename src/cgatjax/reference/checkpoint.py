@@ -1,13 +1,11 @@
-"""Checkpoints of the reference (PyTorch Lightning, `*.ckpt`). torch is needed here and only here.
+"""Checkpoints of the reference (PyTorch Lightning, `*.ckpt`); the only module that needs torch.
 
-A checkpoint is a pickle inside a zip file and is not trusted: torch reads it with
-`weights_only=True`, which makes tensors and plain containers and calls nothing that the file
-names. Lightning writes a few classes of its own beside the weights; they are named below and
-replaced by empty ones.
+A checkpoint is a pickle in a zip file and untrusted: torch reads it with `weights_only=True`, which
+makes only tensors and plain containers. The Lightning classes stored with the weights are listed
+below and replaced by empty ones.
 """
 
 import pickle
-import struct
 import warnings
 import zipfile
 from collections.abc import Iterable, Mapping
@@ -26,6 +24,7 @@ from cgatjax.reference.weights import (
     params_from_state_dict,
     state_dict_from_params,
 )
+from cgatjax.runtime.parse_errors import reading
 from cgatjax.structures.elements import ElementTable
 from cgatjax.structures.properties import unit_of
 
@@ -43,7 +42,7 @@ _LIGHTNING_CLASSES = (
 
 
 class _Namespace(dict[str, Any]):
-    """Stands for any of Lightning's classes: keeps items and attributes, does nothing."""
+    """Inert replacement of a Lightning class that keeps items and attributes."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__()
@@ -55,11 +54,11 @@ class _Namespace(dict[str, Any]):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Checkpoint:
-    """What a checkpoint holds.
+    """Content of a checkpoint.
 
     Attributes:
-      state_dict: name -> array, as the reference names them, "mean" and "std" among them.
-      options: the reference's command line (`hyper_parameters`), empty if not saved.
+      state_dict: name in the reference -> array, including "mean" and "std".
+      options: command line of the reference (`hyper_parameters`), empty if not saved.
     """
 
     state_dict: dict[str, np.ndarray]
@@ -67,11 +66,11 @@ class Checkpoint:
 
 
 def read_checkpoint(path: str | Path) -> Checkpoint:
-    """Opens a checkpoint of the reference; nothing in it is run.
+    """Read a checkpoint of the reference without running code in it.
 
     Raises:
       MissingExtraError: torch is not installed.
-      InputError: no such file, damaged, or it asks for more than weights and plain values.
+      InputError: no such file, a damaged one, or one with more than weights and plain values.
     """
     content = _loaded(path)
     tensors = content.get("state_dict") if isinstance(content, Mapping) else None
@@ -86,7 +85,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     try:
         arrays = {str(name): t.detach().cpu().numpy() for name, t in tensors.items()}
     except (AttributeError, TypeError, RuntimeError) as error:
-        raise InputError(f"{path}: 'state_dict' holds more than dense tensors: {error}") from error
+        raise InputError(f"{path}: expected dense tensors in 'state_dict': {error}") from error
     return Checkpoint(state_dict=arrays, options=dict(options))
 
 
@@ -97,28 +96,28 @@ def load_checkpoint(
     unit: str | None = None,
     element_table: ElementTable | None = None,
 ) -> Model:
-    """A model from a checkpoint of the reference, ready to predict, evaluate and transfer.
+    """Load a model from a checkpoint of the reference, for prediction, evaluation and transfer.
 
-    Its weights are float32 as saved. The reference's edge attention, which is computed and thrown
-    away there, is not kept: `read_checkpoint` and `params_from_state_dict` do keep it.
+    Weights are float32 as saved. The edge attention, which the reference computes without using it,
+    is dropped; `read_checkpoint` and `params_from_state_dict` keep it.
 
     Args:
       path: the `.ckpt` file.
       target: name of the property; by default the one in the checkpoint.
-      unit: its unit; by default known by name. A reference model for "volume" predicts V/N^2 in
-        A^3/atom^2, not the volume per atom.
-      element_table: vectors of the elements, if the model was not trained with matscholar's.
+      unit: unit of the property; by default known by name. A reference model for "volume" predicts
+        V/N^2 in A^3/atom^2, not the volume per atom.
+      element_table: element vectors, if other than matscholar's.
 
     Raises:
       MissingExtraError: torch is not installed.
-      InputError: the file cannot be used, or does not say what is asked for in the message.
-      MismatchError: the weights are not those of a reference network; all differences listed.
+      InputError: the file cannot be used, or lacks information that the message asks for.
+      MismatchError: not the weights of a reference network; the message lists all differences.
     """
     checkpoint = read_checkpoint(path)
     options = checkpoint.options
     name = target if target is not None else options.get("target")
     if not isinstance(name, str) or not name:
-        raise InputError(f"{path}: does not name its property; give target=...")
+        raise InputError(f"{path}: expected the name of a target, got none; give target=...")
     table = element_table or _element_table(path, options)
     try:
         config = config_from_state_dict(checkpoint.state_dict, name)
@@ -138,31 +137,36 @@ def load_checkpoint(
         element_table=table,
         normalizers={name: _normalizer(path, checkpoint.state_dict)},
         units={name: default_unit if unit is None else unit},
-        # `--std-loss` is a store_false flag: False chooses the robust loss that learns log_std.
+        # `--std-loss` is a store_false flag: False selects the robust loss with a predicted std.
         predicts_std=(name,) if options.get("std_loss") is False else (),
     )
 
 
 def state_dict_from_model(model: Model) -> dict[str, np.ndarray]:
-    """A model's weights, mean and std under the names that the reference's checkpoints have.
+    """Export a model's weights, mean and std under the names in checkpoints of the reference.
 
-    The reference's unused edge attention is filled with zeros: its predictions do not change.
-    `torch.save({"state_dict": {n: torch.from_numpy(a) for n, a in ...}}, path)` makes a file.
+    The unused edge attention of the reference is filled with zeros, which does not change its
+    predictions. `torch.save({"state_dict": {n: torch.from_numpy(a) for n, a in ...}}, path)` makes
+    a file.
 
     Raises:
       MismatchError: several targets, or a variant that the reference does not have.
-      InputError: the model has no normalizer yet.
+      InputError: the model has no normalizer.
     """
     if model.config.edge_update not in ("shell", "hyper"):
         raise MismatchError(
-            f"the reference has no edge update like {model.config.edge_update!r} that runs"
+            "expected a variant that runs in the reference, edge_update 'shell' or 'hyper'; got "
+            f"{model.config.edge_update!r}"
         )
     if model.config.message_direction != "center_to_neighbor":
-        raise MismatchError("the reference's messages run from center to neighbor only")
+        raise MismatchError(
+            "expected message_direction 'center_to_neighbor', the only one of the reference; got "
+            f"{model.config.message_direction!r}"
+        )
     weights = state_dict_from_params(model.params, model.config)
     target = model.targets[0]
     if target not in model.normalizers:
-        raise InputError(f"the model has no mean and std of {target!r}; train it first")
+        raise InputError(f"expected a model with mean and std of {target!r}; train it first")
     scale = model.normalizers[target]
     numbers = {"mean": scale.mean, "std": scale.std}
     head = {name: np.array([value], np.float32) for name, value in numbers.items()}
@@ -179,21 +183,18 @@ def _loaded(path: str | Path) -> Any:
     if Path(path).exists() and not Path(path).is_file():
         raise InputError(f"{path}: expected a regular file, not a folder, pipe or device")
     allowed: list[Any] = [(_stand_in(name), name) for name in _LIGHTNING_CLASSES]
-    try:
-        _require_plain_archive(path)
+    with reading(path, "a checkpoint"):
+        _require_uncompressed(path)
         with torch.serialization.safe_globals(allowed), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what torch says of pickles that it then refuses
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, EOFError, OSError, RuntimeError) as error:
-        raise InputError(f"{path}: cannot be read as a checkpoint: {error!s:.500}") from error
-    except (AttributeError, LookupError, TypeError, ValueError, ArithmeticError) as error:
-        raise InputError(f"{path}: damaged checkpoint: {error!r:.500}") from error
-    except (struct.error, AssertionError, MemoryError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: damaged checkpoint: {error!r:.500}") from error
+            warnings.simplefilter("ignore")  # about pickles that torch then refuses
+            try:
+                return torch.load(path, map_location="cpu", weights_only=True)
+            except pickle.UnpicklingError as error:  # torch names the forbidden global at the end
+                raise InputError(f"cannot be read as a checkpoint: {error!s:.500}") from error
 
 
-def _require_plain_archive(path: str | Path) -> None:
-    """Refuses compressed members, which may expand to anything: torch writes none."""
+def _require_uncompressed(path: str | Path) -> None:
+    """Refuse compressed members, which may expand without limit; torch writes none."""
     if not zipfile.is_zipfile(path):
         return
     with zipfile.ZipFile(path) as archive:
@@ -204,11 +205,11 @@ def _require_plain_archive(path: str | Path) -> None:
 
 
 def _require_own_memory(path: str | Path, tensors: Iterable[Any]) -> None:
-    """Refuses tensors that show a few numbers as a huge array (strides of zero)."""
+    """Refuse tensors that present few numbers as a huge array (strides of zero)."""
     size = Path(path).stat().st_size
-    shown = sum(t.numel() * t.element_size() for t in tensors if hasattr(t, "element_size"))
-    if shown > size:
-        raise InputError(f"{path}: its tensors claim {shown} bytes, the file has {size}")
+    claimed = sum(t.numel() * t.element_size() for t in tensors if hasattr(t, "element_size"))
+    if claimed > size:
+        raise InputError(f"{path}: its tensors claim {claimed} bytes, the file has {size}")
 
 
 def _stand_in(name: str) -> type[_Namespace]:
@@ -231,5 +232,7 @@ def _normalizer(path: str | Path, arrays: Mapping[str, np.ndarray]) -> Normalize
     except (KeyError, ValueError) as error:
         raise InputError(f"{path}: expected one 'mean' and one 'std': {error!r}") from error
     if not (np.isfinite(mean) and np.isfinite(std) and std > 0):
-        raise InputError(f"{path}: mean {mean:g} and std {std:g} were never set by a training")
+        raise InputError(
+            f"{path}: expected mean and std of a trained model, got mean {mean:g}, std {std:g}"
+        )
     return Normalizer(mean=mean, std=std)

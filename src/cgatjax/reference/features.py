@@ -1,7 +1,6 @@
-"""Feature files of the reference (`prepare_data.py`, `*.pickle.gz`), read without trusting them.
+"""Feature files of the reference (`prepare_data.py`, `*.pickle.gz`).
 
-A pickle can run code while it is read; see `cgatjax.reference.pickles` for how this one is kept
-from it.
+The files are untrusted pickles; `cgatjax.reference.pickles` reads them without running code.
 """
 
 import gzip
@@ -24,17 +23,17 @@ from cgatjax.structures.elements import atomic_number
 from cgatjax.structures.formats import decompressed
 
 MISSING_BELOW = -1e7
-"""The reference writes -1e8 where a property is missing; nothing real is as low as this."""
+"""Threshold for missing values: the reference writes -1e8 for them."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Features:
-    """The content of a feature file.
+    """Content of a feature file.
 
     Attributes:
-      graphs: one per crystal, not reduced, made by the reference; `id` is that of the crystal, or
-        its position where the reference wrote "unknown".
-      targets: name -> (crystals,) float64, per atom, NaN where missing.
+      graphs: unreduced graph of each crystal, made by the reference; "unknown" ids are replaced by
+        positions.
+      targets: name -> (crystals,) float64, per atom, NaN if missing.
     """
 
     graphs: list[CrystalGraph]
@@ -42,25 +41,25 @@ class Features:
 
     @property
     def ids(self) -> list[str]:
-        """Names of the crystals."""
+        """Ids of the crystals."""
         return [graph.id for graph in self.graphs]
 
 
 def read_features(path: str | Path, *, max_neighbors: int | None = None) -> Features:
-    """Reads a feature file of the reference.
+    """Read a feature file of the reference.
 
-    The file holds every property divided by the number of sites. It is multiplied back here, so
-    that targets are per atom again (the reference forgets to for "volume": its networks learn
-    V/N^2, ours are given V/N in A^3/atom).
+    The file has every property divided by the number of sites once more; this is undone here, so
+    that targets are per atom. (The reference does not undo it for "volume": its networks learn
+    V/N^2, whereas targets here are V/N in A^3/atom.)
 
     Args:
-      path: a pickle, compressed by gzip or not.
-      max_neighbors: keep so many of each site's neighbors (the reference's `--max-nbr`); all if
-        None.
+      path: pickle, optionally compressed by gzip.
+      max_neighbors: number of neighbors to keep per site (`--max-nbr` of the reference); None for
+        all.
 
     Raises:
-      InputError: the file is damaged, names anything but NumPy arrays and plain containers, or
-        does not hold what `prepare_data.py` writes.
+      InputError: the file is damaged, refers to anything but NumPy arrays and plain containers, or
+        does not have the format of `prepare_data.py`.
     """
     content = _unpickled(Path(path))
     try:
@@ -86,18 +85,18 @@ def store_features(
     units: Mapping[str, str] | None = None,
     reduce: bool = True,
 ) -> Store:
-    """Turns a feature file of the reference into a new store.
+    """Convert a feature file of the reference to a store.
 
     Args:
       path: the feature file.
       out: folder to create.
       max_neighbors: as of `read_features`.
       units: units of targets that are not known by name.
-      reduce: merge sites and edges that no network can tell apart.
+      reduce: merge equivalent sites and edges.
 
     Raises:
       RunExistsError: `out` exists.
-      InputError: see `read_features`; or an id comes twice.
+      InputError: see `read_features`; or a repeated id.
     """
     found = read_features(path, max_neighbors=max_neighbors)
     if not found.graphs:
@@ -121,7 +120,7 @@ def _unpickled(path: Path) -> Mapping[str, Any]:
 
 
 def _inputs(table: np.ndarray) -> tuple[Any, Any, Any]:
-    """Shells, centers and neighbors of each crystal, from either layout that the reference has."""
+    """Return shells, centers and neighbors of each crystal, from either layout of the table."""
     table = np.asarray(table, dtype=object)
     if table.ndim < 2 or 3 not in table.shape[:2]:
         raise ValueError(f"'input' is ragged or has shape {table.shape}, not (3, crystals)")
@@ -151,7 +150,7 @@ def _graph(
 
 
 def _symbols(content: Mapping[str, Any], i: int) -> list[str]:
-    """The element of each site; in old files a string, and the formula tells."""
+    """Return the element of each site; old files have a string, and elements in the formula."""
     sites = content["comps"][i]
     if isinstance(sites, str):
         formula = str(_single(content["batch_comp"][i]))
@@ -161,7 +160,7 @@ def _symbols(content: Mapping[str, Any], i: int) -> list[str]:
 
 
 def _single(value: Any) -> Any:
-    """The one item of nested containers of length one."""
+    """Unwrap nested containers of length one."""
     while isinstance(value, list | tuple | np.ndarray) and np.ndim(value) > 0:
         if len(value) != 1:
             raise ValueError(f"expected one value, got {len(value)}")

@@ -1,6 +1,6 @@
-"""Every tensor of the reference (`hyllios/CGAT`) and its place among our parameters.
+"""Layout of the reference's tensors: names, shapes and positions among the parameters here.
 
-One table of names, shapes and layouts: import, export and all checks read it.
+Import, export and all checks use this one table.
 """
 
 import itertools
@@ -15,7 +15,7 @@ from cgatjax.nn.hypernetwork import LAYERS, PRODUCER_LAYERS
 
 
 class Entry(NamedTuple):
-    """One tensor: the reference's name and shape, our path, and the way between the layouts."""
+    """Tensor of the reference: name, shape, path among the parameters here, and conversions."""
 
     name: str
     path: str
@@ -25,10 +25,10 @@ class Entry(NamedTuple):
 
 
 def layout(config: ModelConfig) -> list[Entry]:
-    """Every tensor that is a parameter of ours."""
+    """List the tensors that correspond to parameters here."""
     D, R, target = config.node_dim, config.edge_dim, config.targets[0]
     if len(config.targets) != 1:
-        raise MismatchError(f"the reference has one target, the network has {config.targets}")
+        raise MismatchError(f"expected one target, as in the reference, got {config.targets}")
     entries = [
         _dense_weight("embedding.weight", "encoder/embedding/kernel", config.element_dim, D),
         _same("nbr_embedding.weight", "encoder/shell_embedding", (config.max_shells + 1, R)),
@@ -48,7 +48,7 @@ def layout(config: ModelConfig) -> list[Entry]:
 
 
 def unused_layout(config: ModelConfig) -> list[Entry]:
-    """The edge attention that the released code computes and throws away."""
+    """List the tensors of the edge attention that the released code computes without using it."""
     if config.edge_update != "shell":
         return []
     return [
@@ -121,7 +121,7 @@ def _hyper(name: str, path: str, width: int, first: bool) -> list[Entry]:
 
 
 def _produced(name: str, path: str, width: int) -> list[Entry]:
-    """The layer that makes weights [out, in], one after another, and then the biases [out]."""
+    """List the layer whose output is the flattened weights [out, in], then the biases [out]."""
     size = width * width + width
 
     def to_ours(flat: np.ndarray) -> np.ndarray:
@@ -153,7 +153,7 @@ def _two_layer(name: str, path: str, before: int, hidden: int, after: int) -> li
 def _multi_head(
     name: str, path: str, fan_in: int, hidden: int, features: int, heads: int
 ) -> list[Entry]:
-    """torch stores grouped 1x1 convolutions: (heads * out, in, 1), the heads one after another."""
+    """List grouped 1x1 convolutions: (heads * out, in, 1) in torch, with the heads concatenated."""
     wide = heads * hidden
     return [
         Entry(

@@ -1,9 +1,9 @@
-"""Pickles of arrays and plain containers, read without trusting them.
+"""Safe reader of pickled arrays and plain containers.
 
-A pickle can call whatever it names, and NumPy's own part in reading one believes what the pickle
-says about lengths: a wrong shape of an array of objects ends in memory that is not its own. So
-nothing that a pickle names is looked up. The few names that arrays need have stand-ins here, which
-compare every length with the data that are there.
+A pickle can call any importable function, and NumPy's unpickling code trusts the lengths in it: a
+wrong shape of an object array leads to invalid memory access. Therefore no name in a pickle is
+imported. The few names that arrays need are replaced by functions that check every length against
+the data.
 """
 
 import io
@@ -20,10 +20,10 @@ _CONTAINERS = (dict, list, tuple, set, frozenset, np.ndarray)
 
 
 def unpickled(content: bytes) -> Any:
-    """The object in a pickle: arrays, dictionaries, lists, tuples, sets, strings and numbers.
+    """Read a pickle of arrays, dictionaries, lists, tuples, sets, strings and numbers.
 
     Raises:
-      UnpicklingError: it names anything else, contradicts itself, or holds itself many times over.
+      UnpicklingError: another name, inconsistent lengths, or repeated content.
       EOFError, ValueError, TypeError, AttributeError, LookupError, OverflowError, MemoryError:
         damaged.
     """
@@ -34,19 +34,18 @@ def unpickled(content: bytes) -> Any:
 
 
 class _PlainUnpickler(pickle.Unpickler):
-    """Makes arrays, containers, strings and numbers, and nothing else."""
+    """Unpickler limited to arrays, containers, strings and numbers."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _ALLOWED:
             raise pickle.UnpicklingError(
-                f"it asks for {module:.80}.{name:.80}, but only NumPy arrays and plain containers "
-                "are read"
+                f"expected NumPy arrays and plain containers, it asks for {module:.80}.{name:.80}"
             )
         return _ALLOWED[module, name]
 
 
 class _Maker:
-    """A function that a pickle may call, and can neither read nor change."""
+    """Function that a pickle may call, but neither inspect nor change."""
 
     __slots__ = ("_function",)
 
@@ -57,11 +56,11 @@ class _Maker:
         return self._function(*arguments)
 
     def __setstate__(self, state: Any) -> None:
-        raise pickle.UnpicklingError("it tries to change what makes its arrays")
+        raise pickle.UnpicklingError("it tries to change the functions that make its arrays")
 
 
 class _Type:
-    """Stands for a dtype: numbers, text or objects, with a byte order and nothing else."""
+    """Replacement of a dtype: numbers, text or objects, with a byte order."""
 
     def __init__(self, code: str, *_: Any) -> None:
         if not (isinstance(code, str) and re.fullmatch(r"[biufcSUO]\d{1,4}", code)):
@@ -74,7 +73,7 @@ class _Type:
 
 
 class _Array(np.ndarray):
-    """An array whose content must fill its shape exactly."""
+    """Array whose data must match its shape exactly."""
 
     def __setstate__(self, state: Any) -> None:
         _, shape, kind, is_fortran, data = state
@@ -83,7 +82,7 @@ class _Array(np.ndarray):
 
 
 def _checked(shape: Any, kind: Any, data: Any) -> np.dtype:
-    """The dtype of an array whose shape agrees with its data."""
+    """Check shape and dtype of an array against its data, and return the dtype."""
     if not (isinstance(shape, tuple) and all(type(n) is int and n >= 0 for n in shape)):
         raise pickle.UnpicklingError(f"an array of shape {shape!r:.80}")
     if not isinstance(kind, _Type):
@@ -98,7 +97,7 @@ def _checked(shape: Any, kind: Any, data: Any) -> np.dtype:
 
 
 def _latin1(text: str, encoding: str) -> bytes:
-    """How old protocols spell bytes; no other encoding is looked up."""
+    """Encode bytes as old protocols do; other encodings are refused."""
     if encoding != "latin1":
         raise pickle.UnpicklingError(f"expected latin1 text, got {encoding!r:.80}")
     return text.encode("latin1")
@@ -119,8 +118,8 @@ def _scalar(kind: Any, data: Any) -> Any:
     return _from_buffer(data, kind, (1,), "C")[0]
 
 
-# What NumPy itself names when it pickles an array (old and new protocols) or a scalar. The class
-# is only ever an argument of `_reconstruct`.
+# Names in NumPy's pickles of arrays (old and new protocols) and scalars. The class ndarray occurs
+# only as an argument of `_reconstruct`.
 _ALLOWED: dict[tuple[str, str], Any] = {
     ("numpy", "ndarray"): "numpy.ndarray",
     ("numpy", "dtype"): _Maker(_Type),
@@ -133,9 +132,9 @@ for _core in ("numpy.core", "numpy._core"):
 
 
 def _require_small_memo(content: bytes) -> None:
-    """Python's unpickler makes room up to the largest place that is named in its memo.
+    """Refuse large memo indices, up to which Python's unpickler allocates memory.
 
-    Whatever is put there takes a byte of the pickle at least, so no pickle needs more places.
+    Each memo entry takes at least one byte of the pickle, so no valid pickle has larger indices.
     """
     for opcode, place, _ in pickletools.genops(content):
         named = int(place or 0) if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") else 0
@@ -144,9 +143,9 @@ def _require_small_memo(content: bytes) -> None:
 
 
 def _require_no_repetition(found: Any, most: int) -> None:
-    """A list may hold itself, or one list a thousand times, and that one another: refuse it.
+    """Refuse containers that hold themselves or each other repeatedly, and so expand without limit.
 
-    Every item takes a byte of the pickle at least, if it is written down once.
+    Each item takes at least one byte of the pickle, unless it is repeated.
     """
     stack, count = [found], 0
     while stack:
@@ -157,5 +156,5 @@ def _require_no_repetition(found: Any, most: int) -> None:
             items = list(value.values()) if isinstance(value, dict) else list(value)
         count += 1 + len(items)
         if count > most:
-            raise pickle.UnpicklingError("it holds the same lists over and over")
+            raise pickle.UnpicklingError("it repeats the same lists")
         stack += [item for item in items if isinstance(item, _CONTAINERS)]

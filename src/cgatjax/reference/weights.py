@@ -1,7 +1,6 @@
-"""Weights of the reference (`hyllios/CGAT`, PyTorch) in and out, without losing a digit.
+"""Lossless import and export of the reference's weights (`hyllios/CGAT`, PyTorch).
 
-The table in `layout` serves both directions and every check. Arrays are NumPy; torch is not needed
-here.
+Both directions and all checks use the table in `layout`. Arrays are NumPy; torch is not needed.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,7 +18,7 @@ StateDict = Mapping[str, np.ndarray]
 
 
 class Unused(dict[str, np.ndarray]):
-    """Reference tensors without a place in our network: name -> array. Compared by identity."""
+    """Tensors of the reference that the network here does not have; compared by identity."""
 
     __hash__ = object.__hash__  # type: ignore[assignment]
 
@@ -28,10 +27,10 @@ class Unused(dict[str, np.ndarray]):
 
 
 class ImportedParams(dict[str, Any]):
-    """Parameters (a plain nested dictionary to JAX), with the unused tensors kept beside them.
+    """Parameters (a plain nested dictionary to JAX) with the unused tensors of the reference.
 
     Attributes:
-      unused: the reference's computed-and-discarded edge attention, for an exact export.
+      unused: unused edge attention of the reference, for an exact export.
     """
 
     unused: Unused
@@ -55,42 +54,42 @@ jax.tree_util.register_pytree_with_keys(ImportedParams, _flatten, _unflatten)
 
 
 def params_from_state_dict(state_dict: StateDict, config: ModelConfig) -> ImportedParams:
-    """Converts the reference's weights to ours.
+    """Convert weights of the reference to parameters.
 
     Args:
       state_dict: name -> array, names with or without the leading "model.".
-      config: the network, for instance from `config_from_state_dict`; it must have one target.
+      config: options of the network, as from `config_from_state_dict`, with one target.
 
     Returns:
-      {"encoder": …, "heads": {target: …}}, dtypes kept, `.unused` holding what has no place in it.
+      {"encoder": …, "heads": {target: …}} with the same dtypes, and further tensors in `.unused`.
       The damping is projected to [0, 1], as the reference does before each forward pass.
 
     Raises:
-      MismatchError: names or shapes do not fit; the message lists all of them.
+      MismatchError: names or shapes do not fit; the message lists all differences.
     """
     arrays = _network_tensors(state_dict)
-    used, aside = layout(config), unused_layout(config)
-    _check_names_and_shapes(arrays, used, aside)
+    used, unused_entries = layout(config), unused_layout(config)
+    _check_names_and_shapes(arrays, used, unused_entries)
     flat = {}
     for entry in used:
         value = entry.to_ours(arrays[entry.name])
         flat[entry.path] = np.clip(value, 0, 1) if entry.path.endswith("/damping") else value
-    unused = Unused({entry.name: arrays[entry.name] for entry in aside})
+    unused = Unused({entry.name: arrays[entry.name] for entry in unused_entries})
     return ImportedParams(traverse_util.unflatten_dict(flat, sep="/"), unused)
 
 
 def state_dict_from_params(
     params: Mapping[str, Any], config: ModelConfig, unused: StateDict | None = None
 ) -> dict[str, np.ndarray]:
-    """Converts our weights to the reference's names and layouts.
+    """Convert parameters to the names and layouts of the reference.
 
     Args:
       params: {"encoder": …, "heads": {target: …}}.
-      config: the network; it must have one target.
-      unused: the tensors kept aside by the import; by default `params.unused`, else zeros.
+      config: options of the network, with one target.
+      unused: unused tensors from the import; by default `params.unused`, or else zeros.
 
     Raises:
-      MismatchError: parameters are missing, or have other shapes than the network.
+      MismatchError: missing parameters, or shapes that do not fit the network.
     """
     unused = getattr(params, "unused", {}) if unused is None else unused
     flat = traverse_util.flatten_dict(dict(params), sep="/")
@@ -113,12 +112,14 @@ def state_dict_from_params(
 
 
 def config_from_state_dict(state_dict: StateDict, target: str = "target") -> ModelConfig:
-    """Infers every size and option of the network from names and shapes.
+    """Infer all sizes and options of the network from names and shapes.
 
-    What the tensors do not tell is the name of the target, which is asked for.
+    Args:
+      state_dict: name -> array, names with or without the leading "model.".
+      target: name of the target, which a state dictionary does not have.
 
     Raises:
-      MismatchError: this is not a CGAT state dictionary.
+      MismatchError: not a state dictionary of the reference.
     """
     arrays = _network_tensors(state_dict)
     shapes = {name: np.shape(value) for name, value in arrays.items()}
@@ -151,13 +152,13 @@ def config_from_state_dict(state_dict: StateDict, target: str = "target") -> Mod
         )
     except (KeyError, ValueError, IndexError) as error:
         raise MismatchError(
-            f"this is not a state dictionary of the reference network: {error} "
-            f"(found {len(arrays)} tensors, for instance {sorted(arrays)[:3]})"
+            f"expected a state dictionary of the reference network, got {len(arrays)} tensors such "
+            f"as {sorted(arrays)[:3]}: {error}"
         ) from error
 
 
 def _network_tensors(state_dict: StateDict) -> dict[str, np.ndarray]:
-    """The network's tensors without "model."; the Lightning module's mean and std are left out."""
+    """Strip "model." from names, and drop mean and std of the Lightning module."""
     stripped = {name.removeprefix("model."): np.asarray(v) for name, v in state_dict.items()}
     return {name: v for name, v in stripped.items() if name not in ("mean", "std")}
 
@@ -187,4 +188,4 @@ def _check_names_and_shapes(arrays: StateDict, *layouts: list[Entry]) -> None:
         listing = "; ".join(
             f"{what} ({len(names)}): {names}" for what, names in parts.items() if names
         )
-        raise MismatchError(f"the weights do not fit the network: {listing}")
+        raise MismatchError(f"expected the weights of the network; {listing}")
