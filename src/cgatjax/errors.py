@@ -1,60 +1,60 @@
-"""Every error that cgatjax raises on purpose.
+"""Errors raised by cgatjax for bad input, options and files.
 
-Each message says what was expected, what came, and what to do about it. All of them derive from
-`CgatjaxError`, so that a script can tell "this input is bad" from a bug.
+Each message states what was expected, what was found, and what to do. All errors derive from
+`CgatjaxError`, so that a script can distinguish bad input from a bug.
 """
 
 
 class CgatjaxError(Exception):
-    """Base class of all errors raised on purpose by cgatjax."""
+    """Base class of the errors of cgatjax."""
 
 
 class ConfigError(CgatjaxError, ValueError):
-    """An option has a value that is not allowed, or a configuration names an unknown option."""
+    """Unknown option, or a value that is not allowed."""
 
 
 class InputError(CgatjaxError, ValueError):
-    """A file or an argument does not hold what it should."""
+    """Malformed file or argument."""
 
 
 class StructureError(InputError):
-    """One crystal cannot be used; `--on-error skip` records it and goes on."""
+    """Unusable crystal; `--on-error skip` lists it and continues."""
 
 
 class TargetError(InputError):
-    """A target (a named property) does not exist, or has no values."""
+    """Target (a named property) that does not exist or has no values."""
 
 
 class MismatchError(CgatjaxError, ValueError):
-    """Two things that must belong together do not: a store and a model, weights and a network."""
+    """Inputs that do not fit together: a store and a model, weights and a network."""
 
 
 class RunExistsError(CgatjaxError, FileExistsError):
-    """An output folder exists already and would be overwritten."""
+    """Existing output folder that would be overwritten."""
 
 
 class MissingExtraError(CgatjaxError, ImportError):
-    """A feature needs an optional package that is not installed."""
+    """Optional package that is not installed."""
 
 
 class NotFittedError(CgatjaxError, ValueError, AttributeError):
-    """An estimator is asked to predict before it was fitted; scikit-learn's has the same bases."""
+    """Prediction by an estimator that is not fitted; same bases as scikit-learn's error."""
 
 
 class TrainingError(CgatjaxError, RuntimeError):
-    """Training cannot go on (for instance, too many non-finite losses in a row)."""
+    """Failed training, for instance by too many non-finite losses in a row."""
 
 
 class StorageError(CgatjaxError, OSError):
-    """A file cannot be written: the disk is full, the folder is read-only, a limit is reached."""
+    """File that cannot be written: full disk, read-only folder, size limit."""
 
 
 class DownloadError(CgatjaxError, RuntimeError):
-    """Something cannot be fetched: no connection, a refusal, or bytes other than announced."""
+    """Failed download: no connection, a refusal, or other bytes than announced."""
 
 
 class Interrupted(CgatjaxError):
-    """A run stopped because a signal asked for it; its state is saved and can be resumed.
+    """Run stopped by a signal after saving a checkpoint; it can be resumed.
 
     Attributes:
       signum: the signal, SIGTERM or SIGINT.

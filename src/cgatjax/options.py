@@ -1,4 +1,4 @@
-"""Frozen option classes that check themselves, and their way from and to TOML."""
+"""Base of the frozen option classes: validation, conversion from and to TOML."""
 
 import dataclasses
 import hashlib
@@ -14,11 +14,12 @@ from typing import Any, Literal, Self
 from cgatjax.errors import ConfigError
 
 _INVALID = object()
-_2_63 = 2**63
+_INT_LIMIT = 2**63
+"""TOML integers have 64 bits."""
 
 
 def _coerced(value: Any, hint: Any) -> Any:
-    """`value` as the annotated type (lists become tuples, ints become floats), or _INVALID."""
+    """Convert to the annotated type (list to tuple, int to float); _INVALID if impossible."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is Literal:
         return value if value in arguments else _INVALID
@@ -38,7 +39,7 @@ def _coerced(value: Any, hint: Any) -> Any:
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         return float(value) if is_number and abs(value) <= sys.float_info.max else _INVALID
     if hint is int and (
-        not isinstance(value, int) or isinstance(value, bool) or abs(value) >= _2_63
+        not isinstance(value, int) or isinstance(value, bool) or abs(value) >= _INT_LIMIT
     ):
         return _INVALID
     return value if isinstance(value, hint) else _INVALID
@@ -54,7 +55,7 @@ C = typing.TypeVar("C", bound="Options")
 
 
 class Options:
-    """Shared by all option classes: value checks, conversion from and to plain dictionaries."""
+    """Base of option classes: value checks, conversion from and to plain dictionaries."""
 
     def __post_init__(self) -> None:
         hints = typing.get_type_hints(type(self))
@@ -69,7 +70,7 @@ class Options:
         self._check()
 
     def _check(self) -> None:
-        """Raises ConfigError where a value is out of range; each class has its own."""
+        """Raise ConfigError if a value is out of range; overridden by each class."""
 
     def _require(self, holds: bool, name: str, expected: str) -> None:
         if not holds:
@@ -78,11 +79,11 @@ class Options:
             )
 
     def replace(self, **changes: Any) -> Self:
-        """A copy with some options changed; unknown names raise ConfigError."""
+        """Return a copy with some options changed; unknown names raise ConfigError."""
         return from_dict(type(self), {**self.to_dict(), **changes})
 
     def to_dict(self) -> dict[str, Any]:
-        """The options as a plain dictionary; options that are None are left out (TOML has none)."""
+        """Return the options as a plain dictionary, without those that are None (as in TOML)."""
         plain: dict[str, Any] = {}
         for field in dataclasses.fields(self):  # type: ignore[arg-type]
             value = getattr(self, field.name)
@@ -93,13 +94,13 @@ class Options:
         return plain
 
     def digest(self) -> str:
-        """First 16 hex digits of the SHA-256 of the options, the same on every machine."""
+        """Return the first 16 hex digits of the SHA-256 of the options."""
         text = json.dumps(self.to_dict(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def from_dict(cls: type[C], values: Mapping[str, Any]) -> C:
-    """Builds an option class from a dictionary; an unknown key raises ConfigError."""
+    """Build an option class from a dictionary; an unknown key raises ConfigError."""
     if not isinstance(values, Mapping):
         raise ConfigError(f"{cls.__name__}: expected a table of options, got {values!r:.80}")
     hints = typing.get_type_hints(cls)
@@ -118,14 +119,14 @@ def from_dict(cls: type[C], values: Mapping[str, Any]) -> C:
 
 
 def load_toml(path: str | Path, sections: Mapping[str, type[Options]]) -> dict[str, dict[str, Any]]:
-    """Reads a TOML file of option tables, and checks that every table and key is known.
+    """Read a TOML file of option tables, and check every table and key.
 
     Args:
       path: the file.
-      sections: allowed table names and the class that each one sets options of.
+      sections: table name -> option class of its keys.
 
     Returns:
-      table name -> {option: value}, unset options absent.
+      table name -> {option: value}, without unset options.
 
     Raises:
       ConfigError: the file is not TOML, or a table or key is unknown.

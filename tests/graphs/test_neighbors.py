@@ -9,7 +9,8 @@ from pymatgen.optimization.neighbors import find_points_in_spheres
 from cgatjax.config import GraphConfig
 from cgatjax.errors import StructureError
 from cgatjax.graphs import neighbors
-from cgatjax.graphs.neighbors import Neighbors, nearest_neighbors, shell_indices
+from cgatjax.graphs.neighbors import Neighbors, nearest_neighbors
+from cgatjax.graphs.shells import shell_indices
 
 CUT = GraphConfig.released()
 SHARE = GraphConfig.recommended()

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from cgatjax.errors import InputError, StorageError
-from cgatjax.runs.checkpoints import KEPT, StateFolder, state_name
+from cgatjax.runs.checkpoints import KEPT, CheckpointFolder, checkpoint_name
 
 LIKE = {"a": jnp.zeros(3), "b": [np.zeros((), np.int32), np.zeros((2, 2))]}
 PROGRESS = {"best": float("inf"), "rows": [{"x": None, "y": 0.1}]}
@@ -26,15 +26,15 @@ def arrays_of(step):
 @pytest.fixture
 def folder(tmp_path):
     """A folder into which three states were saved."""
-    states = StateFolder(tmp_path / "state")
+    states = CheckpointFolder(tmp_path / "checkpoints")
     for step in (1, 2, 3):
-        states.save(state_name(0, step), arrays_of(step), {**PROGRESS, "step": step})
+        states.save(checkpoint_name(0, step), arrays_of(step), {**PROGRESS, "step": step})
     states.close()
-    return tmp_path / "state"
+    return tmp_path / "checkpoints"
 
 
 def restored(folder):
-    states = StateFolder(folder)
+    states = CheckpointFolder(folder)
     try:
         return states.restore(LIKE)
     finally:
@@ -50,24 +50,26 @@ def assert_is_state(found, step):
 
 def test_the_newest_comes_back_and_two_are_kept(folder):
     assert_is_state(restored(folder), 3)
-    names = [state_name(0, step) for step in (2, 3)]
+    names = [checkpoint_name(0, step) for step in (2, 3)]
     assert sorted(f.name for f in folder.iterdir()) == names
     assert len(names) == KEPT
 
 
 def test_names_sort_by_time():
     times = [(0, 1), (0, 900), (0, 10**6), (1, 0), (1, 2), (9, 0), (10, 0), (390, 5)]
-    assert sorted(state_name(*t) for t in reversed(times)) == [state_name(*t) for t in times]
+    assert sorted(checkpoint_name(*t) for t in reversed(times)) == [
+        checkpoint_name(*t) for t in times
+    ]
 
 
 def test_nothing_there(tmp_path):
-    assert restored(tmp_path / "state") is None
+    assert restored(tmp_path / "checkpoints") is None
 
 
 def test_a_state_may_be_overwritten_in_memory_while_it_is_written(tmp_path):
-    states = StateFolder(tmp_path / "state")
+    states = CheckpointFolder(tmp_path / "checkpoints")
     values = np.zeros((500, 500))
-    states.save(state_name(0, 1), {"a": values}, {})
+    states.save(checkpoint_name(0, 1), {"a": values}, {})
     values += 1
     states.wait()
     found = states.restore({"a": np.empty((500, 500))})
@@ -76,7 +78,7 @@ def test_a_state_may_be_overwritten_in_memory_while_it_is_written(tmp_path):
 
 
 def files_of_newest(folder):
-    newest = folder / state_name(0, 3)
+    newest = folder / checkpoint_name(0, 3)
     return sorted(f for f in newest.rglob("*") if f.is_file() and f.stat().st_size)
 
 
@@ -93,7 +95,7 @@ def test_a_damaged_newest_state_falls_back_to_the_one_before(folder, damage, cap
             file.unlink()
         with caplog.at_level(logging.WARNING, "cgatjax"):
             assert_is_state(restored(folder), 2)
-        name = state_name(0, 3)
+        name = checkpoint_name(0, 3)
         assert f"{folder / name} is damaged (" in caplog.text
         set_aside = folder / f"damaged-{name}"
         assert set_aside.is_dir()
@@ -104,7 +106,7 @@ def test_a_damaged_newest_state_falls_back_to_the_one_before(folder, damage, cap
 
 
 def test_damage_that_comes_again_is_set_aside_again(folder):
-    name = state_name(0, 3)
+    name = checkpoint_name(0, 3)
     shutil.copytree(folder / name, folder / f"damaged-{name}")
     (folder / name / "progress.json").write_text("{}")
     assert_is_state(restored(folder), 2)
@@ -115,12 +117,12 @@ def test_damage_that_comes_again_is_set_aside_again(folder):
 def test_only_damaged_states_are_an_error(folder):
     for state in folder.iterdir():
         (state / "progress.json").write_text("{}")
-    with pytest.raises(InputError, match=r"all 2 are damaged; bring them back from a copy"):
+    with pytest.raises(InputError, match=r"all 2 are damaged; restore them from a copy"):
         restored(folder)
 
 
 def test_a_half_written_state_is_no_state(folder):
-    half = folder / f"{state_name(0, 4)}.part"
+    half = folder / f"{checkpoint_name(0, 4)}.part"
     half.mkdir()
     (half / "progress.json").write_text("{")
     assert_is_state(restored(folder), 3)
@@ -131,10 +133,10 @@ def test_a_full_disk_is_an_error_that_leaves_the_earlier_states(folder, monkeypa
     def full(descriptor):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    states = StateFolder(folder)
+    states = CheckpointFolder(folder)
     with monkeypatch.context() as patched:
         patched.setattr(os, "fsync", full)
-        states.save(state_name(0, 4), arrays_of(4), {})
+        states.save(checkpoint_name(0, 4), arrays_of(4), {})
         with pytest.raises(StorageError, match=r"step-000000004: cannot be written: No space"):
             states.wait()
     states.close()

@@ -203,7 +203,7 @@ class Hosts:
     def wait_for_a_state(self):
         """Until a training state has been saved."""
         end = time.monotonic() + 300
-        while not any(self.run.glob("state/epoch-*/manifest.json")):
+        while not any(self.run.glob("checkpoints/epoch-*/manifest.json")):
             assert time.monotonic() < end, self.all_said()
             assert all(process.poll() is None for process in self.processes), self.all_said()
             time.sleep(0.05)

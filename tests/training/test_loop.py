@@ -236,7 +236,7 @@ def test_a_finished_run_is_resumed_with_more_epochs_alone(
     with pytest.raises(MismatchError, match=r"train\.crystals: 96 -> 95.*train\.digest: "):
         resumed(train_set.select(np.arange(95)), RESUMED)
     other = jax.tree.map(lambda x: x + 1, trained_model.params)
-    with pytest.raises(MismatchError, match=r"began with: weights: "):
+    with pytest.raises(MismatchError, match=r"weights of the run: weights: "):
         resumed(train_set, RESUMED, trained_model.replace(params=other))
     more, history = resumed(train_set, longer)
     straight, expected = fit(trained_model, train_set, valid_set, longer, labels=labels)
@@ -330,7 +330,7 @@ def test_too_many_bad_steps_in_a_row_end_the_run_and_keep_its_state(
             labels=labels,
             run=run,
         )
-    assert (run.path / "state").is_dir()
+    assert (run.path / "checkpoints").is_dir()
     assert np.isfinite(cg.load_model(run.path).params["heads"][LOW]["out"]["bias"]).all()
 
 

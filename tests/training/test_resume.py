@@ -65,7 +65,7 @@ class Command(NamedTuple):
         )
 
     def states(self) -> set[str]:
-        return {f.name for f in (self.run / "state").glob("epoch-*") if not f.suffix}
+        return {f.name for f in (self.run / "checkpoints").glob("epoch-*") if not f.suffix}
 
     def resume_options(self) -> tuple[str, ...]:
         return ("--resume",) if self.run.exists() else ()

@@ -19,6 +19,7 @@ import numpy as np
 
 from cgatjax.config import GraphConfig
 from cgatjax.errors import StructureError
+from cgatjax.graphs.shells import shell_boundary, shell_indices
 
 MAX_SITES = 65535
 """Site indices are stored as uint16."""
@@ -119,62 +120,10 @@ def nearest_neighbors(
         return _cut(images, shell)
     # The last shell may reach beyond the K nearest, and the search must reach beyond the shell:
     # margins for the rounding of distances, far below any distance between shells.
-    end = _boundary(_first_of_last_shell(nearest, shell), config)
+    end = shell_boundary(_first_of_last_shell(nearest, shell), config)
     if end.max() > images.radius * (1 - 1e-6):
         images = _search(lattice, positions, end.max() * (1 + 1e-5), id)
     return _share(images, shell, end)
-
-
-def shell_indices(distance: np.ndarray, config: GraphConfig) -> np.ndarray:
-    """Number the shells of sorted distances.
-
-    The index starts at 1 and increases by one at every neighbor that is farther than the current
-    shell's *first* distance by more than the tolerance (`CGAT/prepare_data.py`).
-
-    Args:
-      distance: (n, K) float, ascending along the second axis, in angstrom.
-      config: tolerance, absolute or relative to the shell's first distance.
-
-    Returns:
-      (n, K) int64, from 1.
-    """
-    step = distance[:, 1:] > _boundary(distance[:, :-1], config)
-    shell = np.ones(distance.shape, dtype=np.int64)
-    np.cumsum(step, axis=1, out=shell[:, 1:])
-    shell[:, 1:] += 1
-    # Comparing consecutive distances is vectorized over all sites. It differs from the rule where
-    # small steps add up to more than the tolerance within a shell: redo those rows.
-    first = np.maximum.accumulate(np.where(_starts(shell), distance, 0.0), axis=1)
-    drifts = (distance > _boundary(first, config)).any(axis=1)
-    if drifts.any():
-        shell[drifts] = _shell_indices_by_column(distance[drifts], config)
-    return shell
-
-
-def _shell_indices_by_column(distance: np.ndarray, config: GraphConfig) -> np.ndarray:
-    """Number the shells as stated in `shell_indices`, one column after the other."""
-    shell = np.ones(distance.shape, dtype=np.int64)
-    first = distance[:, 0].copy()
-    for column in range(1, distance.shape[1]):
-        is_farther = distance[:, column] > _boundary(first, config)
-        first[is_farther] = distance[is_farther, column]
-        shell[:, column] = shell[:, column - 1] + is_farther
-    return shell
-
-
-def _starts(shell: np.ndarray) -> np.ndarray:
-    """Return (n, K) bool, True where a shell begins."""
-    begins = np.ones(shell.shape, dtype=bool)
-    np.not_equal(shell[:, 1:], shell[:, :-1], out=begins[:, 1:])
-    return begins
-
-
-def _boundary(first: np.ndarray, config: GraphConfig) -> np.ndarray:
-    """Return the largest distance in the shell that begins at `first`."""
-    if config.tolerance_kind == "absolute":
-        return first + config.shell_tolerance
-    # Relative: a scaled cell has the same shells, and predictions do not depend on the volume.
-    return first * (1.0 + config.shell_tolerance)
 
 
 def _first_of_last_shell(distance: np.ndarray, shell: np.ndarray) -> np.ndarray:

@@ -1,8 +1,8 @@
-"""Training states on disk: whole or absent, written in the background, checked when read.
+"""Training checkpoints: atomic, written in the background, verified when read.
 
-A state is a folder `epoch-EEEEEE-step-SSSSSSSSS` (epochs done, steps done in the next one) with the
-arrays as an orbax checkpoint, plain numbers as `progress.json`, and the manifest of `folders`. The
-last two are kept, so that damage to one costs the time since the other.
+A checkpoint is a folder `epoch-EEEEEE-step-SSSSSSSSS` (epochs done, steps done in the next one)
+with the arrays in orbax's format, plain values in `progress.json`, and the manifest of
+`atomic_folders`. The last two are kept, so that damage to one costs only the time since the other.
 """
 
 import json
@@ -22,20 +22,20 @@ from cgatjax.runtime.atomic_folders import damage, new_folder
 
 logger = logging.getLogger("cgatjax")
 KEPT = 2
-"""States that are kept, the newest ones."""
+"""Number of checkpoints kept."""
 ARRAYS, PROGRESS, DAMAGED = "arrays", "progress.json", "damaged-"
 
 
-def state_name(epoch: int, step: int) -> str:
-    """Name of the state after some epochs and some steps of the next; sorts by time."""
+def checkpoint_name(epoch: int, step: int) -> str:
+    """Return the name of the checkpoint after `epoch` epochs and `step` steps; sorts by time."""
     return f"epoch-{epoch:06d}-step-{step:09d}"
 
 
-class StateFolder:
-    """The training states of a run; one process at a time may have it open.
+class CheckpointFolder:
+    """Training checkpoints of a run; only one process may have the folder open.
 
     Attributes:
-      path: the folder of states.
+      path: the folder.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -43,7 +43,8 @@ class StateFolder:
 
         self.path = Path(path)
         self._ocp = ocp
-        # Of several processes one has the run folder, and must not wait for the others.
+        # Only one of several processes has the run folder: without these options, orbax would wait
+        # at a barrier for the others.
         own = jax.process_index()
         alone = ocp.options.MultiprocessingOptions(
             primary_host=own, active_processes={own}, barrier_sync_key_prefix=f"process-{own}"
@@ -52,51 +53,52 @@ class StateFolder:
             ocp.StandardCheckpointHandler(multiprocessing_options=alone),
             multiprocessing_options=alone,
         )
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="cgatjax-states")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="cgatjax-checkpoints")
         self._writing: Future[None] | None = None
         for left in self.path.glob(f"*{PART}"):
             shutil.rmtree(left, ignore_errors=True)
 
     def names(self) -> list[str]:
-        """The states that are there, oldest first."""
+        """List the complete checkpoints, oldest first."""
         return sorted(f.name for f in self.path.glob("epoch-*-step-*") if not f.suffix)
 
     def save(self, name: str, arrays: Any, progress: Mapping[str, Any]) -> None:
-        """Starts writing a state. Its arrays are copied first and may be overwritten.
+        """Start writing a checkpoint in the background.
 
         Args:
-          name: of `state_name`.
-          arrays: a tree of arrays.
+          name: name by `checkpoint_name`.
+          arrays: a tree of arrays, copied before the method returns.
           progress: plain numbers, texts, lists and dictionaries.
 
         Raises:
-          StorageError: the state before this one could not be written.
+          StorageError: the previous checkpoint could not be written.
         """
         self.wait()
+        # Copies: the next step reuses (donates) the memory of the arrays.
         copies = jax.tree.map(lambda x: np.array(x, copy=True), arrays)
         text = json.dumps(dict(progress))
         self._writing = self._thread.submit(self._write, name, copies, text)
 
     def wait(self) -> None:
-        """Waits until the state that is being written is on the disk.
+        """Wait until the checkpoint being written is on disk.
 
         Raises:
-          StorageError: it could not be written; the ones before it are as they were.
+          StorageError: it could not be written; earlier checkpoints are unchanged.
         """
         if self._writing is not None:
             writing_ends, self._writing = self._writing, None
             writing_ends.result()
 
     def restore(self, like: Any) -> tuple[Any, dict[str, Any]] | None:
-        """Arrays and progress of the newest undamaged state, or None if there is no state.
+        """Return arrays and progress of the newest undamaged checkpoint, None without any.
 
-        A damaged state is set aside under the name "damaged-..." with a warning.
+        A damaged checkpoint is renamed to "damaged-..." with a warning.
 
         Args:
-          like: a tree of arrays with the shapes and dtypes of those that were saved.
+          like: a tree of arrays with the shapes and dtypes of the saved ones.
 
         Raises:
-          InputError: all states are damaged.
+          InputError: all checkpoints are damaged.
         """
         names = self.names()
         for name in reversed(names):
@@ -104,19 +106,19 @@ class StateFolder:
             if fault is None:
                 return self._read(self.path / name, like)
             logger.warning(
-                "%s is damaged (%s); going back to the state before it", self.path / name, fault
+                "%s is damaged (%s); using the checkpoint before it", self.path / name, fault
             )
             shutil.rmtree(self.path / f"{DAMAGED}{name}", ignore_errors=True)
             (self.path / name).rename(self.path / f"{DAMAGED}{name}")
         if names:
             raise InputError(
-                f"{self.path}: expected an undamaged training state, all {len(names)} are damaged; "
-                "bring them back from a copy, or remove the folder to begin from the start"
+                f"{self.path}: expected an undamaged training checkpoint, all {len(names)} are "
+                "damaged; restore them from a copy, or remove the folder to start from epoch 0"
             )
         return None
 
     def close(self) -> None:
-        """Waits for writing to end.
+        """Wait until writing has ended.
 
         Raises:
           StorageError: as `wait`.
@@ -132,7 +134,7 @@ class StateFolder:
                 save = self._ocp.args.StandardSave(arrays)
                 self._orbax.save((part / ARRAYS).absolute(), args=save)
             except ValueError as error:
-                # What tensorstore says when the disk refuses.
+                # tensorstore's exception for a full disk.
                 raise OSError(str(error)) from error
             (part / PROGRESS).write_text(progress)
         for old in self.names()[:-KEPT]:

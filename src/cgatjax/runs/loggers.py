@@ -1,8 +1,7 @@
-"""Curves of a training in other programs: TensorBoard and Weights & Biases.
+"""Loggers of training curves: TensorBoard and Weights & Biases.
 
-`history.csv` is the record of a run; a logger shows the same numbers elsewhere. A resumed run gives
-its loggers every epoch again, from the first one on: what was lost in a kill is filled in, and a
-logger leaves out what it has already.
+`history.csv` is the record of a run; a logger gets the same numbers. A resumed run passes every
+epoch again, from the first one on: a logger fills in what a kill lost, and skips what it has.
 """
 
 import importlib.util
@@ -19,7 +18,7 @@ from cgatjax.runtime.atomic_files import write_durably, writing
 from cgatjax.runtime.parse_errors import reading
 
 LOGGERS = ("tensorboard", "wandb")
-"""Names of the loggers that `make_logger` knows; also those of the extras that they need."""
+"""Names of the loggers of `make_logger`, and of the extras that they need."""
 
 _PACKAGES = {"tensorboard": "tensorboardX", "wandb": "wandb"}
 _GROUPS = ("train", "valid", "seconds")
@@ -27,30 +26,30 @@ _HEADER, _CHECKSUM = struct.Struct("<Q"), struct.Struct("<I")
 
 
 class Logger(Protocol):
-    """Where the numbers of a training go, an epoch at a time."""
+    """Logger of the numbers of each epoch."""
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
-        """Takes the values of an epoch; one that it has already is left out.
+        """Log the values of an epoch, unless it was logged before.
 
         Args:
-          step: epochs done.
+          step: number of finished epochs.
           values: name -> number; "/" in a name makes groups.
         """
 
     def close(self) -> None:
-        """Writes what is left; nothing is logged afterwards."""
+        """Write buffered values; the last call."""
 
 
 def make_logger(name: str, run: str | Path) -> Logger:
-    """The logger of a run folder: `tensorboard/` in it, or the folder's name as that of a W&B run.
+    """Make the logger of a run folder: `tensorboard/` in it, or a W&B run of the folder's name.
 
     Args:
       name: one of `LOGGERS`.
       run: the folder; nothing is written before the first values.
 
     Raises:
-      ConfigError: another name.
-      MissingExtraError: the package that it needs is not installed.
+      ConfigError: an unknown name.
+      MissingExtraError: the logger's package is not installed.
     """
     run = Path(run)
     if name == "tensorboard":
@@ -61,7 +60,7 @@ def make_logger(name: str, run: str | Path) -> Logger:
 
 
 def curves(row: Mapping[str, Any]) -> dict[str, float]:
-    """The numbers of an epoch by the names that they have in a logger.
+    """Return the numbers of an epoch under the names of a logger.
 
     >>> curves({"epoch": 2, "rate": 0.5, "train_loss": 0.25, "valid_mae:e-form": 0.125})
     {'rate': 0.5, 'train/loss': 0.25, 'valid/mae/e-form': 0.125}
@@ -76,13 +75,14 @@ def _grouped(name: str) -> str:
 
 
 class TensorBoardLogger:
-    """Writes the event files that TensorBoard shows (extra `tensorboard`)."""
+    """Logger to TensorBoard's event files (extra `tensorboard`)."""
 
     def __init__(self, folder: str | Path) -> None:
-        """Nothing is written yet.
+        """Check that the package is installed; nothing is written yet.
 
         Args:
-          folder: of the event files, made with the first values; `tensorboard --logdir FOLDER`.
+          folder: folder of the event files, made with the first values; `tensorboard --logdir
+            FOLDER` shows them.
 
         Raises:
           MissingExtraError: tensorboardX is not installed.
@@ -93,7 +93,7 @@ class TensorBoardLogger:
         self._seen: set[tuple[str, int]] = set()
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
-        """Writes the values that the folder does not have for this step.
+        """Write the values of this step that are not in the folder.
 
         Characters that TensorBoard does not allow in names become "_".
 
@@ -110,7 +110,7 @@ class TensorBoardLogger:
             writer.flush()
 
     def close(self) -> None:
-        """Closes the file."""
+        """Close the file."""
         if self._writer is not None:
             self._writer.close()
 
@@ -126,9 +126,9 @@ class TensorBoardLogger:
 
 
 def read_events(folder: str | Path) -> Iterator[tuple[str, int, float]]:
-    """(name, step, value) of the numbers in a folder's event files, in their order.
+    """Yield (name, step, value) of the numbers in a folder's event files, in order.
 
-    A file that a kill cut short ends at its last whole record.
+    A file truncated by a kill ends at its last complete record.
 
     Raises:
       MissingExtraError: tensorboardX is not installed.
@@ -144,7 +144,7 @@ def read_events(folder: str | Path) -> Iterator[tuple[str, int, float]]:
 
 
 def _records(content: bytes) -> Iterator[bytes]:
-    """Records of an event file: length, its checksum, bytes, their checksum."""
+    """Yield the records of an event file: length, its checksum, bytes, their checksum."""
     start = 0
     while (header := _checked(content, start, _HEADER.size)) is not None:
         start += _HEADER.size + _CHECKSUM.size
@@ -156,7 +156,7 @@ def _records(content: bytes) -> Iterator[bytes]:
 
 
 def _checked(content: bytes, start: int, size: int) -> bytes | None:
-    """Some bytes, None if they are not there or do not have the checksum that follows them."""
+    """Return bytes followed by their checksum; None if missing or the checksum is wrong."""
     from tensorboardX.record_writer import masked_crc32c
 
     part, checksum = content[start : start + size], content[start + size :][: _CHECKSUM.size]
@@ -165,9 +165,9 @@ def _checked(content: bytes, start: int, size: int) -> bytes | None:
 
 
 class WandbLogger:
-    """Sends the values to Weights & Biases (extra `wandb`), or keeps them for `wandb sync`.
+    """Logger to Weights & Biases (extra `wandb`), online or for `wandb sync`.
 
-    Where they go is that package's matter: `wandb login`, WANDB_MODE=offline, WANDB_ENTITY.
+    wandb's own settings apply: `wandb login`, WANDB_MODE=offline, WANDB_ENTITY.
     """
 
     FILE = "wandb.json"
@@ -179,12 +179,12 @@ class WandbLogger:
         project: str | None = None,
         config: Mapping[str, Any] | None = None,
     ) -> None:
-        """Nothing is sent yet.
+        """Check that the package is installed; nothing is sent yet.
 
         Args:
-          folder: of the run; its name is that of the W&B run, whose id stands in `wandb.json`.
-          project: where the run belongs; None for WANDB_PROJECT or, without it, W&B's default.
-          config: options to show with the run.
+          folder: run folder; its name is that of the W&B run, whose id is in `wandb.json`.
+          project: W&B project; None for WANDB_PROJECT or, without it, W&B's default.
+          config: options shown with the run.
 
         Raises:
           MissingExtraError: wandb is not installed.
@@ -196,10 +196,10 @@ class WandbLogger:
         self._id, self._next = "", 0
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
-        """Sends the values, if the run does not have this step.
+        """Send the values, if the run does not have this step.
 
         Raises:
-          InputError: the id of a run that is continued cannot be read.
+          InputError: the id of a resumed run cannot be read.
           StorageError: the id cannot be written.
         """
         if self._run is None:
@@ -210,7 +210,7 @@ class WandbLogger:
             self._save()
 
     def close(self) -> None:
-        """Ends the session; the run can be continued."""
+        """End the session; the run can be resumed."""
         if self._run is not None:
             self._run.finish()
 
@@ -229,13 +229,13 @@ class WandbLogger:
             config=self._config,
             resume="allow" if is_old else None,
         )
-        if self._run.resumed:  # its server knows what arrived
+        if self._run.resumed:  # the server knows the steps that arrived
             self._next = self._run.step
         self._save()
 
     def _saved(self) -> tuple[str, int]:
         file = self._folder / self.FILE
-        with reading(file, "the id of a W&B run", "remove it to begin a new run"):
+        with reading(file, "the id of a W&B run", "remove it to start a new run"):
             content = json.loads(file.read_text())
             return str(content["id"]), int(content["next"])
 

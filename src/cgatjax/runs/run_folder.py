@@ -1,11 +1,11 @@
-"""A run folder: what a training leaves behind, and where a resumed one finds it.
+"""Run folder: files written by a training and read when it is resumed.
 
-config.toml   all options, resolved          split.json    ids of train, valid and test
-history.csv   one row per epoch              model/        the best model by validation so far
-state/        the last training states       report.json   of a transfer, what was carried over
-inputs.json   fingerprints of the data and of the weights at the start
-ensemble.json, members/0, members/1, ...   of an ensemble, instead of a model and its states
-skipped_batches.jsonl   steps whose loss or gradient was not finite, with the crystals' ids
+config.toml    all options, resolved        split.json     ids of train, valid and test
+history.csv    one row per epoch            model/         model of the best validation error so far
+checkpoints/   last training checkpoints    report.json    parameters taken over in a transfer
+inputs.json    hashes of the data and of the initial weights
+ensemble.json, members/0, members/1, ...    runs of an ensemble, instead of model and checkpoints
+skipped_batches.jsonl    steps with a loss or gradient that was not finite, with the crystals' ids
 """
 
 import csv
@@ -32,14 +32,15 @@ REPORT = "report.json"
 DATA = "data.json"
 INPUTS = "inputs.json"
 SKIPPED = "skipped_batches.jsonl"
+CHECKPOINTS = "checkpoints"
 ENSEMBLE = "ensemble.json"
 MEMBERS = "members"
 SAFE_TO_CHANGE = ("checkpoint_seconds", "max_bad_steps")
-"""Training options that change no number of a run, so that a resumed one may change them."""
+"""Training options without influence on the results, which a resumed run may change."""
 
 
 class Change(NamedTuple):
-    """A difference between a run and its resumption; the name is dotted."""
+    """Difference between a run and its resumption; the name is dotted."""
 
     name: str
     old: Any
@@ -50,47 +51,47 @@ class Change(NamedTuple):
 
 
 class RunFolder:
-    """The folder of one training run.
+    """Folder of one training run.
 
     Attributes:
-      path: where it is.
-      resuming: whether it existed and is continued.
+      path: the folder.
+      resuming: True if it existed and is resumed.
     """
 
     def __init__(self, path: str | Path, *, resume: bool = False) -> None:
-        """Creates the folder, or opens it to resume.
+        """Create the folder, or open it to resume.
 
-        A run that was killed before its options were written has done nothing; it begins anew.
+        A run that was killed before its options were written starts from the beginning.
 
         Raises:
-          RunExistsError: it exists and is not to be resumed.
-          InputError: it is to be resumed and holds no run.
-          StorageError: it cannot be created.
+          RunExistsError: the folder exists and `resume` is False.
+          InputError: `resume` is True and the folder holds no run.
+          StorageError: the folder cannot be created.
         """
         self.path = Path(path)
         self.resuming = resume and (self.path / CONFIG).is_file()
-        if resume and not self.resuming and not self._was_hardly_begun():
+        if resume and not self.resuming and not self._has_no_options():
             raise InputError(f"{path}: nothing to resume: no {CONFIG} in it")
         if not resume and self.path.exists():
             raise RunExistsError(
-                f"{path} exists; add --resume to go on with it, or choose another folder"
+                f"{path} exists; add --resume to continue it, or choose another folder"
             )
         with writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
 
-    def _was_hardly_begun(self) -> bool:
-        """Whether there is a folder with nothing in it but what is written before the options."""
+    def _has_no_options(self) -> bool:
+        """True if the run was killed before config.toml was written."""
         found = {f.name.removesuffix(PART) for f in self.path.glob("*")}
         return self.path.is_dir() and found <= {SPLIT, DATA, CONFIG}
 
     def save_config(self, sections: Mapping[str, Options]) -> None:
-        """Writes the resolved options; a resumed run may change only what changes no number.
+        """Write the resolved options; a resumed run may only change those without influence.
 
-        That is `SAFE_TO_CHANGE`, and more epochs where the learning rate does not depend on their
-        number and the last epoch had a validation of its own right.
+        They are `SAFE_TO_CHANGE`, and the number of epochs if it grows, the learning rate does not
+        depend on it, and the last epoch had a regular validation.
 
         Raises:
-          ConfigError: resuming with other changes; the message lists each of them.
+          ConfigError: other options of a resumed run have changed; the message lists them.
         """
         tables = {name: section.to_dict() for name, section in sections.items()}
         file = self.path / CONFIG
@@ -108,11 +109,11 @@ class RunFolder:
         write_durably(file, tomli_w.dumps(tables).encode())
 
     def save_inputs(self, inputs: Mapping[str, Any]) -> None:
-        """Writes what else decides the outcome, or checks that it is still the same.
+        """Write the hashes of data and initial weights, or compare them with those of the run.
 
         Raises:
-          MismatchError: data or first weights are not those of the run; each change is listed.
-          InputError: the record of the run is damaged.
+          MismatchError: data or initial weights have changed; the message lists the changes.
+          InputError: the file is damaged.
         """
         file = self.path / INPUTS
         if not (self.resuming and file.exists()):
@@ -122,16 +123,16 @@ class RunFolder:
             changes = differences(json.loads(file.read_text()), inputs)
         if changes:
             raise MismatchError(
-                f"{self.path}: not the data or the weights that the run began with: "
-                f"{'; '.join(map(str, changes))}; resume with the same, or begin a new run"
+                f"{self.path}: expected the data and initial weights of the run: "
+                f"{'; '.join(map(str, changes))}; resume with the same, or start a new run"
             )
 
     def save_json(self, name: str, content: Any) -> None:
-        """Writes a JSON file into the folder, whole or not at all."""
+        """Write a JSON file into the folder, atomically."""
         write_durably(self.path / name, json.dumps(content, indent=1).encode())
 
     def save_history(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Writes all epochs so far as CSV."""
+        """Write all epochs so far as CSV."""
         names = list(dict.fromkeys(name for row in rows for name in row))
         text = io.StringIO(newline="")
         writer = csv.DictWriter(text, names)
@@ -140,12 +141,12 @@ class RunFolder:
         write_durably(self.path / HISTORY, text.getvalue().encode())
 
     def log_skipped(self, epoch: int, step: int, ids: Sequence[str]) -> None:
-        """Notes a step that was left out: epoch and step in it, from 1, and the crystals' ids."""
+        """Log a skipped step: epoch, step of the epoch from 1, and the crystals' ids."""
         with writing(self.path / SKIPPED), open(self.path / SKIPPED, "a") as file:
             file.write(json.dumps({"epoch": epoch, "step": step, "ids": list(ids)}) + "\n")
 
     def forget_skipped(self, epoch: int, step: int) -> None:
-        """Removes the notes of later steps than this one: a resumed run comes to them again."""
+        """Remove later steps from the log: a resumed run repeats them."""
         file = self.path / SKIPPED
         if not file.exists():
             return
@@ -157,7 +158,7 @@ class RunFolder:
 
 
 def differences(old: Any, new: Any, name: str = "") -> list[Change]:
-    """Where two nested dictionaries of plain values differ; lists and tuples are the same."""
+    """List the differences of two nested dictionaries; lists and tuples are equal."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         keys = sorted(set(old) | set(new))
         nested = [differences(old.get(k), new.get(k), f"{name}.{k}" if name else k) for k in keys]
@@ -167,9 +168,11 @@ def differences(old: Any, new: Any, name: str = "") -> list[Change]:
 
 
 def _is_safe(change: Change, train: TrainConfig | None) -> bool:
-    """Whether an uninterrupted run with the new value would have come to the same state."""
+    """True if an uninterrupted run with the new value would have reached the same state."""
     field = change.name.split(".")[-1]
     if field == "epochs" and train is not None:
+        # A cycle of the whole training would change the rates of past epochs. The last epoch is
+        # always validated; a longer run would not have validated there out of turn.
         without_end = train.schedule != "cyclical" or train.cycle_period is not None
         return without_end and change.new > change.old and change.old % train.validate_every == 0
     return field in SAFE_TO_CHANGE

@@ -16,7 +16,7 @@ from cgatjax.inference.predictor import Predictor
 from cgatjax.model.model import Model
 from cgatjax.options import Options
 from cgatjax.runs.loggers import Logger
-from cgatjax.runs.run_folder import DATA, ENSEMBLE, MEMBERS, SPLIT, RunFolder
+from cgatjax.runs.run_folder import CHECKPOINTS, DATA, ENSEMBLE, MEMBERS, SPLIT, RunFolder
 from cgatjax.runtime.atomic_files import write_durably
 from cgatjax.training.history import History
 from cgatjax.training.loop import fit
@@ -162,7 +162,7 @@ def _record(run: RunFolder, seeds: Sequence[int]) -> None:
                 f"{run.path}: an ensemble of {len(before)} members can be resumed with as many or "
                 f"more, got {len(seeds)}"
             )
-    elif run.resuming and (run.path / "state").is_dir():
+    elif run.resuming and (run.path / CHECKPOINTS).is_dir():
         raise InputError(f"{run.path}: holds the run of one model; resume it without --ensemble")
     run.save_json(ENSEMBLE, describe_ensemble(seeds))
 

@@ -18,9 +18,9 @@ from cgatjax.config import TrainConfig
 from cgatjax.model.fingerprint import versions
 from cgatjax.model.model import Model
 from cgatjax.model.model_io import save_model
-from cgatjax.runs.checkpoints import StateFolder, state_name
+from cgatjax.runs.checkpoints import CheckpointFolder, checkpoint_name
 from cgatjax.runs.loggers import Logger, curves
-from cgatjax.runs.run_folder import RunFolder, differences
+from cgatjax.runs.run_folder import CHECKPOINTS, RunFolder, differences
 from cgatjax.runtime.devices import Devices
 from cgatjax.runtime.distributed import broadcast_restored
 from cgatjax.training.history import EpochSums
@@ -98,7 +98,7 @@ class RunRecorder:
         self, run: RunFolder | None, loggers: Sequence[Logger], model: Model, config: TrainConfig
     ) -> None:
         self._run, self._loggers = run, loggers
-        self._checkpoints = StateFolder(run.path / "state") if run is not None else None
+        self._checkpoints = CheckpointFolder(run.path / CHECKPOINTS) if run is not None else None
         self._seconds = config.checkpoint_seconds
         scales = {t: [n.mean, n.std] for t, n in model.normalizers.items()}
         self._about = {"config": config.to_dict(), "normalizers": scales, "versions": versions()}
@@ -127,7 +127,7 @@ class RunRecorder:
             return state
         arrays, numbers = found
         state = state.restored(arrays, numbers, devices)
-        self._saved_name = state_name(state.epoch, state.position)
+        self._saved_name = checkpoint_name(state.epoch, state.position)
         # Steps after the checkpoint are taken again, and noted again if they are skipped again.
         if run is not None:
             run.forget_skipped(state.epoch + 1, state.position)
@@ -156,7 +156,7 @@ class RunRecorder:
         """
         if self._run is None or self._checkpoints is None:
             return
-        name = state_name(state.epoch, state.position)
+        name = checkpoint_name(state.epoch, state.position)
         # An epoch's end may be due right after its last step was saved.
         if name != self._saved_name:
             self._checkpoints.save(name, state.arrays(), {**state.numbers(), **self._about})

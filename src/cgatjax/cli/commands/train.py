@@ -54,9 +54,9 @@ def train(
     """Train a network on a store.
 
     The run folder has config.toml, split.json, data.json, history.csv, the best model by validation
-    (model/) and the last training checkpoints (state/). Errors are in the unit of the target. The
-    test set is not used. Options come from the flags, otherwise from the tables [model] and [train]
-    of --config, otherwise from --preset.
+    (model/) and the last training checkpoints (checkpoints/). Errors are in the unit of the target.
+    The test set is not used. Options come from the flags, otherwise from the tables [model] and
+    [train] of --config, otherwise from --preset.
 
     Ctrl-C and SIGTERM save a checkpoint and end the run with exit code 130 and 143; a second Ctrl-C
     ends it at once. --resume continues from the last checkpoint, also after a kill, to the same
