@@ -1,5 +1,5 @@
 # %% [markdown]
-# # Fine-tuning on few accurate values
+# # Fine-tuning on few high-fidelity values
 #
 # Low-fidelity formation energies are known for many crystals, high-fidelity ones for few. Does it
 # help to start from a network that was pre-trained on the former? Three transfer modes are compared
