@@ -120,6 +120,12 @@ def test_figures_are_drawn_again(tmp_path: Path) -> None:
     assert all(f"figures/{name}" in used for name in drawn)
 
 
+def test_the_page_of_the_command_line_is_up_to_date() -> None:
+    script = runpy.run_path(str(DOCS / "command_line.py"))
+    page = script["PAGE"].read_text()
+    assert page == script["page"](), "run PYTHONPATH=src python docs/command_line.py"
+
+
 def test_broken_links_of_a_site_are_found(tmp_path: Path) -> None:
     broken = runpy.run_path(str(DOCS / "links.py"))["broken"]
     (tmp_path / "guide").mkdir()

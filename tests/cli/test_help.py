@@ -1,7 +1,6 @@
-"""Help pages: quick to start, grouped, and the same as the page of the documentation."""
+"""Help pages: quick to start, grouped, complete."""
 
 import os
-import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -74,8 +73,3 @@ def test_a_usage_error_names_the_option():
     assert result.exit_code == 2
     assert "'--loss'" in result.output
     assert "robust_l1" in result.output
-
-
-def test_the_page_of_the_documentation_is_up_to_date():
-    script = runpy.run_path(str(ROOT / "docs" / "command_line.py"))
-    assert script["PAGE"].read_text() == script["page"](), "run python docs/command_line.py"
