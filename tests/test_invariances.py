@@ -1,4 +1,4 @@
-"""What leaves a crystal the same leaves its graph the same; docs/invariances.md has the table."""
+"""Changes of description that must not change the graph; docs/invariances.md has the table."""
 
 import importlib.util
 from pathlib import Path
@@ -54,7 +54,7 @@ def test_nothing_changes_the_recommended_graphs_of_real_crystals(shared, change)
 
 
 @pytest.mark.parametrize("change", [c for c in CHANGES if c != "1e-7 A of noise"])
-def test_shared_shells_alone_hold_for_all_that_does_not_move_atoms(symmetric, random, change):
+def test_shared_shells_are_invariant_unless_atoms_move(symmetric, random, change):
     # Exact cells of short numbers; 1e-8 A is above the noise of the arithmetic.
     config = GraphConfig.released(split_shell="share")
     assert changed([*symmetric, *random], config, change) == []
@@ -79,5 +79,5 @@ def test_noise_splits_the_shells_of_the_released_options():
 
 
 @pytest.mark.parametrize("change", ["rotation", "supercell"])
-def test_cut_shells_do_change_the_released_graphs(symmetric, change):
+def test_cut_shells_change_the_released_graphs(symmetric, change):
     assert changed(symmetric, GraphConfig.released(), change)

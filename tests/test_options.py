@@ -81,7 +81,7 @@ def test_replace_changes_a_copy():
     assert outer.count == 3
 
 
-def test_a_dictionary_makes_the_same_options_again():
+def test_a_dictionary_gives_the_same_options():
     outer = Outer(name="x", pairs=(("p", 2.0),), inner=Inner(rate=0.25))
     assert from_dict(Outer, outer.to_dict()) == outer
     assert "name" not in Outer().to_dict()

@@ -163,7 +163,7 @@ def test_elements_alone_have_no_composition_edges():
 
 
 @given(st.integers(0, 10**6))
-def test_no_graph_is_lost_between_its_neighbors(seed):
+def test_every_graph_is_kept_beside_its_neighbors(seed):
     rng = np.random.default_rng(seed)
     graphs = [random_graph(rng) for _ in range(5)]
     batch = collate(graphs)
@@ -173,7 +173,7 @@ def test_no_graph_is_lost_between_its_neighbors(seed):
     assert np.array_equal(owner[batch.crystal.senders], edge_owner)
 
 
-def test_nothing_to_batch_is_an_error():
+def test_no_graphs_are_an_error():
     with pytest.raises(InputError, match="at least one crystal graph"):
         collate([])
 
@@ -194,7 +194,7 @@ def dense_graph(n_nodes, degree):
     return CrystalGraph.from_neighbors(rng.integers(1, 9, n_nodes), neighbors, shells)
 
 
-def test_an_in_degree_is_seen_where_all_sites_have_as_many_edges():
+def test_an_in_degree_is_found_if_all_sites_have_equally_many_edges():
     three = [dense_graph(n, 3) for n in (1, 4, 2)]
     assert GraphArrays.from_graphs(three).in_degree == 3
     assert GraphArrays.from_graphs([*three, dense_graph(2, 5)]).in_degree == 0

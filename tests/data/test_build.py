@@ -1,4 +1,4 @@
-"""Building stores: the same for any number of workers, and no crystal lost silently."""
+"""Building stores: equal for any number of workers, and no crystal is lost silently."""
 
 import csv
 import dataclasses
@@ -101,7 +101,7 @@ def test_a_repeated_id_is_recorded(tmp_path):
     assert "ids must be unique" in skipped(store.path)[0]["reason"]
 
 
-def test_what_is_left_out_on_purpose_is_listed_and_no_error(tmp_path):
+def test_filtered_crystals_are_listed_and_no_error(tmp_path):
     sodium = rocksalt("Na", atomic_numbers=np.array([11, 11], np.uint8))
     inputs = [rocksalt(), sodium, *ionic_crystals(20, seed=1)]
     store = build_store(inputs, tmp_path / "s", SHARE, keep=Filter(max_atoms=6, min_elements=2))
@@ -127,13 +127,13 @@ def test_a_missing_target_is_null_and_no_error(tmp_path, value):
     assert arrays.targets["heat"][1] == 1.5
 
 
-def test_a_target_that_nobody_has_is_an_error_that_lists_those_that_are_there(tmp_path):
+def test_a_target_without_values_is_an_error_that_lists_the_others(tmp_path):
     with pytest.raises(TargetError, match=r"\['gap'\]; the input has \['heat'\]"):
         build_store([rocksalt()], tmp_path / "s", SHARE, targets=["heat", "gap"])
     assert not list(tmp_path.iterdir())
 
 
-def test_a_target_that_the_first_crystals_lack_is_warned_of_once(tmp_path, monkeypatch, caplog):
+def test_a_target_missing_in_the_first_crystals_causes_one_warning(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(build, "EARLY", 2)
     late = [rocksalt(f"{k}", edge=5.5 + k / 10) for k in range(4)]
     late[3] = dataclasses.replace(late[3], targets={"heat": 1.0, "gap": 2.0})
@@ -183,7 +183,7 @@ def test_an_existing_folder_is_not_touched(tmp_path):
     assert not list((tmp_path / "s").iterdir())
 
 
-def test_an_unknown_way_with_errors_is_an_error(tmp_path):
+def test_another_on_error_is_an_error(tmp_path):
     with pytest.raises(ConfigError, match="on_error: expected 'raise' or 'skip', got 'ignore'"):
         build_store([rocksalt()], tmp_path / "s", SHARE, on_error="ignore")
 
@@ -267,7 +267,7 @@ def test_the_manifest_counts(tmp_path):
     assert whole.digest != manifest["digest"]
 
 
-def test_the_digest_knows_options_and_contents(tmp_path):
+def test_the_digest_depends_on_options_and_contents(tmp_path):
     crystals = ionic_crystals(4, seed=0)
     digests = {
         build_store(crystals, tmp_path / "a", SHARE).digest,

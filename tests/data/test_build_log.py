@@ -1,4 +1,4 @@
-"""A build that is killed goes on, and ends in the same bytes as one that was left in peace."""
+"""A killed build is resumed to the same bytes as an uninterrupted one."""
 
 import dataclasses
 import os
@@ -77,7 +77,7 @@ def counted(monkeypatch) -> list[str]:
     return done
 
 
-def test_what_is_finished_is_not_done_again(whole, stopped, faulty_crystals, monkeypatch):
+def test_finished_shards_are_not_featurized_again(whole, stopped, faulty_crystals, monkeypatch):
     with pytest.raises(InputError, match=r"not finished; resume with .* --resume"):
         open_store(stopped)
     n_shards = len(list((stopped / "shards").iterdir()))
@@ -92,7 +92,7 @@ def test_what_is_finished_is_not_done_again(whole, stopped, faulty_crystals, mon
     assert "more than max_atoms=10" in reasons
 
 
-def test_other_workers_may_go_on(whole, stopped, faulty_crystals):
+def test_a_build_may_be_resumed_with_other_workers(whole, stopped, faulty_crystals):
     build_store(faulty_crystals, stopped, SHARE, resume=True, workers=2, **SKIP)
     assert_same_files(whole, stopped)
 
@@ -163,12 +163,12 @@ def test_other_inputs_are_refused(stopped, faulty_crystals, change):
     build_store(faulty_crystals, stopped, SHARE, resume=True, **SKIP)
 
 
-def test_a_failure_that_was_skipped_stops_a_build_that_must_not_skip(stopped, faulty_crystals):
+def test_a_skipped_failure_stops_a_resumed_build_that_raises(stopped, faulty_crystals):
     with pytest.raises(CgatjaxError, match="odd-"):
         build_store(faulty_crystals, stopped, SHARE, resume=True, keep=SKIP["keep"])
 
 
-def test_a_damaged_shard_is_not_built_upon(stopped, faulty_crystals):
+def test_a_build_does_not_continue_after_a_damaged_shard(stopped, faulty_crystals):
     file = stopped / "shards" / "00001.arrow"
     data = bytearray(file.read_bytes())
     data[-200] ^= 4
@@ -178,13 +178,13 @@ def test_a_damaged_shard_is_not_built_upon(stopped, faulty_crystals):
 
 
 @pytest.mark.parametrize("content", [b"[]\n", b"{}\n", b"\xff\n", b'{"options": 3}\n'])
-def test_a_damaged_journal_is_named(stopped, faulty_crystals, content):
+def test_a_damaged_log_is_named(stopped, faulty_crystals, content):
     (stopped / "unfinished.jsonl").write_bytes(content)
     with pytest.raises(InputError, match=r"unfinished\.jsonl: cannot be read.*remove the folder"):
         build_store(faulty_crystals, stopped, SHARE, resume=True, **SKIP)
 
 
-def test_a_line_that_was_being_written_is_forgotten(whole, stopped, faulty_crystals):
+def test_a_partial_line_is_dropped(whole, stopped, faulty_crystals):
     with open(stopped / "unfinished.jsonl", "ab") as file:
         file.write(b'{"failed": {"id": "x", "source": "", "reason": "", "digest": ""}}\n{"sha')
     (stopped / "shards" / "00007.arrow.part").write_bytes(b"half")
@@ -207,7 +207,7 @@ def test_an_unfinished_folder_is_not_overwritten(stopped, faulty_crystals):
         build_store(faulty_crystals, stopped, SHARE, **SKIP)
 
 
-def test_resuming_what_is_not_there_begins_and_what_is_finished_opens(whole, faulty_crystals):
+def test_resuming_starts_a_missing_build_and_opens_a_finished_one(whole, faulty_crystals):
     new = whole.with_name("new")
     build_store(faulty_crystals, new, SHARE, resume=True, **SKIP)
     assert_same_files(whole, new)
@@ -219,14 +219,14 @@ def test_resuming_what_is_not_there_begins_and_what_is_finished_opens(whole, fau
         build_store(faulty_crystals, new, GraphConfig(), resume=True)
 
 
-def test_a_folder_of_something_else_is_left_alone(tmp_path, faulty_crystals):
+def test_a_folder_with_other_files_is_not_touched(tmp_path, faulty_crystals):
     (tmp_path / "mine.txt").write_text("precious")
     with pytest.raises(InputError, match="nothing to resume"):
         build_store(faulty_crystals, tmp_path, SHARE, resume=True, **SKIP)
     assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
 
 
-def test_the_digest_of_a_crystal_knows_all_that_its_row_is_made_of(faulty_crystals):
+def test_the_digest_of_a_crystal_depends_on_everything_in_its_row(faulty_crystals):
     crystal = faulty_crystals[0]
     changes = [
         {"id": "other"},

@@ -34,7 +34,7 @@ def test_selecting_by_position_and_by_mask(data):
     assert data.select(np.array([True, False, True])).rows.tolist() == [7, 90]
 
 
-def test_a_data_set_teaches_only_what_it_may(data):
+def test_a_data_set_shows_only_its_targets(data):
     only = data.restrict_targets(LOW)
     assert np.isnan(only.target(HIGH)).all()
     assert only.target(LOW).tolist() == data.target(LOW).tolist()
@@ -50,7 +50,7 @@ def test_an_unknown_target_is_an_error(data):
         data.target("gap")
 
 
-def test_a_mixture_keeps_order_and_each_part_its_lesson(ionic_store):
+def test_concatenated_data_sets_keep_order_and_visible_targets(ionic_store):
     parts = (
         Dataset(ionic_store, np.arange(10)).restrict_targets(LOW),
         Dataset(ionic_store, np.arange(50, 54)).restrict_targets(HIGH),
@@ -74,7 +74,7 @@ def test_a_mixture_keeps_order_and_each_part_its_lesson(ionic_store):
     assert mixed.graph_config == ionic_store.graph_config
 
 
-def test_graphs_of_different_kinds_do_not_mix(ionic_store, tmp_path):
+def test_stores_of_different_graph_options_cannot_be_concatenated(ionic_store, tmp_path):
     other = build_store(ionic_crystals(3), tmp_path / "s", GraphConfig.released())
     with pytest.raises(MismatchError, match="equal graph options"):
         ConcatDataset(ionic_store.all(), other.all())

@@ -50,7 +50,7 @@ def test_every_crystal_once_in_batches_that_fit(seed, n, batch_size):
 @pytest.mark.parametrize(
     ("batch_size", "padding"), [(7, 0.45), (8, 0.2), (16, 0.15), (32, 0.1), (64, 0.1), (512, 0.05)]
 )
-def test_batches_of_the_size_asked_for_with_little_padding(batch_size, padding):
+def test_batches_have_the_requested_size_and_little_padding(batch_size, padding):
     sizes = random_sizes(0, 8000)
     padded, counts = Padding(), []
     for planned in plan(sizes, shuffled(8000, 0, 0), choose_budgets(sizes, batch_size)):

@@ -24,7 +24,7 @@ def test_80_10_10():
 
 
 @given(n=st.integers(1, 200), seed=st.integers(0, 100))
-def test_every_id_is_in_one_part(n, seed):
+def test_every_id_is_in_one_subset(n, seed):
     split = make_split(IDS[:n], seed=seed)
     assert sorted(sum(parts(split), ())) == sorted(IDS[:n])
 
@@ -44,7 +44,7 @@ def test_the_order_of_the_input_does_not_matter(seed):
     assert parts(by_group[0]) == parts(by_group[1])
 
 
-def test_the_order_is_fixed_for_good_and_depends_on_the_seed():
+def test_the_order_is_fixed_and_depends_on_the_seed():
     # Runs of different machines and versions share their test sets only while this stays.
     assert [IDS[i] for i in ordered(IDS)[:4]] == ["mp-954", "mp-911", "mp-238", "mp-467"]
     assert make_split(IDS, seed=1).test != make_split(IDS, seed=0).test
@@ -59,7 +59,7 @@ def test_the_order_is_fixed_for_good_and_depends_on_the_seed():
         (7, True, "42bf34896c8a2e85"),
     ],
 )
-def test_which_id_falls_where_is_fixed_for_good(seed, grouped, expected):
+def test_the_subset_of_each_id_is_fixed(seed, grouped, expected):
     groups = [f"A{i * i % 37}B{i % 5}" for i in range(1000)] if grouped else None
     named = json.dumps(parts(make_split(IDS, groups, seed=seed)))
     assert hashlib.sha256(named.encode()).hexdigest()[:16] == expected
@@ -89,7 +89,7 @@ def test_the_order_is_the_one_that_is_documented(ids, seed, data):
     assert ordered(ids, seed=seed).tolist() == defined_order(ids, ["one"] * len(ids), seed)
 
 
-def test_equal_hashes_go_by_the_key(monkeypatch):
+def test_equal_hashes_are_ordered_by_the_key(monkeypatch):
     class Short:
         def __init__(self, text, digest_size):
             self.text = text

@@ -1,4 +1,4 @@
-"""Reading a store: any rows in any order, across shards, by other programs, and when damaged."""
+"""Reading a store: any rows in any order, across shards, by other programs, and after damage."""
 
 import contextlib
 import hashlib
@@ -65,7 +65,7 @@ def test_rows_in_any_order_are_those_graphs(shards, graphs, crystals, rows):
     np.testing.assert_array_equal(found.targets[name], expected.targets[name])
 
 
-def test_no_rows_and_rows_that_are_not_there(shards):
+def test_no_rows_and_missing_rows(shards):
     nothing = shards.take(np.array([], np.int64), ["heat"])
     assert (len(nothing.n_node), len(nothing.edge_shell), len(nothing.targets["heat"])) == (0, 0, 0)
     for row in (-1, N):
@@ -116,7 +116,7 @@ def test_rows_of_ids(shards):
         shards.rows_of([ids[7], "none"])
 
 
-def test_splitting_keeps_to_known_targets(shards):
+def test_splitting_uses_crystals_with_known_targets(shards):
     train, valid, test = shards.split(targets=["heat"])
     rows = np.concatenate([train.rows, valid.rows, test.rows])
     assert sorted(rows.tolist()) == list(range(20, 30))
@@ -259,7 +259,7 @@ def test_verifying_finds_options_that_the_shards_were_not_made_with(shards, tmp_
 
 @settings(max_examples=150)
 @given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
-def test_a_flipped_bit_is_an_error_of_ours_or_does_no_harm(shards, tmp_path_factory, place, bit):
+def test_a_flipped_bit_is_an_input_error_or_harmless(shards, tmp_path_factory, place, bit):
     path = tmp_path_factory.mktemp("flip") / "copy"
     shutil.copytree(shards.path, path)
     file = path / "shards" / "00000.arrow"
@@ -275,7 +275,7 @@ def test_a_flipped_bit_is_an_error_of_ours_or_does_no_harm(shards, tmp_path_fact
         store.graph(3)
 
 
-def test_an_unfinished_store_says_how_to_finish_it(tmp_path):
+def test_the_error_of_an_unfinished_store_gives_the_command(tmp_path):
     (tmp_path / "unfinished.jsonl").write_text("{}\n")
     with pytest.raises(
         InputError, match=r"not finished; resume with `cgatjax featurize .* --resume"

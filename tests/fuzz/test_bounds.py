@@ -1,4 +1,4 @@
-"""What no mutation makes: bombs, links in circles, special files, and well-formed nonsense."""
+"""Untrusted input beyond mutations: bombs, cyclic links, special files, well-formed nonsense."""
 
 import bz2
 import gzip
@@ -61,7 +61,7 @@ def test_a_checkpoint_with_compressed_members_is_refused(tmp_path):
         reference.read_checkpoint(tmp_path / "x.ckpt")
 
 
-def test_links_in_circles_end(fuzz, tmp_path):
+def test_cyclic_links_end(fuzz, tmp_path):
     write_dcgat(CRYSTALS, tmp_path / "a" / "x.json")
     for name in ("one", "two", "three"):
         (tmp_path / "a" / name).symlink_to(tmp_path / "a", target_is_directory=True)
@@ -76,7 +76,7 @@ def count(inputs):
     assert sum(isinstance(item, Crystal) for item in read_crystals(inputs)) == 3
 
 
-def test_a_pickle_cannot_ask_for_room_that_it_does_not_fill(tmp_path):
+def test_a_pickle_cannot_reserve_memory_that_it_does_not_fill(tmp_path):
     # NONE, LONG_BINPUT at place 2**31 - 1, STOP: seven bytes for tens of gigabytes.
     path = tmp_path / "f.pickle"
     path.write_bytes(b"Nr" + (2**31 - 1).to_bytes(4, "little") + b".")
@@ -150,7 +150,7 @@ def test_any_entry_is_a_crystal_or_rejected(entry):
 # What the mutations found, one test each.
 
 
-def test_numbers_beyond_floats_and_half_characters_cost_one_crystal(tmp_path):
+def test_numbers_beyond_floats_and_lone_surrogates_reject_one_crystal(tmp_path):
     entries = [entry_of(crystal) for crystal in CRYSTALS]
     text = json.dumps({"entries": entries})
     middle = json.dumps(entries[1])
@@ -208,7 +208,7 @@ def test_an_array_of_an_ase_database_that_announces_too_much(tmp_path):
 @pytest.mark.parametrize(
     "lattice", [np.diag([6e4, 6e4, 4.0]), [[3, 0, 0], [3e4, 3, 0], [0, 3e4, 3]]]
 )
-def test_cells_that_no_search_can_span_are_refused(lattice):
+def test_cells_too_long_to_search_are_refused(lattice):
     with pytest.raises(StructureError, match="'c': the cell is too long or too skewed"):
         nearest_neighbors(
             np.array(lattice, float), np.array([[0, 0, 0], [0.4, 0.5, 0.6]]), GraphConfig(), id="c"
@@ -238,7 +238,7 @@ def test_a_normalizer_from_a_file_is_checked(change):
         Normalizer(**{"mean": 0.0, "std": 1.0, **change})
 
 
-def test_an_id_in_two_parts_of_a_split_is_refused(tmp_path):
+def test_an_id_in_two_subsets_of_a_split_is_refused(tmp_path):
     (tmp_path / "s.json").write_text('{"train": ["a"], "valid": [], "test": ["a"]}')
     with pytest.raises(InputError, match="'a' stands in the split more than once"):
         Split.load(tmp_path / "s.json")

@@ -1,4 +1,4 @@
-"""Files of crystals, mutated: each reading ends in crystals, rejections, or a documented error."""
+"""Mutated crystal files are read as crystals, rejections, or a documented error."""
 
 import bz2
 import csv
@@ -127,7 +127,7 @@ def test_mutated_compression(fuzz, suffix, pack):
     fuzz.mutations(f"DCGAT inside .{suffix}", file, DCGAT, read, pack=pack)
 
 
-def test_wrong_values_in_dcgat_spare_the_other_entries(fuzz):
+def test_wrong_values_in_dcgat_reject_one_entry(fuzz):
     document = json.loads(DCGAT)
     fuzz.values("DCGAT values", "x.json", document, read)
     fuzz.values("DCGAT one entry", "x.json", document, read_but_deep, below=("entries", 1))
@@ -141,7 +141,7 @@ def read_but_deep(path):
 @pytest.mark.parametrize(
     ("name", "text_of", "cost"), [("poscar", poscar, 2), ("cif", cif, 12)], ids=["poscar", "cif"]
 )
-def test_a_bad_cell_spares_the_other_rows(fuzz, name, text_of, cost):
+def test_a_bad_cell_rejects_one_row(fuzz, name, text_of, cost):
     def pack(text):
         cells = [CRYSTALS[0].id, "mutated", CRYSTALS[2].id], [text_of(c) for c in CRYSTALS]
         file = io.StringIO()
@@ -155,7 +155,7 @@ def test_a_bad_cell_spares_the_other_rows(fuzz, name, text_of, cost):
     fuzz.mutations(f"CSV one {name}", "x.csv", content, read_around, cost=cost, pack=pack)
 
 
-def test_a_bad_frame_spares_the_other_frames(fuzz):
+def test_a_bad_frame_rejects_one_frame(fuzz):
     pytest.importorskip("ase")
     first, middle, last = map(frame, CRYSTALS)
     head, *lines = middle.splitlines()
@@ -210,15 +210,15 @@ def test_thousands_of_mutations(fuzz, name):
 
 @pytest.mark.long
 @pytest.mark.parametrize("place", ["entry", "poscar", "cif", "frame", "database", "gz", "bz2"])
-def test_thousands_of_bad_crystals_spare_the_others(fuzz, place, tmp_path):
+def test_thousands_of_bad_crystals_do_not_affect_the_others(fuzz, place, tmp_path):
     if place == "entry":
-        test_wrong_values_in_dcgat_spare_the_other_entries(fuzz)
+        test_wrong_values_in_dcgat_reject_one_entry(fuzz)
     elif place == "frame":
-        test_a_bad_frame_spares_the_other_frames(fuzz)
+        test_a_bad_frame_rejects_one_frame(fuzz)
     elif place == "database":
         test_ase_databases(fuzz, tmp_path)
     elif place in ("gz", "bz2"):
         test_mutated_compression(fuzz, place, {"gz": gzip.compress, "bz2": bz2.compress}[place])
     else:
         text_of, cost = {"poscar": (poscar, 2), "cif": (cif, 12)}[place]
-        test_a_bad_cell_spares_the_other_rows(fuzz, place, text_of, cost)
+        test_a_bad_cell_rejects_one_row(fuzz, place, text_of, cost)

@@ -1,4 +1,4 @@
-"""Models, checkpoints and feature files, mutated; and pickles that would run code if they could."""
+"""Mutated models, checkpoints and feature files, and malicious pickles."""
 
 import gzip
 import hashlib

@@ -1,4 +1,4 @@
-"""Stores, options, splits, lists of ids and element tables, mutated."""
+"""Mutated stores, options, splits, lists of ids and element tables."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Vectors along bonds end at images of the neighbor, at its distance."""
+"""Bond vectors end at images of the neighbor, at its distance."""
 
 import numpy as np
 import pytest

@@ -61,7 +61,7 @@ def test_charged_species_are_their_element():
         (ase.Atoms(cell=[4, 4, 4], pbc=True), "'x': no sites"),
     ],
 )
-def test_unusable_structures_say_why(structure, message):
+def test_unusable_structures_are_errors_with_a_reason(structure, message):
     with pytest.raises(StructureError, match=message):
         featurize(structure, id="x")
 
@@ -102,7 +102,7 @@ def test_from_neighbors_round_trip(prototypes):
         ([], np.zeros((0, 2), int), np.zeros((0, 2), int), r"expected 1..65535 sites"),
     ],
 )
-def test_from_neighbors_says_what_is_wrong(numbers, neighbors, shells, message):
+def test_from_neighbors_names_wrong_arrays(numbers, neighbors, shells, message):
     with pytest.raises(InputError, match=message):
         CrystalGraph.from_neighbors(
             np.array(numbers), np.array(neighbors), np.array(shells), id="g"
@@ -113,7 +113,7 @@ def changed(graph: CrystalGraph, name: str, values: object) -> CrystalGraph:
     return dataclasses.replace(graph, **{name: np.array(values, dtype=getattr(graph, name).dtype)})
 
 
-def test_validate_finds_what_cannot_be(prototypes):
+def test_validate_finds_impossible_values(prototypes):
     graph = featurize(prototypes["CsCl"])
     wrong_center = graph.edge_center[::-1]
     for bad, message in [
@@ -129,7 +129,7 @@ def test_validate_finds_what_cannot_be(prototypes):
             bad.validate()
 
 
-def test_arrays_of_different_lengths_are_refused_at_birth(prototypes):
+def test_arrays_of_different_lengths_are_refused(prototypes):
     graph = featurize(prototypes["CsCl"])
     with pytest.raises(InputError, match=r"one length.*'edge_shell': 47"):
         changed(graph, "edge_shell", [1] * 47)

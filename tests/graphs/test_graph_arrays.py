@@ -27,14 +27,14 @@ def graphs(seed: int, count: int) -> list[CrystalGraph]:
 
 
 @given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 4)), max_size=8))
-def test_ranges_are_pythons(pairs):
+def test_ranges_equal_those_of_python(pairs):
     starts, lengths = np.array(pairs, np.int64).reshape(-1, 2).T
     expected = [i for start, length in pairs for i in range(start, start + length)]
     assert ranges(starts, lengths).tolist() == expected
 
 
 @given(seed=st.integers(0, 10**6), count=st.integers(1, 6))
-def test_reordering_is_laying_out_in_that_order(seed, count):
+def test_reordering_equals_building_in_that_order(seed, count):
     found = graphs(seed, count)
     values = np.arange(count) + 0.5
     order = np.random.default_rng(seed).permutation(count)
@@ -44,7 +44,7 @@ def test_reordering_is_laying_out_in_that_order(seed, count):
 
 
 @given(seed=st.integers(0, 10**6), cut=st.integers(1, 5))
-def test_pieces_laid_end_to_end_are_the_whole(seed, cut):
+def test_concatenated_pieces_are_the_whole(seed, cut):
     found = graphs(seed, 6)
     values = np.arange(6) + 0.5
     pieces = [

@@ -1,4 +1,4 @@
-"""Hashes of graphs: one for the same crystal, others for others, with and without elements."""
+"""Graph hashes are equal for equal crystals or structure types, and different for others."""
 
 import dataclasses
 import importlib.util
@@ -89,7 +89,7 @@ def test_sites_of_one_element_are_another_type(prototypes):
     assert len(types) == 3
 
 
-def test_prototypes_of_the_embedded_data_are_told_apart():
+def test_prototypes_of_the_synthetic_data_set_have_different_hashes():
     types, hashes_of_type = defaultdict(set), defaultdict(set)
     for crystal in IONIC:
         value = hashes(crystal)[1]
@@ -108,7 +108,7 @@ def test_prototypes_of_the_embedded_data_are_told_apart():
     }
 
 
-def test_crystals_of_the_embedded_data_are_told_apart():
+def test_crystals_of_the_synthetic_data_set_have_different_hashes():
     assert len({hashes(crystal)[0] for crystal in IONIC}) == len(IONIC)
 
 
@@ -133,7 +133,7 @@ def test_a_store_gives_the_hashes_of_its_graphs(tmp_path, reduce):
     assert store.hashes("prototype", rows).tolist() == [expected[row][1] for row in rows]
 
 
-def test_hashes_stay_the_same_for_good(prototypes):
+def test_hashes_are_the_same_in_every_version(prototypes):
     # Splits by prototype are repeatable between versions only while these stay.
     assert [f"{h:016x}" for h in hashes(prototypes["SrTiO3"])] == [
         "1ce6781e44009b82",

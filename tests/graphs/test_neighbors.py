@@ -156,7 +156,7 @@ def test_equal_distances_come_in_the_order_of_an_18_angstrom_search(prototypes, 
 
 
 @given(st.integers(1, 60))
-def test_order_does_not_depend_on_how_many_are_sought(prototypes, k):
+def test_order_does_not_depend_on_the_number_of_neighbors(prototypes, k):
     crystal = prototypes["SrTiO3"]
     few = nearest_neighbors(crystal.lattice, crystal.frac_coords, GraphConfig(max_neighbors=k))
     many = nearest_neighbors(crystal.lattice, crystal.frac_coords, GraphConfig(max_neighbors=60))
@@ -165,7 +165,7 @@ def test_order_does_not_depend_on_how_many_are_sought(prototypes, k):
     assert np.array_equal(few.neighbor.reshape(n, k), expected)
 
 
-def test_sites_far_outside_the_cell_are_taken_back(prototypes):
+def test_sites_far_outside_the_cell_are_wrapped(prototypes):
     crystal = prototypes["SrTiO3"]
     far = crystal.frac_coords + np.array([1e6, 0, -3e5])
     here = nearest_neighbors(crystal.lattice, crystal.frac_coords, SHARE)

@@ -157,7 +157,7 @@ def test_incoming_edges_split_classes():
 
 
 @given(st.integers(0, 10**6))
-def test_random_graphs_reduce_exactly_and_as_far_as_can_be(seed):
+def test_random_graphs_reduce_exactly_and_as_far_as_possible(seed):
     graph = random_graph(seed)
     small = reduce_graph(graph)
     check_exact(graph, small)
@@ -166,7 +166,7 @@ def test_random_graphs_reduce_exactly_and_as_far_as_can_be(seed):
 
 @pytest.mark.parametrize("config", [CUT, SHARE], ids=["cut", "share"])
 @given(seed=st.integers(0, 10**6))
-def test_random_crystals_reduce_exactly_and_as_far_as_can_be(config, seed):
+def test_random_crystals_reduce_exactly_and_as_far_as_possible(config, seed):
     graph = featurize(random_crystal(seed), config)
     small = reduce_graph(graph)
     check_exact(graph, small)
@@ -188,7 +188,7 @@ def test_reducing_twice_changes_nothing(seed):
     assert weights(once) == weights(twice)
 
 
-def test_a_graph_half_reduced_reduces_on_and_its_site_classes_are_composed():
+def test_a_partly_reduced_graph_is_reduced_further_and_its_site_classes_are_composed():
     # Three alike sites that all see each other: two of them are merged already.
     half = CrystalGraph(
         atomic_numbers=np.array([55, 55], np.uint8),
@@ -300,7 +300,7 @@ def test_real_crystals_keep_their_reduced_graph(golden_crystals, change):
         assert fingerprint(again) == fingerprint(small), crystal.id
 
 
-def test_prototypes_reduce_much(prototypes):
+def test_prototypes_reduce_to_few_nodes(prototypes):
     for config, nodes, edges in ((CUT, 0.9, 0.45), (SHARE, 0.45, 0.07)):
         graphs = [featurize(crystal, config) for crystal in prototypes.values()]
         small = [reduce_graph(graph) for graph in graphs]
@@ -310,7 +310,7 @@ def test_prototypes_reduce_much(prototypes):
         assert sum(g.n_edges for g in small) <= edges * sum(g.n_edges for g in graphs)
 
 
-def test_real_crystals_reduce_as_much_as_the_design_says(golden_crystals):
+def test_real_crystals_reduce_as_far_as_documented(golden_crystals):
     graphs = [featurize(crystal, CUT) for crystal in golden_crystals]
     small = [reduce_graph(graph) for graph in graphs]
     assert sum(g.n_nodes for g in small) <= 0.66 * sum(g.n_nodes for g in graphs)

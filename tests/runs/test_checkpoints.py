@@ -1,4 +1,4 @@
-"""Training states come back bit by bit, or the ones before them do."""
+"""Training checkpoints are restored bit by bit, the previous one after damage."""
 
 import errno
 import logging
@@ -48,7 +48,7 @@ def assert_is_state(found, step):
     assert progress == {**PROGRESS, "step": step}
 
 
-def test_the_newest_comes_back_and_two_are_kept(folder):
+def test_the_newest_checkpoint_is_restored_and_two_are_kept(folder):
     assert_is_state(restored(folder), 3)
     names = [checkpoint_name(0, step) for step in (2, 3)]
     assert sorted(f.name for f in folder.iterdir()) == names
@@ -62,11 +62,11 @@ def test_names_sort_by_time():
     ]
 
 
-def test_nothing_there(tmp_path):
+def test_a_folder_without_checkpoints(tmp_path):
     assert restored(tmp_path / "checkpoints") is None
 
 
-def test_a_state_may_be_overwritten_in_memory_while_it_is_written(tmp_path):
+def test_arrays_may_be_overwritten_while_they_are_written(tmp_path):
     states = CheckpointFolder(tmp_path / "checkpoints")
     values = np.zeros((500, 500))
     states.save(checkpoint_name(0, 1), {"a": values}, {})
@@ -83,7 +83,7 @@ def files_of_newest(folder):
 
 
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "missing"])
-def test_a_damaged_newest_state_falls_back_to_the_one_before(folder, damage, caplog):
+def test_after_damage_the_previous_checkpoint_is_restored(folder, damage, caplog):
     for number, file in enumerate(files_of_newest(folder)):
         data = file.read_bytes()
         spot = number % len(data)
@@ -105,7 +105,7 @@ def test_a_damaged_newest_state_falls_back_to_the_one_before(folder, damage, cap
     assert_is_state(restored(folder), 3)
 
 
-def test_damage_that_comes_again_is_set_aside_again(folder):
+def test_repeated_damage_is_set_aside_again(folder):
     name = checkpoint_name(0, 3)
     shutil.copytree(folder / name, folder / f"damaged-{name}")
     (folder / name / "progress.json").write_text("{}")
@@ -114,14 +114,14 @@ def test_damage_that_comes_again_is_set_aside_again(folder):
     assert not (folder / name).exists()
 
 
-def test_only_damaged_states_are_an_error(folder):
+def test_only_damaged_checkpoints_are_an_error(folder):
     for state in folder.iterdir():
         (state / "progress.json").write_text("{}")
     with pytest.raises(InputError, match=r"all 2 are damaged; restore them from a copy"):
         restored(folder)
 
 
-def test_a_half_written_state_is_no_state(folder):
+def test_a_partial_checkpoint_is_ignored(folder):
     half = folder / f"{checkpoint_name(0, 4)}.part"
     half.mkdir()
     (half / "progress.json").write_text("{")
@@ -129,7 +129,7 @@ def test_a_half_written_state_is_no_state(folder):
     assert not half.exists()
 
 
-def test_a_full_disk_is_an_error_that_leaves_the_earlier_states(folder, monkeypatch):
+def test_a_full_disk_is_an_error_that_leaves_earlier_checkpoints(folder, monkeypatch):
     def full(descriptor):
         raise OSError(errno.ENOSPC, "No space left on device")
 

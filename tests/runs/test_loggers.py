@@ -1,4 +1,4 @@
-"""Curves in TensorBoard's files, read back, and in a stand-in for Weights & Biases."""
+"""Loggers: TensorBoard's files, read back, and a substitute of Weights & Biases."""
 
 import importlib.util
 import json
@@ -75,7 +75,7 @@ def expected(rows) -> dict:
     }
 
 
-def test_the_numbers_of_an_epoch_get_names_in_groups():
+def test_the_numbers_of_an_epoch_are_named_in_groups():
     row = {"epoch": 3, "step": 12, "train_loss": 0.5, "valid_rmse:e-form@a:b": 2, "rate": None}
     assert curves(row) == {"step": 12.0, "train/loss": 0.5, "valid/rmse/e-form@a:b": 2.0}
 
@@ -112,7 +112,7 @@ def test_a_killed_and_resumed_run_has_each_point_once(fresh_model, sets, tmp_pat
     assert wandb.finished == 2
 
 
-def test_without_a_server_the_folder_knows_what_was_logged(tmp_path, wandb):
+def test_without_a_server_the_folder_records_the_logged_steps(tmp_path, wandb):
     wandb.keeps_runs = False
     for steps in ((1, 2), (1, 2, 3)):
         logger = WandbLogger(tmp_path / "run", project="crystals", config={"epochs": 3})
@@ -136,7 +136,7 @@ def test_only_the_first_process_logs(fresh_model, sets, tmp_path, monkeypatch):
     assert not (tmp_path / "events").exists()
 
 
-def test_a_missing_package_is_named_before_anything_is_made(ionic_store, tmp_path, monkeypatch):
+def test_a_missing_package_is_named_before_anything_is_written(ionic_store, tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     arguments = ("--target", "e-form@low", "--out", tmp_path / "run")
     for name, package in (("tensorboard", "tensorboardX"), ("wandb", "wandb")):

@@ -10,7 +10,7 @@ from cgatjax.runs.run_folder import RunFolder
 SECTIONS = {"model": ModelConfig.small(), "train": TrainConfig(epochs=3)}
 
 
-def test_an_existing_folder_is_an_error_that_says_what_to_do(tmp_path):
+def test_an_existing_folder_is_an_error_with_advice(tmp_path):
     RunFolder(tmp_path / "run")
     with pytest.raises(RunExistsError, match=r"run exists; add --resume .* or choose another"):
         RunFolder(tmp_path / "run")
@@ -22,7 +22,7 @@ def test_only_a_run_can_be_resumed(tmp_path):
     assert not (tmp_path / "none").exists()
 
 
-def test_a_run_killed_before_its_options_were_written_begins_anew(tmp_path):
+def test_a_run_killed_before_its_options_were_written_starts_again(tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()
     for name in ("split.json", "data.json.part"):
@@ -68,7 +68,7 @@ EPOCHS_CASES = [
 
 @pytest.mark.parametrize(("options", "epochs", "allowed"), EPOCHS_CASES)
 @pytest.mark.parametrize("section", ["train", "transfer"])
-def test_more_epochs_only_where_nothing_depended_on_their_number(
+def test_more_epochs_only_if_nothing_depends_on_their_number(
     tmp_path, options, epochs, allowed, section
 ):
     def sections(epochs):
@@ -98,7 +98,7 @@ def test_other_data_or_weights_are_refused(tmp_path):
         again.save_inputs(inputs)
 
 
-def test_skipped_batches_after_the_state_are_forgotten(tmp_path):
+def test_skipped_batches_after_the_checkpoint_are_removed(tmp_path):
     run = RunFolder(tmp_path / "run")
     run.forget_skipped(0, 0)
     for epoch, step in ((1, 2), (1, 9), (2, 1), (2, 2)):

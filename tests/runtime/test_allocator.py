@@ -1,4 +1,4 @@
-"""Freed memory is kept: asking for it again costs no page faults."""
+"""Freed memory is kept: allocating it again causes no page faults."""
 
 import subprocess
 import sys
@@ -28,11 +28,11 @@ def faults(keep):
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc only")
-def test_freed_memory_is_used_again():
+def test_freed_memory_is_reused():
     assert faults(keep=False) > 10 * max(faults(keep=True), 1)
 
 
-def test_other_systems_are_left_alone(monkeypatch):
+def test_other_systems_are_unchanged(monkeypatch):
     from cgatjax.runtime.allocator import keep_freed_memory
 
     monkeypatch.setattr(sys, "platform", "darwin")

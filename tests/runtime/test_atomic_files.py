@@ -1,4 +1,4 @@
-"""Files are written whole or not at all, and a refusal says what to do."""
+"""Atomic writes, and the advice of their errors."""
 
 import errno
 import os
@@ -58,7 +58,7 @@ def test_each_refusal_has_its_advice(tmp_path, number, advice):
     assert isinstance(caught.value, OSError)
 
 
-def test_other_errors_pass_and_ours_are_not_wrapped_twice(tmp_path):
+def test_other_errors_pass_and_storage_errors_are_not_wrapped_twice(tmp_path):
     with pytest.raises(ValueError, match="other"), writing(tmp_path):
         raise ValueError("other")
     with pytest.raises(StorageError, match=r"^inner: cannot"), writing(tmp_path / "outer"):

@@ -1,4 +1,4 @@
-"""Folders appear whole or not at all, and damage to them is named."""
+"""Atomic folders, and the damage that their manifests find."""
 
 import re
 
@@ -31,7 +31,7 @@ def test_an_error_inside_leaves_the_earlier_folder(tmp_path):
     assert [f.name for f in tmp_path.iterdir()] == ["folder"]
 
 
-def test_what_a_kill_left_behind_is_cleared_away(tmp_path):
+def test_leftovers_of_a_kill_are_removed(tmp_path):
     (tmp_path / "folder.part").mkdir()
     (tmp_path / "folder.part" / "half.txt").write_text("half")
     write(tmp_path / "folder", "one")
@@ -39,7 +39,7 @@ def test_what_a_kill_left_behind_is_cleared_away(tmp_path):
     assert [f.name for f in tmp_path.iterdir()] == ["folder"]
 
 
-def test_the_earlier_folder_stands_in_during_the_exchange(tmp_path):
+def test_the_earlier_folder_is_found_during_the_exchange(tmp_path):
     path = tmp_path / "folder"
     assert recovered(path) == path
     write(tmp_path / "folder.earlier", "one")

@@ -60,14 +60,14 @@ def test_eight_devices_take_the_step_of_one():
 
 
 @pytest.mark.long
-def test_eight_devices_take_the_step_of_one_in_every_way():
+def test_eight_devices_take_the_step_of_one_with_every_mapping():
     found = device_steps("--all")
     assert len(found) == 8
     assert max(found.values()) < 1e-11, found
 
 
 @pytest.mark.parametrize(("mapping", "count"), MAPPINGS)
-def test_a_function_sees_its_part_of_the_stack_and_sums_over_all(mapping, count):
+def test_a_function_gets_its_share_of_the_stack_and_sums_over_all(mapping, count):
     devices = chosen(mapping, count)
     assert (devices.mapping, devices.count, devices.local_count) == (mapping, count, count)
     stack = {"x": np.arange(12.0, dtype=np.float32).reshape(4, 3)}
@@ -82,7 +82,7 @@ def test_a_function_sees_its_part_of_the_stack_and_sums_over_all(mapping, count)
 
 
 @pytest.mark.parametrize(("mapping", "count"), MAPPINGS)
-def test_results_are_whole_and_can_go_in_again(mapping, count):
+def test_results_are_replicated_and_can_be_arguments_again(mapping, count):
     devices = chosen(mapping, count)
     step = devices.compile(lambda s, x, _: s + devices.sum(x.sum()), donate=True)
     total = devices.replicate(jnp.zeros(()))
@@ -131,7 +131,7 @@ def test_without_a_coordinator_there_is_nothing_to_join():
         (("host:99", 2, 0), "before"),
     ],
 )
-def test_half_descriptions_and_late_calls_are_refused(arguments, message):
+def test_missing_arguments_and_late_calls_are_refused(arguments, message):
     jax.devices()
     with pytest.raises(ConfigError, match=message):
         initialize(*arguments)
@@ -149,7 +149,7 @@ def test_the_environment_is_read_and_checked(monkeypatch):
         initialize()
 
 
-def test_a_runtime_error_is_the_loss_of_a_process_only_where_there_are_several(monkeypatch):
+def test_a_runtime_error_is_a_lost_process_only_if_there_are_several(monkeypatch):
     lost = jax.errors.JaxRuntimeError("UNAVAILABLE: task 1 is gone\nmore")
     with pytest.raises(jax.errors.JaxRuntimeError), lost_process_errors():
         raise lost
@@ -284,14 +284,14 @@ def test_sigterm_to_one_process_stops_all_and_the_run_resumes(ionic_store, tmp_p
         (["--num-processes", "2"], "several processes need coordinator"),
     ],
 )
-def test_the_command_line_says_what_is_wrong_with_devices(ionic_store, tmp_path, options, message):
+def test_the_command_line_names_wrong_device_options(ionic_store, tmp_path, options, message):
     command = ["train", str(ionic_store.path), "--target", "e-form@low"]
     result = CliRunner().invoke(main, [*command, "--out", str(tmp_path / "run"), *options])
     assert result.exit_code == 2, result.output
     assert message in result.output
 
 
-def test_deterministic_sums_are_asked_for_once_beside_other_flags(monkeypatch):
+def test_the_flag_of_deterministic_sums_is_added_once(monkeypatch):
     monkeypatch.setenv("XLA_FLAGS", "--xla_other=1")
     make_deterministic()
     make_deterministic()

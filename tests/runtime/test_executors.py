@@ -22,7 +22,7 @@ def test_results_come_in_the_order_of_the_jobs(threads):
     assert list(map_in_order(threads, slow_first, [], 3)) == []
 
 
-def test_no_more_jobs_are_begun_than_allowed(threads):
+def test_no_more_jobs_are_started_than_allowed(threads):
     begun = []
     results = map_in_order(threads, begun.append, range(100), 3)
     next(results)
@@ -31,7 +31,7 @@ def test_no_more_jobs_are_begun_than_allowed(threads):
     results.close()
 
 
-def test_an_error_comes_up_where_its_result_is_taken_and_ends_the_work(threads):
+def test_an_error_is_raised_where_its_result_is_taken_and_cancels_the_rest(threads):
     begun, lock = [], threading.Lock()
 
     def work(job):

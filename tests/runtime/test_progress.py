@@ -13,14 +13,14 @@ def test_a_log_gets_a_line_at_the_end(caplog):
     assert [r.getMessage() for r in caplog.records] == ["read: 3 of 3, done"]
 
 
-def test_a_log_gets_lines_now_and_then(caplog, monkeypatch):
+def test_a_log_gets_occasional_lines(caplog, monkeypatch):
     monkeypatch.setattr(module, "LOG_SECONDS", -1.0)
     with caplog.at_level(logging.INFO, "cgatjax"), progress("read") as advance:
         advance(4, "one bad")
     assert [r.getMessage() for r in caplog.records] == ["read: 4, one bad"] * 2
 
 
-def test_hidden_progress_says_nothing(caplog, capsys):
+def test_hidden_progress_writes_nothing(caplog, capsys):
     with caplog.at_level(logging.INFO, "cgatjax"), progress("read", 3, shown=False) as advance:
         advance(3, "done")
     assert not caplog.records

@@ -1,4 +1,4 @@
-"""Signals are noted while a run listens, and only then."""
+"""Signals are recorded while a run listens, and only then."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ def handlers():
 
 
 @pytest.mark.parametrize("signum", SIGNALS)
-def test_a_signal_is_noted_and_the_handlers_come_back(signum):
+def test_a_signal_is_recorded_and_the_handlers_are_restored(signum):
     before = handlers()
     with stop_requests() as stop:
         assert stop.signum is None
@@ -48,7 +48,7 @@ def test_a_second_termination_changes_nothing():
         assert stop.signum == signal.SIGINT
 
 
-def test_who_does_not_listen_is_left_alone():
+def test_nothing_changes_without_listening():
     before = handlers()
     with stop_requests(listening=False) as stop:
         assert handlers() == before
@@ -57,7 +57,7 @@ def test_who_does_not_listen_is_left_alone():
     assert stop.signum is None
 
 
-def test_other_threads_are_left_alone():
+def test_nothing_changes_in_other_threads():
     before, seen = handlers(), []
 
     def work():
@@ -70,7 +70,7 @@ def test_other_threads_are_left_alone():
     assert seen == [before, None]
 
 
-def test_what_was_ignored_stays_ignored():
+def test_an_ignored_signal_stays_ignored():
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         with stop_requests() as stop:
@@ -94,7 +94,7 @@ def test_before_the_first_step_an_interrupt_ends_the_program_at_once():
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_a_handler_of_the_callers_stays_before_the_first_step():
+def test_the_callers_own_handler_stays_before_the_first_step():
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         with exit_on_interrupt():
