@@ -75,9 +75,7 @@ def test_a_shard_s_columns_do_not_depend_on_how_rows_were_grouped(faulty_crystal
 
 
 @pytest.mark.parametrize("call", ["fsync", "replace"])
-def test_a_build_resumes_after_a_full_disk(
-    faulty_crystals, tmp_path, monkeypatch, call
-):
+def test_a_build_resumes_after_a_full_disk(faulty_crystals, tmp_path, monkeypatch, call):
     crystals = faulty_crystals[:34]
     whole = build_store(crystals, tmp_path / "whole", SHARE, on_error="skip")
     failures = 0

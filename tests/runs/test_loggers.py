@@ -80,8 +80,9 @@ def test_the_numbers_of_an_epoch_are_named_in_groups():
     assert curves(row) == {"step": 12.0, "train/loss": 0.5, "valid/rmse/e-form@a:b": 2.0}
 
 
-def test_a_killed_and_resumed_run_has_each_point_once(fresh_model, sets, tmp_path, wandb):
-    train, valid, _ = sets
+def test_a_killed_and_resumed_run_has_each_point_once(
+    fresh_model, train_set, valid_set, tmp_path, wandb
+):
     folder = tmp_path / "run"
 
     def loggers():
@@ -89,14 +90,14 @@ def test_a_killed_and_resumed_run_has_each_point_once(fresh_model, sets, tmp_pat
 
     killer, run = Killer(3), RunFolder(folder)
     with pytest.raises(KeyboardInterrupt):
-        fit(fresh_model, train, valid, CONFIG, run=run, loggers=[*loggers(), killer])
+        fit(fresh_model, train_set, valid_set, CONFIG, run=run, loggers=[*loggers(), killer])
     assert killer.closed
     (file,) = (folder / "tensorboard").iterdir()
     file.write_bytes(file.read_bytes()[:-3])  # the last point of epoch 3 was cut off
     before = [(tag, step) for tag, step, _ in read_events(folder / "tensorboard")]
     assert max(step for _, step in before) == 3
     resumed = RunFolder(folder, resume=True)
-    _, history = fit(fresh_model, train, valid, CONFIG, run=resumed, loggers=loggers())
+    _, history = fit(fresh_model, train_set, valid_set, CONFIG, run=resumed, loggers=loggers())
     events = list(read_events(folder / "tensorboard"))
     points = {(tag, step): value for tag, step, value in events if "seconds" not in tag}
     assert points == {
@@ -129,10 +130,10 @@ def test_without_a_server_the_folder_records_the_logged_steps(tmp_path, wandb):
         WandbLogger(tmp_path / "run").log(4, {})
 
 
-def test_only_the_first_process_logs(fresh_model, sets, tmp_path, monkeypatch):
+def test_only_the_first_process_logs(fresh_model, train_set, valid_set, tmp_path, monkeypatch):
     monkeypatch.setattr("cgatjax.training.loop.is_first_process", lambda: False)
     logger = TensorBoardLogger(tmp_path / "events")
-    fit(fresh_model, *sets[:2], CONFIG.replace(epochs=1), loggers=[logger])
+    fit(fresh_model, train_set, valid_set, CONFIG.replace(epochs=1), loggers=[logger])
     assert not (tmp_path / "events").exists()
 
 
