@@ -1,4 +1,3 @@
-import dataclasses
 from collections import Counter
 
 import jax
@@ -185,42 +184,3 @@ def test_dtypes_are_those_of_the_session():
         batch = collate(graphs, {"x": [0.1]})
     assert batch.crystal.edges["weight"].dtype == np.float64
     assert batch.targets["x"][0] == 0.1
-
-
-def dense_graph(n_nodes, degree):
-    rng = np.random.default_rng(n_nodes)
-    neighbors = rng.integers(0, n_nodes, (n_nodes, degree))
-    shells = np.sort(rng.integers(1, degree + 1, (n_nodes, degree)))
-    return CrystalGraph.from_neighbors(rng.integers(1, 9, n_nodes), neighbors, shells)
-
-
-def test_an_in_degree_is_found_if_all_sites_have_equally_many_edges():
-    three = [dense_graph(n, 3) for n in (1, 4, 2)]
-    assert GraphArrays.from_graphs(three).in_degree == 3
-    assert GraphArrays.from_graphs([*three, dense_graph(2, 5)]).in_degree == 0
-    # Two sites with 3 and 5 edges have 4 on average.
-    uneven = GraphArrays.from_graphs([dense_graph(2, 4)])
-    moved = dataclasses.replace(uneven, edge_center=np.array([0, 0, 0, 1, 1, 1, 1, 1]))
-    assert (uneven.in_degree, moved.in_degree) == (4, 0)
-    merged = dataclasses.replace(uneven, node_multiplicity=np.array([1, 2]))
-    assert merged.in_degree == 0
-
-
-@pytest.mark.parametrize("padding", [1, 2, 30])
-def test_in_a_dense_batch_edge_k_belongs_to_center_k_over_the_in_degree(padding):
-    graphs = [dense_graph(n, 3) for n in (1, 4, 2)]
-    nodes = 7 + padding
-    budget = BatchBudget(5, nodes, 3 * nodes, 30, 90, in_degree=3)
-    batch = collate(graphs, budget=budget)
-    assert batch.in_degree == 3
-    np.testing.assert_array_equal(batch.crystal.receivers, np.repeat(np.arange(nodes), 3))
-    snug = snug_budget(GraphArrays.from_graphs(graphs))
-    assert (snug.in_degree, snug.edges) == (3, 3 * snug.nodes)
-
-
-def test_a_dense_budget_refuses_other_graphs():
-    budget = BatchBudget(5, 20, 60, 30, 90, in_degree=3)
-    with pytest.raises(InputError, match=r"expected 3 edges at every site.*got 2"):
-        collate([dense_graph(4, 2)], budget=budget)
-    with pytest.raises(InputError, match="got varying numbers"):
-        collate([dense_graph(4, 2), dense_graph(4, 3)], budget=budget)

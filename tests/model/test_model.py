@@ -166,21 +166,6 @@ def test_start_states_by_element_and_steps_computed_again_learn_the_same():
         jax.tree.map(close, again(params, collate(graphs, budget=wide), factors), per_node)
 
 
-def test_dense_batches_predict_and_learn_the_same():
-    variant = "attention, to the center"
-    cut = GraphConfig.recommended(split_shell="cut", max_neighbors=6)
-    crystals = (c for c in ionic_crystals(40, seed=11) if c.n_sites <= 12)
-    graphs = [featurize(c, cut) for c, _ in zip(crystals, range(5), strict=False)]
-    dense = BatchBudget(8, 96, 6 * 96, 40, 128, in_degree=6)
-    factors = np.random.default_rng(0).normal(size=(8, 2)) * (np.arange(8) < 5)[:, None]
-    with jax.enable_x64(True):
-        params, forward, gradient = compiled(variant)
-        one, other = (collate(graphs, budget=b) for b in (dense, dense._replace(in_degree=0)))
-        assert (one.in_degree, other.in_degree) == (6, 0)
-        close(forward(params, one)[:5], forward(params, other)[:5])
-        jax.tree.map(close, gradient(params, one, factors), gradient(params, other, factors))
-
-
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_padding_changes_nothing(variant):
     larger = BatchBudget(14, 300, 4000, 61, 200)

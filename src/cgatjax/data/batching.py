@@ -5,7 +5,7 @@ is vectorized NumPy, without loops over crystals.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
 import jax
@@ -27,7 +27,6 @@ class BatchBudget(NamedTuple):
       graphs: number of crystals, at least one of them padding.
       nodes, edges: size of the crystal graphs.
       composition_nodes, composition_edges: size of the composition graphs.
-      in_degree: edges of every node, and `edges` is `nodes` times it; 0 if their number varies.
     """
 
     graphs: int
@@ -35,7 +34,6 @@ class BatchBudget(NamedTuple):
     edges: int
     composition_nodes: int
     composition_edges: int
-    in_degree: int = 0
 
     @property
     def sizes(self) -> tuple[int, int, int, int]:
@@ -61,8 +59,6 @@ class CrystalBatch:
       targets: name -> (G,) float, 0 where unknown; per atom, in the target's unit.
       target_mask: name -> (G,) bool, True where the target is known.
       graph_mask: (G,) bool, True for crystals, False for padding.
-      in_degree: that of the budget, static under jit. If it is not 0, edge k belongs to center
-        k // in_degree, so that sums and softmax over edges become those of a dense array.
     """
 
     crystal: jraph.GraphsTuple
@@ -70,7 +66,6 @@ class CrystalBatch:
     targets: dict[str, Any]
     target_mask: dict[str, Any]
     graph_mask: Any
-    in_degree: int = field(default=0, metadata={"static": True})
 
 
 def collate(
@@ -103,15 +98,12 @@ def collate(
 def snug_budget(arrays: GraphArrays) -> BatchBudget:
     """Return the smallest rounded budget that holds the graphs."""
     composition = _Composition.of(arrays)
-    degree = arrays.in_degree
-    nodes = _round_up(int(arrays.n_node.sum()) + 2, 16)
     return BatchBudget(
         graphs=len(arrays.n_node) + 1,
-        nodes=nodes,
-        edges=nodes * degree if degree else _round_up(int(arrays.n_edge.sum()) + 1, 128),
+        nodes=_round_up(int(arrays.n_node.sum()) + 2, 16),
+        edges=_round_up(int(arrays.n_edge.sum()) + 1, 128),
         composition_nodes=_round_up(len(composition.element) + 2, 8),
         composition_edges=_round_up(len(composition.receivers) + 1, 16),
-        in_degree=degree,
     )
 
 
@@ -133,7 +125,7 @@ def assemble(
       real: dtype of weights, fractions and targets; `default_float` if None.
 
     Raises:
-      InputError: the graphs do not fit, or the budget has another `in_degree`.
+      InputError: the graphs do not fit.
     """
     composition = _Composition.of(arrays)
     used = BatchBudget(
@@ -149,11 +141,6 @@ def assemble(
     if any(n > b for n, b in zip(needed[:5], budget[:5], strict=True)):
         raise InputError(
             f"expected a batch of at most {budget}, got {used} (and one padding graph)"
-        )
-    if budget.in_degree not in (0, arrays.in_degree):
-        raise InputError(
-            f"expected {budget.in_degree} edges at every site, as in the budget, got "
-            f"{arrays.in_degree or 'varying numbers'}; choose budgets with in_degree 0"
         )
     graph_of_edge_start = np.repeat(np.cumsum(arrays.n_node) - arrays.n_node, arrays.n_edge)
     real = default_float() if real is None else real
@@ -190,7 +177,6 @@ def assemble(
         targets=values,
         target_mask=masks,
         graph_mask=np.arange(budget.graphs) < used.graphs,
-        in_degree=budget.in_degree,
     )
 
 

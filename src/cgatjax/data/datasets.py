@@ -29,10 +29,6 @@ class Crystals(Protocol):
         """(crystals, 4): nodes, edges, composition nodes, composition edges."""
 
     @property
-    def in_degree(self) -> int:
-        """Edges of every site; 0 if their number varies."""
-
-    @property
     def graph_config(self) -> GraphConfig:
         """Graph options of all crystals."""
 
@@ -89,11 +85,6 @@ class Dataset:
     def sizes(self) -> np.ndarray:
         """(crystals, 4) int64: nodes, edges, composition nodes, composition edges."""
         return self.store.sizes[self.rows]
-
-    @property
-    def in_degree(self) -> int:
-        """Edges of every site; 0 if their number varies."""
-        return self.store.in_degree
 
     @property
     def graph_config(self) -> GraphConfig:
@@ -171,12 +162,6 @@ class ConcatDataset:
         return np.concatenate([data.sizes for data in self.datasets])
 
     @property
-    def in_degree(self) -> int:
-        """Edges of every site; 0 if their number varies."""
-        found = {data.in_degree for data in self.datasets}
-        return found.pop() if len(found) == 1 else 0
-
-    @property
     def graph_config(self) -> GraphConfig:
         """Graph options of all crystals."""
         return self.datasets[0].graph_config
@@ -248,11 +233,6 @@ class GraphList:
             for g, d in zip(self.graphs, distinct, strict=True)
         ]
         return np.array(rows, np.int64).reshape(-1, 4)
-
-    @property
-    def in_degree(self) -> int:
-        """Edges of every site; 0 if their number varies."""
-        return GraphArrays.from_graphs(self.graphs).in_degree
 
     @property
     def digest(self) -> str:

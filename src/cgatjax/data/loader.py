@@ -61,9 +61,7 @@ class Padding:
         return float(nodes), float(edges)
 
 
-def choose_budgets(
-    sizes: np.ndarray, batch_size: int, in_degree: int = 0
-) -> tuple[BatchBudget, ...]:
+def choose_budgets(sizes: np.ndarray, batch_size: int) -> tuple[BatchBudget, ...]:
     """Choose the padded sizes for a data set: a full one, and a quarter for incomplete batches.
 
     A full budget holds the sites and edges of `batch_size` average crystals plus half a standard
@@ -74,15 +72,14 @@ def choose_budgets(
     Args:
       sizes: (crystals, 4) nodes, edges, composition nodes, composition edges.
       batch_size: crystals per batch, on average.
-      in_degree: edges of every site of the data set; 0 if their number varies.
     """
     full = min(batch_size, len(sizes))
     # Each shape is a compilation of the training step and one of the validation step.
     counts = [full] if full < 16 else [-(-full // 4), full]
-    return tuple(_budget(sizes, n, in_degree) for n in counts)
+    return tuple(_budget(sizes, n) for n in counts)
 
 
-def _budget(sizes: np.ndarray, n: int, in_degree: int) -> BatchBudget:
+def _budget(sizes: np.ndarray, n: int) -> BatchBudget:
     more, spread = (int(_MORE_CRYSTALS * n**0.5), _SPREAD) if n >= _FEW else (0, _SPREAD_OF_FEW)
     # Mean and standard deviation of the sum over n independent crystals.
     expected = n * sizes.mean(0) + spread * n**0.5 * sizes.std(0)
@@ -91,8 +88,7 @@ def _budget(sizes: np.ndarray, n: int, in_degree: int) -> BatchBudget:
     steps = np.array([16, 64, 8, 16])
     rounded = -(-(needed + 2) // steps) * steps
     nodes, edges, *composition = (int(v) for v in rounded)
-    edges = nodes * in_degree or edges
-    return BatchBudget(n + more + 1, nodes, edges, composition[0], composition[1], in_degree)
+    return BatchBudget(n + more + 1, nodes, edges, composition[0], composition[1])
 
 
 def plan(sizes: np.ndarray, order: np.ndarray, budgets: Sequence[BatchBudget]) -> list[BatchPlan]:
@@ -204,9 +200,7 @@ class BatchLoader:
         self.data = data
         self.targets = tuple(targets)
         self._sizes = data.sizes
-        self.budgets = (
-            tuple(budgets) if budgets else choose_budgets(self._sizes, batch_size, data.in_degree)
-        )
+        self.budgets = tuple(budgets or choose_budgets(self._sizes, batch_size))
         self.padding = Padding()
         # `jax.enable_x64` holds for this thread, and batches are assembled in another one.
         self._real = default_float()
@@ -218,8 +212,7 @@ class BatchLoader:
     def load(self, planned: BatchPlan) -> CrystalBatch:
         """Assemble one batch; a padding-only one if the plan has no positions."""
         self.padding.add(planned, self._sizes)
-        # The first crystal, masked, stands in: an empty batch has no in_degree, and would not fit
-        # a dense budget.
+        # The first crystal, masked, stands in: graphs of no crystals have no arrays to lay out.
         is_empty = len(planned.positions) == 0
         positions = np.zeros(1, np.int64) if is_empty else planned.positions
         budget = planned.budget or max(self.budgets)

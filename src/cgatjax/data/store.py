@@ -73,12 +73,6 @@ class Store:
         return f"Store({str(self.path)!r}, {len(self)} crystals, targets {sorted(self.units)})"
 
     @property
-    def in_degree(self) -> int:
-        """Edges of every site; 0 if their number varies (merged sites, shared shells)."""
-        is_fixed = not self.reduced and self.graph_config.split_shell == "cut"
-        return self.graph_config.max_neighbors if is_fixed else 0
-
-    @property
     def ids(self) -> list[str]:
         """Ids of all crystals, in store order; not cached (70 MB for a million)."""
         return self.strings("id")

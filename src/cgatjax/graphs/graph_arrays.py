@@ -41,20 +41,6 @@ class GraphArrays:
     weight_denominator: np.ndarray
     targets: Mapping[str, np.ndarray] = field(default_factory=dict)
 
-    @property
-    def in_degree(self) -> int:
-        """Edges of every site in unreduced graphs; 0 if reduced or if their number varies."""
-        n_nodes, n_edges = len(self.atomic_numbers), len(self.edge_center)
-        if n_nodes == 0 or n_edges % n_nodes or (self.node_multiplicity != 1).any():
-            return 0
-        if (self.weight_numerator != self.weight_denominator).any():
-            return 0
-        # Equal totals are not enough: edge k must belong to center k // degree.
-        start = np.repeat(np.cumsum(self.n_node) - self.n_node, self.n_edge)
-        center = np.repeat(np.arange(n_nodes), n_edges // n_nodes)
-        is_dense = bool((self.edge_center + start == center).all())
-        return n_edges // n_nodes if is_dense else 0
-
     @classmethod
     def from_graphs(
         cls, graphs: Sequence[CrystalGraph], targets: Mapping[str, Sequence[float]] | None = None

@@ -184,9 +184,8 @@ class BatchRunner:
         function = self.model.network.jitted(method)
         sizes = data.sizes
         largest = max(self.budgets, default=None)
-        degree = data.in_degree
-        if largest is None or not largest.holds(sizes.max(0)) or largest.in_degree != degree:
-            self.budgets = choose_budgets(sizes, self.batch_size, degree)
+        if largest is None or not largest.holds(sizes.max(0)):
+            self.budgets = choose_budgets(sizes, self.batch_size)
         loader = BatchLoader(data, (), self.batch_size, self.budgets)
         # From many edges to few: batches of crystals of like size have the least padding.
         order = np.argsort(sizes[:, 1], kind="stable")[::-1]

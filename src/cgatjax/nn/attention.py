@@ -7,7 +7,7 @@ from jax import Array
 
 from cgatjax.nn.initializers import uniform_fan_in
 from cgatjax.nn.mlp import GatheredRows, add_gathered, leaky_relu, matmul, project
-from cgatjax.nn.segment import Index, softmax_sum
+from cgatjax.nn.segment import softmax_sum
 
 
 # Gathered again for the gradient: (heads, edges, hidden) is by far the largest array of a step, and
@@ -66,7 +66,7 @@ class MultiHeadNetwork(nn.Module):
 def attend(
     scores: Array,
     messages: Array,
-    index: Index,
+    index: Array,
     size: int,
     weights: Array,
     ascending: bool = False,

@@ -18,7 +18,7 @@ from cgatjax.nn.composition import CompositionNetwork
 from cgatjax.nn.hypernetwork import DampedHypernetwork
 from cgatjax.nn.initializers import normal
 from cgatjax.nn.mlp import Dense, GatheredRows, ResidualHead, leaky_relu
-from cgatjax.nn.segment import Index, RepeatIndex, gather, graph_index
+from cgatjax.nn.segment import graph_index
 from cgatjax.structures.elements import ElementTable
 
 
@@ -26,16 +26,15 @@ class _Edges(NamedTuple):
     """Edge indices of a message-passing step.
 
     Attributes:
-      centers, neighbors: node of either end of each edge; where all sites have as many edges,
-        centers need no array of indices.
+      centers, neighbors: node at either end of each edge.
       senders, receivers: the same two in the configured message direction.
       weights: (edges,) multiplicities as seen by one receiver.
     """
 
-    centers: Index
-    neighbors: Index
-    senders: Index
-    receivers: Index
+    centers: Array
+    neighbors: Array
+    senders: Array
+    receivers: Array
     weights: Array
 
 
@@ -262,13 +261,13 @@ def _with_plain_padding(batch: CrystalBatch) -> CrystalBatch:
 
 def _edges_of(batch: CrystalBatch, config: ModelConfig) -> _Edges:
     """Orient the edges of a batch in the configured message direction."""
-    centers: Index = RepeatIndex(batch.in_degree) if batch.in_degree else batch.crystal.receivers
-    neighbors = batch.crystal.senders
+    # jraph's messages run from senders to receivers; a batch stores those of the paper's direction.
+    centers, neighbors = batch.crystal.receivers, batch.crystal.senders
     sites = batch.crystal.nodes["weight"]
     senders, receivers, weights = oriented(
         config.message_direction,
         (centers, neighbors),
-        (gather(sites, centers), sites[neighbors]),
+        (sites[centers], sites[neighbors]),
         batch.crystal.edges["weight"],
     )
     return _Edges(centers, neighbors, senders, receivers, weights)

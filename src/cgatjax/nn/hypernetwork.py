@@ -9,7 +9,6 @@ from jax import Array
 
 from cgatjax.nn.initializers import normal, uniform, uniform_fan_in
 from cgatjax.nn.mlp import GatheredRows, matmul
-from cgatjax.nn.segment import Index, gather
 
 LAYERS = 4
 """Layers of the produced network (reference: `H_Net`, three hidden ones and the last)."""
@@ -78,7 +77,7 @@ class _ProducedLayer(nn.Module):
     low_precision: bool
 
     @nn.compact
-    def __call__(self, x: Array, z: Array, row: Index | None) -> Array:
+    def __call__(self, x: Array, z: Array, row: Array | None) -> Array:
         """Apply to x (n, D) with z (rows, D); `row` is the row of z for each row of x, or None."""
         width, low = self.width, self.low_precision
         for i in range(PRODUCER_LAYERS):
@@ -92,7 +91,7 @@ class _ProducedLayer(nn.Module):
             return bilinear(z, x, kernel, low) + x @ bias
         # Few z for many x: here the weights of each z are worth writing down.
         weights = matmul(z, kernel.reshape(width, -1), low).reshape(-1, *bias.shape) + bias
-        return jnp.einsum("ni,nio->no", x, gather(weights, row))
+        return jnp.einsum("ni,nio->no", x, weights[row])
 
 
 class Hypernetwork(nn.Module):

@@ -10,7 +10,6 @@ import jax.numpy as jnp
 from jax import Array
 
 from cgatjax.nn.initializers import uniform_fan_in
-from cgatjax.nn.segment import Index, RepeatIndex, gather
 
 LEAKY_SLOPE = 0.01
 
@@ -25,20 +24,15 @@ class GatheredRows:
     """
 
     rows: Array
-    index: Index | None = None
+    index: Array | None = None
 
     def gather(self) -> Array:
         """Feature rows after the gather, one a reader."""
-        return self.rows if self.index is None else gather(self.rows, self.index)
+        return self.rows if self.index is None else self.rows[self.index]
 
-    def regather(self, index: Index) -> "GatheredRows":
+    def regather(self, index: Array) -> "GatheredRows":
         """Compose two gathers: re-index node rows, say, so that they are read per edge."""
-        if self.index is None:
-            return GatheredRows(self.rows, index)
-        # A repeated index has no rows to look up in, so that it is written out first.
-        if isinstance(self.index, RepeatIndex):
-            return GatheredRows(self.gather(), index)
-        return GatheredRows(self.rows, gather(self.index, index))
+        return GatheredRows(self.rows, index if self.index is None else self.index[index])
 
 
 def leaky_relu(x: Array) -> Array:

@@ -1,34 +1,12 @@
-"""Gathers, segment sums and weighted segment softmax over groups of rows.
+"""Segment sums and weighted segment softmax over groups of rows.
 
 A group is the edges of one node, or the nodes of one crystal.
 """
-
-from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
 import jraph
 from jax import Array
-
-
-@jax.tree_util.register_static
-@dataclass(frozen=True)
-class RepeatIndex:
-    """Index that repeats every row equally often, in order: [0, 0, 0, 1, 1, 1, …].
-
-    With it a gather is a broadcast, and a segment sum is a sum over an axis (regular graphs).
-    """
-
-    times: int
-
-
-Index = Array | RepeatIndex
-"""Row of another array for each row: a gather index, or the group of a segment sum."""
-
-
-def gather(rows: Array, index: Index) -> Array:
-    """Gather rows by an index: (rows, …) -> (indices, …)."""
-    return jnp.repeat(rows, index.times, axis=0) if isinstance(index, RepeatIndex) else rows[index]
 
 
 def graph_index(n_node: Array, total: int) -> Array:
@@ -44,7 +22,7 @@ def segment_sum(values: Array, index: Array, size: int, *, ascending: bool = Fal
 def softmax_sum(
     scores: Array,
     values: Array,
-    index: Index,
+    index: Array,
     size: int,
     *,
     weights: Array | None = None,
@@ -68,8 +46,6 @@ def softmax_sum(
     Returns:
       (size, channels).
     """
-    if isinstance(index, RepeatIndex):
-        return _dense_softmax_sum(scores, values, size, weights, floor)
     # The maximum cancels in the quotient, so that no gradient is needed through it; without it a
     # score above 88 would overflow float32.
     largest = jraph.segment_max(
@@ -83,14 +59,3 @@ def softmax_sum(
     mixed = segment_sum(shares * values, index, size, ascending=ascending)
     # Divided after the sum: there are fewer groups than rows.
     return mixed / jnp.where(total > 0, total, 1)
-
-
-def _dense_softmax_sum(
-    scores: Array, values: Array, size: int, weights: Array | None, floor: float
-) -> Array:
-    """Compute `softmax_sum` over consecutive groups of equal size."""
-    scores, values = (x.reshape(size, -1, x.shape[-1]) for x in (scores, values))
-    shares = jnp.exp(scores - jax.lax.stop_gradient(scores).max(1, keepdims=True))
-    if weights is not None:
-        shares = shares * weights.reshape(size, -1, 1)
-    return (shares * values).sum(1) / (shares.sum(1) + floor)

@@ -8,7 +8,7 @@ equal numbers of nodes, edges and classes share a compilation.
 import dataclasses
 import functools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -43,7 +43,6 @@ class TemplateArrays:
       fraction: (classes,) fraction of the sites in each class.
       sizes: (2,) int32, numbers of nodes and edges. Arrays, not constants: XLA folds what is made
         of constants at compile time, which takes long.
-      in_degree: number of edges per node if it is the same for all nodes, else 0; static.
     """
 
     node_class: Any
@@ -54,7 +53,6 @@ class TemplateArrays:
     edge_weight: Any
     fraction: Any
     sizes: Any
-    in_degree: int = field(default=0, metadata={"static": True})
 
     @classmethod
     def of(cls, template: Template) -> "TemplateArrays":
@@ -69,14 +67,7 @@ class TemplateArrays:
             edge_weight=graph.edge_weight.astype(real),
             fraction=(template.counts / template.counts.sum()).astype(real),
             sizes=np.array([graph.n_nodes, graph.n_edges], np.int32),
-            in_degree=_common_degree(graph),
         )
-
-
-def _common_degree(graph: CrystalGraph) -> int:
-    """Number of (merged) edges per node, 0 if it differs between nodes."""
-    degrees = set(np.bincount(graph.edge_center, minlength=graph.n_nodes).tolist())
-    return degrees.pop() if len(degrees) == 1 else 0
 
 
 class DecoratedPredictor:
@@ -188,7 +179,6 @@ def decorated_batch(template: TemplateArrays, numbers: Array) -> CrystalBatch:
         crystal=crystal,
         composition=_composition(template.fraction, numbers),
         graph_mask=is_real,
-        in_degree=template.in_degree,
     )
 
 

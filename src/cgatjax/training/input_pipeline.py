@@ -104,10 +104,10 @@ def make_loaders(
             cached_embeddings(model, valid, folder), valid, names, 4 * size
         )
         return cached, cached_valid
-    budgets = choose_budgets(train.sizes, size, train.in_degree)
+    budgets = choose_budgets(train.sizes, size)
     # Validation in the shapes of training shares its compiled programs, if its crystals fit.
-    fits = max(budgets).holds(valid.sizes.max(0)) and valid.in_degree == train.in_degree
-    valid_budgets = budgets if fits else choose_budgets(valid.sizes, size, valid.in_degree)
+    fits = max(budgets).holds(valid.sizes.max(0))
+    valid_budgets = budgets if fits else choose_budgets(valid.sizes, size)
     # One padded size for steps, which compile slowly; two for validation, which compiles quickly.
     # Devices that share a step need equal sizes.
     both = valid_budgets if config.devices == 1 else (max(valid_budgets),)
