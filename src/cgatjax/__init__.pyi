@@ -6,6 +6,7 @@ from .active_learning import select as select
 from .config import GPConfig as GPConfig
 from .config import GraphConfig as GraphConfig
 from .config import ModelConfig as ModelConfig
+from .config import SplitConfig as SplitConfig
 from .config import TrainConfig as TrainConfig
 from .config import TransferConfig as TransferConfig
 from .data.batching import CrystalBatch as CrystalBatch
@@ -21,6 +22,18 @@ from .data.splits import Split as Split
 from .data.store import Store as Store
 from .data.store import open_store as open_store
 from .errors import CgatjaxError as CgatjaxError
+from .errors import ConfigError as ConfigError
+from .errors import DownloadError as DownloadError
+from .errors import InputError as InputError
+from .errors import Interrupted as Interrupted
+from .errors import MismatchError as MismatchError
+from .errors import MissingExtraError as MissingExtraError
+from .errors import NotFittedError as NotFittedError
+from .errors import RunExistsError as RunExistsError
+from .errors import StorageError as StorageError
+from .errors import StructureError as StructureError
+from .errors import TargetError as TargetError
+from .errors import TrainingError as TrainingError
 from .graphs.crystal_graph import CrystalGraph as CrystalGraph
 from .graphs.crystal_graph import featurize as featurize
 from .graphs.hashes import graph_hash as graph_hash
@@ -59,6 +72,7 @@ from .screening.ranking import Keep as Keep
 from .screening.screen_loop import Screened as Screened
 from .screening.screen_loop import screen as screen
 from .structures.crystal import Crystal as Crystal
+from .structures.crystal import Rejected as Rejected
 from .structures.elements import ElementTable as ElementTable
 from .structures.readers import read_crystals as read_crystals
 from .synthetic.dataset import ionic_crystals as ionic_crystals

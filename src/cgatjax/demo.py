@@ -17,26 +17,35 @@ from typing import Any
 
 import numpy as np
 
-from cgatjax.config import GraphConfig, ModelConfig, TrainConfig, TransferConfig
-from cgatjax.data.build import build_store
-from cgatjax.data.datasets import Dataset
-from cgatjax.data.leakage import exclude
-from cgatjax.data.splits import Split, make_split
-from cgatjax.data.store import Store
-from cgatjax.errors import RunExistsError
-from cgatjax.inference.prediction import predict
+from cgatjax import (
+    Crystal,
+    Dataset,
+    GraphConfig,
+    History,
+    Model,
+    ModelConfig,
+    RunExistsError,
+    RunFolder,
+    Split,
+    Store,
+    TrainConfig,
+    TransferConfig,
+    build_store,
+    exclude,
+    fit,
+    init_model,
+    ionic_crystals,
+    predict,
+    transfer_model,
+)
+from cgatjax.data.splits import make_split
 from cgatjax.model.metrics import errors_of
-from cgatjax.model.model import Model, init_model
 from cgatjax.options import Options
 from cgatjax.plotting.learning_plots import learning_curves, parity, transfer_bars
-from cgatjax.runs.run_folder import CONFIG, SPLIT, RunFolder
-from cgatjax.structures.crystal import Crystal
+from cgatjax.runs.run_folder import CONFIG, SPLIT
 from cgatjax.structures.dcgat import write_dcgat
 from cgatjax.structures.elements import reduced_formula
-from cgatjax.synthetic.dataset import fidelity_report, ionic_crystals
-from cgatjax.training.history import History
-from cgatjax.training.loop import fit
-from cgatjax.training.transfer import transfer_model
+from cgatjax.synthetic.dataset import fidelity_report
 
 logger = logging.getLogger("cgatjax")
 LOW, HIGH = "e-form@low", "e-form@high"

@@ -157,8 +157,8 @@ def test_the_commands_name_the_loggers(ionic_store, fresh_model, tmp_path, wandb
         given.append(loggers)
         raise InputError("far enough")
 
-    monkeypatch.setattr("cgatjax.training.loop.fit", stop)
-    monkeypatch.setattr("cgatjax.training.transfer.transfer_model", stop)
+    monkeypatch.setattr("cgatjax.fit", stop)
+    monkeypatch.setattr("cgatjax.transfer_model", stop)
     save_model(tmp_path / "model", fresh_model)
     options = ("--target", "e-form@low", "--log", "tensorboard", "--log", "wandb")
     refused("train", ionic_store.path, "--out", tmp_path / "a", *options)

@@ -14,10 +14,10 @@ from unittest.mock import Mock
 import pytest
 from click.testing import CliRunner
 
+import cgatjax
 from cgatjax.cli import main
 from cgatjax.runs.run_folder import RunFolder
 from cgatjax.runtime.signals import StopRequest
-from cgatjax.training import loop
 
 ROOT = Path(__file__).resolve().parents[2]
 # A test that runs in the background would hand its deafness to Ctrl-C down.
@@ -159,7 +159,7 @@ def test_the_exit_codes_of_signals(monkeypatch, ionic_store, tmp_path):
     run = training(tmp_path, ionic_store.path, "run", epochs=5, seconds=60.0)
     for signum, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
         error = StopRequest(signum).interrupted("after epoch 2 and 3 steps")
-        monkeypatch.setattr(loop, "fit", Mock(side_effect=error))
+        monkeypatch.setattr(cgatjax, "fit", Mock(side_effect=error))
         result = CliRunner().invoke(
             main, [*run.arguments, "--out", str(run.run), *run.resume_options()]
         )

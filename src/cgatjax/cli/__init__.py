@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from cgatjax import CgatjaxError, Interrupted
 from cgatjax._version import __version__
 from cgatjax.cli.commands.calibrate import calibrate
 from cgatjax.cli.commands.demo import demo
@@ -30,7 +31,6 @@ from cgatjax.cli.commands.screen import screen
 from cgatjax.cli.commands.select import select
 from cgatjax.cli.commands.train import train
 from cgatjax.cli.commands.transfer import transfer
-from cgatjax.errors import CgatjaxError, Interrupted
 from cgatjax.runtime.allocator import keep_freed_memory
 
 BAD_INPUT, SIGNALLED, INTERRUPTED = 2, 128, 130

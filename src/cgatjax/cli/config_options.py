@@ -13,8 +13,8 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import click
 
+from cgatjax import ConfigError
 from cgatjax.cli.grouped_help import Decorator, option
-from cgatjax.errors import ConfigError
 from cgatjax.options import Options
 
 

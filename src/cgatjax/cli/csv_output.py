@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cgatjax.errors import RunExistsError
+from cgatjax import RunExistsError
 from cgatjax.runtime.atomic_files import write_durably, writing
 
 if TYPE_CHECKING:
-    from cgatjax.inference.prediction import Predictions
-    from cgatjax.structures.crystal import Rejected
+    from cgatjax import Predictions, Rejected
 
 SHOWN_REASONS = 3
 """Number of skipped crystals that are printed with the reason."""

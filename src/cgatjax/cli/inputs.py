@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-from cgatjax.data.datasets import Dataset
-from cgatjax.data.splits import SUBSETS, Split
-from cgatjax.data.store import MANIFEST, Store, open_store
-from cgatjax.errors import InputError
+from cgatjax import Dataset, InputError, Split, Store, open_store
+from cgatjax.data.splits import SUBSETS
+from cgatjax.data.store import MANIFEST
 from cgatjax.runs.run_folder import SPLIT
 
 

@@ -8,9 +8,7 @@ from typing import Any
 import click
 import numpy as np
 
-from cgatjax.data.datasets import Dataset
-from cgatjax.inference.prediction import Predictions
-from cgatjax.model.model import Model
+from cgatjax import Dataset, Model, Predictions
 from cgatjax.plotting.calibration_plots import calibration
 from cgatjax.plotting.learning_plots import learning_curves, parity
 from cgatjax.plotting.residual_plots import residuals_by_element, residuals_by_sites

@@ -8,12 +8,10 @@ from typing import Any
 
 import click
 
+from cgatjax import CgatjaxError, Model, load_model, load_predictor
 from cgatjax.cli.text_tables import fields, table
-from cgatjax.errors import CgatjaxError
-from cgatjax.inference.loading import is_ensemble, load_predictor, member_folders, member_seeds
+from cgatjax.inference.loading import is_ensemble, member_folders, member_seeds
 from cgatjax.model.metrics import mean_over_targets
-from cgatjax.model.model import Model
-from cgatjax.model.model_io import load_model
 from cgatjax.runs.run_folder import DATA, HISTORY, REPORT
 
 _MODEL_OPTIONS_SHOWN_ELSEWHERE = ("targets",)

@@ -6,10 +6,10 @@ from typing import Any
 import click
 import numpy as np
 
+from cgatjax import Rejected, Store
 from cgatjax.cli.csv_output import echo_skipped
 from cgatjax.cli.text_tables import fields, table
-from cgatjax.data.store import SKIPPED, Store
-from cgatjax.structures.crystal import Rejected
+from cgatjax.data.store import SKIPPED
 
 SHOWN_TARGETS = 8
 """Number of targets whose known values are counted after `featurize`."""

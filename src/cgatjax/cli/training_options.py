@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
+from cgatjax import ConfigError, GraphConfig, ModelConfig, SplitConfig, TrainConfig
 from cgatjax.cli.config_options import chosen, config_options
 from cgatjax.cli.grouped_help import Decorator, option
-from cgatjax.config import PRESETS, GraphConfig, ModelConfig, SplitConfig, TrainConfig
-from cgatjax.errors import ConfigError
+from cgatjax.config import PRESETS
 from cgatjax.options import Options, load_toml
 from cgatjax.runs.loggers import LOGGERS
 

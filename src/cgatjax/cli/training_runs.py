@@ -7,24 +7,31 @@ from typing import Any
 import click
 import jax
 
+from cgatjax import (
+    ConfigError,
+    Dataset,
+    History,
+    InputError,
+    Logger,
+    MismatchError,
+    Model,
+    Predictor,
+    RunFolder,
+    Split,
+    SplitConfig,
+    Store,
+    evaluate,
+)
 from cgatjax.cli.plots import draw_learning
 from cgatjax.cli.run_info import report_text, summary
 from cgatjax.cli.text_tables import table
-from cgatjax.config import SplitConfig
-from cgatjax.data.datasets import Dataset
 from cgatjax.data.leakage import split_from_options
-from cgatjax.data.splits import SUBSETS, Split
-from cgatjax.data.store import Store
-from cgatjax.errors import ConfigError, InputError, MismatchError
+from cgatjax.data.splits import SUBSETS
 from cgatjax.inference.loading import is_ensemble
-from cgatjax.inference.prediction import evaluate
-from cgatjax.inference.predictor import Predictor
-from cgatjax.model.model import Model
-from cgatjax.runs.loggers import Logger, make_logger
-from cgatjax.runs.run_folder import DATA, REPORT, SPLIT, RunFolder, differences
+from cgatjax.runs.loggers import make_logger
+from cgatjax.runs.run_folder import DATA, REPORT, SPLIT, differences
 from cgatjax.runtime.devices import Devices, make_deterministic
 from cgatjax.runtime.distributed import initialize, is_first_process, several_processes
-from cgatjax.training.history import History
 
 
 def join_processes(flags: Mapping[str, Any]) -> dict[str, Any]:

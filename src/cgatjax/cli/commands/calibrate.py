@@ -5,17 +5,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cgatjax import ConfigError
 from cgatjax.cli.csv_output import require_new
 from cgatjax.cli.grouped_help import command, option
 from cgatjax.cli.shared_options import subset_option, uncertainty_option
 from cgatjax.cli.text_tables import table
-from cgatjax.errors import ConfigError
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from cgatjax import Predictions
     from cgatjax.inference.calibration import FitBy
-    from cgatjax.inference.prediction import Predictions
     from cgatjax.inference.predictor import Uncertainty
     from cgatjax.inference.uncertainty_io import Rescaling
 
@@ -51,10 +51,9 @@ def calibrate(
     cgatjax calibrate runs/scan scan.store --plot calibration.png
     cgatjax calibrate runs/scan scan.store --uncertainty gp
     """
+    from cgatjax import load_predictor, open_store, predict
     from cgatjax.cli.inputs import chosen_subset
-    from cgatjax.data.store import open_store
-    from cgatjax.inference.loading import digest_of, load_predictor
-    from cgatjax.inference.prediction import predict
+    from cgatjax.inference.loading import digest_of
     from cgatjax.inference.uncertainty_io import save_rescalings
 
     require_new(plot)

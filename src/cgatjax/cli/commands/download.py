@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cgatjax import ConfigError
 from cgatjax.cli.grouped_help import command, option
 from cgatjax.cli.text_tables import table
-from cgatjax.errors import ConfigError
 
 if TYPE_CHECKING:
     from cgatjax.runtime.progress import Advance
@@ -42,9 +42,9 @@ def download(
     it stopped. Files that exist are compared with the checksums of the archive. Compressed files
     (.json.bz2) need no unpacking: `featurize` reads them.
     """
-    from cgatjax.preprocessing.downloads import download as fetch
-    from cgatjax.preprocessing.records import find_record
-    from cgatjax.preprocessing.unpacking import is_packed, unpack
+    from cgatjax import download as fetch
+    from cgatjax import find_record, unpack
+    from cgatjax.preprocessing.unpacking import is_packed
     from cgatjax.runtime.progress import progress
 
     record = find_record(source)

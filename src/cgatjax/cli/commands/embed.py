@@ -5,16 +5,15 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cgatjax import InputError, TargetError
 from cgatjax.cli.csv_output import require_new
 from cgatjax.cli.grouped_help import command, option
 from cgatjax.cli.shared_options import subset_option, uncertainty_option
-from cgatjax.errors import InputError, TargetError
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from cgatjax.data.datasets import Dataset
-    from cgatjax.inference.prediction import Predictions
+    from cgatjax import Dataset, Predictions
     from cgatjax.inference.predictor import Uncertainty
 
 
@@ -62,12 +61,10 @@ def embed(
     \b
     cgatjax embed runs/scan scan.store --out embeddings.parquet --map map.png
     """
+    from cgatjax import embed as embed_crystals
+    from cgatjax import load_predictor, open_store, predict
     from cgatjax.cli.inputs import chosen_subset
-    from cgatjax.data.store import open_store
     from cgatjax.inference.embedding_table import write_embeddings
-    from cgatjax.inference.loading import load_predictor
-    from cgatjax.inference.prediction import embed as embed_crystals
-    from cgatjax.inference.prediction import predict
     from cgatjax.plotting.embedding_map import embedding_map, project
 
     require_new(out, map_file)

@@ -14,7 +14,7 @@ from cgatjax.cli.text_tables import table
 if TYPE_CHECKING:
     import numpy as np
 
-    from cgatjax.inference.prediction import Predictions
+    from cgatjax import Predictions
     from cgatjax.inference.predictor import Uncertainty
 
 _COLUMNS = ("id", "property", "target", "prediction", "std", "unit")
@@ -48,11 +48,9 @@ def evaluate(
     \b
     cgatjax evaluate runs/scan scan.store --out errors.csv --plots figures
     """
+    from cgatjax import load_predictor, open_store, predict
     from cgatjax.cli.inputs import chosen_subset
     from cgatjax.cli.plots import draw_evaluation, draw_parity
-    from cgatjax.data.store import open_store
-    from cgatjax.inference.loading import load_predictor
-    from cgatjax.inference.prediction import predict
     from cgatjax.model.metrics import errors_of
 
     require_new(out, plot, plots)

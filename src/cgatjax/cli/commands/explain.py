@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
+from cgatjax import InputError
 from cgatjax.cli.csv_output import require_new
 from cgatjax.cli.grouped_help import command, option
-from cgatjax.errors import InputError
 
 
 @command()
@@ -31,12 +31,10 @@ def explain(run: str, inputs: tuple[str, ...], out: str, step: int | None) -> No
     \b
     cgatjax explain runs/scan SrTiO3.cif --out attention
     """
-    from cgatjax.inference.interpretation import explain as explain_crystal
-    from cgatjax.inference.loading import load_predictor
+    from cgatjax import Rejected, load_predictor, read_crystals
+    from cgatjax import explain as explain_crystal
     from cgatjax.plotting.attention_plot import attention_figure
     from cgatjax.runtime.atomic_files import write_durably
-    from cgatjax.structures.crystal import Rejected
-    from cgatjax.structures.readers import read_crystals
 
     folder = Path(out)
     require_new(folder)

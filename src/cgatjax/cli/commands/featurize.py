@@ -5,11 +5,10 @@ from typing import Any
 
 import click
 
+from cgatjax import ConfigError, GraphConfig
 from cgatjax.cli.config_options import chosen, config_options
 from cgatjax.cli.grouped_help import command, option
 from cgatjax.cli.shared_options import on_error_option, workers_option
-from cgatjax.config import GraphConfig
-from cgatjax.errors import ConfigError
 from cgatjax.options import load_toml
 
 _STARTS = {"released": GraphConfig(), "--recommended": GraphConfig.recommended()}
@@ -114,9 +113,8 @@ def featurize(
     After a kill or an error, the same command with --resume reads the input again, compares it, and
     featurizes only the rest; the store is the same to the byte.
     """
+    from cgatjax import Filter, build_store
     from cgatjax.cli.store_info import echo_counts, echo_known, echo_reasons
-    from cgatjax.data.build import build_store
-    from cgatjax.data.filters import Filter
 
     store = build_store(
         list(inputs),

@@ -4,11 +4,11 @@ from typing import Any
 
 import click
 
+from cgatjax import GPConfig
 from cgatjax.cli.config_options import chosen, config_options
 from cgatjax.cli.grouped_help import OTHER, command
 from cgatjax.cli.shared_options import subset_option
 from cgatjax.cli.text_tables import table
-from cgatjax.config import GPConfig
 
 
 @command("fit-gp")
@@ -28,11 +28,10 @@ def fit_gp(run: str, store: str, subset: str, **flags: Any) -> None:
     cgatjax fit-gp runs/scan scan.store
     cgatjax predict runs/scan candidates/*.cif --uncertainty gp --out predictions.csv
     """
+    from cgatjax import embed, load_predictor, open_store
+    from cgatjax import fit_gp as fit
     from cgatjax.cli.inputs import chosen_subset
-    from cgatjax.data.store import open_store
-    from cgatjax.inference.gp_fitting import fit_gp as fit
-    from cgatjax.inference.loading import digest_of, load_predictor
-    from cgatjax.inference.prediction import embed
+    from cgatjax.inference.loading import digest_of
     from cgatjax.inference.uncertainty_io import save_processes, save_rescalings
 
     options = GPConfig(**chosen(flags, GPConfig))

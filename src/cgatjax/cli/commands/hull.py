@@ -41,7 +41,8 @@ def hull(inputs: tuple[str, ...], out: str, workers: int, **options: Any) -> Non
     properties in eV per atom: e-form, and e_above_hull_new, the distance to the hull of all other
     entries, negative for stable compounds.
     """
-    from cgatjax.preprocessing.hull_files import DISTANCE, FORMATION, add_hull
+    from cgatjax import add_hull
+    from cgatjax.preprocessing.hull_files import DISTANCE, FORMATION
 
     done = add_hull(list(inputs), out, workers=workers, **options)
     names = " and ".join(name + options["suffix"] for name in (FORMATION, DISTANCE))

@@ -27,9 +27,7 @@ def import_reference(file: str, out: str, target: str | None, unit: str | None) 
     cgatjax predict runs/reference candidates/*.cif --out predictions.csv
     cgatjax import-reference features.pickle.gz --out features.store
     """
-    from cgatjax import reference
-    from cgatjax.model.model_io import save_model
-    from cgatjax.runs.run_folder import RunFolder
+    from cgatjax import RunFolder, reference, save_model
 
     require_new(out)
     if file.endswith((".pickle", ".pickle.gz")):

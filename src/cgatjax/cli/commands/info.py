@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
+from cgatjax import InputError
 from cgatjax.cli.grouped_help import command, option
-from cgatjax.errors import InputError
 
 
 @command()
@@ -20,9 +20,10 @@ def info(path: str, verify: bool) -> None:
 
     The sizes of a store's files are always compared. --verify takes some seconds per GB.
     """
+    from cgatjax import open_store
     from cgatjax.cli.run_info import show_run
     from cgatjax.cli.store_info import show_store
-    from cgatjax.data.store import BUILD_LOG, MANIFEST, open_store
+    from cgatjax.data.store import BUILD_LOG, MANIFEST
 
     if any((Path(path) / name).is_file() for name in (MANIFEST, BUILD_LOG)):
         show_store(open_store(path, verify=verify))

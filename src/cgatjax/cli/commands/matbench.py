@@ -5,12 +5,12 @@ from typing import Any
 
 import click
 
+from cgatjax import TrainConfig
 from cgatjax.cli.config_options import config_options
 from cgatjax.cli.grouped_help import command, option
 from cgatjax.cli.shared_options import preset_option
 from cgatjax.cli.text_tables import table
 from cgatjax.cli.training_options import TRAININGS
-from cgatjax.config import TrainConfig
 
 _TRAINING = ("epochs", "batch_size", "learning_rate", "loss")
 
@@ -88,9 +88,8 @@ def matbench(
     results.json for the leaderboard. With --from, give the property the name that it has in the
     pre-trained model (NAME, or NAME@LABEL) if it is the same one: its head is then reused.
     """
-    from cgatjax.integrations.matbench_files import RESULTS, MatbenchTask
-    from cgatjax.integrations.matbench_tasks import run_matbench
-    from cgatjax.integrations.sklearn_estimator import CGATRegressor
+    from cgatjax import CGATRegressor, MatbenchTask, run_matbench
+    from cgatjax.integrations.matbench_files import RESULTS
 
     task = MatbenchTask.load(dataset, name=name, folds=folds)
     click.echo(f"{task.dataset_name}: {len(task.crystals)} crystals, {task.target}", err=True)

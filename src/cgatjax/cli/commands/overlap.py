@@ -32,8 +32,8 @@ def overlap(stores: tuple[str, ...], by: tuple[DuplicateKey, ...], out: str | No
     cell) and by prototype (the same structure type with any elements). Graphs can be compared if
     the stores were made with the same options, best with `featurize --recommended`.
     """
-    from cgatjax.data.overlap import KEYS, compare
-    from cgatjax.data.store import open_store
+    from cgatjax import compare, open_store
+    from cgatjax.data.overlap import KEYS
 
     names = _short_names(stores)
     report = compare(dict(zip(names, map(open_store, stores), strict=True)), by or KEYS)

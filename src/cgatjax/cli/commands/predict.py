@@ -17,7 +17,7 @@ from cgatjax.cli.grouped_help import command, option
 from cgatjax.cli.shared_options import on_error_option, uncertainty_option
 
 if TYPE_CHECKING:
-    from cgatjax.inference.prediction import Predictions
+    from cgatjax import Predictions
     from cgatjax.inference.predictor import Uncertainty
 
 _COLUMNS = ("id", "property", "prediction", "std", "unit")
@@ -46,9 +46,9 @@ def predict(
     \b
     cgatjax predict runs/scan candidates/*.cif --out predictions.csv
     """
+    from cgatjax import load_predictor
+    from cgatjax import predict as predict_crystals
     from cgatjax.cli.inputs import store_or_files
-    from cgatjax.inference.loading import load_predictor
-    from cgatjax.inference.prediction import predict as predict_crystals
 
     path, skipped_path = Path(out), Path(out).with_suffix(".skipped.csv")
     require_new(path, skipped_path)

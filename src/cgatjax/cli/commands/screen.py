@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cgatjax import ConfigError, InputError
 from cgatjax.cli.grouped_help import command, option
 from cgatjax.cli.shared_options import on_error_option, uncertainty_option
 from cgatjax.cli.text_tables import fields, table
-from cgatjax.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
+    from cgatjax import CompositionFilter, Keep
     from cgatjax.inference.predictor import Uncertainty
-    from cgatjax.screening.composition_filter import CompositionFilter
-    from cgatjax.screening.ranking import Keep
 
 SHOWN = 10
 """Number of best rows that are printed."""
@@ -149,10 +148,10 @@ def screen(
 
     After a kill, the same command with --resume continues; the results are the same to the byte.
     """
+    from cgatjax import load_predictor
+    from cgatjax import screen as screen_candidates
     from cgatjax.cli.inputs import store_or_files
-    from cgatjax.inference.loading import load_predictor
     from cgatjax.screening.screen_loop import CHUNK_ROWS
-    from cgatjax.screening.screen_loop import screen as screen_candidates
 
     lists = _lists(elements)
     if options["function"]:
@@ -193,7 +192,7 @@ def _symbols(text: str | None) -> tuple[str, ...]:
 
 
 def _filters(options: dict[str, Any]) -> "CompositionFilter":
-    from cgatjax.screening.composition_filter import CompositionFilter
+    from cgatjax import CompositionFilter
 
     ordered = options["electronegativity"]
     return CompositionFilter(
@@ -208,7 +207,7 @@ def _filters(options: dict[str, Any]) -> "CompositionFilter":
 
 
 def _keep(options: dict[str, Any]) -> "Keep":
-    from cgatjax.screening.ranking import Keep
+    from cgatjax import Keep
 
     best, below, above = (options[name] for name in ("best", "below", "above"))
     chosen = [value for value in (best, below, above) if value is not None]

@@ -11,10 +11,9 @@ from cgatjax.cli.grouped_help import command, option
 from cgatjax.cli.shared_options import on_error_option, uncertainty_option
 
 if TYPE_CHECKING:
-    from cgatjax.active_learning import By, Selection
-    from cgatjax.data.datasets import Dataset
-    from cgatjax.inference.predictor import Predictor, Uncertainty
-    from cgatjax.structures.crystal import Rejected
+    from cgatjax import Dataset, Predictor, Rejected, Selection
+    from cgatjax.active_learning import By
+    from cgatjax.inference.predictor import Uncertainty
 
 SHOWN = 5
 """Number of selected crystals that are printed."""
@@ -64,10 +63,9 @@ def select(
     \b
     cgatjax select runs/scan candidates.store --count 100 --known scan.store --out next.csv
     """
+    from cgatjax import load_predictor, open_store
+    from cgatjax import select as select_crystals
     from cgatjax.active_learning import Excluded
-    from cgatjax.active_learning import select as select_crystals
-    from cgatjax.data.store import open_store
-    from cgatjax.inference.loading import load_predictor
 
     path, excluded_path = Path(out), Path(out).with_suffix(".excluded.csv")
     require_new(path, excluded_path)

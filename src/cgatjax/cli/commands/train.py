@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from cgatjax import ModelConfig, TrainConfig
 from cgatjax.cli.config_options import chosen
 from cgatjax.cli.grouped_help import command, option
 from cgatjax.cli.shared_options import preset_option
@@ -16,7 +17,6 @@ from cgatjax.cli.training_options import (
     train_config,
     training_options,
 )
-from cgatjax.config import ModelConfig, TrainConfig
 from cgatjax.runtime.signals import exit_on_interrupt
 
 
@@ -67,12 +67,8 @@ def train(
     cgatjax train pbe.store --target e-form --target volume --loss robust_l1 --out runs/both
     cgatjax train pbe.store --target e-form --loss robust_l1 --ensemble 4 --out runs/four
     """
+    from cgatjax import ElementTable, fit, fit_ensemble, init_model, open_store
     from cgatjax.cli import training_runs as runs
-    from cgatjax.data.store import open_store
-    from cgatjax.model.model import init_model
-    from cgatjax.structures.elements import ElementTable
-    from cgatjax.training.ensembles import fit_ensemble
-    from cgatjax.training.loop import fit
 
     flags, size = runs.join_processes(flags), runs.ensemble_size(flags)
     tables = read_tables(config, model=ModelConfig, train=TrainConfig)

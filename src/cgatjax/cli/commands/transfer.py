@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cgatjax import ConfigError, InputError, ModelConfig, TrainConfig, TransferConfig
 from cgatjax.cli.config_options import chosen, config_options
 from cgatjax.cli.grouped_help import command, option
 from cgatjax.cli.shared_options import preset_option
@@ -15,13 +16,11 @@ from cgatjax.cli.training_options import (
     train_config,
     training_options,
 )
-from cgatjax.config import ModelConfig, TrainConfig, TransferConfig
-from cgatjax.errors import ConfigError, InputError
 from cgatjax.runs.run_folder import SPLIT
 from cgatjax.runtime.signals import exit_on_interrupt
 
 if TYPE_CHECKING:
-    from cgatjax.data.datasets import Dataset
+    from cgatjax import Dataset
 
 
 @command()
@@ -74,12 +73,8 @@ def transfer(
     cgatjax transfer scan.store --from runs/pbe --target e-form@scan --mode joint \\
         --with pbe.store --out runs/joint
     """
+    from cgatjax import Predictor, load_predictor, open_store, transfer_ensemble, transfer_model
     from cgatjax.cli import training_runs as runs
-    from cgatjax.data.store import open_store
-    from cgatjax.inference.loading import load_predictor
-    from cgatjax.inference.predictor import Predictor
-    from cgatjax.training.ensembles import transfer_ensemble
-    from cgatjax.training.transfer import transfer_model
 
     flags, size = runs.join_processes(flags), runs.ensemble_size(flags)
     options = _transfer_config(target, preset, config, flags)
@@ -119,8 +114,7 @@ def _transfer_config(
 
 def _training_set(store: str, source: Path) -> "Dataset":
     """Training set of the source run, in its store."""
-    from cgatjax.data.splits import Split
-    from cgatjax.data.store import open_store
+    from cgatjax import Split, open_store
 
     if not (source / SPLIT).is_file():
         raise InputError(f"{source}: joint transfer needs a run folder with {SPLIT}; there is none")
