@@ -93,7 +93,7 @@ def fresh_training(scale: Scale, seed: int) -> Training:
 
 
 def _studies(scale: Scale, pool: TrainingPool) -> Iterator[Study]:
-    """All learners and seeds, before any training."""
+    """List all learners and seeds, before any training."""
     loop, fingerprint = LOOPS[scale.name], pool.datasets.fingerprint
     start = scale.pretraining(scale.target_sets[0], scale.seeds[0])
     for name in LEARNERS:

@@ -150,7 +150,7 @@ def comparisons(
 
 
 def _best_rows(rows: Sequence[dict[str, Any]], way: str) -> list[dict[str, Any]]:
-    """For each seed with all recipes finished, the row with the lowest validation error.
+    """Select the row of lowest validation error for each seed whose recipes are all finished.
 
     Training from scratch has one row per seed, whose recipe is already the best one.
     """

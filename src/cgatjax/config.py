@@ -1,4 +1,4 @@
-"""All options of the library, as frozen dataclasses that are checked when they are made.
+"""Options of the library: frozen dataclasses, checked when they are made.
 
 A configuration file is TOML with one table per class: `[graph]`, `[model]`, `[train]`,
 `[transfer]`. The command line makes its options of the fields; a help text is the entry of the

@@ -70,7 +70,7 @@ class Neighbors:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class _Images:
-    """All images within `radius` of each site, ordered; those of site i begin at `start[i]`.
+    """Find all images within `radius` of each site, ordered; site i's begin at `start[i]`.
 
     The last image of each site is the site itself, at infinite distance; `count` excludes it.
     """

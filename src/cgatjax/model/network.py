@@ -70,7 +70,7 @@ class Network:
         return jax.eval_shape(self.module.init, jax.random.key(0), self._example())["params"]
 
     def apply(self, params: Params, batch: CrystalBatch) -> dict[str, Array]:
-        """Predict {target: (graphs, 2)}, normalized prediction and log_std."""
+        """Predict {target: (graphs, 2)}: mean and log_std, normalized."""
         return self._call(params, batch, "outputs")
 
     def embed(self, params: Params, batch: CrystalBatch) -> dict[str, Array]:

@@ -57,12 +57,12 @@ class CGAT(nn.Module):
         self.heads = Heads(self.config)
 
     def __call__(self, batch: CrystalBatch) -> Array | dict[str, Array]:
-        """Predict prediction and log_std: (graphs, 2), or {target: (graphs, 2)} for several."""
+        """Predict mean and log_std, normalized: (graphs, 2), or {target: …} for several targets."""
         outputs = self.outputs(batch)
         return outputs if len(outputs) > 1 else outputs[self.config.targets[0]]
 
     def outputs(self, batch: CrystalBatch) -> dict[str, Array]:
-        """Predict {target: (graphs, 2)}, normalized prediction and log_std."""
+        """Predict {target: (graphs, 2)}: mean and log_std, normalized."""
         return self.heads(self.encoder(batch))
 
     def embed(self, batch: CrystalBatch) -> Array:
