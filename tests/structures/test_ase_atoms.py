@@ -36,6 +36,17 @@ def test_frames_with_properties(tmp_path):
     assert first.atomic_numbers.tolist() == [11, 17]
 
 
+def test_ids_of_frames_are_text(tmp_path):
+    frames = [rock_salt(), rock_salt(), rock_salt(), rock_salt()]
+    io.write(tmp_path / "a.extxyz", frames)
+    text = (tmp_path / "a.extxyz").read_text()
+    for name in ("id=007", "id=7", 'mat_id="1e5 x"', "valid=3 jid=T"):
+        text = text.replace(' pbc="T T T"\n', f' {name} pbc="T T T" \n', 1)
+    (tmp_path / "a.extxyz").write_text(text)
+    found = list(read_extxyz(tmp_path / "a.extxyz", None))
+    assert [crystal.id for crystal in found] == ["007", "7", "1e5 x", "T"]
+
+
 def test_unusable_frames(tmp_path):
     slab = rock_salt()
     slab.pbc = (True, True, False)

@@ -71,7 +71,7 @@ def test_ids_come_from_the_entry_its_data_or_its_position(tmp_path):
 
 
 def test_named_targets_are_nan_where_missing(tmp_path):
-    values = [{"gap": 1}, {"gap": None}, {"gap": "1"}, {"gap": math.nan}, {"gap": math.inf}, {}]
+    values = [{"gap": 1}, {"gap": None}, {"gap": "na"}, {"gap": math.nan}, {"gap": math.inf}, {}]
     path = write(tmp_path / "a.json", {"entries": [entry(data=data) for data in values]})
     found = [crystal.targets["gap"] for crystal in read(path, ["gap"])]
     np.testing.assert_equal(found, [1.0] + 5 * [math.nan])
@@ -208,6 +208,63 @@ def test_the_energy_of_an_entry_is_read_only_by_name(tmp_path):
     last = [c.targets["energy"] for c in read(path, ["energy"])[2:]]
     assert (math.isnan(last[0]), last[1]) == (True, -7.0)
     assert "energy" not in read(path)[0].targets
+
+
+# Documents with properties beside the structure.
+
+
+def document(name: str, **values) -> dict:
+    return {"material_id": name, "structure": entry()["structure"], **values}
+
+
+@pytest.mark.parametrize(
+    "wrap", [list, lambda d: {"data": d, "meta": {}}, lambda d: {"entries": d}]
+)
+def test_documents_of_the_materials_project(tmp_path, wrap):
+    values = {"band_gap": 4.0, "volume": 43.9, "energy_per_atom": -3.5, "is_metal": False}
+    made = [document("mp-1", **values), document("mp-2", band_gap=None, nsites=2)]
+    first, second = read(write(tmp_path / "a.json", wrap(made)))
+    assert (first.id, second.id) == ("mp-1", "mp-2")
+    assert first.targets == {"band_gap": 4.0, "volume": 43.9, "energy_per_atom": -3.5}
+    assert first.units == {"volume": "A^3/cell"}
+    assert second.targets == {}
+
+
+def test_a_single_document(tmp_path):
+    (crystal,) = read(write(tmp_path / "a.json", document("mp-1", energy=-7.0)), ["energy"])
+    assert (crystal.targets, crystal.units) == ({"energy": -7.0}, {"energy": "eV/cell"})
+
+
+def test_documents_of_jarvis(tmp_path):
+    atoms = {
+        "lattice_mat": (4.0 * np.eye(3)).tolist(),
+        "coords": [[0, 0, 0], [0.5, 0.5, 0.5]],
+        "elements": ["Cs", "Cl"],
+        "cartesian": False,
+    }
+    cartesian = {**atoms, "cartesian": True, "coords": [[0, 0, 0], [2, 2, 2]]}
+    values = {"formation_energy_peratom": "-2.2", "mbj_bandgap": "na", "spg_number": "221"}
+    made = [
+        {"jid": "JVASP-1", "atoms": atoms, **values},
+        {"jid": "JVASP-2", "atoms": cartesian, "mbj_bandgap": 5.0},
+        {"jid": "JVASP-3", "atoms": {"coords": []}},
+    ]
+    first, second, third = read(write(tmp_path / "a.json", made))
+    assert (first.id, second.id, third.id) == ("JVASP-1", "JVASP-2", "JVASP-3")
+    assert first.targets == {"formation_energy_peratom": -2.2}
+    assert second.targets == {"mbj_bandgap": 5.0}
+    np.testing.assert_allclose(first.frac_coords, second.frac_coords)
+    assert first.atomic_numbers.tolist() == [55, 17]
+    assert "lattice_mat" in third.reason
+
+
+def test_numbers_as_strings(tmp_path):
+    entries = [entry("a", data={"gap": "1.5", "note": "x"}), entry("b", data={"gap": "1.5 eV"})]
+    path = write(tmp_path / "a.json", entries)
+    assert [crystal.targets for crystal in read(path)] == [{"gap": 1.5}, {}]
+    first, second = read(path, ["gap"])
+    assert first.targets == {"gap": 1.5}
+    assert second.reason == "property 'gap': expected a number, got '1.5 eV'"
 
 
 # Writing.

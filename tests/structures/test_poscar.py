@@ -38,6 +38,26 @@ def test_selective_dynamics_velocities_comments_and_potcar_names():
     assert numbers.tolist() == [55, 17]
 
 
+@pytest.mark.parametrize("flags", ["", " T T F"])
+def test_version_4_with_symbols_after_the_positions(flags):
+    text = ROCK_SALT.replace("Na Cl\n1 1\n", "2 1\n" + ("Selective\n" if flags else ""))
+    text = text.replace("0 0 0\n0.5 0.5 0.5\n", "0 0 0F Na\n.2 0 0F Na\n0.5 0.5 0.5F Cl\n")
+    flagged = text.replace("F Na", f"{flags} Na").replace("F Cl", f"{flags} Cl")
+    _, coords, numbers = parse_poscar(flagged)
+    assert numbers.tolist() == [11, 11, 17]
+    np.testing.assert_array_equal(coords, [[0, 0, 0], [0.2, 0, 0], [0.5, 0.5, 0.5]])
+    mixed = text.replace("F Na", " Na", 1).replace("F Na", " K").replace("F Cl", " Cl")
+    with pytest.raises(StructureError, match=r"2 positions have \['K', 'Na'\]"):
+        parse_poscar(mixed)
+
+
+def test_exponents_of_fortran():
+    text = ROCK_SALT.replace("1.0\n", "0.1D+01\n").replace("0 2 2", "0 2.D0 0.2d+1")
+    lattice, coords, _ = parse_poscar(text.replace("0.5 0.5 0.5", "5.0D-01 0.5 0.05d1"))
+    np.testing.assert_array_equal(lattice, [[0, 2, 2], [2, 0, 2], [2, 2, 0]])
+    np.testing.assert_array_equal(coords[1], [0.5, 0.5, 0.5])
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

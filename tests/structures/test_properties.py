@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from cgatjax.errors import InputError
+from cgatjax.errors import InputError, StructureError
 from cgatjax.structures.properties import (
     check_target_names,
     crystal_id,
@@ -31,6 +31,12 @@ from cgatjax.structures.properties import (
         ("total_mag", ""),
         ("energy", ""),
         ("singapore", ""),
+        ("energy_total", "eV/cell"),
+        ("energy_corrected", "eV/cell"),
+        ("formation_energy_per_atom", "eV/atom"),
+        ("formation_energy_peratom", "eV/atom"),
+        ("moment_per_atom", ""),
+        ("optb88vdw_bandgap", "eV"),
         ("", ""),
     ],
 )
@@ -39,7 +45,20 @@ def test_units(name, unit):
 
 
 @pytest.mark.parametrize(
-    "value", [None, "1.0", True, False, math.nan, math.inf, [1.0], 10**400, np.array([1.0])]
+    "value",
+    [
+        None,
+        "1.0 eV",
+        "1e999",
+        "n/a",
+        True,
+        False,
+        math.nan,
+        math.inf,
+        [1.0],
+        10**400,
+        np.array([1.0]),
+    ],
 )
 def test_other_values_than_finite_numbers_are_nan(value):
     assert math.isnan(finite_or_nan(value))
@@ -51,16 +70,21 @@ def test_numbers_of_any_type(value):
     assert type(finite_or_nan(value)) is float
 
 
-VALUES = {"gap": 1.5, "steps": 3, "metal": True, "id": 7, "spg": 225, "formula": "NaCl"}
+VALUES = {"gap": 1.5, "steps": "3", "metal": True, "id": 7, "spg": 225, "formula": "NaCl"}
 
 
 def test_all_numbers_or_the_named_ones():
     found = select_properties({**VALUES, "bad": math.nan, "none": None}, None)
     assert found == {"gap": 1.5, "steps": 3.0}
     assert select_properties(VALUES, ["spg"]) == {"spg": 225.0}
-    asked = select_properties(VALUES, ["formula", "gap", "absent"])
-    assert list(asked) == ["formula", "gap", "absent"]
+    asked = select_properties(VALUES, ["metal", "gap", "absent"])
+    assert list(asked) == ["metal", "gap", "absent"]
     np.testing.assert_equal(list(asked.values()), [math.nan, 1.5, math.nan])
+
+
+def test_a_named_target_that_is_text_is_refused():
+    with pytest.raises(StructureError, match="'formula': expected a number, got 'NaCl'"):
+        select_properties(VALUES, ["formula"])
 
 
 @pytest.mark.parametrize("names", ["e-form", [1], ["a", "a"]])

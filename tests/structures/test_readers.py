@@ -205,11 +205,12 @@ def test_properties_beside_structure_files(tmp_path):
     for name in ("a", "b"):
         (tmp_path / f"{name}.vasp").write_text(POSCAR)
     (tmp_path / "id_prop.csv").write_text("a,1.5\nlost,2\n")
-    a, b, lost = read_crystals(tmp_path, targets=["target"])
+    lost, a, b = read_crystals(tmp_path, targets=["target"])
     assert a.targets == {"target": 1.5}
     assert math.isnan(b.targets["target"])
     assert lost.id == "lost"
     assert "missing structure" in lost.reason
+    assert "1 of 2 rows have none, the 2 files are called 'a', 'b'" in lost.reason
     (alone,) = read_crystals(tmp_path / "a.vasp")
     assert alone.targets == {"target": 1.5}
     (tmp_path / "id_prop.csv").write_text("a,1\na,2\n")
@@ -227,7 +228,7 @@ def test_a_named_table_serves_all_structure_files(tmp_path):
     table.write_text("material_id,e-form\nb.vasp,2\na,1.5\n")
     found = list(read_crystals([tmp_path / "a", tmp_path / "b"], properties=table))
     assert [crystal.targets for crystal in found] == [{"e-form": 1.5}, {"e-form": 2.0}]
-    a, unused = read_crystals([tmp_path / "a"], properties=str(table))
+    unused, a = read_crystals([tmp_path / "a"], properties=str(table))
     assert (a.id, unused.id, unused.source) == ("a", "b.vasp", str(table))
     lazily = iter([tmp_path / "b" / "b.vasp"])
     assert [c.targets for c in read_crystals(lazily, properties=table)] == [{"e-form": 2.0}]
@@ -236,6 +237,47 @@ def test_a_named_table_serves_all_structure_files(tmp_path):
     table.write_text("id,gap\na,1\na,2\n")
     with pytest.raises(InputError, match=r"energies\.csv: the id 'a' appears twice"):
         read_crystals(tmp_path, properties=table)
+
+
+def test_a_table_of_other_files_is_refused_before_anything_is_read(tmp_path):
+    for k in range(5):
+        (tmp_path / f"{k}.vasp").write_text("no crystal")
+    table = tmp_path / "p.csv"
+    table.write_text("id,gap\nmp-1,1\nmp-2,2\n")
+    with pytest.raises(InputError, match="none of its 2 ids") as caught:
+        read_crystals(tmp_path, properties=table)
+    assert "('mp-1', 'mp-2')" in str(caught.value)
+    assert "the 5 CIF and POSCAR files ('0', '1', '2', ...)" in str(caught.value)
+    table.rename(tmp_path / "properties.csv")
+    first = next(iter(read_crystals(tmp_path)))
+    assert "none of its 2 ids" in first.reason
+
+
+def test_matched_rows_are_counted(tmp_path, caplog):
+    (tmp_path / "a.vasp").write_text(POSCAR)
+    (tmp_path / "properties.csv").write_text("id,gap\na,1\nb,2\n")
+    with caplog.at_level("INFO", logger="cgatjax"):
+        list(read_crystals(tmp_path))
+    assert "2 rows, 1 with a structure; gap (eV): 2 values, 0 missing, 1 to 2" in caplog.text
+
+
+def test_a_bad_row_concerns_its_crystal_alone(tmp_path):
+    for name in "abc":
+        (tmp_path / f"{name}.vasp").write_text(POSCAR)
+    (tmp_path / "properties.csv").write_text("id,gap [eV]\na,1\nb,2.5 x\nc,na\n")
+    a, b, c = read_crystals(tmp_path, targets=["gap"])
+    assert (a.targets, a.units) == ({"gap": 1.0}, {"gap": "eV"})
+    assert (b.id, b.source) == ("b", str(tmp_path / "properties.csv"))
+    assert "row 2, column 'gap'" in b.reason
+    assert math.isnan(c.targets["gap"])
+
+
+@pytest.mark.parametrize("comment", ["25 \xb0C", "M\xfcller"])
+def test_other_encodings_in_comments(tmp_path, comment):
+    text = POSCAR.replace("rock salt", comment)
+    (tmp_path / "a.vasp").write_bytes(text.encode("latin-1"))
+    (tmp_path / "b.vasp").write_bytes(text.encode("utf-16"))
+    assert [crystal.n_sites for crystal in read_crystals(tmp_path)] == [2, 2]
 
 
 def test_a_table_under_another_name_says_where_it_is_expected(tmp_path):

@@ -14,10 +14,15 @@ from cgatjax.errors import InputError, MissingExtraError
 from cgatjax.runtime.parse_errors import PARSE_ERRORS
 from cgatjax.structures.crystal import Crystal, Rejected, cell_of, parse_crystal
 from cgatjax.structures.formats import read_bytes, read_text, stem_of
-from cgatjax.structures.properties import crystal_id, select_properties
+from cgatjax.structures.properties import ID_KEYS, crystal_id
 
 if TYPE_CHECKING:
     from ase import Atoms
+
+
+_ID = re.compile(
+    rf"""(?<!\S)(?P<key>{"|".join(ID_KEYS)})=(?:"(?P<quoted>[^"]+)"|(?P<plain>[^\s"'{{\[]\S*))"""
+)
 
 
 def _require_ase() -> None:
@@ -55,7 +60,16 @@ def read_extxyz(path: Path, targets: Sequence[str] | None) -> Iterator[Crystal |
             reason = f"frame {number} cannot be read as extended XYZ: {error}"
             yield Rejected(id=name, source=str(path), reason=reason)
             continue
-        yield crystal_from_atoms(atoms, fallback_id=name, source=str(path), targets=targets)
+        written = _written_ids(frame)
+        yield crystal_from_atoms(
+            atoms, fallback_id=name, source=str(path), targets=targets, properties=written
+        )
+
+
+def _written_ids(frame: str) -> dict[str, str]:
+    """Return the ids of the comment line as text: ASE turns 007 into 7."""
+    comment = frame.split("\n", 2)[1]
+    return {match["key"]: match["quoted"] or match["plain"] for match in _ID.finditer(comment)}
 
 
 def _require_few_columns(frame: str) -> None:
@@ -166,5 +180,4 @@ def crystal_from_atoms(
     results = {} if atoms.calc is None else getattr(atoms.calc, "results", {})
     values = {**results, **atoms.info, **(properties or {})}
     name = crystal_id(values, fallback_id)
-    selected = select_properties(values, targets)
-    return parse_crystal(cell_of, atoms, id=name, source=source, targets=selected)
+    return parse_crystal(cell_of, atoms, id=name, source=source, values=values, targets=targets)

@@ -1,7 +1,7 @@
 """`Crystal`, an ordered crystal as plain arrays, and `Rejected`, an unusable one with a reason."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from cgatjax.errors import InputError, StructureError
 from cgatjax.structures.elements import SYMBOLS, atomic_number
-from cgatjax.structures.properties import writable
+from cgatjax.structures.properties import select_properties, writable
 
 MAX_ATOMIC_NUMBER = len(SYMBOLS) - 1
 """Lawrencium: the last element of the matscholar table."""
@@ -37,6 +37,7 @@ class Crystal:
       frac_coords: (n, 3) float64, fractional coordinates of the sites.
       atomic_numbers: (n,) uint8, 1..103.
       targets: property name -> value, per atom where the property is extensive; NaN if unknown.
+      units: units of targets that the file states, where it does.
       source: the file (or object) that it came from, for messages.
     """
 
@@ -45,6 +46,7 @@ class Crystal:
     frac_coords: np.ndarray
     atomic_numbers: np.ndarray
     targets: Mapping[str, float] = field(default_factory=dict)
+    units: Mapping[str, str] = field(default_factory=dict)
     source: str = ""
 
     @property
@@ -133,18 +135,23 @@ def parse_crystal(
     *,
     id: str,
     source: str,
-    targets: Mapping[str, float],
+    values: Mapping[str, Any],
+    targets: Sequence[str] | None,
+    units: Mapping[str, str] | None = None,
 ) -> Crystal | Rejected:
-    """Parse a structure to a checked crystal.
+    """Parse a structure and its properties to a checked crystal.
 
     Args:
       parser: function that returns the arrays of `content` or raises StructureError.
       content: text or object of the structure.
       id: name of the crystal.
       source: file, for messages.
-      targets: properties of the crystal.
+      values: properties of the crystal, of any type.
+      targets: names of the properties to select, see `select_properties`.
+      units: units of properties that the file states.
     """
     try:
+        selected = select_properties(values, targets)
         lattice, frac_coords, numbers = parser(content)
     except StructureError as error:
         return Rejected(id=id, source=source, reason=str(error))
@@ -154,7 +161,8 @@ def parse_crystal(
             lattice=lattice,
             frac_coords=frac_coords,
             atomic_numbers=numbers,
-            targets=targets,
+            targets=selected,
+            units=units or {},
             source=source,
         )
     )

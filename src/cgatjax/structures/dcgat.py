@@ -1,10 +1,11 @@
-"""Reader and writer of the JSON format of the DCGAT and Alexandria archives.
+"""Reader and writer of JSON files: the DCGAT and Alexandria archives, and documents.
 
 A file contains `{"entries": [...]}`, or the bare list, of pymatgen's
 `ComputedStructureEntry.as_dict()`. Properties are under `entry["data"]`; energies and volumes are
 per atom there. The entry's own "energy" is that of the whole cell and often a placeholder: it is
 read, with its correction, only if it is named as a target. Arrays are made without pymatgen
-objects, which take a hundred times as long.
+objects, which take a hundred times as long. Lists of documents with properties beside the structure
+(Materials Project, JARVIS) are read as well.
 """
 
 import bz2
@@ -27,9 +28,10 @@ from cgatjax.structures.crystal import (
     Rejected,
     parse_crystal,
 )
+from cgatjax.structures.documents import cell_of_jarvis, is_document, values_of_document
 from cgatjax.structures.elements import SYMBOLS, atomic_number, reduced_formula
 from cgatjax.structures.formats import read_bytes, stem_of
-from cgatjax.structures.properties import crystal_id, finite_or_nan, select_properties
+from cgatjax.structures.properties import crystal_id, finite_or_nan
 
 
 def read_dcgat(path: Path, targets: Sequence[str] | None) -> Iterator[Crystal | Rejected]:
@@ -51,18 +53,26 @@ def _entries(content: bytes) -> list[Any]:
         document = orjson.loads(content)
     except orjson.JSONDecodeError:
         document = _lenient_json(content)
-    entries = document.get("entries") if isinstance(document, dict) else document
+    entries = document
+    if isinstance(document, dict):
+        is_one = is_document(document)
+        entries = [document] if is_one else document.get("entries", document.get("data"))
     if not isinstance(entries, list):
         got = (
             f"an object with the keys {sorted(document)[:8]}"
             if isinstance(document, dict)
             else (f"a {type(document).__name__}")
         )
-        raise InputError(f'expected DCGAT JSON, {{"entries": [...]}}; got {got}')
+        raise InputError(
+            f'expected DCGAT JSON, {{"entries": [...]}}, or a list of documents with "structure" '
+            f'or "atoms"; got {got}'
+        )
     if not entries:
         raise InputError('expected DCGAT JSON with entries; its list "entries" is empty')
-    if not any(isinstance(entry, dict) and "structure" in entry for entry in entries):
-        raise InputError('expected DCGAT entries with the key "structure"; no item has it')
+    if not any(isinstance(e, dict) and ("structure" in e or "atoms" in e) for e in entries):
+        raise InputError(
+            'expected entries with the key "structure" (or "atoms", JARVIS); no item has it'
+        )
     return entries
 
 
@@ -86,7 +96,7 @@ def _integer(digits: str) -> int | float:
 def crystal_from_entry(
     entry: Any, *, fallback_id: str, source: str, targets: Sequence[str] | None
 ) -> Crystal | Rejected:
-    """Convert an entry (a `ComputedStructureEntry` as a dictionary) to a crystal.
+    """Convert an entry (a `ComputedStructureEntry` as a dictionary) or document to a crystal.
 
     Args:
       entry: the dictionary; anything else is rejected.
@@ -97,15 +107,29 @@ def crystal_from_entry(
     if not isinstance(entry, dict):
         reason = f"expected an entry (a JSON object), got {type(entry).__name__}"
         return Rejected(id=fallback_id, source=source, reason=reason)
+    if is_document(entry):
+        values, units = values_of_document(entry)
+        from_jarvis = "structure" not in entry
+        return parse_crystal(
+            cell_of_jarvis if from_jarvis else cell_of_dict,
+            entry["atoms" if from_jarvis else "structure"],
+            id=crystal_id(entry, fallback_id),
+            source=source,
+            values=values,
+            targets=targets,
+            units=units,
+        )
     data = {} if entry.get("data") is None else entry["data"]
     is_object = isinstance(data, dict)
     name = crystal_id(entry, crystal_id(data, fallback_id) if is_object else fallback_id)
     if not is_object:
         reason = f'expected "data" to be an object, got {type(data).__name__}'
         return Rejected(id=name, source=source, reason=reason)
-    selected = select_properties(_own_energy(entry, targets) | data, targets)
+    values = _own_energy(entry, targets) | data
     structure = entry.get("structure")
-    return parse_crystal(cell_of_dict, structure, id=name, source=source, targets=selected)
+    return parse_crystal(
+        cell_of_dict, structure, id=name, source=source, values=values, targets=targets
+    )
 
 
 def _own_energy(entry: dict[str, Any], targets: Sequence[str] | None) -> dict[str, float]:

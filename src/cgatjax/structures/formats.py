@@ -106,13 +106,20 @@ def decompressed(path: Path, opener: Callable[[Path], Any]) -> bytes:
     return content
 
 
-def read_text(path: Path) -> str:
-    """The content of a text file as UTF-8 (a byte-order mark is dropped).
+def read_text(path: Path, *, is_ascii: bool = False) -> str:
+    """Return the content of a text file in UTF-8, or in UTF-16 with a byte-order mark.
+
+    Args:
+      path: the file.
+      is_ascii: True for formats that give no meaning to other characters (CIF, POSCAR): bytes of
+        other encodings, in comments, are then replaced.
 
     Raises:
-      InputError: as `read_bytes`, or the text is not UTF-8.
+      InputError: as `read_bytes`, or the text is in another encoding.
     """
+    content = read_bytes(path)
+    encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
-        return read_bytes(path).decode("utf-8-sig")
+        return content.decode(encoding, "replace" if is_ascii else "strict")
     except UnicodeDecodeError as error:
         raise InputError(f"expected UTF-8 text: {error}; save the file as UTF-8") from error

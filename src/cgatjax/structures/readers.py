@@ -1,20 +1,26 @@
 """Read crystals from files, folders, patterns and Python objects as one stream.
 
 Unusable crystals are yielded as `Rejected` with the reason; only a missing input (no such file, a
-folder or pattern without a readable file) raises an error.
+folder or pattern without a readable file) and a table that belongs to other files raise an error.
 """
 
 import dataclasses
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from cgatjax.errors import InputError
 from cgatjax.structures.ase_atoms import crystal_from_atoms, read_ase_database, read_extxyz
 from cgatjax.structures.cif import cell_of_cif
 from cgatjax.structures.crystal import Cell, Crystal, Rejected, cell_of, checked, parse_crystal
-from cgatjax.structures.csv_tables import read_csv, read_property_table
+from cgatjax.structures.csv_tables import (
+    PropertyRow,
+    PropertyTable,
+    read_csv,
+    read_property_table,
+)
 from cgatjax.structures.dcgat import read_dcgat
 from cgatjax.structures.formats import Format, read_text, stem_of
 from cgatjax.structures.inputs import (
@@ -25,12 +31,17 @@ from cgatjax.structures.inputs import (
     property_table_path,
     resolve,
 )
+from cgatjax.structures.plausibility import MIN_DISTANCE, check_options, plausible
 from cgatjax.structures.poscar import parse_poscar
 from cgatjax.structures.properties import check_target_names, crystal_id, select_properties
 
+logger = logging.getLogger("cgatjax")
+
 Targets = tuple[str, ...] | None
 Stream = Iterator[Crystal | Rejected]
-PropertyTable = Mapping[str, Mapping[str, float]]
+
+_EXAMPLES = 3
+"""Ids shown in messages."""
 
 _TABLE_READERS: dict[Format, Callable[[Path, Targets], Stream]] = {
     "dcgat": read_dcgat,
@@ -52,6 +63,8 @@ def read_crystals(
     *,
     targets: Sequence[str] | None = None,
     properties: str | Path | None = None,
+    min_distance: float = MIN_DISTANCE,
+    per_atom: Sequence[str] = (),
 ) -> Stream:
     """Read crystals one after the other, file by file.
 
@@ -66,6 +79,8 @@ def read_crystals(
         number found (see `select_properties`). Values keep the unit of the input.
       properties: CSV file with a row for each CIF or POSCAR file; None uses the tables in the
         folders of the files.
+      min_distance: smallest allowed distance of two sites in angstrom; 0 allows any.
+      per_atom: properties of the whole cell to divide by the number of sites.
 
     Returns:
       An iterator over `Crystal`s, with a `Rejected` for each unusable crystal or file (with an
@@ -73,8 +88,8 @@ def read_crystals(
 
     Raises:
       InputError: at once for a missing path, a folder or pattern without a readable file, an
-        unknown format or an object of another type (for an iterator: when it is reached), and for
-        a missing or damaged table of properties.
+        unknown format or an object of another type (for an iterator: when it is reached), for a
+        missing or damaged table of properties, and for one whose ids match none of the files.
       MissingExtraError: an extended XYZ file or ASE database without ASE installed.
 
     Examples:
@@ -85,47 +100,58 @@ def read_crystals(
       ('iron', 1)
     """
     names = check_target_names(targets)
-    table = None if properties is None else NamedTable.read(properties)
+    check_options(min_distance, per_atom)
+    table = None if properties is None else _read_named_table(properties, names)
     if is_single(inputs):
         inputs = [inputs]  # type: ignore[list-item]
     if isinstance(inputs, list | tuple):
-        return _read(resolve(inputs), names, 0, table)
-    if not isinstance(inputs, Iterable):
+        sources = resolve(inputs)
+        if table is not None:
+            sources = _without_table(sources, table.path)
+            _require_matches(table, _structure_names(sources))
+        found = _read(sources, names, 0, table)
+    elif isinstance(inputs, Iterable):
+        found = (
+            crystal
+            for number, item in enumerate(inputs)
+            for crystal in _read(resolve([item]), names, number, table, is_all=False)
+        )
+    else:
         raise InputError(f"expected paths, structures or crystals, got {type(inputs).__name__}")
-    return (
-        crystal
-        for number, item in enumerate(inputs)
-        for crystal in _read(resolve([item]), names, number, table, is_all=False)
-    )
+    return plausible(found, min_distance, per_atom)
 
 
-class NamedTable(NamedTuple):
-    """Table of properties given by the caller."""
+def _read_named_table(path: str | Path, targets: Targets) -> PropertyTable:
+    """Read the table of properties given by the caller.
 
-    path: Path
-    rows: PropertyTable
+    Raises:
+      InputError: the file is missing or damaged.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"{path}: no such file; expected a table of properties")
+    try:
+        return read_property_table(path, targets)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
 
-    @classmethod
-    def read(cls, path: str | Path) -> "NamedTable":
-        """Read the table.
 
-        Raises:
-          InputError: the file is missing or damaged.
-        """
-        path = Path(path)
-        if not path.exists():
-            raise InputError(f"{path}: no such file; expected a table of properties")
-        try:
-            return cls(path, read_property_table(path))
-        except InputError as error:
-            raise InputError(f"{path}: {error}") from error
+def _without_table(sources: Sequence[Any], path: Path) -> list[Any]:
+    """Return the sources without the table of properties itself."""
+    return [
+        source
+        for source in sources
+        if not (
+            isinstance(source, SourceFile) and source.format == "csv" and source.path.samefile(path)
+        )
+    ]
 
 
 def _read(
     sources: Sequence[Any],
     targets: Targets,
     first: int,
-    named: NamedTable | None,
+    named: PropertyTable | None,
     is_all: bool = True,
 ) -> Stream:
     """Read resolved inputs.
@@ -137,32 +163,21 @@ def _read(
       named: table of all structure files; None for the tables of their folders.
       is_all: True if no later source can match rows of the table.
     """
-    if named is not None:
-        sources = [s for s in sources if not _is_file(s, named.path)]
-    names = _structure_names([s for s in sources if isinstance(s, SourceFile)])
-    tables: dict[Path, PropertyTable] = {}
+    names = _structure_names(sources)
+    tables: dict[Path, PropertyTable | None] = {}
+    if named is not None and is_all:
+        yield from _unmatched(named, names)
     for number, source in enumerate(sources, start=first):
         if not isinstance(source, SourceFile):
             yield _crystal_from_object(source, f"structure-{number}", targets)
         elif source.format in _STRUCTURE_PARSERS:
             folder = source.root or source.path.parent
             if named is None and folder not in tables:
-                tables[folder] = {}
-                yield from _load_table(folder, tables)
-            table = tables[folder] if named is None else named.rows
-            properties = _row_of(table, names[source.path], source.path)
-            yield _crystal_from_file(source, names[source.path], properties, targets)
+                yield from _load_table(folder, tables, targets, names, source.root is not None)
+            table = tables[folder] if named is None else named
+            yield _crystal_from_file(source, names[source.path], table, targets)
         else:
             yield from _guarded(_TABLE_READERS[source.format], source.path, targets)
-    if named is None:
-        yield from _without_structure(sources, names, tables)
-    elif is_all:
-        yield from _unused(named.rows, names, named.path)
-
-
-def _is_file(source: Any, path: Path) -> bool:
-    is_table = isinstance(source, SourceFile) and source.format == "csv"
-    return is_table and source.path.samefile(path)
 
 
 def _guarded(reader: Callable[[Path, Targets], Stream], path: Path, targets: Targets) -> Stream:
@@ -173,9 +188,9 @@ def _guarded(reader: Callable[[Path, Targets], Stream], path: Path, targets: Tar
         yield Rejected(id="", source=str(path), reason=str(error))
 
 
-def _structure_names(files: Sequence[SourceFile]) -> dict[Path, str]:
+def _structure_names(sources: Sequence[Any]) -> dict[Path, str]:
     """Return an id per CIF and POSCAR file: its stem, or its path where stems repeat."""
-    files = [file for file in files if file.format in _STRUCTURE_PARSERS]
+    files = [s for s in sources if isinstance(s, SourceFile) and s.format in _STRUCTURE_PARSERS]
     names = {file.path: stem_of(file.path) for file in files}
     for below_root in (True, False):
         repeats = {name for name, n in Counter(names.values()).items() if n > 1}
@@ -187,55 +202,94 @@ def _structure_names(files: Sequence[SourceFile]) -> dict[Path, str]:
     return names
 
 
-def _load_table(folder: Path, tables: dict[Path, PropertyTable]) -> Stream:
-    """Read the folder's property table, if any, into `tables`; yield a damaged one."""
-    path = property_table_path(folder)
-    if path is not None:
-        try:
-            tables[folder] = read_property_table(path)
-        except InputError as error:
-            yield Rejected(id="", source=str(path), reason=str(error))
-
-
-def _row_of(table: PropertyTable, name: str, path: Path) -> Mapping[str, float]:
-    """Return the row of the crystal's id, file stem or file name; else an empty one."""
-    keys = (name, stem_of(path), path.name)
-    return next((table[key] for key in keys if key in table), {})
-
-
-def _without_structure(
-    sources: Sequence[Any],
+def _load_table(
+    folder: Path,
+    tables: dict[Path, PropertyTable | None],
+    targets: Targets,
     names: Mapping[Path, str],
-    tables: Mapping[Path, PropertyTable],
+    is_whole_folder: bool,
 ) -> Stream:
-    """Yield rows without a structure file, of the tables of the given folders."""
-    roots = {s.root for s in sources if isinstance(s, SourceFile) and s.root in tables}
-    for root in sorted(root for root in roots if root is not None):
-        below = {s.path for s in sources if isinstance(s, SourceFile) and s.root == root}
-        known = {path: name for path, name in names.items() if path in below}
-        yield from _unused(tables[root], known, property_table_path(root))
+    """Read the folder's property table, if any, into `tables`.
+
+    Yields a damaged one, and the rows without a file if the whole folder is read.
+    """
+    tables[folder] = None
+    path = property_table_path(folder)
+    if path is None:
+        return
+    try:
+        table = read_property_table(path, targets)
+        if is_whole_folder:
+            below = {p: name for p, name in names.items() if p.is_relative_to(folder)}
+            _require_matches(table, below)
+            yield from _unmatched(table, below)
+        tables[folder] = table
+    except InputError as error:
+        reason = str(error).removeprefix(f"{path}: ")
+        yield Rejected(id="", source=str(path), reason=reason)
 
 
-def _unused(rows: PropertyTable, names: Mapping[Path, str], table: Path | None) -> Stream:
-    """Yield rows of a table that match none of the files `names`."""
-    known = {key for path, name in names.items() for key in (name, stem_of(path), path.name)}
-    for name in rows:
-        if name not in known:
-            reason = "missing structure: no CIF or POSCAR file has this name"
-            yield Rejected(id=name, source=str(table), reason=reason)
+def _keys(name: str, path: Path) -> tuple[str, str, str]:
+    """Return the ids that a row of a structure file may have."""
+    return name, stem_of(path), path.name
+
+
+def _require_matches(table: PropertyTable, names: Mapping[Path, str]) -> None:
+    """Check that at least one row belongs to one of the files, and log how many do.
+
+    Raises:
+      InputError: none does; the message shows ids of both.
+    """
+    matched = {key for path, name in names.items() for key in _keys(name, path)} & set(table.rows)
+    if table.rows and not matched:
+        files = f"{len(names)} CIF and POSCAR files ({_examples(list(names.values()))})"
+        raise InputError(
+            f"{table.path}: none of its {len(table.rows)} ids ({_examples(list(table.rows))}) is "
+            f"the name of one of the {files}"
+        )
+    logger.info("%s", table.summary.matching(len(matched)))
+
+
+def _unmatched(table: PropertyTable, names: Mapping[Path, str]) -> Stream:
+    """Yield the rows that belong to none of the files."""
+    known = {key for path, name in names.items() for key in _keys(name, path)}
+    missing = [name for name in table.rows if name not in known]
+    for name in missing:
+        reason = (
+            "missing structure: no CIF or POSCAR file has this name; "
+            f"{len(missing)} of {len(table.rows)} rows have none, the {len(names)} files are "
+            f"called {_examples(list(names.values()))}"
+        )
+        yield Rejected(id=name, source=str(table.path), reason=reason)
+
+
+def _examples(names: Sequence[str]) -> str:
+    more = ", ..." if len(names) > _EXAMPLES else ""
+    return ", ".join(repr(name) for name in names[:_EXAMPLES]) + more
 
 
 def _crystal_from_file(
-    file: SourceFile, name: str, properties: Mapping[str, float], targets: Targets
+    file: SourceFile, name: str, table: PropertyTable | None, targets: Targets
 ) -> Crystal | Rejected:
-    """Read a CIF or POSCAR file."""
+    """Read a CIF or POSCAR file with the properties in its row of the table."""
+    source = str(file.path)
+    rows = {} if table is None else table.rows
+    row = next((rows[key] for key in _keys(name, file.path) if key in rows), PropertyRow({}))
+    if row.problem is not None and table is not None:
+        return Rejected(id=name, source=str(table.path), reason=row.problem)
     try:
-        text = read_text(file.path)
+        text = read_text(file.path, is_ascii=True)
     except InputError as error:
-        return Rejected(id="", source=str(file.path), reason=str(error))
-    selected = select_properties(properties, targets)
-    parser = _STRUCTURE_PARSERS[file.format]
-    return parse_crystal(parser, text, id=name, source=str(file.path), targets=selected)
+        return Rejected(id="", source=source, reason=str(error))
+    return parse_crystal(
+        _STRUCTURE_PARSERS[file.format],
+        text,
+        id=name,
+        source=source,
+        values=row.values,
+        targets=targets,
+        units=None if table is None else table.units,
+    )
 
 
 def _crystal_from_object(item: Any, fallback_id: str, targets: Targets) -> Crystal | Rejected:
@@ -245,7 +299,6 @@ def _crystal_from_object(item: Any, fallback_id: str, targets: Targets) -> Cryst
     source = type(item).__name__
     if is_atoms(item):
         return crystal_from_atoms(item, fallback_id=fallback_id, source=source, targets=targets)
-    properties = item.properties or {}
-    name = crystal_id(properties, fallback_id)
-    selected = select_properties(properties, targets)
-    return parse_crystal(cell_of, item, id=name, source=source, targets=selected)
+    values = item.properties or {}
+    name = crystal_id(values, fallback_id)
+    return parse_crystal(cell_of, item, id=name, source=source, values=values, targets=targets)

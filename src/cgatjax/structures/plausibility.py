@@ -1,0 +1,101 @@
+"""Plausibility of crystals and of their energies: closest sites, totals among values per atom."""
+
+import dataclasses
+import logging
+import math
+from collections.abc import Iterable, Iterator, Sequence
+
+from cgatjax.errors import ConfigError, InputError
+from cgatjax.structures.crystal import Crystal, Rejected
+from cgatjax.structures.distances import closest_pair
+from cgatjax.structures.elements import SYMBOLS
+from cgatjax.structures.properties import unit_of
+
+logger = logging.getLogger("cgatjax")
+
+MIN_DISTANCE = 0.5
+"""Angstrom; the closest atoms of real crystals, in H2, are 0.74 apart."""
+
+_LARGEST_MEAN = 20.0
+"""eV/atom; energies per atom of pseudopotential codes are smaller, those of cells are not."""
+
+_ENOUGH = 10
+"""Fewest values for a warning about their mean."""
+
+
+def check_options(min_distance: float, per_atom: Sequence[str]) -> None:
+    """Check the options of `plausible`.
+
+    Raises:
+      ConfigError: a negative or infinite distance, or a single string of names.
+    """
+    if not 0 <= min_distance < math.inf:
+        raise ConfigError(f"min_distance: expected a distance in angstrom, got {min_distance!r}")
+    if isinstance(per_atom, str):
+        raise ConfigError(f"per_atom: expected a list of property names, got {per_atom!r}")
+
+
+def plausible(
+    crystals: Iterable[Crystal | Rejected], min_distance: float, per_atom: Sequence[str]
+) -> Iterator[Crystal | Rejected]:
+    """Reject crystals with sites too close, divide totals, and warn of totals per atom.
+
+    Args:
+      crystals: crystals as they are read.
+      min_distance: smallest allowed distance in angstrom; 0 allows any.
+      per_atom: properties to divide by the number of sites.
+
+    Raises:
+      InputError: a property to divide is known to be per atom already.
+    """
+    sums: dict[str, tuple[int, float]] = {}
+    for item in crystals:
+        if isinstance(item, Crystal):
+            reason = _too_close(item, min_distance)
+            if reason is not None:
+                yield Rejected(id=item.id, source=item.source, reason=reason)
+                continue
+            if per_atom:
+                item = _divided(item, per_atom)
+            _add(sums, item)
+        yield item
+    for name, (n, total) in sums.items():
+        if n >= _ENOUGH and abs(total / n) > _LARGEST_MEAN:
+            logger.warning(
+                "%s has a mean of %.4g eV/atom: energies of whole cells? Divide them with per_atom",
+                name,
+                total / n,
+            )
+
+
+def _too_close(crystal: Crystal, min_distance: float) -> str | None:
+    pair = closest_pair(crystal.lattice, crystal.frac_coords, min_distance)
+    if pair is None:
+        return None
+    first, second = (f"{index} ({SYMBOLS[crystal.atomic_numbers[index]]})" for index in pair[:2])
+    both = f"site {first} and its image" if first == second else f"sites {first} and {second}"
+    return (
+        f"{both} are {pair.distance:.3f} A apart; expected at least {min_distance:g} A "
+        "(min_distance)"
+    )
+
+
+def _divided(crystal: Crystal, names: Sequence[str]) -> Crystal:
+    targets, units = dict(crystal.targets), dict(crystal.units)
+    for name in names:
+        if name not in targets:
+            continue
+        unit = units.get(name, unit_of(name))
+        if unit.endswith("/atom"):
+            raise InputError(f"{crystal.id!r}: {name!r} is in {unit} already; not to be divided")
+        targets[name] /= crystal.n_sites
+        units[name] = f"{unit.removesuffix('/cell')}/atom" if unit else ""
+    return dataclasses.replace(crystal, targets=targets, units=units)
+
+
+def _add(sums: dict[str, tuple[int, float]], crystal: Crystal) -> None:
+    for name, value in crystal.targets.items():
+        unit = crystal.units.get(name) or unit_of(name)
+        if unit == "eV/atom" and math.isfinite(value):
+            n, total = sums.get(name, (0, 0.0))
+            sums[name] = (n + 1, total + value)
