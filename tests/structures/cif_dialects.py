@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from pymatgen.core import Lattice, Structure
 
-from cgatjax.structures.cif import cell_of_cif
+from cgatjax.structures.cif.parser import cell_of_cif
 from cgatjax.structures.crystal import Cell, cell_of
 from cgatjax.structures.distances import closest_pair
 

@@ -4,7 +4,7 @@ from tests.structures import cif_dialects
 from tests.structures.cif_dialects import CA_OH, HALITE, PORTLANDITE, Dialect, halite, made, zinc
 
 from cgatjax.errors import StructureError
-from cgatjax.structures.cif import cell_of_cif
+from cgatjax.structures.cif.parser import cell_of_cif
 
 DIALECTS = cif_dialects.dialects()
 

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from cgatjax.errors import InputError, StructureError
-from cgatjax.structures.cif import cell_of_cif
+from cgatjax.structures.cif.parser import cell_of_cif
 from cgatjax.structures.crystal import Cell, Crystal, Rejected, parse_crystal
 from cgatjax.structures.csv_columns import Column, TableSummary, problem_of_row, property_columns
 from cgatjax.structures.csv_text import CsvTable, read_table

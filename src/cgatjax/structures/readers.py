@@ -13,7 +13,7 @@ from typing import Any
 
 from cgatjax.errors import InputError
 from cgatjax.structures.ase_atoms import crystal_from_atoms, read_ase_database, read_extxyz
-from cgatjax.structures.cif import cell_of_cif
+from cgatjax.structures.cif.parser import cell_of_cif
 from cgatjax.structures.crystal import Cell, Crystal, Rejected, cell_of, checked, parse_crystal
 from cgatjax.structures.csv_tables import (
     PropertyRow,

@@ -7,8 +7,8 @@ from collections import Counter
 import numpy as np
 
 from cgatjax.errors import StructureError
-from cgatjax.structures.cif_symmetry import Symmetry
-from cgatjax.structures.cif_tags import CifTags
+from cgatjax.structures.cif.symmetry import Symmetry
+from cgatjax.structures.cif.tags import CifTags
 from cgatjax.structures.elements import SYMBOLS
 
 _TOKENS = re.compile(r"([A-Z][a-z]?|[()])(\d*\.?\d+|\d+\.|)")

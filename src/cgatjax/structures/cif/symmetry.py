@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cgatjax.errors import StructureError
-from cgatjax.structures.cif_tags import CifTags
+from cgatjax.structures.cif.tags import CifTags
 
 _OPERATIONS = ("_space_group_symop_operation_xyz", "_symmetry_equiv_pos_as_xyz")
 _MAGNETIC_OPERATIONS = ("_space_group_symop_magn_operation_xyz",)

@@ -1,4 +1,4 @@
-"""Parser of CIF text.
+"""Parser of CIF text to the arrays of a crystal.
 
 gemmi splits the text into tags and values and knows the space groups; the sites are expanded here.
 What a file says about itself (formula, Z, volume, multiplicities) is compared with the result, and
@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from cgatjax.errors import StructureError
-from cgatjax.structures.cif_checks import check_content, check_volume
-from cgatjax.structures.cif_symmetry import Symmetry, symmetries_of
-from cgatjax.structures.cif_tags import CifNumber, CifTags, read_blocks
+from cgatjax.structures.cif.checks import check_content, check_volume
+from cgatjax.structures.cif.symmetry import Symmetry, symmetries_of
+from cgatjax.structures.cif.tags import CifNumber, CifTags, read_blocks
 from cgatjax.structures.crystal import MAX_LENGTH, OCCUPANCY_TOLERANCE, Cell
 from cgatjax.structures.distances import closest_pair
 from cgatjax.structures.elements import SYMBOLS, atomic_number

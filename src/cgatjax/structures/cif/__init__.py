@@ -1,0 +1,1 @@
+"""Reader of CIF text: tags, symmetry, sites, and checks of the result."""
