@@ -1,4 +1,6 @@
 import logging
+import sys
+import types
 
 import pytest
 
@@ -20,6 +22,33 @@ def test_a_log_gets_occasional_lines(caplog, monkeypatch):
     assert [r.getMessage() for r in caplog.records] == ["read: 4, one bad"] * 2
 
 
+def test_a_phase_is_announced_at_once(caplog):
+    with caplog.at_level(logging.INFO, "cgatjax"), progress("train", 3) as advance:
+        advance(0, "compiling")
+        assert caplog.messages == ["train: 0 of 3, compiling"]
+
+
+def test_by_default_of_the_public_functions_a_log_gets_nothing(caplog, capsys):
+    with caplog.at_level(logging.INFO, "cgatjax"), progress("read", 3, shown=None) as advance:
+        advance(0, "started")
+        advance(3, "done")
+    assert not caplog.records
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_notebook_gets_one_line_that_overwrites_itself(caplog, capsys, monkeypatch):
+    class ZMQInteractiveShell:
+        pass
+
+    notebook = types.SimpleNamespace(get_ipython=ZMQInteractiveShell)
+    monkeypatch.setitem(sys.modules, "IPython", notebook)
+    with progress("read", 3, shown=None) as advance:
+        advance(0, "started")
+        advance(3, "end")
+    assert capsys.readouterr() == ("", "\rread: 0 of 3, started\rread: 3 of 3, end    \n")
+    assert not caplog.records
+
+
 def test_hidden_progress_writes_nothing(caplog, capsys):
     with caplog.at_level(logging.INFO, "cgatjax"), progress("read", 3, shown=False) as advance:
         advance(3, "done")
@@ -29,7 +58,7 @@ def test_hidden_progress_writes_nothing(caplog, capsys):
 
 def test_a_terminal_gets_a_bar_on_standard_error(capsys, monkeypatch):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    with progress("train", 2) as advance:
+    with progress("train", 2, shown=None) as advance:
         advance(2, "loss 0.1")
     out, err = capsys.readouterr()
     assert out == ""

@@ -1,7 +1,7 @@
 """Network: a CGAT without weights, as pure functions of parameters and batches.
 
 Programs are compiled once for each network and kept in one bounded cache, which training and
-screening share (`compiled`).
+screening share (`compiled`), and on disk between processes (`runtime.compilation_cache`).
 """
 
 import functools
@@ -17,6 +17,7 @@ from cgatjax.config import ModelConfig
 from cgatjax.data.batching import CrystalBatch, collate
 from cgatjax.graphs.crystal_graph import CrystalGraph
 from cgatjax.nn.cgat import CGAT
+from cgatjax.runtime.compilation_cache import keep_compiled_programs
 from cgatjax.structures.elements import ElementTable
 
 Params = Any
@@ -61,6 +62,7 @@ class Network:
         Args:
           seed: of the initialization.
         """
+        keep_compiled_programs()
         shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), self._example())
         params = self.module.lazy_init(jax.random.key(seed), shapes)["params"]
         return jax.tree.map(np.asarray, params)
@@ -114,6 +116,7 @@ def compiled(make: Callable[..., T], *key: Any) -> T:
       make: builds them from the key.
       key: everything that decides the program, hashable; often a `Network` is part of it.
     """
+    keep_compiled_programs()
     return make(*key)
 
 
