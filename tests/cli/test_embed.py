@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pyarrow.parquet as pq
-from tests.commands import is_png, ok
+from tests.commands import is_png, ok, refused
 
 from cgatjax.data.store import open_store
 
@@ -25,3 +25,12 @@ def test_the_table_has_every_crystal_and_a_map_is_drawn(
     assert table.column(LOW).to_pylist() == store.target(LOW).tolist()
     assert table.schema.metadata[f"unit of {LOW}".encode()] == b"eV/atom"
     assert is_png(figure)
+
+
+def test_a_mistyped_property_of_the_map_is_noticed_before_the_work(
+    recommended_store: Path, robust_run: Path, tmp_path: Path
+) -> None:
+    base = ("embed", robust_run, recommended_store, "--out", tmp_path / "points.parquet")
+    line = refused(*base, "--map", tmp_path / "map.png", "--target", "e-from")
+    assert "expected one of" in line
+    assert not list(tmp_path.iterdir())

@@ -34,7 +34,7 @@ def test_each_crystal_gets_a_json_file_and_a_figure(robust_run: Path, tmp_path: 
     file, out = tmp_path / "rock salt, no. 1.cif", tmp_path / "attention"
     file.write_text(SALT)
     output = ok("explain", robust_run, file, "--out", out)
-    assert "ClNa, 8 sites" in output
+    assert "NaCl, 8 sites" in output
     found = json.loads((out / "rock_salt_no._1.json").read_text())
     assert len(found["sites"]) == 8
     heard = [b["attention"][0][0] for b in found["bonds"] if b["receiver"] == 3]

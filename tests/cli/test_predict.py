@@ -36,3 +36,15 @@ def test_skipped_files_are_listed(dcgat_file: Path, trained_run: Path, tmp_path:
     output = ok("predict", trained_run, *inputs, "--out", out, "--on-error", "skip")
     assert "48 crystals, 1 skipped" in output
     assert [row["id"] for row in read_csv(tmp_path / "out.skipped.csv")] == ["broken"]
+
+
+def test_without_a_file_a_table_is_printed(
+    dcgat_file: Path, trained_run: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "broken.cif").write_text("no structure in here")
+    output = ok("predict", trained_run, dcgat_file, tmp_path, "--on-error", "skip")
+    assert "Predictions of 48 crystals, 1 skipped" in output
+    assert f"{LOW} (eV/atom)" in output
+    assert "... 28 more" in output
+    assert f"cgatjax model: {trained_run}" in output
+    assert "skipped broken" in output

@@ -146,3 +146,16 @@ def test_results_are_the_same_after_many_kills(folder) -> None:
         assert name.read_bytes() == (folder / "broken" / "results" / name.name).read_bytes()
     ids = read_rows(folder / "broken" / "results")["id"].to_pylist()
     assert len(ids) == len(set(ids)) == 17**3
+
+
+def test_a_structure_type_of_the_library_is_a_prototype(folder) -> None:
+    out = folder / "named"
+    base = ("screen", folder / "model", "--out", out)
+    assert "INPUT or --prototype" in refused(*base)
+    assert "--elements CLASS=LIST" in refused(*base, "--prototype", "rocksalt")
+    assert "rocksalt" in refused(*base, "--prototype", "rock", "--elements", "A=Na")
+    lists = ("--elements", "A=Na,K", "--elements", "X=F,Cl")
+    output = ok(*base, "--prototype", "rocksalt", *lists, "--structures", 1, "--batch-size", 16)
+    assert "NaCl" in output
+    assert (out / "best.csv").is_file()
+    assert len(list((out / "structures").iterdir())) == 1

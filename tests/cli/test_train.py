@@ -12,6 +12,7 @@ from tests.commands import is_png, ok, refused
 from cgatjax.data.splits import Split
 from cgatjax.data.store import open_store
 from cgatjax.model.model_io import load_model
+from cgatjax.model.network import Network
 from cgatjax.structures.dcgat import write_dcgat
 from cgatjax.synthetic.dataset import ionic_crystals
 
@@ -65,13 +66,24 @@ def test_mistakes_get_one_line(
 
 
 def test_a_run_is_resumed_with_the_same_options_only(
-    dcgat_file: Path, store: Path, tiny_config: Path, trained_run: Path, tmp_path: Path
+    dcgat_file: Path,
+    store: Path,
+    tiny_config: Path,
+    trained_run: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(trained_run, copy)
     base = ("train", store, "--target", LOW, "--config", tiny_config, "--out", copy)
-    assert "best of 2 epochs" in ok(*base, "--resume")
-    assert "train.epochs: 2 -> 3" in refused(*base, "--resume", "--epochs", 3)
+    with monkeypatch.context() as finished:
+        finished.setattr(Network, "init", lambda self, seed: pytest.fail("compiles"))
+        output = ok(*base, "--resume")
+    assert "best of 2 epochs" in output
+    assert "all 2 epochs were done before" in output
+    line = refused(*base, "--resume", "--epochs", 3)
+    assert "train.epochs: 2 -> 3" in line
+    assert "transfer --from RUN --mode full --normalizer keep" in line
     assert "split_by: 'id' -> 'formula'" in refused(*base, "--resume", "--split-by", "formula")
     other = tmp_path / "other.store"
     ok("featurize", dcgat_file, "--out", other, "--workers", 1, "--target", LOW)
@@ -137,3 +149,22 @@ def test_a_given_split_with_a_nested_subset_and_excluded_ids_of_a_file(
     split = Split.load(tmp_path / "run" / "split.json")
     assert set(split.train) < set(ids[1:20])
     assert (len(split.train), split.valid) == (12, tuple(ids[20:30]))
+
+
+def test_a_corrected_command_works_after_a_mistake(tiny_config: Path, tmp_path: Path) -> None:
+    stores = {}
+    for n in (1, 4):
+        data = write_dcgat(ionic_crystals(n), tmp_path / f"{n}.json")
+        stores[n] = tmp_path / f"{n}.store"
+        ok("featurize", data, "--out", stores[n], "--workers", 1)
+    end = ("--target", LOW, "--config", tiny_config, "--epochs", 0, "--out", tmp_path / "run")
+    assert "set is empty" in refused("train", stores[1], *end)
+    assert "set is empty" in refused("train", stores[1], *end, "--ensemble", 2)
+    assert not (tmp_path / "run").exists()
+    ok("train", stores[4], *end, "--fractions", "0.5,0.5,0")
+    transfer = ("transfer", stores[1], "--from", tmp_path / "run", "--target", LOW,
+                "--mode", "full", "--out", tmp_path / "second")  # fmt: skip
+    refused(*transfer)
+    assert not (tmp_path / "second").exists()
+    refused("train", stores[1], *end)
+    assert (tmp_path / "run" / "model").is_dir()

@@ -15,8 +15,9 @@ def test_transfer_of_the_head_reports_errors_before_and_after(
     out = tmp_path / "head"
     output = ok("transfer", store, "--from", trained_run, "--target", HIGH, "--mode", "head",
                 "--epochs", 2, "--batch-size", 16, "--out", out)  # fmt: skip
-    for word in ("frozen", "before training", f"head from '{LOW}'", "valid MAE"):
+    for word in ("frozen", "before training", f"the head of '{LOW}'", "valid MAE"):
         assert word in output
+    assert output.count("re-initialized: 0 in 0 arrays") == 1
     assert load_model(out).targets == (HIGH,)
     assert "before training" in ok("info", out)
 

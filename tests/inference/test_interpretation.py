@@ -89,7 +89,7 @@ def salt(trained, trained_model):
 @pytest.mark.parametrize("changes", VARIANTS, ids=["released", "paper", "one weight a head"])
 def test_weights_are_those_of_the_equations_and_of_reduced_graphs(changes, monkeypatch):
     monkeypatch.setattr(
-        "cgatjax.inference.interpretation.predict", lambda *_: None
+        "cgatjax.inference.interpretation.predict", lambda *_, **__: None
     )  # tested elsewhere
     with jax.enable_x64(True):
         model = model_of(equations.SMALL.replace(**changes))

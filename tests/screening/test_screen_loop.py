@@ -74,7 +74,7 @@ def test_results_hold_all_decorations_once_in_order(screened, everything) -> Non
     assert all(row["std"] > 0 for row in rows)
     row = next(row for row in rows if row["id"] == "abx3:Ba-Ti-O")
     assert row["elements"] == [("Sr", "Ba"), ("Ti", "Ti"), ("O", "O")]
-    assert (row["prototype"], row["formula"], row["unit"]) == ("abx3", "BaO3Ti", "eV/atom")
+    assert (row["prototype"], row["formula"], row["unit"]) == ("abx3", "BaTiO3", "eV/atom")
     assert row["std_note"] == "aleatoric, learned by a robust loss"
 
 
@@ -87,9 +87,11 @@ def test_the_report_counts_candidates(screened) -> None:
     assert [p["assignments"] for p in report["prototypes"]] == [48, 4]
     assert report["target"] == "e-form@low"
     assert sorted(f.name for f in screened.path.iterdir()) == [
+        "best.csv",
         "report.json",
         "results",
         "screening.jsonl",
+        "structures",
     ]
 
 

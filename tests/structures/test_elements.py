@@ -1,14 +1,24 @@
 import json
+import math
+import warnings
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
+from pymatgen.core import Composition, Element
 
 from cgatjax.errors import InputError, StructureError
-from cgatjax.structures.elements import SYMBOLS, ElementTable, atomic_number, reduced_formula
+from cgatjax.structures.elements import (
+    _BY_ELECTRONEGATIVITY,
+    SYMBOLS,
+    ElementTable,
+    atomic_number,
+    readable_formula,
+    reduced_formula,
+)
 
 
 @pytest.mark.parametrize(
@@ -45,6 +55,21 @@ def test_reduced_formula_is_a_key_of_the_composition(numbers, times, random):
     amounts = Counter(numbers)
     assert reduced_formula(shuffled) == reduced_formula(numbers)
     assert reduced_formula(list(amounts), list(amounts.values())) == reduced_formula(numbers)
+
+
+@given(st.lists(st.integers(1, 103), min_size=2, max_size=2, unique=True), st.integers(2, 9))
+def test_formulas_are_shown_in_the_order_of_pymatgen(numbers, amount):
+    key = reduced_formula(numbers, [1, amount])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # noble gases without an electronegativity
+        assume(not any(math.isnan(float(Element.from_Z(z).X)) for z in numbers))
+        assert readable_formula(key) == Composition(key).reduced_formula
+
+
+def test_formulas_are_shown_as_chemists_write_them():
+    shown = [readable_formula(key) for key in ("ClNa", "O3SrTi", "FeLiO4P", "F2Xe", "O", "Al2O3")]
+    assert shown == ["NaCl", "SrTiO3", "LiFePO4", "XeF2", "O", "Al2O3"]
+    assert sorted(_BY_ELECTRONEGATIVITY) == sorted(SYMBOLS[1:])
 
 
 @pytest.mark.parametrize("numbers", [[], [0, 1], [104], [-1]])

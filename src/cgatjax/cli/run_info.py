@@ -9,10 +9,10 @@ from typing import Any
 import click
 
 from cgatjax import CgatjaxError, Model, load_model, load_predictor
-from cgatjax.cli.text_tables import fields, table
 from cgatjax.inference.loading import is_ensemble, member_folders, member_seeds
 from cgatjax.model.metrics import mean_over_targets
 from cgatjax.runs.run_folder import DATA, HISTORY, REPORT
+from cgatjax.runtime.text_tables import fields, table
 
 _MODEL_OPTIONS_SHOWN_ELSEWHERE = ("targets",)
 
@@ -91,13 +91,11 @@ def summary(model: Model, rows: Sequence[Mapping[str, Any]]) -> str:
 
 def report_text(report: Mapping[str, Any]) -> str:
     """Return a transfer report as text: parameters loaded, frozen, re-initialized; first errors."""
-    loaded, frozen = len(report["loaded"]), len(report["frozen"])
-    source = f"head from {report['source']!r}" if report["source"] else "fresh head"
-    rescaled = ", rescaled to the new mean and std" if report["rescaled"] else ""
+    from cgatjax.training.transfer_params import TransferReport  # imports optax
+
     rows = [(subset, e["mae"], e["rmse"], e["n"]) for subset, e in report["step_zero"].items()]
     return (
-        f"transfer: {loaded} arrays of parameters loaded ({frozen} frozen), "
-        f"{len(report['reinitialized'])} new; {source}{rescaled}\n"
+        f"transfer: {TransferReport(**report)}\n"
         f"before training\n{table(('subset', 'MAE', 'RMSE', 'n'), rows)}"
     )
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from cgatjax import Rejected, Store
 from cgatjax.cli.csv_output import echo_skipped
-from cgatjax.cli.text_tables import fields, table
 from cgatjax.data.store import SKIPPED
+from cgatjax.runtime.text_tables import fields, table
 
 SHOWN_TARGETS = 8
 """Number of targets whose known values are counted after `featurize`."""

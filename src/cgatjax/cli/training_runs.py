@@ -21,17 +21,18 @@ from cgatjax import (
     SplitConfig,
     Store,
     evaluate,
+    load_model,
 )
 from cgatjax.cli.plots import draw_learning
-from cgatjax.cli.run_info import report_text, summary
-from cgatjax.cli.text_tables import table
+from cgatjax.cli.run_info import read_history, summary
 from cgatjax.data.leakage import split_from_options
 from cgatjax.data.splits import SUBSETS
 from cgatjax.inference.loading import is_ensemble
 from cgatjax.runs.loggers import make_logger
-from cgatjax.runs.run_folder import DATA, REPORT, SPLIT, differences
+from cgatjax.runs.run_folder import DATA, SPLIT, differences
 from cgatjax.runtime.devices import Devices, make_deterministic
 from cgatjax.runtime.distributed import initialize, is_first_process, several_processes
+from cgatjax.runtime.text_tables import table
 
 
 def join_processes(flags: Mapping[str, Any]) -> dict[str, Any]:
@@ -148,15 +149,20 @@ def labeled_sets(data: Store, split: Split, targets: Sequence[str]) -> tuple[Dat
 
 
 def report_run(run: RunFolder | None, model: Model, history: History, *, plots: bool) -> None:
-    """Print the transfer report and the best validation errors; only the first process does."""
+    """Print the best validation errors; only the first process does."""
     if run is None:
         return
-    if history.report is not None and (run.path / REPORT).is_file():
-        click.echo(report_text(history.report.__dict__))
     click.echo(summary(model, history.rows))
     click.echo(f"{run.path}: model, history.csv, config.toml, split.json")
     if plots:
         draw_learning(run.path, model, [history.rows])
+
+
+def report_finished(run: RunFolder, *, plots: bool) -> None:
+    """Print the summary of a run that was resumed although all of its epochs are done."""
+    rows = read_history(run.path)
+    click.echo(f"{run.path}: all {len(rows)} epochs were done before", err=True)
+    report_run(run, load_model(run.path), History(rows=rows), plots=plots)
 
 
 def report_ensemble(

@@ -28,7 +28,7 @@ from cgatjax.inference.predictor import Predictor
 from cgatjax.model.model import Model
 from cgatjax.nn.cgat import oriented
 from cgatjax.structures.crystal import Crystal, to_crystal
-from cgatjax.structures.elements import SYMBOLS, reduced_formula
+from cgatjax.structures.elements import SYMBOLS, readable_formula, reduced_formula
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -62,6 +62,9 @@ class Explanation:
     embedding: np.ndarray
     predictions: Predictions
 
+    def __repr__(self) -> str:
+        return f"Explanation({self.graph!r}; {len(self.bond_attention)} steps)"
+
     @property
     def elements(self) -> list[str]:
         """Chemical symbols of the sites."""
@@ -71,7 +74,8 @@ class Explanation:
     @property
     def formula(self) -> str:
         """Reduced formula of the crystal."""
-        return reduced_formula(self.graph.atomic_numbers[self.graph.site_class])
+        numbers = self.graph.atomic_numbers[self.graph.site_class]
+        return readable_formula(reduced_formula(numbers))
 
     def to_dict(self) -> dict[str, Any]:
         """Convert to plain values for JSON, one entry per site and bond."""
@@ -146,7 +150,7 @@ def explain(model: Model | Predictor, structure: Any, *, id: str = "") -> Explan
     else:
         crystal = to_crystal(structure, id=id)
         graph, vectors = featurize(crystal, config), bond_vectors(crystal, config)
-    predictions = predict(predictor, GraphList([graph], config))
+    predictions = predict(predictor, GraphList([graph], config), show_progress=False)
     return Explanation(
         graph=graph,
         crystal=crystal,

@@ -6,7 +6,7 @@ the last finished chunk and gives the results of an uninterrupted one.
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -25,8 +25,8 @@ from cgatjax.screening.decorated_batches import DecoratedPredictor
 from cgatjax.screening.ranked_parquet import RankedRows
 from cgatjax.screening.result_folder import Chunk
 from cgatjax.screening.templates import Template
-from cgatjax.structures.crystal import Rejected
-from cgatjax.structures.elements import SYMBOLS, reduced_formula
+from cgatjax.structures.crystal import Crystal, Rejected
+from cgatjax.structures.elements import SYMBOLS, atomic_number, readable_formula, reduced_formula
 
 BLOCK = 4096
 """Assignments filtered at a time."""
@@ -68,6 +68,9 @@ class CandidateSource(Protocol):
     def describe(self) -> list[dict[str, Any]]:
         """Describe the prototypes for the report."""
 
+    def crystals(self, rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, Crystal]]:
+        """Yield position and crystal of result rows, where coordinates are known."""
+
 
 class Decorations:
     """All assignments of elements to the site classes of templates, as candidates."""
@@ -99,6 +102,13 @@ class Decorations:
             }
             for template, assignments in self.templates
         ]
+
+    def crystals(self, rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, Crystal]]:
+        """Yield the crystals of result rows, in the cells of their prototypes."""
+        templates = {template.crystal.id: template for template, _ in self.templates}
+        for position, row in enumerate(rows):
+            numbers = np.array([atomic_number(symbol) for _, symbol in row["elements"]])
+            yield position, templates[row["prototype"]].decorated(numbers)
 
     def predict_chunks(self, done: Sequence[Chunk], advance: Advance) -> Iterator[ChunkPredictions]:
         """Predict the chunks after the finished ones."""
@@ -161,7 +171,7 @@ class Decorations:
         return RankedRows(
             ids=[template.name_of(row) for row in numbers],
             prototypes=[template.crystal.id] * len(numbers),
-            formulas=[reduced_formula(row, template.counts) for row in numbers],
+            formulas=[readable_formula(reduced_formula(row, template.counts)) for row in numbers],
             elements=[
                 list(zip(template.classes, (SYMBOLS[z] for z in row), strict=True))
                 for row in numbers.tolist()

@@ -18,6 +18,7 @@ from cgatjax.model.fingerprint import versions, weights_digest
 from cgatjax.model.model import Model
 from cgatjax.runtime.progress import progress
 from cgatjax.runtime.signals import stop_requests
+from cgatjax.screening.best_files import BEST, write_best
 from cgatjax.screening.composition_filter import CompositionFilter
 from cgatjax.screening.decorations import CandidateSource, ChunkPredictions, Decorations
 from cgatjax.screening.ranking import Keep
@@ -61,18 +62,20 @@ def screen(
     filters: CompositionFilter | None = None,
     keep: Keep | None = None,
     target: str | None = None,
+    structures: int = 10,
     resume: bool = False,
     chunk_rows: int = CHUNK_ROWS,
     batch_size: int | None = None,
     on_error: Literal["raise", "skip"] = "raise",
-    show_progress: bool = False,
+    show_progress: bool | None = None,
 ) -> Screened:
     """Predict all decorations of prototypes, or all structures of a stream, and keep the best.
 
     Args:
       model: trained model or ensemble.
       inputs: anything that `read_crystals` takes: prototypes if `elements` are given, otherwise the
-        candidates themselves; or a store or data set of candidates.
+        candidates themselves; or a store or data set of candidates. A list of prototypes may hold
+        structure types of `synthetic.prototypes.find_prototype`, with the site classes A, B, X, ...
       out: folder for shards, results and report.
       elements: elements to put on each site class; other classes keep their own element.
       classes: "element": one site class per element of the prototype; "orbit": one per set of sites
@@ -80,12 +83,14 @@ def screen(
       filters: compositions to predict; all by default.
       keep: predictions to keep; all by default.
       target: property to rank by; needed if the model has several.
+      structures: number of the best candidates to write as CIF files, except for those of a store,
+        which has no coordinates.
       resume: continue an interrupted screening, if there is one; a finished one is returned as is.
       chunk_rows: predicted candidates per chunk, after which results are written to disk.
       batch_size: candidates per batch; None to choose it by graph size and device.
       on_error: "raise" at the first structure that cannot be used, or "skip" and list it.
         Prototypes are never skipped.
-      show_progress: show a progress bar on standard error.
+      show_progress: show progress on standard error; by default in terminals and notebooks.
 
     Returns:
       The finished screening; `.results` holds the sorted rows.
@@ -123,12 +128,17 @@ def screen(
             _finish(folder, source, predictor, name, options)
         else:
             logger.info("%s: finished before", out)
+        if not (folder.path / BEST).is_file():
+            once = isinstance(inputs, Iterator)  # cannot be read again
+            write_best(
+                folder.path, folder.path / RESULTS, 0 if once else structures, source.crystals
+            )
         return Screened(path=folder.path, report=folder.report())
     finally:
         folder.close()
 
 
-def _run(folder: ResultFolder, source: CandidateSource, show_progress: bool) -> None:
+def _run(folder: ResultFolder, source: CandidateSource, show_progress: bool | None) -> None:
     """Predict the remaining chunks."""
     done = sum(chunk.seen for chunk in folder.chunks)
     if done:
@@ -137,7 +147,8 @@ def _run(folder: ResultFolder, source: CandidateSource, show_progress: bool) -> 
         stop_requests() as stop,
         progress("screen", source.total, shown=show_progress) as advance,
     ):
-        advance(done, "")
+        if done:
+            advance(done, "")
         start, n_new = time.perf_counter(), 0
 
         def count(n: int) -> None:

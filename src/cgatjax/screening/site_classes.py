@@ -11,6 +11,7 @@ from cgatjax.errors import InputError, MismatchError, StructureError
 from cgatjax.inference.predictor import Predictor
 from cgatjax.model.model import Model
 from cgatjax.screening.assignments import Assignments, elements_of
+from cgatjax.screening.built_in_prototypes import SOURCE, split_prototypes, template_of
 from cgatjax.screening.templates import Classes, Template
 from cgatjax.structures.crystal import Rejected
 from cgatjax.structures.elements import SYMBOLS
@@ -30,8 +31,10 @@ def templates_of(
       InputError: unknown elements or site classes, or two prototypes with the same id.
       MismatchError: an element has no vector in the element table.
     """
-    templates, seen = [], set[str]()
-    for item in read_crystals(inputs):
+    types, others = split_prototypes(inputs)
+    templates, seen = [template_of(t, predictor.graph_config, by) for t in types], set[str]()
+    seen |= {template.crystal.id for template in templates}
+    for item in read_crystals(others) if others is not None else ():
         if isinstance(item, Rejected):
             raise StructureError(
                 f"prototype {item.id or item.source!r}: expected an ordered crystal: {item.reason};"
@@ -63,6 +66,11 @@ def _pools(
         for number, name in enumerate(template.classes, 1):
             key = next((k for k in (name, str(number), "*") if k in lists), None)
             used |= {key} if key else set()
+            if key is None and template.crystal.source == SOURCE:
+                raise InputError(
+                    f"{template.crystal.id}: expected elements for each of its classes of sites "
+                    f"{', '.join(template.classes)}, got none for {name}"
+                )
             own = (int(template.own[number - 1]),)
             pool.append(lists[key] if key else own)
         pools.append(tuple(pool))

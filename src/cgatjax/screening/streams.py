@@ -6,7 +6,7 @@ because the last bits of a prediction may depend on them.
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Literal
 
@@ -23,6 +23,7 @@ from cgatjax.screening.decorations import Advance, ChunkPredictions
 from cgatjax.screening.ranked_parquet import RankedRows
 from cgatjax.screening.result_folder import Chunk
 from cgatjax.structures.crystal import Crystal, Rejected
+from cgatjax.structures.elements import readable_formula
 
 
 class _ChunkPredictor:
@@ -60,7 +61,7 @@ class _ChunkPredictor:
             return RankedRows(
                 ids=[ids[p] for p in positions],
                 prototypes=[""] * len(positions),
-                formulas=[formulas[p] for p in positions],
+                formulas=[readable_formula(formulas[p]) for p in positions],
                 elements=[()] * len(positions),
                 mean=mean[positions],
                 std=std[positions],
@@ -105,6 +106,10 @@ class StoredGraphs:
     def describe(self) -> list[dict[str, Any]]:
         """Return an empty list, as there are no prototypes."""
         return []
+
+    def crystals(self, rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, Crystal]]:
+        """Yield nothing: a store has no coordinates."""
+        return iter(())
 
     def predict_chunks(self, done: Sequence[Chunk], advance: Advance) -> Iterator[ChunkPredictions]:
         """Predict the chunks after the finished ones."""
@@ -156,6 +161,15 @@ class StructureStream:
     def describe(self) -> list[dict[str, Any]]:
         """Return an empty list, as there are no prototypes."""
         return []
+
+    def crystals(self, rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, Crystal]]:
+        """Yield the crystals of result rows, which are read again; the first of equal ids."""
+        wanted = {row["id"]: position for position, row in enumerate(rows)}
+        for item in self.read():
+            if not wanted:
+                break
+            if isinstance(item, Crystal) and item.id in wanted:
+                yield wanted.pop(item.id), item
 
     def predict_chunks(self, done: Sequence[Chunk], advance: Advance) -> Iterator[ChunkPredictions]:
         """Predict the chunks after the finished ones, which are read again and compared.

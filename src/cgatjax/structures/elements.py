@@ -10,6 +10,7 @@ import functools
 import hashlib
 import json
 import math
+import re
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,6 +33,13 @@ SYMBOLS: tuple[str, ...] = (
 _MOST_BYTES = 2**26
 """Decompressed size limit of an element table in npz format."""
 
+_BY_ELECTRONEGATIVITY = (
+    "Fr Cs K Rb Ba Ra Na Sr Li Ca Ac La Tb Yb Ce Pm Pr Nd Sm Eu Gd Dy Y Ho Er Tm Lu Pu Am Bk Cf Cm "
+    "Es Fm Hf Lr Md No Th Mg Zr Np Sc U Pa Ta Ti Mn Be Nb Al Tl V Zn Cr Cd In Ga Fe Co Cu Re Si Tc "
+    "Ni Ag Sn Hg Po Ge Bi B Sb Te Mo As P At H Ir Os Pd Rn Ru Pt Rh Pb W Au C Se S Xe I Br Kr N Cl "
+    "O F Ar He Ne"
+).split()
+"""Symbols by Pauling electronegativity, equal ones by name; those without one are the last."""
 _ATOMIC_NUMBERS = {symbol: number for number, symbol in enumerate(SYMBOLS) if symbol}
 _ATOMIC_NUMBERS_WITH_ISOTOPES = {**_ATOMIC_NUMBERS, "D": 1, "T": 1}
 
@@ -50,13 +58,24 @@ def atomic_number(symbol: str) -> int:
         ) from None
 
 
+def readable_formula(formula: str) -> str:
+    """Order the symbols of a formula by electronegativity: "O3SrTi" gives "SrTiO3".
+
+    Args:
+      formula: symbols with amounts, such as a key of `reduced_formula`.
+    """
+    terms = re.findall(r"([A-Z][a-z]?)([\d.]*)", formula)
+    ordered = sorted(terms, key=lambda term: _BY_ELECTRONEGATIVITY.index(term[0]))
+    return "".join(symbol + amount for symbol, amount in ordered)
+
+
 def reduced_formula(
     atomic_numbers: Sequence[int] | np.ndarray, counts: Sequence[int] | np.ndarray | None = None
 ) -> str:
     """Return the composition as a key: alphabetical symbols, counts divided by their gcd.
 
     SrTiO3 gives "O3SrTi". Equal compositions give equal keys. pymatgen's reduced formula differs:
-    it orders by electronegativity and keeps diatomic molecules ("O2").
+    it orders by electronegativity, as `readable_formula` does, and keeps diatomic molecules ("O2").
 
     Args:
       atomic_numbers: (n,) integers 1..103, repeats allowed.

@@ -9,7 +9,7 @@ from cgatjax import ConfigError
 from cgatjax.cli.csv_output import require_new
 from cgatjax.cli.grouped_help import command, option
 from cgatjax.cli.shared_options import subset_option, uncertainty_option
-from cgatjax.cli.text_tables import table
+from cgatjax.runtime.text_tables import table
 
 if TYPE_CHECKING:
     import numpy as np

@@ -3,7 +3,7 @@
 import click
 
 from cgatjax.cli.grouped_help import command, option
-from cgatjax.cli.text_tables import table
+from cgatjax.runtime.text_tables import table
 
 
 @command()

@@ -8,7 +8,7 @@ import click
 
 from cgatjax import ConfigError
 from cgatjax.cli.grouped_help import command, option
-from cgatjax.cli.text_tables import table
+from cgatjax.runtime.text_tables import table
 
 if TYPE_CHECKING:
     from cgatjax.runtime.progress import Advance

@@ -61,16 +61,23 @@ def embed(
     \b
     cgatjax embed runs/scan scan.store --out embeddings.parquet --map map.png
     """
+    import numpy as np
+
     from cgatjax import embed as embed_crystals
     from cgatjax import load_predictor, open_store, predict
     from cgatjax.cli.inputs import chosen_subset
     from cgatjax.inference.embedding_table import write_embeddings
     from cgatjax.plotting.embedding_map import embedding_map, project
+    from cgatjax.structures.elements import readable_formula
 
     require_new(out, map_file)
     predictor, data = load_predictor(run, uncertainty), open_store(store)
     crystals, name = chosen_subset(run, data, subset)
     values = {t: _values(crystals, t) for t in predictor.targets}
+    if map_file:
+        target = _chosen_target(predictor.targets, target)
+        if color in ("error", "target") and not np.isfinite(values[target]).any():
+            raise InputError(f"--color {color}: no crystal has a known value of {target!r}")
     found = predict(predictor, crystals, show_progress=True)
     embeddings = embed_crystals(predictor, crystals)
     numbers: dict[str, np.ndarray] = {}
@@ -80,11 +87,10 @@ def embed(
     about |= {f"unit of {t}": found.units[t] for t in predictor.targets}
     about |= {f"std of {t}": found.std_notes[t] for t in predictor.targets}
     Path(out).parent.mkdir(parents=True, exist_ok=True)
-    texts = {"id": crystals.ids, "formula": crystals.formulas}
+    texts = {"id": crystals.ids, "formula": list(map(readable_formula, crystals.formulas))}
     write_embeddings(Path(out), texts, numbers, embeddings, about)
     click.echo(f"{out}: {len(crystals)} crystals ({name}), {embeddings.shape[1]} numbers each")
-    if map_file:
-        target = _chosen_target(predictor.targets, target)
+    if map_file and target:
         shown, label = _colors(color, target, found, values[target])
         place = project(embeddings, method, seed=seed)
         unit, is_log = found.units[target], color == "error"

@@ -9,7 +9,7 @@ import click
 from cgatjax.cli.csv_output import or_empty, prediction_notes, require_new, write_csv
 from cgatjax.cli.grouped_help import command, option
 from cgatjax.cli.shared_options import subset_option, uncertainty_option
-from cgatjax.cli.text_tables import table
+from cgatjax.runtime.text_tables import table
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,7 +8,7 @@ from cgatjax import GPConfig
 from cgatjax.cli.config_options import chosen, config_options
 from cgatjax.cli.grouped_help import OTHER, command
 from cgatjax.cli.shared_options import subset_option
-from cgatjax.cli.text_tables import table
+from cgatjax.runtime.text_tables import table
 
 
 @command("fit-gp")

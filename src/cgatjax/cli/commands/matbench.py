@@ -9,8 +9,8 @@ from cgatjax import TrainConfig
 from cgatjax.cli.config_options import config_options
 from cgatjax.cli.grouped_help import command, option
 from cgatjax.cli.shared_options import preset_option
-from cgatjax.cli.text_tables import table
 from cgatjax.cli.training_options import TRAININGS
+from cgatjax.runtime.text_tables import table
 
 _TRAINING = ("epochs", "batch_size", "learning_rate", "loss")
 

@@ -7,8 +7,8 @@ from typing import get_args
 import click
 
 from cgatjax.cli.grouped_help import command, option
-from cgatjax.cli.text_tables import table
 from cgatjax.config import DuplicateKey
+from cgatjax.runtime.text_tables import table
 
 
 @command()

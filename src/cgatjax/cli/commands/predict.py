@@ -20,37 +20,43 @@ if TYPE_CHECKING:
     from cgatjax import Predictions
     from cgatjax.inference.predictor import Uncertainty
 
+SHOWN = 20
+"""Number of predictions that are printed without --out."""
 _COLUMNS = ("id", "property", "prediction", "std", "unit")
 
 
 @command()
 @click.argument("run", type=click.Path())
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
-@option("--out", required=True, type=click.Path(), help="CSV file to write.")
+@option(
+    "--out", type=click.Path(), help="CSV file to write.", default_note="a table on the terminal"
+)
 @on_error_option()
 @uncertainty_option()
 def predict(
     run: str,
     inputs: tuple[str, ...],
-    out: str,
+    out: str | None,
     on_error: str,
     uncertainty: "Uncertainty | None",
 ) -> None:
     """Predict properties of structures, relaxed or not.
 
-    INPUT: as for `featurize`, or a store. The CSV has a row for each crystal and target, in the
-    unit of the target. Its first lines, which begin with "#", name the model and the source of the
-    standard deviation, or the reason why that column is empty. Crystals that --on-error skip leaves
-    out are listed in FILE.skipped.csv.
+    INPUT: as for `featurize`, or a store. Without --out the first 20 predictions are printed. The
+    CSV has a row for each crystal and target, in the unit of the target. Its first lines, which
+    begin with "#", name the model and the source of the standard deviation, or the reason why that
+    column is empty. Crystals that --on-error skip leaves out are listed in FILE.skipped.csv.
 
     \b
+    cgatjax predict runs/scan quartz.cif
     cgatjax predict runs/scan candidates/*.cif --out predictions.csv
     """
     from cgatjax import load_predictor
     from cgatjax import predict as predict_crystals
     from cgatjax.cli.inputs import store_or_files
 
-    path, skipped_path = Path(out), Path(out).with_suffix(".skipped.csv")
+    path = Path(out) if out else None
+    skipped_path = path.with_suffix(".skipped.csv") if path else None
     require_new(path, skipped_path)
     found = predict_crystals(
         load_predictor(run, uncertainty),
@@ -58,6 +64,12 @@ def predict(
         on_error=on_error,  # type: ignore[arg-type]
         show_progress=True,
     )
+    if path is None or skipped_path is None:
+        click.echo(found.text(SHOWN))
+        for line in prediction_notes(run, found):
+            click.echo(line)
+        echo_skipped(found.skipped, None)
+        return
     write_csv(path, _COLUMNS, _rows(found), prediction_notes(run, found))
     click.echo(f"{path}: {len(found.ids)} crystals, {len(found.skipped)} skipped")
     if found.skipped:

@@ -10,7 +10,7 @@ import click
 from cgatjax import ConfigError, InputError
 from cgatjax.cli.grouped_help import command, option
 from cgatjax.cli.shared_options import on_error_option, uncertainty_option
-from cgatjax.cli.text_tables import fields, table
+from cgatjax.runtime.text_tables import fields, table
 
 if TYPE_CHECKING:
     from cgatjax import CompositionFilter, Keep
@@ -23,7 +23,16 @@ DEFAULT_BEST = 1000
 
 @command()
 @click.argument("run", type=click.Path())
-@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@click.argument("inputs", nargs=-1, metavar="INPUT...")
+@option(
+    "--prototype",
+    "prototypes",
+    multiple=True,
+    metavar="NAME",
+    group="Candidates",
+    help="Structure type of the library instead of INPUT, such as rocksalt, perovskite or spinel, "
+    "with the classes A, B, C of cations and X, Y of anions; a wrong name lists all. Repeatable.",
+)
 @option(
     "--elements",
     multiple=True,
@@ -100,6 +109,14 @@ DEFAULT_BEST = 1000
 )
 @option("--out", required=True, type=click.Path(), group="Output", help="Folder to create.")
 @option(
+    "--structures",
+    type=int,
+    default=10,
+    show_default=True,
+    group="Output",
+    help="Number of the best candidates to write as CIF files, not relaxed.",
+)
+@option(
     "--resume",
     is_flag=True,
     group="Output",
@@ -122,6 +139,7 @@ DEFAULT_BEST = 1000
 def screen(
     run: str,
     inputs: tuple[str, ...],
+    prototypes: tuple[str, ...],
     out: str,
     elements: tuple[str, ...],
     classes: str,
@@ -136,11 +154,14 @@ def screen(
     """Screen decorations of prototypes, or structures, and keep the best.
 
     Each class of sites of each prototype takes each element of its list, unless a filter rejects
-    the composition. OUT/results has sorted Parquet files with id, prototype, formula, elements of
-    the classes, mean, standard deviation and its source, and unit; OUT/report.json counts what was
-    left out, by reason. INPUT: as for `featurize`, or a store.
+    the composition. OUT/best.csv has the best 1000 rows and OUT/structures CIF files of the first
+    of them; OUT/results has sorted Parquet files with id, prototype, formula, elements of the
+    classes, mean, standard deviation and its source, and unit; OUT/report.json counts what was left
+    out, by reason. INPUT: as for `featurize`, or a store.
 
     \b
+    cgatjax screen runs/scan --prototype perovskite --elements A=Ca,Sr,Ba --elements B=Ti,Zr,Hf \\
+        --elements X=O,S --out hits
     cgatjax screen runs/scan SrTiO3.cif --elements Sr=all --elements Ti=all --elements O=O,S,F \\
         --electronegativity --best 1000 --out hits
     cgatjax screen runs/scan prototypes/ --elements '*=all' --neutral --below 0.05 --out hits
@@ -152,19 +173,26 @@ def screen(
     from cgatjax import screen as screen_candidates
     from cgatjax.cli.inputs import store_or_files
     from cgatjax.screening.screen_loop import CHUNK_ROWS
+    from cgatjax.synthetic.prototypes import find_prototype
 
     lists = _lists(elements)
+    if not (inputs or prototypes):
+        raise InputError("expected INPUT or --prototype NAME, got none")
+    if prototypes and not lists:
+        raise InputError("--prototype: expected the elements of its classes, --elements CLASS=LIST")
+    types = [find_prototype(name) for name in prototypes]
     if options["function"]:
         sys.path.append(os.getcwd())
     done = screen_candidates(
         load_predictor(run, uncertainty),
-        list(inputs) if lists else store_or_files(inputs),
+        [*types, *inputs] if lists else store_or_files(inputs),
         Path(out),
         elements=lists or None,
         classes=classes,  # type: ignore[arg-type]
         filters=_filters(options),
         keep=_keep(options),
         target=target,
+        structures=options["structures"],
         resume=resume,
         chunk_rows=chunk_rows or CHUNK_ROWS,
         batch_size=batch_size,
@@ -246,4 +274,4 @@ def _show(report: dict[str, Any], results: Path) -> None:
         header = ("id", "formula", f"{report['target']} ({unit})", "std")
         click.echo(table(header, lines))
     click.echo(f"std: {report['std_note']}")
-    click.echo(f"all of them: {results}")
+    click.echo(f"{results.parent}: best.csv, structures, results")

@@ -66,6 +66,7 @@ def select(
     from cgatjax import load_predictor, open_store
     from cgatjax import select as select_crystals
     from cgatjax.active_learning import Excluded
+    from cgatjax.structures.elements import readable_formula
 
     path, excluded_path = Path(out), Path(out).with_suffix(".excluded.csv")
     require_new(path, excluded_path)
@@ -81,11 +82,11 @@ def select(
         f"chosen by {by} from {len(pool)} candidates; known: {', '.join(known) or 'none'}",
         f"std of {found.target} ({found.unit or '?'}): {found.std_note}",
     ]
-    formulas = pool.select(found.positions).formulas
+    formulas = list(map(readable_formula, pool.select(found.positions).formulas))
     write_csv(path, _COLUMNS, _rows(found, formulas), notes)
     click.echo(f"{path}: {len(found)} of {len(pool)} candidates, by {by}")
-    for rank, name in enumerate(found.ids[:SHOWN], 1):
-        click.echo(f"  {rank}. {name}")
+    for rank, (name, formula) in enumerate(zip(found.ids[:SHOWN], formulas, strict=False), 1):
+        click.echo(f"  {rank}. {name} ({formula})")
     if excluded:
         write_csv(excluded_path, ("id", "reason"), excluded, [])
         click.echo(f"{len(excluded)} candidates excluded: {excluded_path}")

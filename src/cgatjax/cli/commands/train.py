@@ -69,6 +69,8 @@ def train(
     """
     from cgatjax import ElementTable, fit, fit_ensemble, init_model, open_store
     from cgatjax.cli import training_runs as runs
+    from cgatjax.model.model import fitted_config
+    from cgatjax.runs.run_folder import removed_if_untrained
 
     flags, size = runs.join_processes(flags), runs.ensemble_size(flags)
     tables = read_tables(config, model=ModelConfig, train=TrainConfig)
@@ -79,12 +81,19 @@ def train(
     data, seed = open_store(store), options.seed
     loggers = runs.logger_factory(flags)
     run, split = runs.open_run(flags, data, targets, split_config(flags, seed), {})
-    model = init_model(network, data, target=targets, seed=seed, element_table=vectors)
-    sets = runs.labeled_sets(data, split, targets)
-    common: dict[str, Any] = {"run": run, "show_progress": True}
-    if size:
-        members = fit_ensemble(model, *sets, options, size=size, loggers=loggers, **common)
-        runs.report_ensemble(run, *members, sets[1], plots=flags["plots"])
-    else:
-        found = fit(model, *sets, options, loggers=loggers(run), **common)
-        runs.report_run(run, *found, plots=flags["plots"])
+    if run is not None and not size and run.is_finished(options.epochs):
+        table = vectors or ElementTable.matscholar()
+        fitted = fitted_config(network, data.graph_config, targets, table)
+        run.save_config({"graph": data.graph_config, "model": fitted, "train": options})
+        runs.report_finished(run, plots=flags["plots"])
+        return
+    with removed_if_untrained(run):
+        model = init_model(network, data, target=targets, seed=seed, element_table=vectors)
+        sets = runs.labeled_sets(data, split, targets)
+        common: dict[str, Any] = {"run": run, "show_progress": True}
+        if size:
+            members = fit_ensemble(model, *sets, options, size=size, loggers=loggers, **common)
+            runs.report_ensemble(run, *members, sets[1], plots=flags["plots"])
+        else:
+            found = fit(model, *sets, options, loggers=loggers(run), **common)
+            runs.report_run(run, *found, plots=flags["plots"])

@@ -16,7 +16,7 @@ from cgatjax.cli.training_options import (
     train_config,
     training_options,
 )
-from cgatjax.runs.run_folder import SPLIT
+from cgatjax.runs.run_folder import SPLIT, removed_if_untrained
 from cgatjax.runtime.signals import exit_on_interrupt
 
 if TYPE_CHECKING:
@@ -91,15 +91,24 @@ def transfer(
     run, split = runs.open_run(flags, data, (target,), splitting, about)
     network = chosen(flags, ModelConfig)
     models = tuple(m.replace(config=m.config.replace(**network)) for m in models)
-    sets = runs.labeled_sets(data, split, (target,))
-    common: dict[str, Any] = {"keep_training": kept, "run": run, "show_progress": True}
-    if size:
-        predictor = Predictor.of(models)
-        members = transfer_ensemble(predictor, sets, options, size=size, loggers=loggers, **common)
-        runs.report_ensemble(run, *members, sets[1], plots=flags["plots"])
-    else:
-        found = transfer_model(models[0], sets, options, loggers=loggers(run), **common)
-        runs.report_run(run, *found, plots=flags["plots"])
+    if run is not None and not size and run.is_finished(options.train.epochs):
+        kept_heads = models[0].targets if options.mode == "joint" else ()
+        fitted = models[0].config.replace(targets=(*kept_heads, target))
+        run.save_config({"graph": data.graph_config, "model": fitted, "transfer": options})
+        runs.report_finished(run, plots=flags["plots"])
+        return
+    with removed_if_untrained(run):
+        sets = runs.labeled_sets(data, split, (target,))
+        common: dict[str, Any] = {"keep_training": kept, "run": run, "show_progress": True}
+        if size:
+            predictor = Predictor.of(models)
+            members = transfer_ensemble(
+                predictor, sets, options, size=size, loggers=loggers, **common
+            )
+            runs.report_ensemble(run, *members, sets[1], plots=flags["plots"])
+        else:
+            found = transfer_model(models[0], sets, options, loggers=loggers(run), **common)
+            runs.report_run(run, *found, plots=flags["plots"])
 
 
 def _transfer_config(

@@ -3,6 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+SHOWN_ROWS = 5
+"""Rows in the `repr` of an object."""
+
 
 def number(value: Any) -> str:
     """Format a float with five significant digits; other values unchanged."""
@@ -22,6 +25,19 @@ def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
         ).rstrip()
         for line in lines
     )
+
+
+def preview(head: str, header: Sequence[str], rows: Sequence[Sequence[Any]], total: int) -> str:
+    """Format a line and the first rows of a table, for the `repr` of an object.
+
+    Args:
+      head: the line.
+      header: names of the columns.
+      rows: rows to show.
+      total: number of rows of the object.
+    """
+    more = [f"... {total - len(rows)} more"] if total > len(rows) else []
+    return "\n".join([head, *([table(header, rows)] if rows else []), *more])
 
 
 def fields(values: Mapping[str, Any]) -> str:
