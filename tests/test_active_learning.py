@@ -179,3 +179,14 @@ def test_invalid_points_counts_and_weights_are_refused():
         farthest_points(LINE, 1, weights=-np.ones(5))
     with pytest.raises(InputError, match=r"\(5, 1\) and \(1, 2\)"):
         farthest_points(LINE, 1, centers=np.ones((1, 2)))
+
+
+def test_a_selection_is_shown_as_a_small_table_and_a_data_frame(trained_model, train_set):
+    found = select(trained_model, train_set, 6, by="uncertainty")
+    lines = repr(found).splitlines()
+    assert lines[0] == "Selection of 6 crystals by uncertainty, 0 excluded"
+    assert lines[2].split()[0] == found.ids[0]
+    assert lines[-1] == "... 1 more"
+    frame = found.to_frame()
+    assert frame["id"].tolist() == found.ids
+    assert frame["e-form@low:std"].tolist() == found.stds.tolist()

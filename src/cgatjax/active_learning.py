@@ -12,17 +12,21 @@ optimum.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
 from cgatjax.data.datasets import Crystals, Dataset
-from cgatjax.data.store import Store
+from cgatjax.data.store import Store, crystals_of
 from cgatjax.errors import InputError
 from cgatjax.graphs.hashes import hashes_of
 from cgatjax.inference.prediction import BATCH, embed, predict
 from cgatjax.inference.predictor import Predictor
 from cgatjax.model.model import Model
+from cgatjax.runtime.text_tables import SHOWN_ROWS, preview
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 By = Literal["uncertainty", "diversity", "both"]
 BLOCK = 4096
@@ -67,6 +71,22 @@ class Selection:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def __repr__(self) -> str:
+        columns = (self.ids, self.means.tolist(), self.stds.tolist(), self.distances.tolist())
+        rows = list(zip(*columns, strict=True))[:SHOWN_ROWS]
+        head = f"Selection of {len(self)} crystals by {self.by}, {len(self.excluded)} excluded"
+        header = ("id", f"{self.target} ({self.unit or '?'})", "std", "distance")
+        return preview(head, header, rows, len(self))
+
+    def to_frame(self) -> "DataFrame":
+        """Return the crystals in order of acquisition as a pandas data frame."""
+        from pandas import DataFrame
+
+        numbers = {self.target: self.means, f"{self.target}:std": self.stds}
+        frame = DataFrame({"id": self.ids, **numbers, "distance": self.distances})
+        frame.attrs["units"] = {self.target: self.unit}
+        return frame
+
 
 def select(
     model: Model | Predictor,
@@ -77,7 +97,7 @@ def select(
     known: Sequence[Store | Crystals] = (),
     target: str | None = None,
     batch_size: int = BATCH,
-    show_progress: bool = False,
+    show_progress: bool | None = None,
 ) -> Selection:
     """Acquire a batch of crystals to compute next.
 
@@ -95,14 +115,15 @@ def select(
       known: labeled crystals, usually the training set of the model.
       target: property to learn; needed if the model has several.
       batch_size: crystals per batch.
-      show_progress: show a progress bar on standard error.
+      show_progress: show progress on standard error; by default in terminals and notebooks.
 
     Raises:
       InputError: fewer candidates than `count`, or no standard deviations although needed.
       MismatchError: graphs made with other options than the model's.
     """
     predictor = Predictor.of(model)
-    pool, sets = _crystals(candidates), [_crystals(data) for data in known]
+    pool = crystals_of(candidates, "the candidates")
+    sets = [crystals_of(data, "the known crystals") for data in known]
     target = _one_target(predictor.targets, target)
     if by not in ("uncertainty", "diversity", "both"):
         raise InputError(f"expected by 'uncertainty', 'diversity' or 'both', got {by!r}")
@@ -143,10 +164,6 @@ def select(
         std_note=note,
         excluded=excluded,
     )
-
-
-def _crystals(data: Store | Crystals) -> Crystals:
-    return data.all() if isinstance(data, Store) else data
 
 
 def _one_target(names: Sequence[str], target: str | None) -> str:

@@ -142,7 +142,7 @@ def run_demo(
     out: str | Path,
     config: DemoConfig = DemoConfig(),
     *,
-    show_progress: bool = False,
+    show_progress: bool | None = None,
 ) -> DemoResult:
     """Generate crystals, pre-train, transfer in three modes, and write everything to a folder.
 
@@ -153,7 +153,7 @@ def run_demo(
     Args:
       out: folder to create.
       config: sizes and training options.
-      show_progress: show progress bars on standard error.
+      show_progress: show progress on standard error; by default in terminals and notebooks.
 
     Raises:
       RunExistsError: `out` exists.
@@ -218,7 +218,7 @@ def _high_split(crystals: Sequence[Crystal], config: DemoConfig) -> Split:
 
 
 def _stores(
-    out: Path, crystals: Sequence[Crystal], split: Split, show_progress: bool
+    out: Path, crystals: Sequence[Crystal], split: Split, show_progress: bool | None
 ) -> tuple[Store, Store]:
     """Write DCGAT files and stores: low-fidelity energies of all crystals, high of the split's."""
     high_ids = {*split.train, *split.valid, *split.test}
@@ -226,7 +226,9 @@ def _stores(
     return low, _store(out, [c for c in crystals if c.id in high_ids], HIGH, show_progress)
 
 
-def _store(out: Path, crystals: Sequence[Crystal], target: str, show_progress: bool) -> Store:
+def _store(
+    out: Path, crystals: Sequence[Crystal], target: str, show_progress: bool | None
+) -> Store:
     name = target.split("@")[1]
     labeled = [dataclasses.replace(c, targets={target: c.targets[target]}) for c in crystals]
     file = write_dcgat(labeled, out / f"{name}.json.gz")
@@ -241,7 +243,7 @@ def _low_split(low: Store, high: Store, high_split: Split, seed: int) -> Split:
 
 
 def _pretrain(
-    folder: Path, low: Store, split: Split, config: DemoConfig, show_progress: bool
+    folder: Path, low: Store, split: Split, config: DemoConfig, show_progress: bool | None
 ) -> Model:
     """Train on the low-fidelity energies."""
     train, valid, _ = low.apply(split)
@@ -258,7 +260,7 @@ def _transfer(
     split: Split,
     mode: str,
     config: DemoConfig,
-    show_progress: bool,
+    show_progress: bool | None,
 ) -> tuple[Model, History]:
     """Train on the high-fidelity energies in one transfer mode."""
     options = TransferConfig(mode=mode, target=HIGH, train=config.transfer)  # type: ignore[arg-type]
@@ -273,7 +275,7 @@ def _run_folder(folder: Path, split: Split) -> RunFolder:
 
 
 def _predicted(model: Model, data: Dataset) -> np.ndarray:
-    return predict(model, data).means[model.targets[0]]
+    return predict(model, data, show_progress=False).means[model.targets[0]]
 
 
 def _errors(model: Model, test: Dataset) -> dict[str, float]:

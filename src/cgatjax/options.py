@@ -78,6 +78,22 @@ class Options:
                 f"{type(self).__name__}.{name}: expected {expected}, got {getattr(self, name)!r}"
             )
 
+    @classmethod
+    def of(cls, options: "Self | Mapping[str, Any]") -> Self:
+        """Return options as they are, or make them of a dictionary.
+
+        Raises:
+          ConfigError: an unknown option or a value that is not allowed, or neither of the two.
+        """
+        if isinstance(options, cls):
+            return options
+        if isinstance(options, Mapping):
+            return from_dict(cls, options)
+        raise ConfigError(
+            f"expected a {cls.__name__} or a dictionary of its options, got "
+            f"{type(options).__name__}: {options!r:.80}"
+        )
+
     def replace(self, **changes: Any) -> Self:
         """Return a copy with some options changed; unknown names raise ConfigError."""
         return from_dict(type(self), {**self.to_dict(), **changes})

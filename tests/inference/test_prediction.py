@@ -157,3 +157,30 @@ def test_nothing_to_predict_and_models_without_training(trained_model, fresh_mod
         embed(trained_model, nothing)
     with pytest.raises(InputError, match="no mean and std of 'e-form@low': train it"):
         predict(fresh_model, ionic_store)
+
+
+def test_predictions_are_indexed_by_position_id_slice_and_mask(trained_model, test_set):
+    found = predict(trained_model, test_set)
+    one = found[found.ids[2]]
+    assert one == found[2]
+    assert one == (found.ids[2], found.mean[2], found.std[2])
+    some = found[found.mean < np.median(found.mean)]
+    assert 0 < len(some) < len(found)
+    assert some.mean.max() < np.median(found.mean)
+    assert found[1:3].ids == found.ids[1:3]
+    assert [row.id for row in found] == found.ids
+    with pytest.raises(InputError, match="no crystal has the id 'x'"):
+        found["x"]
+
+
+def test_predictions_are_shown_as_a_small_table_and_a_data_frame(trained_model, test_set):
+    found = predict(trained_model, test_set)
+    lines = repr(found).splitlines()
+    assert lines[0] == f"Predictions of {len(found)} crystals, 0 skipped"
+    assert lines[1].split() == ["id", "e-form@low", "(eV/atom)", "std"]
+    assert lines[-1] == f"... {len(found) - 5} more"
+    frame = found.to_frame()
+    assert list(frame.columns) == ["id", "e-form@low", "e-form@low:std"]
+    assert frame["e-form@low"].tolist() == found.mean.tolist()
+    assert repr(trained_model).startswith("Model of e-form@low (eV/atom): ")
+    assert repr(trained_model).count("\n") == 0

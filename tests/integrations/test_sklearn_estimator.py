@@ -9,6 +9,7 @@ import pickle
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 from tests.networks import SMALLEST
 
@@ -250,3 +251,16 @@ def test_checks_of_scikit_learn():
     failed = {r["check_name"] for r in results if r["status"] == "failed"}
     assert failed == set(DO_NOT_APPLY)
     assert len(results) > 45
+
+
+def test_a_data_frame_with_one_column_of_structures():
+    frame = pd.DataFrame({"structure": pd.Series(CRYSTALS, dtype=object), "y": VALUES})
+    model = tiny().fit(frame[["structure"]], frame["y"])
+    expected = model.predict(CRYSTALS)
+    assert np.array_equal(model.predict(frame[["structure"]]), expected)
+    assert np.array_equal(model.predict(frame["structure"]), expected)
+    assert np.array_equal(model.predict(frame[["structure"]].to_numpy()), expected)
+    with pytest.raises(
+        InputError, match=r"columns \['structure', 'y'\]; give .* df\['structure'\]"
+    ):
+        model.predict(frame)

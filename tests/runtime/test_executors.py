@@ -1,10 +1,14 @@
+import os
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from cgatjax.runtime.executors import map_in_order
+from cgatjax.errors import CgatjaxError
+from cgatjax.runtime.executors import map_in_order, worker_processes
 
 
 @pytest.fixture
@@ -46,3 +50,31 @@ def test_an_error_is_raised_where_its_result_is_taken_and_cancels_the_rest(threa
     with pytest.raises(ValueError, match="job 2"):
         next(results)
     assert len(begun) < 10
+
+
+UNGUARDED = """
+import operator
+from cgatjax.runtime.executors import map_in_order, worker_processes
+print("start")
+with worker_processes(2) as pool:
+    print(list(map_in_order(pool, operator.neg, range(4), 2)))
+print(__name__, __file__, __spec__)
+"""
+
+
+@pytest.mark.parametrize("is_piped", [False, True])
+def test_workers_do_not_run_the_main_script_again(tmp_path, is_piped):
+    script = tmp_path / "script.py"
+    script.write_text(UNGUARDED)
+    command = [sys.executable, *([] if is_piped else [str(script)])]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    text = UNGUARDED if is_piped else None
+    done = subprocess.run(command, input=text, capture_output=True, text=True, env=env)
+    assert done.returncode == 0, done.stderr
+    name = "<stdin>" if is_piped else script
+    assert done.stdout.splitlines() == ["start", "[0, -1, -2, -3]", f"__main__ {name} None"]
+
+
+def test_a_killed_worker_is_one_error():
+    with pytest.raises(CgatjaxError, match="a worker process was killed"), worker_processes(1) as p:
+        p.submit(os.abort).result()

@@ -133,3 +133,13 @@ def test_an_epoch_in_which_nothing_was_finite():
         steps.monitor.check_epoch(4, 2)
     steps.monitor.check_epoch(4, 3)
     Steps().monitor.check_epoch(1, 0)
+
+
+def test_a_history_is_shown_as_its_last_epochs_and_as_a_data_frame(training_history):
+    lines = repr(training_history).splitlines()
+    assert lines[0] == "History of 6 epochs, the last of them:"
+    assert lines[1].split() == ["epoch", "rate", "train_loss", "valid_mae:e-form@low"]
+    assert [line.split()[0] for line in lines[2:]] == ["2", "3", "4", "5", "6"]
+    assert repr(History()) == "History of 0 epochs"
+    frame = training_history.to_frame()
+    assert frame["epoch"].tolist() == [1, 2, 3, 4, 5, 6]

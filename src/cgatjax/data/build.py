@@ -6,10 +6,9 @@ the ids read so far.
 """
 
 import logging
-import multiprocessing
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import Executor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -30,7 +29,7 @@ from cgatjax.errors import ConfigError, InputError, RunExistsError, TargetError
 from cgatjax.graphs.crystal_graph import CrystalGraph
 from cgatjax.graphs.reduction import graph_or_rejected
 from cgatjax.runtime.atomic_files import writing
-from cgatjax.runtime.executors import map_in_order
+from cgatjax.runtime.executors import map_in_order, worker_processes
 from cgatjax.runtime.progress import progress
 from cgatjax.structures.crystal import Crystal, Rejected
 from cgatjax.structures.delta_targets import (
@@ -51,7 +50,7 @@ EARLY = 1000
 def build_store(
     inputs: Any,
     out: str | Path,
-    config: GraphConfig = GraphConfig(),  # noqa: B008 - frozen
+    config: GraphConfig | Mapping[str, Any] = GraphConfig(),  # noqa: B008 - frozen
     *,
     targets: Sequence[str] | None = None,
     units: Mapping[str, str] | None = None,
@@ -63,7 +62,7 @@ def build_store(
     executor: Executor | None = None,
     on_error: OnError = "raise",
     resume: bool = False,
-    show_progress: bool = False,
+    show_progress: bool | None = None,
 ) -> Store:
     """Featurize structures into a new store, or resume an unfinished build.
 
@@ -83,7 +82,7 @@ def build_store(
       resume: continue after the last finished shard if `out` holds an unfinished build; the input
         is read again and compared, not featurized again. A missing folder is a new build; a
         finished store with the same graph options is opened.
-      show_progress: a progress bar on standard error.
+      show_progress: show progress on standard error; by default in terminals and notebooks.
 
     Raises:
       RunExistsError: `out` exists and `resume` is not set, or another process is building it.
@@ -109,7 +108,7 @@ def build_store(
     """
     if on_error not in ("raise", "skip"):
         raise ConfigError(f"on_error: expected 'raise' or 'skip', got {on_error!r}")
-    out = Path(out)
+    out, config = Path(out), GraphConfig.of(config)
     if resume and (out / MANIFEST).is_file():
         return _open_finished(out, config, reduce)
     source = _Source(inputs, properties, targets, differences or {}, units)
@@ -253,9 +252,7 @@ def _map_in_order(
         # Remote workers: twice as many chunks ahead as for local ones hide the network's latency.
         yield from map_in_order(executor, work, jobs, 4 * max(workers, 2))
     else:
-        # Forked children could inherit locks that JAX's threads hold.
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        with worker_processes(workers) as pool:
             yield from map_in_order(pool, work, jobs, 2 * workers)
 
 
@@ -264,13 +261,14 @@ def _write(
     log: BuildLog,
     chosen: InputFilter,
     writer: ShardWriter,
-    show_progress: bool,
+    show_progress: bool | None,
 ) -> None:
     """Write the chunks as shards; log failures and shards."""
     with progress("featurize", shown=show_progress) as advance:
         for rejected in log.failures():
             chosen.count_failure(rejected)
-        advance(writer.n_rows, "finished before")
+        if writer.n_rows:
+            advance(writer.n_rows, "finished before")
         for chunk in chunks:
             # Failures first: a shard's line in the log confirms those above it.
             for rejected, digest in chunk.failed:

@@ -1,18 +1,54 @@
 """Data sets: rows of a store, rows of several stores, or graphs in memory."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol, overload
 
 import numpy as np
 
 from cgatjax.config import GraphConfig
-from cgatjax.errors import MismatchError
+from cgatjax.errors import InputError, MismatchError
 from cgatjax.graphs.crystal_graph import CrystalGraph
 from cgatjax.graphs.graph_arrays import GraphArrays, concatenate, reorder
-from cgatjax.structures.elements import reduced_formula
+from cgatjax.runtime.text_tables import SHOWN_ROWS, preview
+from cgatjax.structures.elements import readable_formula, reduced_formula
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+
+def positions_of(key: Any, n: int, ids: Callable[[], list[str]]) -> np.ndarray:
+    """Return the positions among n items that a key means; of shape () for a single item.
+
+    Args:
+      key: position, id, slice, mask of length n, or a sequence of positions or of ids.
+      n: number of items.
+      ids: returns the ids of the items.
+
+    Raises:
+      IndexError: no such position.
+      InputError: no such id, or a key of another kind.
+    """
+    if isinstance(key, slice):
+        return np.arange(n)[key]
+    found = np.asarray(key)
+    if found.ndim == 1 and not len(found):
+        return np.zeros(0, np.int64)
+    if found.dtype.kind == "U":
+        place = {name: position for position, name in enumerate(ids())}
+        absent = [name for name in found.ravel().tolist() if name not in place]
+        if absent:
+            raise InputError(f"no crystal has the id {absent[0]!r}")
+        found = np.array([place[name] for name in found.ravel().tolist()]).reshape(found.shape)
+    is_mask = found.dtype.kind == "b" and found.shape == (n,)
+    if not is_mask and (found.dtype.kind not in "iu" or found.ndim > 1):
+        raise InputError(
+            f"expected a position, an id, a slice, a mask of length {n}, or several positions or "
+            f"ids, got {type(key).__name__} {key!r:.80}"
+        )
+    return np.asarray(np.arange(n)[found])
 
 
 class Crystals(Protocol):
@@ -49,13 +85,23 @@ class Crystals(Protocol):
 class GraphStore(Crystals, Protocol):
     """Interface of stores to `Dataset`; positions are row numbers."""
 
+    @property
+    def units(self) -> Mapping[str, str]:
+        """Units of all targets."""
+
     def strings(self, column: str, rows: np.ndarray) -> list[str]:
         """Return the column "id" or "formula" at the given rows."""
+
+    def graph(self, row: int) -> CrystalGraph:
+        """Return the graph of a row."""
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """Rows of a store, in a fixed order.
+
+    `data[3]` and `data["mp-1"]` are graphs; `data[:10]`, `data[mask]` and `data[positions]` are
+    data sets, and so is `data[["mp-1", "mp-2"]]`.
 
     Attributes:
       store: the store.
@@ -70,6 +116,57 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @overload
+    def __getitem__(self, key: int | str) -> CrystalGraph: ...
+
+    @overload
+    def __getitem__(self, key: slice | Sequence[Any] | np.ndarray) -> "Dataset": ...
+
+    def __getitem__(self, key: Any) -> "CrystalGraph | Dataset":
+        """Return a graph by position or id, or the data set of a slice, a mask, several of them.
+
+        Raises:
+          IndexError: no such position.
+          InputError: no such id, or a key of another kind.
+        """
+        chosen = positions_of(key, len(self), lambda: self.ids)
+        return self.select(chosen) if chosen.ndim else self.store.graph(int(self.rows[chosen]))
+
+    def __iter__(self) -> Iterator[CrystalGraph]:
+        return (self.store.graph(int(row)) for row in self.rows)
+
+    def __repr__(self) -> str:
+        names = list(self.units)
+        targets = ", ".join(f"{t} ({unit or '?'})" for t, unit in self.units.items())
+        shown = self.select(np.arange(min(SHOWN_ROWS, len(self))))
+        values = shown.take(np.arange(len(shown)), names).targets if len(shown) else {}
+        rows = list(
+            zip(
+                shown.ids,
+                map(readable_formula, shown.formulas),
+                *(values[t].tolist() for t in names if len(shown)),
+                strict=True,
+            )
+        )
+        head = f"Dataset of {len(self)} crystals, targets: {targets or 'none'}"
+        return preview(head, ("id", "formula", *names), rows, len(self))
+
+    def to_frame(self) -> "DataFrame":
+        """Return id, formula and targets as a pandas data frame; `attrs["units"]` has the units."""
+        from pandas import DataFrame
+
+        formulas = map(readable_formula, self.formulas)
+        columns: dict[str, Any] = {"id": self.ids, "formula": list(formulas)}
+        frame = DataFrame(columns | {t: self.target(t) for t in self.units})
+        frame.attrs["units"] = self.units
+        return frame
+
+    @property
+    def units(self) -> dict[str, str]:
+        """Visible targets and their units."""
+        known = self.store.units
+        return dict(known) if self.only is None else {t: self.store.unit(t) for t in self.only}
 
     @property
     def ids(self) -> list[str]:
@@ -151,6 +248,9 @@ class ConcatDataset:
     def __len__(self) -> int:
         return int(self._starts[-1])
 
+    def __repr__(self) -> str:
+        return "\n+ ".join([f"ConcatDataset of {len(self)} crystals", *map(repr, self.datasets)])
+
     @property
     def ids(self) -> list[str]:
         """Ids of the crystals of one data set after another."""
@@ -218,6 +318,18 @@ class GraphList:
 
     def __len__(self) -> int:
         return len(self.graphs)
+
+    def __repr__(self) -> str:
+        return f"GraphList of {len(self)} graphs, targets {sorted(self._targets)}"
+
+    @property
+    def units(self) -> dict[str, str]:
+        """Units of all targets, "" where unknown."""
+        return {t: self.unit(t) for t in self._targets}
+
+    def graph(self, row: int) -> CrystalGraph:
+        """Return a graph by position."""
+        return self.graphs[row]
 
     @property
     def ids(self) -> list[str]:

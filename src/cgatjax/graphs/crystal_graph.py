@@ -1,5 +1,6 @@
 """Crystal graphs: the neighbors of every site, with shell indices and weights."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
@@ -9,6 +10,7 @@ from cgatjax.config import GraphConfig
 from cgatjax.errors import InputError
 from cgatjax.graphs.neighbors import MAX_SITES, nearest_neighbors
 from cgatjax.structures.crystal import MAX_ATOMIC_NUMBER, to_crystal
+from cgatjax.structures.elements import readable_formula, reduced_formula
 
 _NODE_ARRAYS = ("atomic_numbers", "node_multiplicity")
 _EDGE_ARRAYS = (
@@ -118,6 +120,14 @@ class CrystalGraph:
             cls, numbers, (center, neighbors.ravel(), shells.ravel(), ones, ones), k, id
         )
 
+    def __repr__(self) -> str:
+        formula = readable_formula(reduced_formula(self.atomic_numbers[self.site_class]))
+        name = f"{self.id!r}: " if self.id else ""
+        return (
+            f"{type(self).__name__}({name}{formula}, {self.n_sites} sites in {self.n_nodes} "
+            f"classes, {self.n_edges} edges)"
+        )
+
     def validate(self) -> Self:
         """Check every array's dtype, length and range; return the graph itself.
 
@@ -222,12 +232,15 @@ class CrystalGraph:
         return values.reshape(self.n_nodes, self.max_neighbors)
 
 
-def featurize(structure: Any, config: GraphConfig | None = None, *, id: str = "") -> CrystalGraph:
+def featurize(
+    structure: Any, config: GraphConfig | Mapping[str, Any] | None = None, *, id: str = ""
+) -> CrystalGraph:
     """Build the graph of a crystal, one node per site, not reduced.
 
     Args:
       structure: a `Crystal`, a pymatgen `Structure` or an ASE `Atoms`.
-      config: neighbors, shells and search radius; the released ones if None.
+      config: neighbors, shells and search radius, or a dictionary of these options; the released
+        ones if None.
       id: name of the crystal; a `Crystal` has its own.
 
     Returns:
@@ -245,7 +258,7 @@ def featurize(structure: Any, config: GraphConfig | None = None, *, id: str = ""
       >>> graph.n_sites, graph.n_edges, graph.edge_shell[:6].tolist()
       (8, 208, [1, 1, 1, 1, 1, 1])
     """
-    config = GraphConfig() if config is None else config
+    config = GraphConfig.of({} if config is None else config)
     crystal = to_crystal(structure, id=id)
     found = nearest_neighbors(crystal.lattice, crystal.frac_coords, config, id=crystal.id)
     edges = (

@@ -4,6 +4,7 @@ Length scales, amplitude, noise, constant and inducing points are fitted on batc
 posterior over the inducing values is set to its optimum in one pass over all crystals at the end.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -24,7 +25,7 @@ _SAMPLE = 50
 def fit_gp(
     embeddings: np.ndarray,
     values: np.ndarray,
-    config: GPConfig = GPConfig(),  # noqa: B008 - frozen
+    config: GPConfig | Mapping[str, Any] = GPConfig(),  # noqa: B008 - frozen
 ) -> SparseGP:
     """Fit a sparse Gaussian process.
 
@@ -39,6 +40,7 @@ def fit_gp(
     Raises:
       TargetError: fewer than two known values, or all of them equal.
     """
+    config = GPConfig.of(config)
     known = np.isfinite(values)
     x, y = np.asarray(embeddings[known], np.float64), np.asarray(values[known], np.float64)
     if len(y) < 2 or np.ptp(y) == 0:

@@ -1,17 +1,18 @@
 """Predictions, embeddings and errors of a model, on stored or new crystals."""
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 import jax
 import numpy as np
 
 from cgatjax.data.batching import BatchBudget
-from cgatjax.data.datasets import Crystals, Dataset, GraphList
+from cgatjax.data.datasets import Crystals, Dataset, GraphList, positions_of
 from cgatjax.data.loader import BatchLoader, choose_budgets
-from cgatjax.data.store import Store
+from cgatjax.data.store import Store, crystals_of, is_dataset
 from cgatjax.errors import InputError
 from cgatjax.graphs.crystal_graph import CrystalGraph
 from cgatjax.graphs.reduction import graph_or_rejected
@@ -19,8 +20,12 @@ from cgatjax.inference.predictor import Predictor
 from cgatjax.model.metrics import errors_of
 from cgatjax.model.model import Model
 from cgatjax.runtime.progress import progress
+from cgatjax.runtime.text_tables import SHOWN_ROWS, preview
 from cgatjax.structures.crystal import Crystal, Rejected
 from cgatjax.structures.readers import read_crystals
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 BATCH = 128
 """Crystals per batch of inference."""
@@ -30,9 +35,26 @@ Method = Literal["apply", "embed"]
 """Method of `Network`: the whole network, or the encoder alone."""
 
 
+class Prediction(NamedTuple):
+    """Prediction of one crystal; mean and std are dictionaries if the model has several targets.
+
+    Attributes:
+      id: name of the crystal.
+      mean: in the target's unit.
+      std: standard deviation in the same unit, NaN where there is none.
+    """
+
+    id: str
+    mean: float | dict[str, float]
+    std: float | dict[str, float]
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Predictions:
     """Predictions of one or several properties, one row per crystal.
+
+    `found[0]` and `found["mp-1"]` are single predictions (id, mean, std); `found[:10]`,
+    `found[mask]`, `found[positions]` and `found[["mp-1", "mp-2"]]` are those of some.
 
     Attributes:
       ids: names of the crystals.
@@ -49,6 +71,67 @@ class Predictions:
     units: dict[str, str]
     std_notes: dict[str, str]
     skipped: list[Rejected] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @overload
+    def __getitem__(self, key: int | str) -> Prediction: ...
+
+    @overload
+    def __getitem__(self, key: slice | Sequence[Any] | np.ndarray) -> "Predictions": ...
+
+    def __getitem__(self, key: Any) -> "Prediction | Predictions":
+        """Return one prediction by position or id, or those of a slice, a mask, several of them.
+
+        Raises:
+          IndexError: no such position.
+          InputError: no such id, or a key of another kind.
+        """
+        chosen = positions_of(key, len(self), lambda: self.ids)
+        means = {t: values[chosen] for t, values in self.means.items()}
+        stds = {t: values[chosen] for t, values in self.stds.items()}
+        if chosen.ndim:
+            ids = [self.ids[k] for k in chosen.tolist()]
+            return dataclasses.replace(self, ids=ids, means=means, stds=stds)
+        mean, std = ({t: float(v) for t, v in values.items()} for values in (means, stds))
+        if len(mean) == 1:
+            return Prediction(self.ids[chosen], *mean.values(), *std.values())
+        return Prediction(self.ids[chosen], mean, std)
+
+    def __iter__(self) -> Iterator[Prediction]:
+        return (self[k] for k in range(len(self)))
+
+    def __repr__(self) -> str:
+        return self.text(SHOWN_ROWS)
+
+    def text(self, shown: int) -> str:
+        """Format the number of crystals and a table of the first ones.
+
+        Args:
+          shown: number of rows.
+        """
+        header = ["id"]
+        columns: list[Sequence[Any]] = [self.ids[:shown]]
+        for target, means in self.means.items():
+            header.append(f"{target} ({self.units[target] or '?'})")
+            columns.append(means[:shown].tolist())
+            if np.isfinite(self.stds[target]).any():
+                header.append("std")
+                columns.append(self.stds[target][:shown].tolist())
+        head = f"Predictions of {len(self)} crystals, {len(self.skipped)} skipped"
+        return preview(head, header, list(zip(*columns, strict=True)), len(self))
+
+    def to_frame(self) -> "DataFrame":
+        """Return columns id, and NAME and NAME:std of each target, as a pandas data frame."""
+        from pandas import DataFrame
+
+        numbers: dict[str, Any] = {}
+        for target in self.means:
+            numbers |= {target: self.means[target], f"{target}:std": self.stds[target]}
+        frame = DataFrame({"id": self.ids, **numbers})
+        frame.attrs["units"] = dict(self.units)
+        return frame
 
     @property
     def mean(self) -> np.ndarray | dict[str, np.ndarray]:
@@ -67,7 +150,7 @@ def predict(
     *,
     on_error: Literal["raise", "skip"] = "raise",
     batch_size: int = BATCH,
-    show_progress: bool = False,
+    show_progress: bool | None = None,
 ) -> Predictions:
     """Predict properties of structures, files, or the crystals of a store.
 
@@ -76,7 +159,7 @@ def predict(
       structures: a `Store` or data set, or whatever `read_crystals` takes.
       on_error: "raise" at the first bad crystal, or "skip" it into `.skipped`.
       batch_size: crystals per batch.
-      show_progress: a progress bar on standard error.
+      show_progress: show progress on standard error; by default in terminals and notebooks.
 
     Raises:
       StructureError: a crystal cannot be used, with on_error="raise".
@@ -84,10 +167,8 @@ def predict(
     """
     predictor, skipped = Predictor.of(model), list[Rejected]()
     parts: Iterator[Crystals]
-    if isinstance(structures, Store):
-        parts = iter([structures.all()])
-    elif hasattr(structures, "take"):
-        parts = iter([structures])
+    if isinstance(structures, Store) or is_dataset(structures):
+        parts = iter([crystals_of(structures, "the crystals to predict")])
     else:
         parts = _featurized(predictor.model, structures, on_error, skipped)
     embeds = predictor.reads_embeddings
@@ -140,10 +221,10 @@ def errors_by_target(
     model: Model | Predictor, data: Store | Crystals, *, batch_size: int = BATCH
 ) -> dict[str, dict[str, float]]:
     """Compute {target: {"mae", "rmse", "n"}}; arguments and errors as of `evaluate`."""
-    crystals: Crystals = data.all() if isinstance(data, Store) else data
+    crystals = crystals_of(data, "the crystals to evaluate")
     predictor = Predictor.of(model)
     predictor.model.check_units(crystals, "the crystals to evaluate")
-    found = predict(predictor, crystals, batch_size=batch_size)
+    found = predict(predictor, crystals, batch_size=batch_size, show_progress=False)
     return {t: errors_of(found.means[t], crystals.target(t)) for t in found.means}
 
 
@@ -154,7 +235,7 @@ def embed(
 
     Embeddings of an ensemble are its first member's: members have no axes in common.
     """
-    crystals: Crystals = data.all() if isinstance(data, Store) else data
+    crystals = crystals_of(data, "the crystals to embed")
     model = Predictor.of(model).model
     model.check_graphs(crystals, "the crystals to embed")
     if len(crystals) == 0:

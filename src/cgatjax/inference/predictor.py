@@ -16,7 +16,7 @@ from cgatjax.config import GraphConfig
 from cgatjax.errors import ConfigError, InputError, MismatchError
 from cgatjax.inference.gaussian_process import SparseGP
 from cgatjax.inference.uncertainty_io import Rescaling, Rescalings
-from cgatjax.model.model import Model
+from cgatjax.model.model import Model, require_model
 
 Uncertainty = Literal["ensemble", "aleatoric", "gp", "none"]
 UNCERTAINTIES: tuple[Uncertainty, ...] = ("ensemble", "aleatoric", "gp")
@@ -75,7 +75,9 @@ class Predictor:
             if uncertainty is None:
                 return models
             return dataclasses.replace(models, uncertainty=uncertainty)
-        members = (models,) if isinstance(models, Model) else tuple(models)
+        members = tuple(models) if isinstance(models, list | tuple) else (models,)
+        for member in members:
+            require_model(member)
         start = cls(
             members=members,
             uncertainty="none",
@@ -84,6 +86,10 @@ class Predictor:
         )
         kinds = (*start.available, "none")
         return dataclasses.replace(start, uncertainty=uncertainty or kinds[0])
+
+    def __repr__(self) -> str:
+        members = f"{len(self.members)} x " if len(self.members) > 1 else ""
+        return f"Predictor({members}{self.model!r}; std: {self.uncertainty})"
 
     @property
     def available(self) -> tuple[Uncertainty, ...]:

@@ -272,6 +272,16 @@ def _listed(structures: Iterable[Any]) -> list[Any]:
             f"expected a list of structures, got a single {type(structures).__name__}; put it "
             "into a list"
         )
+    # A data frame iterates over the names of its columns, an array over its rows.
+    shape: tuple[int, ...] = getattr(structures, "shape", ())
+    if len(shape) == 2:
+        if shape[1] != 1:
+            columns = f", got the columns {list(getattr(structures, 'columns', range(shape[1])))}"
+            raise InputError(
+                f"expected one column of structures{columns:.300}; give that of the structures, "
+                "such as df['structure']"
+            )
+        structures = np.asarray(structures, object)[:, 0]
     listed = list(structures)
     if not listed:
         raise InputError("expected structures, got 0 sample(s)")

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -10,8 +11,8 @@ import numpy as np
 
 from cgatjax.config import GraphConfig, ModelConfig
 from cgatjax.data.datasets import Crystals
-from cgatjax.data.store import Store
-from cgatjax.errors import MismatchError, TargetError
+from cgatjax.data.store import Store, crystals_of
+from cgatjax.errors import InputError, MismatchError, TargetError
 from cgatjax.model.network import Network
 from cgatjax.model.normalizer import Normalizer
 from cgatjax.structures.elements import ElementTable
@@ -41,6 +42,15 @@ class Model:
     normalizers: Mapping[str, Normalizer] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
     predicts_std: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        targets = ", ".join(f"{t} ({self.units.get(t) or '?'})" for t in self.targets)
+        missing = [t for t in self.targets if t not in self.normalizers]
+        return (
+            f"Model of {targets}: {self.n_params:,} parameters, {self.config.steps} steps, width "
+            f"{self.config.node_dim}, {self.graph_config.max_neighbors} neighbors"
+            f"{', not trained' if missing else ''}"
+        )
 
     @property
     def network(self) -> Network:
@@ -98,8 +108,36 @@ class Model:
                 )
 
 
+def require_model(model: Any, call: str = "") -> None:
+    """Raise InputError unless an argument is a model.
+
+    Args:
+      model: the argument.
+      call: right order of the arguments, for the message.
+    """
+    if isinstance(model, Model):
+        return
+    if isinstance(model, str | Path):
+        raise InputError(
+            f"expected a model, got the path {str(model)!r}; load it: cg.load_model({str(model)!r})"
+        )
+    order = f"; the order is {call}" if call else ""
+    raise InputError(f"expected a model, got {type(model).__name__}{order}")
+
+
+def fitted_config(
+    config: ModelConfig, graphs: GraphConfig, targets: Sequence[str], table: ElementTable
+) -> ModelConfig:
+    """Set targets, shell table and element width of a network's options."""
+    return config.replace(
+        targets=tuple(targets),
+        max_shells=graphs.max_neighbors,
+        element_dim=table.vectors.shape[1],
+    )
+
+
 def init_model(
-    config: ModelConfig,
+    config: ModelConfig | Mapping[str, Any],
     data: Store | Crystals,
     *,
     target: str | Sequence[str],
@@ -109,7 +147,8 @@ def init_model(
     """Initialize a model for the graph options and targets of a data set.
 
     Args:
-      config: sizes and variants; targets, shell table and element width are set from the data.
+      config: sizes and variants, or a dictionary of them; targets, shell table and element width
+        are set from the data.
       data: a store or a data set.
       target: one name, or several for several heads.
       seed: of the initialization.
@@ -119,16 +158,12 @@ def init_model(
       TargetError: the data have no such target.
     """
     names = (target,) if isinstance(target, str) else tuple(target)
-    crystals: Crystals = data.all() if isinstance(data, Store) else data
+    crystals = crystals_of(data, "the data of a model")
     units = {name: crystals.unit(name) for name in names}
     if len(crystals) == 0:
         raise TargetError("expected at least one crystal to fit the model's sizes to, got none")
     table = element_table or ElementTable.matscholar()
-    config = config.replace(
-        targets=names,
-        max_shells=crystals.graph_config.max_neighbors,
-        element_dim=table.vectors.shape[1],
-    )
+    config = fitted_config(ModelConfig.of(config), crystals.graph_config, names, table)
     return Model(
         config=config,
         params=Network(config, table).init(seed),

@@ -20,10 +20,9 @@ given.
 """
 
 import math
-import multiprocessing
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from itertools import combinations, islice
 from typing import Literal, NamedTuple
@@ -31,7 +30,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from cgatjax.errors import ConfigError, InputError
-from cgatjax.runtime.executors import map_in_order
+from cgatjax.runtime.executors import map_in_order, worker_processes
 from cgatjax.structures.elements import SYMBOLS
 
 Composition = tuple[tuple[int, int], ...]
@@ -227,8 +226,7 @@ def _hulls(
 def _in_processes(
     jobs: Iterator[list[_Job]], workers: int
 ) -> Iterator[list[tuple[Composition, float]]]:
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+    with worker_processes(workers) as pool:
         yield from map_in_order(pool, _solve, jobs, 2 * workers)
 
 

@@ -12,14 +12,16 @@ import csv
 import io
 import json
 import logging
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import tomli_w
 
 from cgatjax.config import TrainConfig
-from cgatjax.errors import ConfigError, InputError, MismatchError, RunExistsError
+from cgatjax.errors import CgatjaxError, ConfigError, InputError, MismatchError, RunExistsError
 from cgatjax.options import Options, load_toml
 from cgatjax.runtime.atomic_files import PART, write_durably, writing
 from cgatjax.runtime.parse_errors import reading
@@ -69,6 +71,7 @@ class RunFolder:
           StorageError: the folder cannot be created.
         """
         self.path = Path(path)
+        self._is_new = not self.path.exists()
         self.resuming = resume and (self.path / CONFIG).is_file()
         if resume and not self.resuming and not self._has_no_options():
             raise InputError(f"{path}: nothing to resume: no {CONFIG} in it")
@@ -78,6 +81,31 @@ class RunFolder:
             )
         with writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
+
+    def is_finished(self, epochs: int) -> bool:
+        """Check whether a resumed run has done this number of epochs, with its model written."""
+        file = self.path / HISTORY
+        if not self.resuming or not file.is_file():
+            return False
+        with reading(file, "a run's history"), open(file, newline="") as text:
+            rows = list(csv.DictReader(text))
+            return bool(rows) and int(rows[-1]["epoch"]) == epochs
+
+    def begin(self) -> None:
+        """Mark the run as begun: its folder is kept whatever happens."""
+        self._is_new = False
+
+    def remove_if_untrained(self) -> None:
+        """Remove the files of a run that this object created and that took no step."""
+        if not self._is_new or any(self.path.glob(f"{MEMBERS}/*")):
+            return
+        for name in (CONFIG, SPLIT, DATA, INPUTS, REPORT, ENSEMBLE):
+            (self.path / name).unlink(missing_ok=True)
+        for name in (CHECKPOINTS, "embeddings", "tensorboard", MEMBERS):
+            shutil.rmtree(self.path / name, ignore_errors=True)
+        # A file of somebody else stays.
+        with suppress(OSError):
+            self.path.rmdir()
 
     def _has_no_options(self) -> bool:
         """True if the run was killed before config.toml was written."""
@@ -95,6 +123,8 @@ class RunFolder:
         """
         tables = {name: section.to_dict() for name, section in sections.items()}
         file = self.path / CONFIG
+        with writing(self.path):  # a call that ended before its first step removed it
+            self.path.mkdir(parents=True, exist_ok=True)
         if self.resuming:
             old = load_toml(file, {name: type(s) for name, s in sections.items()})
             changes = differences(old, tables)
@@ -102,7 +132,7 @@ class RunFolder:
             if refused:
                 raise ConfigError(
                     f"{file}: a resumed run cannot change its options: "
-                    f"{'; '.join(map(str, refused))}"
+                    f"{'; '.join(map(str, refused))}{_how_to_train_longer(refused)}"
                 )
             for change in changes:
                 logger.info("resumed with %s", change)
@@ -157,6 +187,17 @@ class RunFolder:
         write_durably(file, "".join(f"{line}\n" for line in kept).encode())
 
 
+@contextmanager
+def removed_if_untrained(run: RunFolder | None) -> Iterator[None]:
+    """Remove a new run folder if an error of the user ends the call before the first step."""
+    try:
+        yield
+    except CgatjaxError:
+        if run is not None:
+            run.remove_if_untrained()
+        raise
+
+
 def differences(old: Any, new: Any, name: str = "") -> list[Change]:
     """List the differences of two nested dictionaries; lists and tuples are equal."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):
@@ -176,6 +217,18 @@ def _is_safe(change: Change, train: TrainConfig | None) -> bool:
         without_end = train.schedule != "cyclical" or train.cycle_period is not None
         return without_end and change.new > change.old and change.old % train.validate_every == 0
     return field in SAFE_TO_CHANGE
+
+
+def _how_to_train_longer(refused: Sequence[Change]) -> str:
+    longer = [c for c in refused if c.name.endswith("epochs") and c.new > c.old]
+    if not longer:
+        return ""
+    return (
+        ". The rates of its epochs depend on their number (or on validations between them). To "
+        "train longer, continue in a new run, transfer --from RUN --mode full --normalizer keep; "
+        "runs with --schedule plateau or constant, or a --cycle-period, can be resumed with more "
+        "--epochs"
+    )
 
 
 def _train_config(sections: Mapping[str, Options]) -> TrainConfig | None:

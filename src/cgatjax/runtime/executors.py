@@ -1,12 +1,62 @@
-"""Ordered parallel map with a bounded number of jobs."""
+"""Worker processes, and an ordered parallel map with a bounded number of jobs."""
 
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future
-from typing import TypeVar
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing.context import SpawnContext, SpawnProcess
+from typing import Any, TypeVar
+
+from cgatjax.errors import CgatjaxError
 
 J = TypeVar("J")
 R = TypeVar("R")
+
+
+@contextmanager
+def _main_script_hidden() -> Iterator[None]:
+    """Let processes that start inside import modules only, not run the main script again."""
+    main = vars(sys.modules["__main__"])
+    hidden: dict[str, Any] = {name: main[name] for name in ("__file__", "__spec__") if name in main}
+    main.pop("__file__", None)
+    main["__spec__"] = None
+    try:
+        yield
+    finally:
+        main.update(hidden)
+
+
+class _Worker(SpawnProcess):
+    """Process that starts without the main script."""
+
+    def start(self) -> None:
+        with _main_script_hidden():
+            super().start()
+
+
+class _Workers(SpawnContext):
+    Process = _Worker
+
+
+@contextmanager
+def worker_processes(workers: int) -> Iterator[Executor]:
+    """Yield an executor of local processes, for functions of importable modules.
+
+    It works at the top level of a script, too: the main script does not run in the workers, so
+    that it needs no `if __name__ == "__main__"`.
+
+    Raises:
+      CgatjaxError: a worker was killed.
+    """
+    # Spawned: forked children could inherit locks that JAX's threads hold.
+    try:
+        with ProcessPoolExecutor(workers, mp_context=_Workers()) as pool:
+            yield pool
+    except BrokenExecutor as error:
+        raise CgatjaxError(
+            "a worker process was killed, perhaps because the memory was full; use fewer workers"
+        ) from error
 
 
 def map_in_order(

@@ -5,7 +5,8 @@ its members were. The step is compiled once for all of them.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from cgatjax.config import TrainConfig, TransferConfig
 from cgatjax.data.datasets import Crystals, Dataset
@@ -16,11 +17,19 @@ from cgatjax.inference.predictor import Predictor
 from cgatjax.model.model import Model
 from cgatjax.options import Options
 from cgatjax.runs.loggers import Logger
-from cgatjax.runs.run_folder import CHECKPOINTS, DATA, ENSEMBLE, MEMBERS, SPLIT, RunFolder
+from cgatjax.runs.run_folder import (
+    CHECKPOINTS,
+    DATA,
+    ENSEMBLE,
+    MEMBERS,
+    SPLIT,
+    RunFolder,
+    removed_if_untrained,
+)
 from cgatjax.runtime.atomic_files import write_durably
 from cgatjax.training.history import History
-from cgatjax.training.loop import fit
-from cgatjax.training.transfer import transfer_model
+from cgatjax.training.loop import check_arguments, fit
+from cgatjax.training.transfer import training_sets, transfer_model
 
 logger = logging.getLogger("cgatjax")
 LoggersOf = Callable[[RunFolder], Sequence[Logger]]
@@ -32,12 +41,12 @@ def fit_ensemble(
     model: Model,
     train: Crystals,
     valid: Crystals,
-    config: TrainConfig = TrainConfig(),  # noqa: B008 - frozen
+    config: TrainConfig | Mapping[str, Any] = TrainConfig(),  # noqa: B008 - frozen
     *,
     size: int,
     run: RunFolder | None = None,
     loggers: LoggersOf = lambda run: (),
-    show_progress: bool = False,
+    show_progress: bool | None = None,
 ) -> tuple[Predictor, list[History]]:
     """Train an ensemble from fresh weights.
 
@@ -52,14 +61,16 @@ def fit_ensemble(
       size: number of members.
       run: folder that receives the members' runs; a resumed one may get more members.
       loggers: makes the loggers of a member, with a run folder only.
-      show_progress: a progress bar for each member on standard error.
+      show_progress: show progress of each member; by default in terminals and notebooks.
 
     Raises:
       ConfigError: no member, or fewer than a resumed ensemble has; further, all errors of `fit`.
     """
+    with removed_if_untrained(run):
+        options = check_arguments(model, train, valid, config)
 
     def train_member(number: int, folder: RunFolder | None, loggers: Sequence[Logger]) -> Trained:
-        own = config.replace(seed=config.seed + number)
+        own = options.replace(seed=options.seed + number)
         # The seed decides weights and order, as of a single run with that seed.
         fresh = model.replace(params=model.network.init(own.seed))
         return fit(
@@ -72,20 +83,20 @@ def fit_ensemble(
             show_progress=show_progress,
         )
 
-    options = {"graph": model.graph_config, "model": model.config, "train": config}
-    return _train_members(train_member, config.seed, size, run, options, loggers)
+    written = {"graph": model.graph_config, "model": model.config, "train": options}
+    return _train_members(train_member, options.seed, size, run, written, loggers)
 
 
 def transfer_ensemble(
     models: Model | Predictor,
     data: Store | tuple[Dataset, Dataset],
-    config: TransferConfig = TransferConfig(),  # noqa: B008 - frozen
+    config: TransferConfig | Mapping[str, Any] = TransferConfig(),  # noqa: B008 - frozen
     *,
     size: int,
     keep_training: Dataset | None = None,
     run: RunFolder | None = None,
     loggers: LoggersOf = lambda run: (),
-    show_progress: bool = False,
+    show_progress: bool | None = None,
 ) -> tuple[Predictor, list[History]]:
     """Carry one model, or the members of an ensemble, over to an ensemble on new data.
 
@@ -101,31 +112,32 @@ def transfer_ensemble(
       keep_training: for mode "joint", the low-fidelity data that the old heads train on further.
       run: folder that receives the members' runs; a resumed one may get more members.
       loggers: makes the loggers of a member, with a run folder only.
-      show_progress: a progress bar for each member on standard error.
+      show_progress: show progress of each member; by default in terminals and notebooks.
 
     Raises:
       ConfigError: no member, or fewer than a resumed ensemble has; further, all errors of
         `transfer_model`.
     """
-    old = Predictor.of(models)
-    target, seed = config.target or old.targets[0], config.train.seed
+    old, shared = Predictor.of(models), TransferConfig.of(config)
+    target, seed = shared.target or old.targets[0], shared.train.seed
     if isinstance(data, Store):
         train, valid, _ = data.split(seed=seed, targets=(target,))
-        data = train, valid
-    sets = data
+        sets = train, valid
+    else:
+        sets = training_sets(data)
 
     def train_member(number: int, folder: RunFolder | None, loggers: Sequence[Logger]) -> Trained:
         return transfer_model(
             old.members[number % len(old.members)],
             sets,
-            config.replace(train=config.train.replace(seed=seed + number)),
+            shared.replace(train=shared.train.replace(seed=seed + number)),
             keep_training=keep_training,
             run=folder,
             loggers=loggers,
             show_progress=show_progress,
         )
 
-    options = {"graph": old.graph_config, "transfer": config}
+    options = {"graph": old.graph_config, "transfer": shared}
     return _train_members(train_member, seed, size, run, options, loggers)
 
 
@@ -138,6 +150,18 @@ def _train_members(
     loggers: LoggersOf,
 ) -> tuple[Predictor, list[History]]:
     """Train the members one after another, each in its folder."""
+    with removed_if_untrained(run):
+        return _members_trained(train_member, seed, size, run, options, loggers)
+
+
+def _members_trained(
+    train_member: Callable[[int, RunFolder | None, Sequence[Logger]], Trained],
+    seed: int,
+    size: int,
+    run: RunFolder | None,
+    options: dict[str, Options],
+    loggers: LoggersOf,
+) -> tuple[Predictor, list[History]]:
     if size < 1:
         raise ConfigError(f"ensemble: expected at least 1 member, got {size}")
     # The number of members is no option: a resumed ensemble may have more.

@@ -5,7 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,8 +14,12 @@ import numpy as np
 from cgatjax.config import TrainConfig
 from cgatjax.errors import TrainingError
 from cgatjax.model.metrics import Totals, summarize
+from cgatjax.runtime.text_tables import SHOWN_ROWS, preview
 from cgatjax.training.train_step import StepMetrics
 from cgatjax.training.transfer_params import TransferReport
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 PHASES = ("wait", "step", "valid", "checkpoint")
 """Kinds of work: waiting for batches, steps on the device, validation, writing checkpoints."""
@@ -41,6 +45,20 @@ class History:
     rows: list[dict[str, Any]] = field(default_factory=list)
     padding: tuple[float, float] = (0.0, 0.0)
     report: TransferReport | None = None
+
+    def __repr__(self) -> str:
+        rows = self.rows[-SHOWN_ROWS:]
+        names = [n for n in ("epoch", "rate", "train_loss") if any(n in row for row in rows)]
+        names += [n for row in rows[-1:] for n in row if n.startswith("valid_mae:")]
+        head = f"History of {len(self.rows)} epochs{', the last of them:' if rows else ''}"
+        cells = [[row.get(name, "") for name in names] for row in rows]
+        return preview(head, names, cells, len(rows))
+
+    def to_frame(self) -> "DataFrame":
+        """Return the rows as a pandas data frame."""
+        from pandas import DataFrame
+
+        return DataFrame(self.rows)
 
     def column(self, name: str) -> list[Any]:
         """Collect one quantity over the epochs in which it was measured."""

@@ -1,17 +1,19 @@
 """Training: a model and data sets in, a better model and its history out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from cgatjax.config import TrainConfig
 from cgatjax.data.datasets import Crystals
+from cgatjax.data.store import require_dataset
 from cgatjax.errors import ConfigError, InputError, TargetError
 from cgatjax.model.fingerprint import inputs_of
-from cgatjax.model.model import Model
+from cgatjax.model.model import Model, require_model
 from cgatjax.model.normalizer import Normalizer
 from cgatjax.runs.loggers import Logger
-from cgatjax.runs.run_folder import RunFolder
+from cgatjax.runs.run_folder import RunFolder, removed_if_untrained
 from cgatjax.runtime.distributed import is_first_process, lost_process_errors, several_processes
 from cgatjax.runtime.progress import progress
 from cgatjax.runtime.signals import stop_requests
@@ -26,13 +28,13 @@ def fit(
     model: Model,
     train: Crystals,
     valid: Crystals,
-    config: TrainConfig = TrainConfig(),  # noqa: B008 - frozen
+    config: TrainConfig | Mapping[str, Any] = TrainConfig(),  # noqa: B008 - frozen
     *,
     labels: Labels | None = None,
     rates: RatesAt | None = None,
     run: RunFolder | None = None,
     loggers: Sequence[Logger] = (),
-    show_progress: bool = False,
+    show_progress: bool | None = None,
 ) -> tuple[Model, History]:
     """Train a model, and return it at its best validation error with the history.
 
@@ -50,13 +52,14 @@ def fit(
       model: with fresh or carried-over weights.
       train: the training set.
       valid: the validation set; all of it is used.
-      config: how to train.
+      config: how to train; a dictionary of options will do.
       labels: "frozen" or a learning-rate group for every parameter; None trains all.
       rates: learning-rate factors of the groups; by default the schedule's for all.
-      run: folder that receives options, history, checkpoints and the best model.
+      run: folder that receives options, history, checkpoints and the best model. If a mistake ends
+        the training before its first step, a folder that was created for it is removed again.
       loggers: receive each epoch, and are closed at the end; of several processes, those of the
         first alone.
-      show_progress: a progress bar on standard error.
+      show_progress: show progress on standard error; by default in terminals and notebooks.
 
     Raises:
       MismatchError: graphs made with other options than the model's, or a resumed run with other
@@ -69,9 +72,26 @@ def fit(
       Interrupted: a signal asked to stop; the run folder can be resumed.
       StorageError: a file of the run cannot be written.
     """
-    if run is not None:
-        run.save_config({"graph": model.graph_config, "model": model.config, "train": config})
-    return train_epochs(model, train, valid, config, labels, rates, run, loggers, show_progress)
+    with removed_if_untrained(run):
+        config = check_arguments(model, train, valid, config)
+        if run is not None:
+            run.save_config({"graph": model.graph_config, "model": model.config, "train": config})
+        return train_epochs(model, train, valid, config, labels, rates, run, loggers, show_progress)
+
+
+def check_arguments(
+    model: Any, train: Any, valid: Any, config: TrainConfig | Mapping[str, Any]
+) -> TrainConfig:
+    """Return the options of a training, after checks of the arguments' kinds.
+
+    Raises:
+      InputError: an argument of another kind, such as arguments in another order.
+      ConfigError: wrong options.
+    """
+    require_model(model, "cg.fit(model, train, valid, config)")
+    require_dataset(train, "the training set")
+    require_dataset(valid, "the validation set")
+    return TrainConfig.of(config)
 
 
 def train_epochs(
@@ -83,7 +103,7 @@ def train_epochs(
     rates: RatesAt | None,
     run: RunFolder | None,
     loggers: Sequence[Logger],
-    show_progress: bool,
+    show_progress: bool | None,
 ) -> tuple[Model, History]:
     """Train for all epochs that are left, once the options of the run are written.
 
@@ -100,7 +120,7 @@ def train_epochs(
     embeddings = run.path / "embeddings" if run is not None else None
     # Several processes learn of SIGTERM through `stop_is_agreed`.
     listening = run is not None and not several_processes()
-    shown = show_progress and is_first_process()
+    shown = show_progress if is_first_process() else False
     try:
         trainer = Trainer(model, train, valid, config, labels, rates, recorder, embeddings)
         with (
@@ -108,7 +128,12 @@ def train_epochs(
             stop_requests(listening) as trainer.stop,
             progress("train", config.epochs, shown=shown) as advance,
         ):
-            advance(trainer.state.epoch, "compiling before the first step")
+            if trainer.state.epoch:
+                advance(trainer.state.epoch, "")
+            if run is not None:
+                run.begin()
+            if trainer.state.epoch < config.epochs:
+                advance(0, "compiling before the first step")
             while trainer.state.epoch < config.epochs:
                 advance(1, trainer.run_epoch())
         return trainer.finish()

@@ -160,11 +160,12 @@ class RunRecorder:
         # An epoch's end may be due right after its last step was saved.
         if name != self._saved_name:
             self._checkpoints.save(name, state.arrays(), {**state.numbers(), **self._about})
-        # What is best by now can be used while the training still runs.
-        self._run.save_history(state.rows)
+        # What is best by now can be used while the training still runs. The history comes last: an
+        # epoch in it has been taken into account in the model (`RunFolder.is_finished`).
         if state.best_score < self._saved_score:
             save_model(self._run.path / "model", best)
             self._saved_score = state.best_score
+        self._run.save_history(state.rows)
         self._saved_at, self._saved_name = time.monotonic(), name
 
     def wait(self) -> None:

@@ -3,16 +3,17 @@
 import dataclasses
 import functools
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from cgatjax.config import TransferConfig
 from cgatjax.data.datasets import ConcatDataset, Crystals, Dataset
-from cgatjax.data.store import Store
+from cgatjax.data.store import Store, require_dataset
 from cgatjax.errors import InputError
 from cgatjax.inference.prediction import errors_by_target
-from cgatjax.model.model import Model
+from cgatjax.model.model import Model, require_model
 from cgatjax.runs.loggers import Logger
-from cgatjax.runs.run_folder import REPORT, RunFolder
+from cgatjax.runs.run_folder import REPORT, RunFolder, removed_if_untrained
 from cgatjax.training.history import History
 from cgatjax.training.loop import train_epochs
 from cgatjax.training.transfer_params import TransferReport, prepare_transfer, rates_at
@@ -23,12 +24,12 @@ logger = logging.getLogger("cgatjax")
 def transfer_model(
     model: Model,
     data: Store | tuple[Dataset, Dataset],
-    config: TransferConfig = TransferConfig(),  # noqa: B008 - frozen
+    config: TransferConfig | Mapping[str, Any] = TransferConfig(),  # noqa: B008 - frozen
     *,
     keep_training: Dataset | None = None,
     run: RunFolder | None = None,
     loggers: Sequence[Logger] = (),
-    show_progress: bool = False,
+    show_progress: bool | None = None,
 ) -> tuple[Model, History]:
     """Carry a trained model over to new data, and train it there.
 
@@ -39,17 +40,33 @@ def transfer_model(
       keep_training: for mode "joint", the low-fidelity data that the old heads train on further.
       run: folder that receives the report and everything of `fit`.
       loggers: as of `fit`.
-      show_progress: a progress bar on standard error.
+      show_progress: show progress on standard error; by default in terminals and notebooks.
 
     Raises:
       InputError: "joint" has no low-fidelity data; further, all errors of `prepare_transfer` and
         `fit`.
     """
+    config = TransferConfig.of(config)
+    require_model(model, "cg.transfer_model(model, data, config)")
+    with removed_if_untrained(run):
+        return _transfer(model, data, config, keep_training, run, loggers, show_progress)
+
+
+def _transfer(
+    model: Model,
+    data: Store | tuple[Dataset, Dataset],
+    config: TransferConfig,
+    keep_training: Dataset | None,
+    run: RunFolder | None,
+    loggers: Sequence[Logger],
+    show_progress: bool | None,
+) -> tuple[Model, History]:
+    """Carry over and train; arguments and errors as of `transfer_model`."""
     target = config.target or model.targets[0]
     if isinstance(data, Store):
         train, valid, _ = data.split(seed=config.train.seed, targets=(target,))
     else:
-        train, valid = data
+        train, valid = training_sets(data)
     prepared = prepare_transfer(model, train, config)
     together: Crystals = train
     if config.mode == "joint":
@@ -86,15 +103,24 @@ def transfer_model(
     return trained, history
 
 
+def training_sets(data: Any) -> tuple[Dataset, Dataset]:
+    """Return training and validation set of the argument of a transfer.
+
+    Raises:
+      InputError: it is no pair of data sets.
+    """
+    if not isinstance(data, tuple | list) or len(data) not in (2, 3):
+        raise InputError(
+            "the data of a transfer: expected a store or the pair (train, valid), got "
+            f"{type(data).__name__}"
+        )
+    for part, name in zip(data, ("training", "validation"), strict=False):
+        require_dataset(part, f"the {name} set")
+    return data[0], data[1]
+
+
 def log_report(report: TransferReport) -> None:
     """Log what is frozen, loaded and re-initialized, and the error before training."""
-    logger.info(
-        "transfer: %d parameters loaded (%d of them frozen), %d re-initialized; head from %s%s",
-        len(report.loaded),
-        len(report.frozen),
-        len(report.reinitialized),
-        report.source or "nothing",
-        ", rescaled to the new mean and std" if report.rescaled else "",
-    )
+    logger.info("transfer: %s", report)
     for name, errors in report.step_zero.items():
         logger.info("before training, %s: MAE %.5g on %d", name, errors["mae"], errors["n"])

@@ -27,6 +27,7 @@ class TransferReport:
       frozen, reinitialized, loaded: paths of parameters; frozen ones are loaded too.
       source: the old target whose head was taken, None for a fresh head.
       rescaled: True if that head's last layer was rescaled to the new normalizer.
+      numbers: number of parameters (scalars) in "loaded", "frozen" and "reinitialized" arrays.
       normalizers: new target -> (mean, std).
       step_zero: "train" and "valid" -> {"mae", "rmse", "n"} before any training.
     """
@@ -36,8 +37,21 @@ class TransferReport:
     loaded: tuple[str, ...]
     source: str | None
     rescaled: bool
+    numbers: Mapping[str, int]
     normalizers: Mapping[str, tuple[float, float]]
     step_zero: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        counts = {
+            name: f"{self.numbers[name]:,} in {len(getattr(self, name))} arrays"
+            for name in ("loaded", "frozen", "reinitialized")
+        }
+        head = f"the head of {self.source!r}" if self.source else "a new head"
+        rescaled = ", rescaled to the new mean and std" if self.rescaled else ""
+        return (
+            f"parameters loaded: {counts['loaded']}, of them frozen: {counts['frozen']}; "
+            f"re-initialized: {counts['reinitialized']}; {head}{rescaled}"
+        )
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -151,10 +165,15 @@ def prepare_transfer(model: Model, train: Crystals, config: TransferConfig) -> P
         units={**{t: model.units[t] for t in kept_heads}, target: unit},
         predicts_std=tuple(t for t in model.predicts_std if t in kept_heads),
     )
+    paths: dict[str, Any] = {
+        "frozen": tuple(sorted(p for p, label in flat.items() if label == FROZEN)),
+        "reinitialized": tuple(sorted(set(flat) - loaded)),
+        "loaded": tuple(sorted(loaded)),
+    }
+    sizes = {p: np.size(v) for p, v in traverse_util.flatten_dict(dict(params), sep="/").items()}
     report = TransferReport(
-        frozen=tuple(sorted(p for p, label in flat.items() if label == FROZEN)),
-        reinitialized=tuple(sorted(set(flat) - loaded)),
-        loaded=tuple(sorted(loaded)),
+        **paths,
+        numbers={name: sum(sizes[p] for p in chosen) for name, chosen in paths.items()},
         source=source,
         rescaled=rescaled,
         normalizers={t: (n.mean, n.std) for t, n in prepared.normalizers.items()},
