@@ -98,7 +98,7 @@ class TrainingPool:
             target=training.target,
             normalizer=training.normalizer,
             lr_groups=training.lr_groups,
-            unfreeze=((frozen_epochs, "encoder/*"),) if frozen_epochs else (),
+            unfreeze=((frozen_epochs + 1, "encoder/*"),) if frozen_epochs else (),
             train=schedule,
         )
         start = cg.load_model(self.folder(training.start))

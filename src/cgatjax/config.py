@@ -300,7 +300,8 @@ class TransferConfig(Options):
       reinit: patterns of parameters to re-initialize, such as "heads/*".
       lr_groups: (pattern, factor) pairs; the factor multiplies the learning rate of matching
         parameters.
-      unfreeze: (epoch, pattern) pairs; matching parameters are frozen before that epoch.
+      unfreeze: (epoch, pattern) pairs; matching parameters are frozen before that epoch, counted
+        from 1.
       train: training options.
 
     Examples:
@@ -319,7 +320,7 @@ class TransferConfig(Options):
 
     def _check(self) -> None:
         self._require(all(f >= 0 for _, f in self.lr_groups), "lr_groups", "factors of at least 0")
-        self._require(all(e >= 0 for e, _ in self.unfreeze), "unfreeze", "epochs of at least 0")
+        self._require(all(e >= 1 for e, _ in self.unfreeze), "unfreeze", "epochs of at least 1")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -47,6 +47,42 @@ def test_every_crystal_once_in_batches_that_fit(seed, n, batch_size):
         assert pairs <= part.budget.composition_edges
 
 
+@given(
+    seed=st.integers(0, 10**6),
+    n=st.integers(1, 400),
+    batch_size=st.integers(1, 40),
+    multiple=st.integers(1, 4),
+)
+def test_equal_batches_hold_every_crystal_once_and_are_not_more(seed, n, batch_size, multiple):
+    sizes, order = random_sizes(seed, n), shuffled(n, seed, 0)
+    budgets = choose_budgets(sizes, batch_size)
+    fewest = len(plan(sizes, order, budgets))
+    planned = plan(sizes, order, budgets, equal=True, multiple=multiple)
+    assert np.concatenate([p.positions for p in planned]).tolist() == order.tolist()
+    assert fewest <= len(planned) <= -(-fewest // multiple) * multiple
+    for part in planned:
+        nodes, edges, elements, pairs = sizes[part.positions].sum(0)
+        assert (len(part.positions) + 1, nodes + 1) <= (part.budget.graphs, part.budget.nodes)
+        assert edges <= part.budget.edges
+        assert elements + 1 <= part.budget.composition_nodes
+        assert pairs <= part.budget.composition_edges
+
+
+def test_no_step_of_an_epoch_is_left_with_a_rest():
+    """Greedy batches leave less than a quarter of a batch in a third of the epochs."""
+    sizes = random_sizes(0, 1000)
+    budgets = choose_budgets(sizes, 64)
+    last = {equal: [] for equal in (False, True)}
+    for epoch in range(30):
+        order = shuffled(1000, 0, epoch)
+        for equal in (False, True):
+            counts = [len(p.positions) for p in plan(sizes, order, budgets, equal=equal)]
+            last[equal].append(min(counts) / np.mean(counts))
+    assert min(last[False]) < 0.25
+    assert min(last[True]) > 0.6
+    assert np.mean(last[True]) > 0.75
+
+
 @pytest.mark.parametrize(
     ("batch_size", "padding"), [(7, 0.45), (8, 0.2), (16, 0.15), (32, 0.1), (64, 0.1), (512, 0.05)]
 )

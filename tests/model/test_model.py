@@ -4,6 +4,7 @@ import dataclasses
 import functools
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -15,6 +16,7 @@ from cgatjax.errors import MismatchError, TargetError
 from cgatjax.graphs.crystal_graph import CrystalGraph, featurize
 from cgatjax.graphs.reduction import reduce_graph
 from cgatjax.model.model import Model, init_model
+from cgatjax.model.network import Network
 from cgatjax.nn.cgat import CGAT
 from cgatjax.structures.elements import ElementTable
 from cgatjax.synthetic.dataset import ionic_crystals
@@ -279,3 +281,38 @@ def test_another_element_table_goes_into_the_network(ionic_store):
     model = init_model(config, ionic_store, target="e-form@low", element_table=table)
     assert model.config.element_dim == 2
     assert model.params["encoder"]["embedding"]["kernel"].shape[0] == 2
+
+
+def is_program(value):
+    return hasattr(value, "eqns") or hasattr(value, "jaxpr")
+
+
+def multiplications(jaxpr, dtypes):
+    """Multiplications of matrix products whose factors both have one of the given dtypes."""
+    total = 0
+    for equation in jaxpr.eqns:
+        if equation.primitive.name == "dot_general":
+            left, right = (v.aval for v in equation.invars)
+            (contracted, _), (batched, _) = equation.params["dimension_numbers"]
+            if left.dtype in dtypes and right.dtype in dtypes:
+                shared = np.prod([left.shape[i] for i in (*contracted, *batched)], dtype=int)
+                total += left.size * right.size // shared
+        for value in jax.tree.leaves(list(equation.params.values()), is_leaf=is_program):
+            if is_program(value):
+                total += multiplications(getattr(value, "jaxpr", value), dtypes)
+    return total
+
+
+@pytest.mark.parametrize("preset", [ModelConfig.released, ModelConfig.paper])
+def test_bfloat16_products_have_bfloat16_factors_in_the_gradient_too(preset):
+    """All but the composition network's: counted in the program, not run."""
+    network = Network(preset(compute="bfloat16"))
+    batch, params = collate(graphs_of(3, "prototypes"), budget=BUDGET), network.param_shapes()
+
+    def loss(params):
+        return sum(output.sum() for output in network.apply(params, batch).values())
+
+    jaxpr = jax.make_jaxpr(jax.grad(loss))(params).jaxpr
+    both = multiplications(jaxpr, {jnp.dtype("bfloat16")})
+    either = multiplications(jaxpr, {jnp.dtype("bfloat16"), jnp.dtype("float32")})
+    assert both > 0.98 * either

@@ -132,6 +132,28 @@ def test_clipping_knows_the_trainable_gradient_alone():
     assert updates["frozen"].tolist() == [0.0, 0.0]
 
 
+@pytest.mark.parametrize("name", ["sgd", "adamw"])
+def test_a_group_at_rate_zero_counts_neither_in_the_norm_nor_in_the_moments(name):
+    """Until it is unfrozen the encoder might as well be frozen for good."""
+    config = TrainConfig(optimizer=name, learning_rate=1.0, clip_norm=1.0, weight_decay=0.0)
+    params = {"encoder": jnp.zeros(3), "heads": jnp.zeros(3)}
+    gradients = {"encoder": jnp.full(3, 100.0), "heads": jnp.full(3, 1.0)}
+    updates = {}
+    for kind, labels in (
+        ("standing", {"encoder": "later", "heads": "trained"}),
+        ("frozen", {"encoder": FROZEN, "heads": "trained"}),
+    ):
+        optimizer = make_optimizer(config, labels)
+        rates = {"later": 0.0, "trained": 1.0}
+        state = optimizer.init(params)
+        for _ in range(3):
+            updates[kind], state = optimizer.update(gradients, state, params, rates=rates)
+        assert not updates[kind]["encoder"].any()
+    np.testing.assert_allclose(updates["standing"]["heads"], updates["frozen"]["heads"], rtol=1e-6)
+    if name == "sgd":  # momentum 0.9, three gradients clipped to norm 1
+        np.testing.assert_allclose(updates["frozen"]["heads"], -2.71 / 3**0.5, rtol=1e-5)
+
+
 @pytest.mark.parametrize("optimizer", ["adamw", "lamb"])
 def test_groups_have_rates_of_their_own(optimizer):
     labels = {"a": "slow", "b": {"c": "trained"}}

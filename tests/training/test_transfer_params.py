@@ -106,7 +106,7 @@ def test_none_starts_from_scratch(trained_model, few):
 
 def test_a_head_is_trained_and_the_encoder_stays_bit_by_bit(trained_model, few, tmp_path, caplog):
     model, run = trained_model, RunFolder(tmp_path / "run")
-    config = options(mode="head", unfreeze=((2, "heads/*/out/*"),))
+    config = options(mode="head", unfreeze=((3, "heads/*/out/*"),))
     with caplog.at_level(logging.INFO, "cgatjax"):
         new, history = transfer_model(model, few, config, run=run)
     assert same(new.params["encoder"], model.params["encoder"])
@@ -192,25 +192,41 @@ def test_patterns_that_match_nothing_are_errors(trained_model, few):
             prepare_transfer(trained_model, few[0], options(**changes))
 
 
-def test_groups_and_unfreezing_by_epoch(trained, trained_model, few):
+def test_rates_and_unfreezing_multiply_and_epochs_count_from_1(trained_model, few):
     config = options(
         lr_groups=(("encoder/node_*", 0.1), ("encoder/*", 0.5)),
-        unfreeze=((3, "encoder/composition/*"),),
+        unfreeze=((3, "encoder/composition/*"), (5, "encoder/node_0/*")),
     )
     labels = flat(prepare_transfer(trained_model, few[0], config).labels)
-    assert labels["encoder/composition/pooling/power"] == "later:encoder/composition/*"
-    assert labels["encoder/node_0/attention/kernel_in"] == "rate:encoder/node_*"
-    assert labels["encoder/shell_embedding"] == "rate:encoder/*"
-    assert labels[f"heads/{HIGH}/out/bias"] == "trained"
-    assert rates_at(config, 2, 0.8) == pytest.approx(
-        {
-            "trained": 0.8,
-            "rate:encoder/node_*": 0.08,
-            "rate:encoder/*": 0.4,
-            "later:encoder/composition/*": 0.0,
-        }
-    )
-    assert rates_at(config, 3, 0.8)["later:encoder/composition/*"] == 0.8
+
+    def rate(path, epoch):
+        """Factor in an epoch of the history, which counts from 1."""
+        return rates_at(config, epoch - 1, 0.8)[labels[path]]
+
+    for path, start, scale in (
+        ("encoder/composition/pooling/power", 3, 0.5),
+        ("encoder/node_0/attention/kernel_in", 5, 0.1),
+        ("encoder/node_1/attention/kernel_in", 1, 0.1),
+        ("encoder/shell_embedding", 1, 0.5),
+        (f"heads/{HIGH}/out/bias", 1, 1.0),
+    ):
+        assert rate(path, start) == pytest.approx(0.8 * scale), path
+        assert rate(path, 60) == pytest.approx(0.8 * scale), path
+        if start > 1:
+            assert rate(path, start - 1) == 0, path
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"lr_groups": (("encoder/*", 0.5), ("encoder/node_*", 0.1))},
+        {"unfreeze": ((2, "*"), (5, "encoder/*"))},
+        {"mode": "head", "lr_groups": (("encoder/*", 0.1),)},
+    ],
+)
+def test_a_pattern_without_an_effect_is_an_error(trained_model, few, changes):
+    with pytest.raises(ConfigError, match=r"pattern 'encoder/\S+' has no effect: .* frozen"):
+        prepare_transfer(trained_model, few[0], options(**changes))
 
 
 def test_a_frozen_encoder_can_be_unfrozen_later(trained_model, few):

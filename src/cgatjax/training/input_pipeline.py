@@ -43,9 +43,13 @@ class EmbeddingLoader:
         self._values = {t: data.target(t) for t in targets}
         self._size = min(batch_size, len(embeddings))
 
-    def plan(self, order: np.ndarray) -> list[BatchPlan]:
-        """Cut an order of positions into batches."""
-        return [BatchPlan(order[i : i + self._size]) for i in range(0, len(order), self._size)]
+    def plan(self, order: np.ndarray, *, equal: bool = False, multiple: int = 1) -> list[BatchPlan]:
+        """Cut an order of positions into batches; options as of `data.loader.plan`."""
+        if not equal:
+            starts = range(0, len(order), self._size)
+            return [BatchPlan(order[i : i + self._size]) for i in starts]
+        wanted = -(-len(order) // (self._size * multiple)) * multiple
+        return [BatchPlan(rows) for rows in np.array_split(order, min(wanted, len(order)))]
 
     def load(self, planned: BatchPlan) -> EmbeddingBatch:
         """Load one batch, padded to the full size; without positions a padding-only batch."""
@@ -65,8 +69,8 @@ class EmbeddingLoader:
 class Loader(Protocol):
     """Source of batches: planned from an order of positions, then loaded one by one."""
 
-    def plan(self, order: np.ndarray) -> list[BatchPlan]:
-        """Cut an order of positions into batches."""
+    def plan(self, order: np.ndarray, *, equal: bool = False, multiple: int = 1) -> list[BatchPlan]:
+        """Cut an order of positions into batches; options as of `data.loader.plan`."""
 
     def load(self, planned: BatchPlan) -> Any:
         """Load one batch."""
@@ -122,6 +126,8 @@ def step_batches(
     accumulate: int,
     start: int = 0,
     devices: Devices = Devices(),  # noqa: B008 - frozen
+    *,
+    equal: bool = False,
 ) -> Iterator[StepBatch]:
     """Yield the batches of an epoch, assembled and stacked in a thread, placed on the devices.
 
@@ -134,11 +140,13 @@ def step_batches(
       accumulate: micro-batches per step and device; padding-only ones fill an incomplete step.
       start: number of steps to leave out, done before a resumption.
       devices: of all processes; each process loads the batches of its own devices.
+      equal: True for steps of about equal size, for training.
     """
     # Each process plans all batches of the epoch, so that no process has to ask another one.
-    planned, width = loader.plan(order), accumulate * devices.local_count
+    together, width = accumulate * devices.count, accumulate * devices.local_count
+    planned = loader.plan(order, equal=equal, multiple=together)
     own = assign_steps(planned, width, devices.process, devices.processes)
-    whole = assign_steps(planned, accumulate * devices.count)
+    whole = assign_steps(planned, together)
 
     def make(step: tuple[Sequence[BatchPlan], Sequence[BatchPlan]]) -> StepBatch:
         own, whole = step

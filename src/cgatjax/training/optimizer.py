@@ -5,7 +5,7 @@ weight decay and rates live inside the trainable branch of `optax.multi_transfor
 leaves get no update and no memory, and do not count in the norm of the gradient.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -40,7 +40,7 @@ def make_optimizer(config: TrainConfig, labels: Labels) -> optax.GradientTransfo
         rule = _small_leaves_together(rule)
     clip = optax.clip_by_global_norm(config.clip_norm) if config.clip_norm else optax.identity()
     # Rates come last: the moments of Adam are those of the gradient, whatever the schedule.
-    trained = optax.chain(clip, rule, _scale_by_rates(labels))
+    trained = optax.chain(_mask_standing(labels), clip, rule, _scale_by_rates(labels))
     return optax.multi_transform({"trained": trained, FROZEN: optax.set_to_zero()}, branches)
 
 
@@ -78,8 +78,25 @@ def _rule(config: TrainConfig) -> optax.GradientTransformation:
     return optax.chain(optax.scale_by_adam(eps=1e-6), decay, optax.scale_by_trust_ratio())
 
 
+def _mask_standing(labels: Labels) -> optax.GradientTransformationExtraArgs:
+    """Set gradients to zero where the rate is zero: neither norm nor moments count them.
+
+    A single group never stands still while others move, so that nothing is done for it.
+    """
+    if len(groups(labels)) < 2:
+        return optax.with_extra_args_support(optax.identity())
+    return _scale_by(labels, lambda rate: rate != 0)
+
+
 def _scale_by_rates(labels: Labels) -> optax.GradientTransformationExtraArgs:
     """Multiply each leaf's update by the factor of its group."""
+    return _scale_by(labels, lambda rate: rate)
+
+
+def _scale_by(
+    labels: Labels, weight: Callable[[Any], Any]
+) -> optax.GradientTransformationExtraArgs:
+    """Multiply each leaf by a function of its group's rate."""
 
     def is_masked(node: Any) -> bool:
         return isinstance(node, optax.MaskedNode)
@@ -88,7 +105,7 @@ def _scale_by_rates(labels: Labels) -> optax.GradientTransformationExtraArgs:
         updates: Any, state: optax.EmptyState, params: Any = None, *, rates: Rates, **_: Any
     ) -> tuple[Any, optax.EmptyState]:
         def scaled(leaf: Any, label: str) -> Any:
-            return leaf if is_masked(leaf) else leaf * jnp.asarray(rates[label], leaf.dtype)
+            return leaf if is_masked(leaf) else leaf * jnp.asarray(weight(rates[label]), leaf.dtype)
 
         return jax.tree.map(scaled, updates, labels, is_leaf=is_masked), state
 

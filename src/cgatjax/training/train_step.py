@@ -248,12 +248,13 @@ def make_eval_step(
 
 def _sum_over_stack(function: Callable[[Batch], Any], stack: Batch) -> Any:
     """Sum a function of micro-batches over the leading axis, one of them at a time."""
-    # The usual single micro-batch needs no loop.
-    first = function(jax.tree.map(lambda x: x[0], stack))
+    first = jax.tree.map(lambda x: x[0], stack)
     if jax.tree.leaves(stack)[0].shape[0] == 1:
-        return first
+        return function(first)
 
     def body(total: Any, batch: Batch) -> tuple[Any, None]:
         return jax.tree.map(jnp.add, total, function(batch)), None
 
-    return jax.lax.scan(body, first, jax.tree.map(lambda x: x[1:], stack))[0]
+    # From zeros, so that the program holds the network once: a third less to compile.
+    zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(function, first))
+    return jax.lax.scan(body, zeros, stack)[0]

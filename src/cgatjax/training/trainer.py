@@ -127,8 +127,9 @@ class Trainer:
         state, config, clock = self.state, self.config, self._clock
         # A permutation of seed and epoch alone: a resumed epoch continues in the same order.
         order = shuffled(len(self._train_set), config.seed, state.epoch)
+        loader, devices = self._loaders[0], self._devices
         batches = step_batches(
-            self._loaders[0], order, config.accumulate, state.position, self._devices
+            loader, order, config.accumulate, state.position, devices, equal=True
         )
         clock.book("wait")
         for batch, positions in batches:

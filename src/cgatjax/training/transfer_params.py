@@ -80,15 +80,9 @@ def label_parameters(params: Params, rules: Sequence[tuple[str, str]]) -> Labels
       ConfigError: a parameter that no pattern matches, or a pattern that matches no parameter.
     """
     paths = list(traverse_util.flatten_dict(dict(params), sep="/"))
-    labels: dict[str, str] = {}
-    for pattern, label in rules:
-        matching = fnmatch.filter(paths, pattern)
-        if not matching:
-            raise ConfigError(
-                f"pattern {pattern!r} matches no parameter; paths are like {paths[:3]}"
-            )
-        for path in matching:
-            labels.setdefault(path, label)
+    by_pattern = dict(reversed(rules))
+    found = _first_matches(paths, [pattern for pattern, _ in rules])
+    labels = {path: by_pattern[pattern] for path, pattern in found.items()}
     unlabeled = [p for p in paths if p not in labels]
     if unlabeled:
         raise ConfigError(
@@ -98,12 +92,46 @@ def label_parameters(params: Params, rules: Sequence[tuple[str, str]]) -> Labels
     return traverse_util.unflatten_dict(labels, sep="/")
 
 
+def transfer_labels(params: Params, config: TransferConfig) -> Labels:
+    """Label every parameter for a transfer: frozen, or by its learning rate and unfreezing.
+
+    A parameter may match a pattern of either kind, whose factors multiply: a lower rate holds after
+    unfreezing, too. Of several patterns of one kind the first that matches counts.
+
+    Raises:
+      ConfigError: a pattern matches no parameter, or has no effect because the parameters that it
+        matches are frozen, or match an earlier pattern.
+    """
+    paths = list(traverse_util.flatten_dict(dict(params), sep="/"))
+    later = _first_matches(paths, [pattern for _, pattern in config.unfreeze])
+    scaled = _first_matches(paths, [pattern for pattern, _ in config.lr_groups])
+    labels = {}
+    for path in paths:
+        frozen = config.mode == "head" and path.startswith("encoder/") and path not in later
+        labels[path] = FROZEN if frozen else _group(later.get(path), scaled.get(path))
+    for kind, patterns, found in (
+        ("unfreeze", [pattern for _, pattern in config.unfreeze], later),
+        ("lr_groups", [pattern for pattern, _ in config.lr_groups], scaled),
+    ):
+        used = {pattern for path, pattern in found.items() if labels[path] != FROZEN}
+        if idle := [pattern for pattern in patterns if pattern not in used]:
+            raise ConfigError(
+                f"{kind}: pattern {idle[0]!r} has no effect: all parameters that it matches are "
+                "frozen (mode head) or match an earlier pattern; leave it out or put it first"
+            )
+    return traverse_util.unflatten_dict(labels, sep="/")
+
+
 def rates_at(config: TransferConfig, epoch: int, factor: float) -> dict[str, float]:
     """Compute the learning-rate factor of each group in an epoch (from 0)."""
-    rates = {TRAINED: factor}
-    rates |= {_lr_group(p): factor * scale for p, scale in config.lr_groups}
-    rates |= {_unfreeze_group(p): factor * (epoch >= start) for start, p in config.unfreeze}
-    return rates
+    starts: list[tuple[str | None, int]] = [(None, 1), *((p, s) for s, p in config.unfreeze)]
+    scales: list[tuple[str | None, float]] = [(None, 1.0), *config.lr_groups]
+    # Options count epochs from 1, as the history does.
+    return {
+        _group(later, scaled): factor * scale * (epoch + 1 >= start)
+        for later, start in starts
+        for scaled, scale in scales
+    }
 
 
 def rescale_head(head: Mapping[str, Any], old: Normalizer, new: Normalizer) -> dict[str, Any]:
@@ -156,7 +184,7 @@ def prepare_transfer(model: Model, train: Crystals, config: TransferConfig) -> P
             carried["heads"][target] = rescale_head(carried["heads"][target], old, fitted)
             rescaled = True
         params, loaded = _overwritten(params, carried, config.reinit)
-    labels = label_parameters(params, _rules(config))
+    labels = transfer_labels(params, config)
     flat = traverse_util.flatten_dict(labels, sep="/")
     prepared = model.replace(
         config=network.config,
@@ -235,17 +263,21 @@ def _overwritten(fresh: Params, carried: Params, reinit: Sequence[str]) -> tuple
     return traverse_util.unflatten_dict(merged, sep="/"), loaded
 
 
-def _rules(config: TransferConfig) -> list[tuple[str, str]]:
-    # The first rule that matches decides.
-    rules = [(pattern, _unfreeze_group(pattern)) for _, pattern in config.unfreeze]
-    rules += [("encoder/*", FROZEN)] if config.mode == "head" else []
-    rules += [(pattern, _lr_group(pattern)) for pattern, _ in config.lr_groups]
-    return [*rules, ("*", TRAINED)]
+def _first_matches(paths: Sequence[str], patterns: Sequence[str]) -> dict[str, str]:
+    """Map paths to the first pattern that matches them."""
+    found: dict[str, str] = {}
+    for pattern in patterns:
+        matching = fnmatch.filter(paths, pattern)
+        if not matching:
+            raise ConfigError(
+                f"pattern {pattern!r} matches no parameter; paths are like {paths[:3]}"
+            )
+        for path in matching:
+            found.setdefault(path, pattern)
+    return found
 
 
-def _lr_group(pattern: str) -> str:
-    return f"rate:{pattern}"
-
-
-def _unfreeze_group(pattern: str) -> str:
-    return f"later:{pattern}"
+def _group(later: str | None, scaled: str | None) -> str:
+    """Name the learning-rate group of an unfreezing pattern and a rate pattern."""
+    parts = [f"later:{later}"] * (later is not None) + [f"rate:{scaled}"] * (scaled is not None)
+    return " ".join(parts) or TRAINED
