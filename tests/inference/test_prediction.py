@@ -159,6 +159,14 @@ def test_nothing_to_predict_and_models_without_training(trained_model, fresh_mod
         predict(fresh_model, ionic_store)
 
 
+def test_the_path_of_a_store_stands_for_its_crystals(trained_model, ionic_store):
+    path = ionic_store.path
+    assert predict(trained_model, str(path)).ids == ionic_store.ids
+    assert evaluate(trained_model, path) == evaluate(trained_model, ionic_store)
+    with pytest.raises(InputError, match=r"crystals to evaluate: .* got the path 'none'"):
+        evaluate(trained_model, "none")
+
+
 def test_predictions_are_indexed_by_position_id_slice_and_mask(trained_model, test_set):
     found = predict(trained_model, test_set)
     one = found[found.ids[2]]

@@ -24,7 +24,7 @@ def untrainable(valid_set):
             lambda m, t, v: (m, t.store, v),
             r"training set: expected a data set, got a Store; .*split",
         ),
-        (lambda m, t, v: (m, t, str(v.store.path)), r"got str '.*'; open it: cg\.open_store"),
+        (lambda m, t, v: (m, t, str(v.store.path)), r"the path '.*'; .*: cg\.open_store\('.*split"),
         (lambda m, t, v: ("runs/pbe", t, v), r"the path 'runs/pbe'; load it: cg\.load_model"),
     ],
 )

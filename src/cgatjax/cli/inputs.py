@@ -4,13 +4,13 @@ from pathlib import Path
 
 from cgatjax import Dataset, InputError, Split, Store, open_store
 from cgatjax.data.splits import SUBSETS
-from cgatjax.data.store import MANIFEST
+from cgatjax.data.store import is_store_folder
 from cgatjax.runs.run_folder import SPLIT
 
 
 def store_or_files(inputs: tuple[str, ...]) -> Store | list[str]:
     """Return the store that the only input is, or the inputs as a list of files."""
-    if len(inputs) == 1 and (Path(inputs[0]) / MANIFEST).is_file():
+    if len(inputs) == 1 and is_store_folder(inputs[0]):
         return open_store(inputs[0])
     return list(inputs)
 

@@ -12,7 +12,7 @@ import numpy as np
 from cgatjax.data.batching import BatchBudget
 from cgatjax.data.datasets import Crystals, Dataset, GraphList, positions_of
 from cgatjax.data.loader import BatchLoader, choose_budgets
-from cgatjax.data.store import Store, crystals_of, is_dataset
+from cgatjax.data.store import Store, crystals_of, is_dataset, is_store_folder
 from cgatjax.errors import InputError
 from cgatjax.graphs.crystal_graph import CrystalGraph
 from cgatjax.graphs.reduction import graph_or_rejected
@@ -156,7 +156,7 @@ def predict(
 
     Args:
       model: a trained model, or an ensemble of them.
-      structures: a `Store` or data set, or whatever `read_crystals` takes.
+      structures: a `Store`, its folder, a data set, or whatever `read_crystals` takes.
       on_error: "raise" at the first bad crystal, or "skip" it into `.skipped`.
       batch_size: crystals per batch.
       show_progress: show progress on standard error; by default in terminals and notebooks.
@@ -167,7 +167,7 @@ def predict(
     """
     predictor, skipped = Predictor.of(model), list[Rejected]()
     parts: Iterator[Crystals]
-    if isinstance(structures, Store) or is_dataset(structures):
+    if isinstance(structures, Store) or is_dataset(structures) or is_store_folder(structures):
         parts = iter([crystals_of(structures, "the crystals to predict")])
     else:
         parts = _featurized(predictor.model, structures, on_error, skipped)

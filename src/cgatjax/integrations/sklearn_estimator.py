@@ -49,7 +49,7 @@ class CGATRegressor:
         loss: str | None = None,
         network: Mapping[str, Any] | None = None,
         training: Mapping[str, Any] | None = None,
-        graph: GraphConfig | None = None,
+        graph: GraphConfig | Mapping[str, Any] | None = None,
         start_from: Model | str | Path | None = None,
         mode: Literal["full", "head", "none"] = "full",
         target: str | None = None,
@@ -69,7 +69,7 @@ class CGATRegressor:
             deviations.
           network: further options of `ModelConfig`, such as {"steps": 4}.
           training: further options of `TrainConfig`, such as {"schedule": "plateau"}.
-          graph: graph options; None for the recommended ones.
+          graph: graph options, or a dictionary of them; None for the recommended ones.
           start_from: pre-trained model, or its folder or run folder, for transfer learning; brings
             its network and graph options.
           mode: transfer mode.
@@ -222,7 +222,8 @@ class CGATRegressor:
     def _graph_config(self, start: Model | None) -> GraphConfig:
         if start is not None and self.graph not in (None, start.graph_config):
             raise ConfigError("graph: start_from brings its own options; give one of the two")
-        return start.graph_config if start else self.graph or GraphConfig.recommended()
+        given = self.graph or GraphConfig.recommended()
+        return start.graph_config if start else GraphConfig.of(given)
 
     def _split(self, data: GraphList) -> tuple[Dataset, Dataset]:
         """Split the data into training and validation set at random."""

@@ -75,7 +75,7 @@ class _Lines:
 
     def __init__(self, what: str, total: int | None) -> None:
         self.what, self.total = what, total
-        self.done, self.note = 0, ""
+        self.done, self.note, self.written = 0, "", ""
         self.last = time.monotonic()
 
     def advance(self, done: int, note: str) -> None:
@@ -94,10 +94,12 @@ class _Lines:
         return f"{self.what}: {self.done}{of}{note}"
 
     def write(self) -> None:
-        logger.info("%s", self.text())
+        self.written = self.text()
+        logger.info("%s", self.written)
 
     def close(self) -> None:
-        self.write()
+        if self.written != self.text():
+            self.write()
 
 
 class _NotebookLine(_Lines):
