@@ -3,10 +3,17 @@ import stat
 import subprocess
 import sys
 import textwrap
+import zlib
+from pathlib import Path
 
 import pytest
 
-from cgatjax.runtime.compilation_cache import cache_folder, keep_compiled_programs, trim
+from cgatjax.runtime.compilation_cache import (
+    cache_folder,
+    keep_compiled_programs,
+    remove_damaged,
+    trim,
+)
 
 PROGRAM = """
     import jax
@@ -25,6 +32,7 @@ def run(tmp_path, before="", **variables):
     program = textwrap.dedent(PROGRAM).format(before=before)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=env)
     assert done.returncode == 0, done.stderr
+    assert "persistent compilation cache" not in done.stderr
     return done.stdout.split()
 
 
@@ -70,3 +78,28 @@ def test_the_least_recently_used_files_are_removed_beyond_the_bound(tmp_path):
         os.utime(tmp_path / name, (1000 - age, 1000 - age))
     trim(tmp_path, 25)
     assert {f.name for f in tmp_path.iterdir()} == {"new", "middle"}
+
+
+def test_files_that_were_cut_short_are_removed_and_old_ones_not_read_again(tmp_path, monkeypatch):
+    whole = zlib.compress(bytes(range(256)) * 100)
+    (tmp_path / "whole-cache").write_bytes(whole)
+    (tmp_path / "cut-cache").write_bytes(whole[:-9])
+    (tmp_path / "empty-cache").touch()
+    remove_damaged(tmp_path)
+    assert {f.name for f in tmp_path.iterdir()} == {"whole-cache", "checked"}
+    os.utime(tmp_path / "whole-cache", (1000, 1000))
+    monkeypatch.setattr("pathlib.Path.read_bytes", lambda self: pytest.fail("read again"))
+    remove_damaged(tmp_path)
+    assert (tmp_path / "whole-cache").exists()
+
+
+def test_a_program_that_jax_cut_short_is_compiled_again_without_a_warning(tmp_path):
+    folder, _ = run(tmp_path)
+    files = [f for f in os.scandir(folder) if f.name.endswith("-cache")]
+    for file in files:
+        os.truncate(file.path, file.stat().st_size - 5)
+    run(tmp_path)
+    names = {f.name for f in os.scandir(folder)}
+    assert names >= {f.name for f in files}
+    remove_damaged(Path(folder))
+    assert {f.name for f in os.scandir(folder)} == names

@@ -5,8 +5,10 @@ Compiling takes longer than a short training: without a cache every command pays
 
 import functools
 import hashlib
+import importlib
 import os
 import platform
+import zlib
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,9 @@ VARIABLE = "CGATJAX_CACHE"
 """Environment variable; "off" keeps nothing on disk."""
 LARGEST = 1_000_000_000
 """Bytes of compiled programs that are kept, the most recently used ones."""
+CHECKED = "checked"
+"""File whose time is that of the last `remove_damaged`."""
+_ZSTANDARD = b"\x28\xb5\x2f\xfd"
 _JAX_LEAST_SECONDS = 1.0
 """JAX's own default for the compile time from which a program is kept."""
 
@@ -42,6 +47,7 @@ def keep_compiled_programs() -> Path | None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         # The programs are machine code: nobody else may write there.
         folder.chmod(0o700)
+        remove_damaged(folder)
         trim(folder, LARGEST)
     except (OSError, RuntimeError):  # RuntimeError: the user has no home folder
         return None
@@ -60,6 +66,32 @@ def cache_folder() -> Path:
     # XLA compiles for all instructions of the processor; a shared home has machines of many kinds.
     name = f"{version('jaxlib')}-{hashlib.sha256(_processor().encode()).hexdigest()[:12]}"
     return Path(base) / "cgatjax" / "jax" / name
+
+
+def remove_damaged(folder: Path) -> None:
+    """Remove files that were cut short, among those that are newer than the last check.
+
+    JAX writes them in place: a kill or a full disk leaves a part, which JAX would neither use nor
+    replace, with a warning each time.
+    """
+    stamp = folder / CHECKED
+    since = stamp.stat().st_mtime if stamp.exists() else 0.0
+    stamp.touch()
+    for file in folder.glob("*-cache"):
+        if file.stat().st_mtime >= since and not _is_whole(file.read_bytes()):
+            file.unlink(missing_ok=True)
+
+
+def _is_whole(compressed: bytes) -> bool:
+    """Check that a file can be decompressed as JAX does."""
+    try:
+        if compressed.startswith(_ZSTANDARD):  # JAX's choice if the package is installed
+            importlib.import_module("zstandard").ZstdDecompressor().decompress(compressed)
+        else:
+            zlib.decompress(compressed)
+    except Exception:
+        return False
+    return True
 
 
 def trim(folder: Path, largest: int) -> None:
