@@ -143,6 +143,21 @@ def test_a_target_missing_in_the_first_crystals_causes_one_warning(tmp_path, mon
     assert "the input has ['heat']" in warning
 
 
+def test_a_target_that_no_crystal_has_is_an_error_before_all_are_featurized(tmp_path, monkeypatch):
+    monkeypatch.setattr(build, "EARLY", 2)
+    monkeypatch.setattr(build, "CHUNK", 1)
+    counts = []
+    featurized = build.graph_or_rejected
+    monkeypatch.setattr(
+        build, "graph_or_rejected", lambda *a, **k: counts.append(1) or featurized(*a, **k)
+    )
+    crystals = [rocksalt(f"{k}", edge=5.5 + k / 10) for k in range(8)]
+    with pytest.raises(TargetError, match=r"no crystal has a value for target\(s\) \['gap'\]"):
+        build_store(crystals, tmp_path / "s", SHARE, targets=["heat", "gap"])
+    assert len(counts) == 2
+    assert not (tmp_path / "s").exists()
+
+
 def test_an_iterator_is_not_read_again_to_name_its_properties(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(build, "EARLY", 2)
     crystals = (rocksalt(f"{k}", edge=5.5 + k / 10) for k in range(4))

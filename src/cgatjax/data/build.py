@@ -165,16 +165,38 @@ class _Source:
         return with_differences(found, self.differences, self.targets)
 
     def warned(self, crystals: Iterator[Crystal]) -> Iterator[Crystal]:
-        """Yield the same crystals; warn once if the first of them lack a named target."""
+        """Yield the same crystals; check once whether the first of them lack a named target."""
         missing = set(self.named)
         for number, crystal in enumerate(crystals, 1):
             missing -= {name for name, value in crystal.targets.items() if isfinite(value)}
             yield crystal
             if number == EARLY and missing:
-                logger.warning(
-                    "none of the first %s crystals has a value of target(s) %s; %s; reading "
-                    "continues", f"{EARLY:,}", sorted(missing), self._found_properties()
-                )  # fmt: skip
+                self._look_ahead(missing)
+
+    def _look_ahead(self, missing: set[str]) -> None:
+        """Warn of targets that the first crystals lack, and read on for them before featurizing.
+
+        Raises:
+          TargetError: no crystal of the input has one of them.
+        """
+        logger.warning(
+            "none of the first %s crystals has a value of target(s) %s; %s; reading continues",
+            f"{EARLY:,}", sorted(missing), self._found_properties(),
+        )  # fmt: skip
+        if isinstance(self.inputs, Iterator):  # cannot be read twice
+            return
+        absent = set(missing)
+        for item in self.read():
+            if isinstance(item, Crystal):
+                absent -= {name for name, value in item.targets.items() if isfinite(value)}
+            if not absent:
+                return
+        raise self._missing(sorted(absent))
+
+    def _missing(self, names: Sequence[str]) -> TargetError:
+        return TargetError(
+            f"no crystal has a value for target(s) {list(names)}; {self._found_properties()}"
+        )
 
     def stored_units(self, known: set[str]) -> dict[str, str]:
         """Return the targets of the store with their units.
@@ -186,9 +208,7 @@ class _Source:
           TargetError: a named target has no value.
         """
         if missing := [name for name in self.named if name not in known]:
-            raise TargetError(
-                f"no crystal has a value for target(s) {missing}; {self._found_properties()}"
-            )
+            raise self._missing(missing)
         names = sorted(known) if self.targets is None else self.named
         return {name: unit_for(name, self.units) for name in names}
 
