@@ -177,7 +177,7 @@ def test_classification_tasks_are_refused(content, write):
 
 
 def test_the_command_runs_and_resumes_a_task(content, write, tmp_path, monkeypatch):
-    monkeypatch.setattr("cgatjax.integrations.sklearn_estimator.CGATRegressor", MeanRegressor)
+    monkeypatch.setattr("cgatjax.CGATRegressor", MeanRegressor)
     command = ("matbench", write(content), "--out", tmp_path / "out")
     options = ("--from", "runs/pbe", "--mode", "head", "--epochs", 7)
     output = ok(*command, *options)
