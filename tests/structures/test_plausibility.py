@@ -75,6 +75,13 @@ def test_the_closest_pair_is_that_of_all_images(seed, n, below):
         assert found is None
 
 
+def test_flat_lattices_have_images_on_each_other():
+    lattice = np.array([[1.0, 1e5, 0], [1.0, 1e5 + 1e-7, 0], [0, 0, 4.0]])
+    found = closest_pair(lattice, np.zeros((1, 3)), 0.5)
+    assert found is not None
+    assert found.distance < 1e-6
+
+
 def test_large_cells_are_searched_in_pieces():
     grid = np.stack(np.meshgrid(*3 * [np.arange(11)], indexing="ij"), axis=-1).reshape(-1, 3) / 11
     grid[1300] = grid[3] + [0.01, 0, 0]

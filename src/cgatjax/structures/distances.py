@@ -27,17 +27,20 @@ def closest_pair(lattice: np.ndarray, frac_coords: np.ndarray, below: float) -> 
     fractional coordinate. If this is at most a half, only the nearest image can be so close.
 
     Args:
-      lattice: (3, 3) nonsingular, rows are lattice vectors in angstrom.
+      lattice: (3, 3), rows are lattice vectors in angstrom.
       frac_coords: (n, 3) fractional coordinates.
       below: distance in angstrom.
     """
     if below <= 0:
         return None
-    reach = below * np.linalg.norm(np.linalg.inv(lattice), axis=0)
-    if reach.max() <= 0.5:
-        return _closest_image(lattice, frac_coords, reach, below)
-    lattice, frac_coords = _reduced(lattice, frac_coords)
-    reach = below * np.linalg.norm(np.linalg.inv(lattice), axis=0)
+    try:
+        reach = below * np.linalg.norm(np.linalg.inv(lattice), axis=0)
+        if reach.max() <= 0.5:
+            return _closest_image(lattice, frac_coords, reach, below)
+        lattice, frac_coords = _reduced(lattice, frac_coords)
+        reach = below * np.linalg.norm(np.linalg.inv(lattice), axis=0)
+    except np.linalg.LinAlgError:  # flat up to rounding: lattice vectors cancel each other
+        return Pair(0, 0, 0.0)
     most = [min(math.ceil(r + 0.5), _MOST_IMAGES) for r in reach]
     axes = [np.arange(-m, m + 1) for m in most]
     shifts = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
@@ -98,6 +101,8 @@ def _reduced(lattice: np.ndarray, coords: np.ndarray) -> tuple[np.ndarray, np.nd
     basis = lattice.copy()
     for _ in range(100):
         norms = np.einsum("ij,ij->i", basis, basis)
+        if norms.min() == 0.0:
+            raise np.linalg.LinAlgError("lattice vectors cancel each other")
         ratios = np.round((basis @ basis.T) / norms[:, None])  # of vector j along vector i
         np.fill_diagonal(ratios, 0)
         i, j = np.unravel_index(np.abs(ratios).argmax(), (3, 3))

@@ -36,6 +36,9 @@ _NOISE = 0.02
 
 _LARGEST_COORDINATE = 1e4
 
+_FLAT = 1e-8
+"""Smallest square of the height of a unit vector over the plane of the others."""
+
 _COARSEST_DIGIT = 0.01
 """Precision assumed for coordinates of fewer decimals: 0.5 is exact, not 0.45 to 0.55."""
 
@@ -111,7 +114,7 @@ def _lattice(tags: CifTags) -> np.ndarray:
     sin_c = math.sqrt(1 - cos_c**2)
     c_x, c_y = cos_b, (cos_a - cos_b * cos_c) / sin_c
     square = 1 - c_x**2 - c_y**2
-    if square <= 0:
+    if square <= _FLAT:
         raise StructureError(f"no cell has the angles {alpha}, {beta}, {gamma} (singular lattice)")
     c_z = math.sqrt(square)
     return np.array([[a, 0, 0], [b * cos_c, b * sin_c, 0], [c * c_x, c * c_y, c * c_z]])
