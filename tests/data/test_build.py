@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
 
-from cgatjax.config import GraphConfig
+from cgatjax.config import GraphConfig, ModelConfig
 from cgatjax.data import build
 from cgatjax.data.build import build_store
 from cgatjax.data.filters import Filter
@@ -24,7 +24,9 @@ from cgatjax.errors import (
 )
 from cgatjax.graphs.crystal_graph import featurize
 from cgatjax.graphs.reduction import reduce_graph
+from cgatjax.model.model import init_model
 from cgatjax.structures.crystal import Crystal
+from cgatjax.structures.dcgat import write_dcgat
 from cgatjax.synthetic.dataset import ionic_crystals
 
 SHARE = GraphConfig.recommended()
@@ -297,3 +299,69 @@ def test_the_digest_depends_on_options_and_contents(tmp_path):
 def skipped(path: Path) -> list[dict[str, str]]:
     with open(path / "skipped.csv", newline="") as file:
         return list(csv.DictReader(file))
+
+
+# Units, totals and close sites of the files.
+
+POSCAR = "salt\n5.6\n0 .5 .5\n.5 0 .5\n.5 .5 0\nNa Cl\n1 1\nDirect\n0 0 0\n.5 .5 {z}\n"
+
+
+def folder_with(tmp_path: Path, table: str, z: float = 0.5) -> Path:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("a", "b"):
+        (folder / f"{name}.vasp").write_text(POSCAR.format(z=z))
+    (folder / "properties.csv").write_text(table)
+    return folder
+
+
+def test_units_in_the_header_of_a_table_are_stored(tmp_path):
+    folder = folder_with(tmp_path, "id,gap [meV],e-form\na,1,2\nb,3,4\n")
+    store = build_store(folder, tmp_path / "s", SHARE)
+    assert store.units == {"gap": "meV", "e-form": "eV/atom"}
+    given = build_store(folder, tmp_path / "given", SHARE, units={"gap": "K"}, targets=["gap"])
+    assert given.units == {"gap": "K"}
+
+
+def test_a_property_in_two_units_is_refused(tmp_path):
+    crystals = [rocksalt("a", units={"heat": "K"}), rocksalt("b", units={"heat": "eV"})]
+    with pytest.raises(ConfigError, match="'b' in here: 'heat' is in eV, in crystals before in K"):
+        build_store(crystals, tmp_path / "s", SHARE)
+    assert build_store(crystals, tmp_path / "s", SHARE, units={"heat": "J"}).units == {"heat": "J"}
+    missing = [crystals[0], rocksalt("b", targets={"heat": np.nan}, units={"heat": "eV"})]
+    assert build_store(missing, tmp_path / "nan", SHARE).units == {"heat": "K"}
+
+
+def test_totals_are_divided_or_cannot_be_trained_on(tmp_path):
+    crystals = [rocksalt(str(k), targets={"energy_total": -7.0 - k}) for k in range(4)]
+    total = build_store(crystals, tmp_path / "total", SHARE)
+    assert total.units == {"energy_total": "eV/cell"}
+    with pytest.raises(TargetError, match=r"eV/cell, of the whole cell.*per_atom=\['energy_total'"):
+        init_model(ModelConfig.small(), total, target="energy_total")
+    divided = build_store(crystals, tmp_path / "divided", SHARE, per_atom=["energy_total"])
+    assert divided.units == {"energy_total": "eV/atom"}
+    np.testing.assert_array_equal(divided.target("energy_total"), [-3.5, -4.0, -4.5, -5.0])
+
+
+def test_sites_closer_than_the_bound_are_refused(tmp_path):
+    folder = folder_with(tmp_path, "id,gap\na,1\nb,2\n", z=0.42)
+    with pytest.raises(StructureError, match=r"sites 0 \(Na\) and 1 \(Cl\) are 2\.\d+ A apart"):
+        build_store(folder, tmp_path / "s", SHARE, min_distance=3.0)
+    assert len(build_store(folder, tmp_path / "s", SHARE)) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "advice"),
+    [
+        ("a.vasp", POSCAR.format(z=0.5), "properties.csv beside them"),
+        ("a.csv", 'poscar,note\n"' + POSCAR.format(z=0.5) + '",x\n', "its columns of numbers"),
+        ("a.json", None, 'read from "data", or from beside "structure"'),
+    ],
+)
+def test_the_advice_fits_the_kind_of_input(tmp_path, name, text, advice):
+    if text is None:
+        write_dcgat([rocksalt(targets={})], tmp_path / name)
+    else:
+        (tmp_path / name).write_text(text)
+    with pytest.raises(TargetError, match=advice):
+        build_store(tmp_path / name, tmp_path / "s", SHARE, targets=["gap"])

@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from math import isfinite
 from pathlib import Path
@@ -38,6 +38,9 @@ from cgatjax.structures.delta_targets import (
     units_with,
     with_differences,
 )
+from cgatjax.structures.inputs import property_advice
+from cgatjax.structures.plausibility import MIN_DISTANCE
+from cgatjax.structures.properties import unit_of
 from cgatjax.structures.readers import read_crystals
 
 logger = logging.getLogger("cgatjax")
@@ -56,6 +59,8 @@ def build_store(
     units: Mapping[str, str] | None = None,
     differences: Differences | None = None,
     properties: str | Path | None = None,
+    min_distance: float = MIN_DISTANCE,
+    per_atom: Sequence[str] = (),
     keep: Filter = Filter(),  # noqa: B008 - immutable
     reduce: bool = True,
     workers: int = 1,
@@ -71,9 +76,12 @@ def build_store(
       out: folder to create.
       config: graph options, stored with the data.
       targets: properties to keep; None keeps every numeric one.
-      units: units of targets that are not known by name.
+      units: units of targets; else those of the files (in brackets in the header of a table), else
+        those known by name.
       differences: further targets: name -> (minuend, subtrahend).
       properties: CSV file with a row for each CIF or POSCAR file; None looks beside the files.
+      min_distance: smallest allowed distance of two sites in angstrom; 0 allows any.
+      per_atom: properties of the whole cell to divide by the number of sites.
       keep: filter of the crystals.
       reduce: merge equivalent sites and edges (exact, and smaller).
       workers: number of processes, or of the executor's workers; does not change the store.
@@ -87,7 +95,7 @@ def build_store(
     Raises:
       RunExistsError: `out` exists and `resume` is not set, or another process is building it.
       ConfigError: a resumed build had other options; a difference of two units, or with the name
-        of a property.
+        of a property; a property in different units.
       MismatchError: a resumed build had other crystals.
       StructureError: a crystal cannot be used, with on_error="raise".
       TargetError: no crystal has a named target.
@@ -111,7 +119,9 @@ def build_store(
     out, config = Path(out), GraphConfig.of(config)
     if resume and (out / MANIFEST).is_file():
         return _open_finished(out, config, reduce)
-    source = _Source(inputs, properties, targets, differences or {}, units)
+    source = _Source(
+        inputs, properties, targets, differences or {}, units, min_distance, tuple(per_atom)
+    )
     found = source.read()
     options = {**source.options, **_options(config, reduce, keep)}
     with (
@@ -138,6 +148,9 @@ class _Source:
     targets: Sequence[str] | None
     differences: Differences
     given_units: Mapping[str, str] | None
+    min_distance: float = MIN_DISTANCE
+    per_atom: tuple[str, ...] = ()
+    found_units: dict[str, str] = field(default_factory=dict)
 
     @property
     def named(self) -> list[str]:
@@ -146,8 +159,8 @@ class _Source:
 
     @property
     def units(self) -> dict[str, str]:
-        """Given units, and those of the differences."""
-        return units_with(self.given_units, self.differences)
+        """Given units, those found so far, and those of the differences."""
+        return units_with({**self.found_units, **(self.given_units or {})}, self.differences)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -156,13 +169,46 @@ class _Source:
             "targets": None if self.targets is None else list(self.targets),
             "units": self.units,
             "differences": {name: list(pair) for name, pair in self.differences.items()},
+            "min_distance": self.min_distance,
+            "per_atom": list(self.per_atom),
         }
 
     def read(self) -> Iterator[Crystal | Rejected]:
         """Read the crystals, with differences among their properties."""
         names = properties_to_read(self.targets, self.differences)
-        found = read_crystals(self.inputs, targets=names, properties=self.properties)
-        return with_differences(found, self.differences, self.targets)
+        found = read_crystals(
+            self.inputs,
+            targets=names,
+            properties=self.properties,
+            min_distance=self.min_distance,
+            per_atom=self.per_atom,
+        )
+        return with_differences(self._with_units(found), self.differences, self.targets)
+
+    def _with_units(self, crystals: Iterator[Crystal | Rejected]) -> Iterator[Crystal | Rejected]:
+        """Yield the same items; collect the units of properties."""
+        for item in crystals:
+            if isinstance(item, Crystal):
+                self._add_units(item)
+            yield item
+
+    def _add_units(self, crystal: Crystal) -> None:
+        """Add the units of a crystal's properties to `found_units`.
+
+        Raises:
+          ConfigError: a property had another unit before, and none is given.
+        """
+        for name, value in crystal.targets.items():
+            if not isfinite(value):
+                continue
+            unit = crystal.units.get(name, unit_of(name))
+            known = self.found_units.setdefault(name, unit)
+            if known != unit and name not in (self.given_units or {}):
+                raise ConfigError(
+                    f"{crystal.id!r} in {crystal.source}: {name!r} is in {unit or '?'}, in "
+                    f"crystals before in {known or '?'}; convert one of them, or give the unit "
+                    "(units)"
+                )
 
     def warned(self, crystals: Iterator[Crystal]) -> Iterator[Crystal]:
         """Yield the same crystals; check once whether the first of them lack a named target."""
@@ -220,10 +266,7 @@ class _Source:
         names = {name for item in sample if isinstance(item, Crystal) for name in item.targets}
         if names:
             return f"the input has {sorted(names)}"
-        return (
-            "the input has none; properties of CIF and POSCAR files are read from properties.csv "
-            "beside them, or from a CSV file given as properties (--properties)"
-        )
+        return f"the input has none; {property_advice(self.inputs)}"
 
 
 def _options(config: GraphConfig, reduce: bool, keep: Filter) -> dict[str, Any]:

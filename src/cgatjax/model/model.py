@@ -16,6 +16,7 @@ from cgatjax.errors import InputError, MismatchError, TargetError
 from cgatjax.model.network import Network
 from cgatjax.model.normalizer import Normalizer
 from cgatjax.structures.elements import ElementTable
+from cgatjax.structures.properties import require_no_total
 
 _BLOCK = 16384
 """Crystals checked together for elements without a vector."""
@@ -160,6 +161,8 @@ def init_model(
     names = (target,) if isinstance(target, str) else tuple(target)
     crystals = crystals_of(data, "the data of a model")
     units = {name: crystals.unit(name) for name in names}
+    for name, unit in units.items():
+        require_no_total(name, unit)
     if len(crystals) == 0:
         raise TargetError("expected at least one crystal to fit the model's sizes to, got none")
     table = element_table or ElementTable.matscholar()

@@ -23,6 +23,20 @@ PROPERTY_TABLES = ("properties.csv", "id_prop.csv")
 """File names of the property table of a folder of structure files; CGCNN uses the second."""
 
 
+_PROPERTY_PLACES = (
+    (
+        STRUCTURE_FORMATS,
+        "properties of CIF and POSCAR files are read from properties.csv beside them, or from a "
+        "CSV file given as properties (--properties)",
+    ),
+    (("dcgat",), 'properties in JSON are read from "data", or from beside "structure" or "atoms"'),
+    (("csv",), "properties in a table are its columns of numbers"),
+    (("extxyz",), "properties of extended XYZ are key=value pairs of the comment line"),
+    (("ase-db",), "properties in ASE databases are key-value pairs and the energy"),
+    (("object",), "properties of objects are read from .properties, .info or .targets"),
+)
+
+
 @dataclass(frozen=True)
 class SourceFile:
     """File to read.
@@ -69,6 +83,13 @@ def resolve(items: Sequence[Any]) -> list[Any]:
                 f"got {type(item).__name__}: {item!r:.80}"
             )
     return resolved
+
+
+def property_advice(inputs: Any) -> str:
+    """Describe the places of properties in inputs of these kinds, for messages."""
+    items = resolve(list(inputs) if isinstance(inputs, list | tuple) else [inputs])
+    kinds = {item.format if isinstance(item, SourceFile) else "object" for item in items}
+    return "; ".join(text for places, text in _PROPERTY_PLACES if kinds & set(places))
 
 
 def _files_of(name: str | Path) -> list[SourceFile]:

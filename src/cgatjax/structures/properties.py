@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cgatjax.errors import InputError, StructureError
+from cgatjax.errors import InputError, StructureError, TargetError
 
 ID_KEYS: tuple[str, ...] = ("entry_id", "id", "mat_id", "material_id", "jid")
 """Keys of a crystal's id, in order of preference."""
@@ -66,6 +66,19 @@ def unit_of(name: str) -> str:
         return "eV/atom"
     is_gap = "gap" in words or "bandgap" in words
     return "eV" if is_gap or base.endswith("_eV") else ""
+
+
+def require_no_total(name: str, unit: str) -> None:
+    """Refuse a property of the whole cell as a target: networks predict values per atom.
+
+    Raises:
+      TargetError: the unit is that of a cell.
+    """
+    if unit.endswith("/cell"):
+        raise TargetError(
+            f"{name!r} is in {unit}, of the whole cell; divide it by the number of sites when the "
+            f"store is built: per_atom=[{name!r}]"
+        )
 
 
 def is_number(value: Any) -> bool:

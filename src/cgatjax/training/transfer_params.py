@@ -14,6 +14,7 @@ from cgatjax.errors import ConfigError, TargetError
 from cgatjax.model.model import Model
 from cgatjax.model.network import Network
 from cgatjax.model.normalizer import Normalizer
+from cgatjax.structures.properties import require_no_total
 from cgatjax.training.optimizer import FROZEN, Labels, Params
 
 TRAINED = "trained"
@@ -168,6 +169,7 @@ def prepare_transfer(model: Model, train: Crystals, config: TransferConfig) -> P
     model.check_graphs(train, "the transfer data")
     target = _new_target(model, config)
     unit = train.unit(target)
+    require_no_total(target, unit)
     source = None if config.mode == "none" else _source_head(model, target, unit)
     # Before any weights are drawn: a target without values must not cost a compilation.
     fitted = Normalizer.fit(train.target(target), target)
