@@ -80,3 +80,12 @@ def test_a_data_set_as_a_data_frame(train_set):
     assert frame[LOW].tolist() == train_set.target(LOW)[:3].tolist()
     assert frame.attrs["units"][LOW] == "eV/atom"
     assert list(train_set.restrict_targets(LOW).to_frame().columns) == ["id", "formula", LOW]
+
+
+def test_crystals_splits_and_element_tables_are_shown_as_one_line(ionic_store, prototypes):
+    from cgatjax.structures.elements import ElementTable
+
+    assert repr(prototypes["NaCl"]) == "Crystal('NaCl': NaCl, 8 sites, {})"
+    assert repr(ionic_store.make_split()) == "Split(96 train, 12 valid, 12 test)"
+    table = repr(ElementTable.matscholar())
+    assert table == "ElementTable('matscholar', 103 elements, 200 numbers each)"

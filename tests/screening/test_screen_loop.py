@@ -84,6 +84,7 @@ def test_the_report_counts_candidates(screened) -> None:
     assert (report["seen"], report["predicted"], report["rows"]) == (52, 51, 51)
     assert report["left_out"] == {"same crystal as another assignment": 1}
     assert report["prototypes"][0]["classes"] == {"Sr": 1, "Ti": 1, "O": 3}
+    assert repr(screened) == f"Screened('{screened.path}': 51 of 52 candidates kept)"
     assert [p["assignments"] for p in report["prototypes"]] == [48, 4]
     assert report["target"] == "e-form@low"
     assert sorted(f.name for f in screened.path.iterdir()) == [

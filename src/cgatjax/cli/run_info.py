@@ -95,7 +95,7 @@ def report_text(report: Mapping[str, Any]) -> str:
 
     rows = [(subset, e["mae"], e["rmse"], e["n"]) for subset, e in report["step_zero"].items()]
     return (
-        f"transfer: {TransferReport(**report)}\n"
+        f"transfer: {TransferReport(**report)!r}\n"
         f"before training\n{table(('subset', 'MAE', 'RMSE', 'n'), rows)}"
     )
 

@@ -31,6 +31,9 @@ class Split:
     valid: tuple[str, ...]
     test: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        return f"Split({', '.join(f'{len(getattr(self, name))} {name}' for name in SUBSETS)})"
+
     def save(self, path: str | Path) -> None:
         """Write the ids as JSON."""
         Path(path).write_text(json.dumps({name: getattr(self, name) for name in SUBSETS}))

@@ -46,6 +46,10 @@ class Screened:
     path: Path
     report: dict[str, Any]
 
+    def __repr__(self) -> str:
+        kept, seen = self.report["rows"], self.report["seen"]
+        return f"Screened({str(self.path)!r}: {kept:,} of {seen:,} candidates kept)"
+
     @property
     def results(self) -> Path:
         """Folder of the sorted Parquet files."""

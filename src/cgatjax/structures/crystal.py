@@ -8,7 +8,12 @@ from typing import Any
 import numpy as np
 
 from cgatjax.errors import InputError, StructureError
-from cgatjax.structures.elements import SYMBOLS, atomic_number
+from cgatjax.structures.elements import (
+    SYMBOLS,
+    atomic_number,
+    readable_formula,
+    reduced_formula,
+)
 from cgatjax.structures.properties import select_properties, writable
 
 MAX_ATOMIC_NUMBER = len(SYMBOLS) - 1
@@ -48,6 +53,12 @@ class Crystal:
     targets: Mapping[str, float] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
     source: str = ""
+
+    def __repr__(self) -> str:
+        numbers = self.atomic_numbers
+        is_known = len(numbers) > 0 and numbers.min() >= 1 and numbers.max() < len(SYMBOLS)
+        formula = f"{readable_formula(reduced_formula(numbers))}, " if is_known else ""
+        return f"Crystal({self.id!r}: {formula}{self.n_sites} sites, {dict(self.targets)})"
 
     @property
     def n_sites(self) -> int:

@@ -129,6 +129,10 @@ class ElementTable:
         object.__setattr__(self, "vectors", vectors)
         object.__setattr__(self, "known", known)
 
+    def __repr__(self) -> str:
+        n, width = int(self.known.sum()), self.vectors.shape[1]
+        return f"ElementTable({self.name!r}, {n} elements, {width} numbers each)"
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ElementTable):
             return NotImplemented

@@ -121,6 +121,6 @@ def training_sets(data: Any) -> tuple[Dataset, Dataset]:
 
 def log_report(report: TransferReport) -> None:
     """Log what is frozen, loaded and re-initialized, and the error before training."""
-    logger.info("transfer: %s", report)
+    logger.info("transfer: %r", report)
     for name, errors in report.step_zero.items():
         logger.info("before training, %s: MAE %.5g on %d", name, errors["mae"], errors["n"])

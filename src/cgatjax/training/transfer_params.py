@@ -42,7 +42,7 @@ class TransferReport:
     normalizers: Mapping[str, tuple[float, float]]
     step_zero: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         counts = {
             name: f"{self.numbers[name]:,} in {len(getattr(self, name))} arrays"
             for name in ("loaded", "frozen", "reinitialized")
