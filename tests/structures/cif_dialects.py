@@ -165,6 +165,8 @@ def listed(reference: Structure, digits: int = 6) -> list[tuple[Any, ...]]:
     ]
 
 
+F_OPS = operations("F m -3 m")
+HCP_OPS = operations("P 63/m m c")
 NACL = [("Na1", "Na", 0, 0, 0), ("Cl1", "Cl", 0.5, 0.5, 0.5)]
 SI_1, SI_2 = [("Si1", "Si", 0, 0, 0)], [("Si1", "Si", 0.125, 0.125, 0.125)]
 TI_1 = [("Ti1", "Ti", 0, 0, 0), ("O1", "O", 0, 0, 0.2081)]
@@ -183,6 +185,7 @@ SB_S = [("Sb1", "Sb", 0.0293, 0.25, 0.6739), ("Sb2", "Sb", 0.3497, 0.25, 0.4640)
         ("S3", "S", 0.2079, 0.25, 0.8081)]  # fmt: skip
 SB_S_PBNM = [(label, kind, z, x, y) for label, kind, x, y, z in SB_S]
 WITH_OCCUPANCY = "label type_symbol fract_x fract_y fract_z occupancy"
+WITH_FLAG = "label type_symbol fract_x fract_y fract_z calc_flag occupancy"
 WITH_MULTIPLICITY = "label type_symbol symmetry_multiplicity fract_x fract_y fract_z"
 
 
@@ -194,19 +197,18 @@ def halite(**options: Any) -> str:
     return made(HALITE, NACL, **{"formula": "Na Cl", "z": 4, **options})
 
 
-def dialects() -> list[Dialect]:
-    """Return all dialects."""
-    f, hcp = operations("F m -3 m"), operations("P 63/m m c")
-    number = "_space_group_IT_number {}".format
-    full = "label type_symbol fract_x fract_y fract_z calc_flag occupancy"
+def _number(number: int) -> str:
+    return f"_space_group_IT_number {number}"
+
+
+def by_operations() -> list[Dialect]:
     return [
-        # Symmetry by a list of operations.
-        Dialect("operations", halite(ops=f, symmetry="F m -3 m"), HALITE),
-        Dialect("operations without a symbol", halite(ops=f), HALITE),
-        Dialect("operations in upper case", halite(ops=[o.upper() for o in f]), HALITE),
+        Dialect("operations", halite(ops=F_OPS, symmetry="F m -3 m"), HALITE),
+        Dialect("operations without a symbol", halite(ops=F_OPS), HALITE),
+        Dialect("operations in upper case", halite(ops=[o.upper() for o in F_OPS]), HALITE),
         Dialect(
             "operations with decimals",
-            halite(ops=[o.replace("1/2", "0.5") for o in f]),
+            halite(ops=[o.replace("1/2", "0.5") for o in F_OPS]),
             HALITE),
         Dialect(
             "operations with thirds as decimals",
@@ -223,9 +225,10 @@ def dialects() -> list[Dialect]:
             CORUNDUM),
         Dialect(
             "operations under the new tag",
-            halite(ops=f).replace("_symmetry_equiv_pos_as_xyz", "_space_group_symop_operation_xyz"),
+            halite(ops=F_OPS).replace(
+                "_symmetry_equiv_pos_as_xyz", "_space_group_symop_operation_xyz"),
             HALITE),
-        Dialect("a truncated list of operations", halite(ops=f[:100], z=""), None),
+        Dialect("a truncated list of operations", halite(ops=F_OPS[:100], z=""), None),
         Dialect(
             "operations of a setting in no table",
             made(
@@ -244,14 +247,18 @@ def dialects() -> list[Dialect]:
         Dialect("only x,y,z and the symbol, one formula unit", halite(
             ops=["x,y,z"], symmetry="F m -3 m",
         ), None),
-        Dialect("all operations, symbol P 1", halite(ops=f, symmetry="P 1"), HALITE),
+        Dialect("all operations, symbol P 1", halite(ops=F_OPS, symmetry="P 1"), HALITE),
         Dialect("all operations and all sites", made(
-            HALITE, listed(HALITE), ops=f, formula="Na Cl", z=4,
+            HALITE, listed(HALITE), ops=F_OPS, formula="Na Cl", z=4,
         ), HALITE),
         Dialect("operations that contradict the cell", cif(
-            (5.64, 5.64, 6.3), CUBIC, NACL, ops=f, formula="Na Cl", z=4,
+            (5.64, 5.64, 6.3), CUBIC, NACL, ops=F_OPS, formula="Na Cl", z=4,
         ), None),
-        # Symmetry by a symbol or number.
+    ]  # fmt: skip
+
+
+def by_symbol() -> list[Dialect]:
+    return [
         Dialect("symbol", halite(symmetry="F m -3 m"), HALITE),
         Dialect("symbol without spaces", halite(symmetry="Fm-3m"), HALITE),
         Dialect("symbol with underscores", made(
@@ -261,7 +268,7 @@ def dialects() -> list[Dialect]:
         Dialect("symbol with S of ICSD", halite(symmetry="F m -3 m S"), HALITE),
         Dialect("unquoted symbol", halite(symmetry="F m -3 m").replace("'F m -3 m'", "F m -3 m"),
                 HALITE),
-        Dialect("number alone", halite(symmetry=number(225)), HALITE),
+        Dialect("number alone", halite(symmetry=_number(225)), HALITE),
         Dialect("Hall symbol", halite(symmetry="_symmetry_space_group_name_Hall '-F 4 2 3'"),
                 HALITE),
         Dialect("Hall symbol and another symbol", halite(
@@ -320,7 +327,7 @@ def dialects() -> list[Dialect]:
         Dialect("P 21/n", made(
             HAFNIA_N, HF_N, symmetry="P 21/n", formula="Hf O2", z=4), HAFNIA_N),
         Dialect("number 14 alone, axes of P 21/n", made(
-            HAFNIA_N, HF_N, symmetry=number(14), formula="Hf O2", z=4), None),
+            HAFNIA_N, HF_N, symmetry=_number(14), formula="Hf O2", z=4), None),
         Dialect("unique axis c", cif(
             (5.117, 5.292, 5.175), (90, 90, 99.22),
             [(a, b, x, z, y) for a, b, x, y, z in HF_C],
@@ -334,34 +341,42 @@ def dialects() -> list[Dialect]:
         Dialect("P b n m", made(
             STIBNITE_PBNM, SB_S_PBNM, symmetry="P b n m", formula="S3 Sb2", z=4), STIBNITE_PBNM),
         Dialect("number 62 alone, axes of P b n m", made(
-            STIBNITE_PBNM, SB_S_PBNM, symmetry=number(62), formula="S3 Sb2", z=4), None),
-        # Rounding.
-        Dialect("special position with 4 digits", zinc("0.3333", "0.6667", ops=hcp), ZINC),
-        Dialect("with 3 digits", zinc("0.333", "0.667", ops=hcp), ZINC),
-        Dialect("with 2 digits", zinc("0.33", "0.67", ops=hcp), ZINC),
-        Dialect("with 4 digits, cut", zinc("0.3333", "0.6666", ops=hcp), ZINC),
-        Dialect("with 2 digits, cut", zinc("0.33", "0.66", ops=hcp), ZINC),
-        Dialect("with an uncertainty", zinc("0.3333(2)", "0.6667(2)", ops=hcp), ZINC),
-        Dialect("as fractions", zinc("1/3", "2/3", ops=hcp), ZINC),
+            STIBNITE_PBNM, SB_S_PBNM, symmetry=_number(62), formula="S3 Sb2", z=4), None),
+    ]  # fmt: skip
+
+
+def by_rounding() -> list[Dialect]:
+    return [
+        Dialect("special position with 4 digits", zinc("0.3333", "0.6667", ops=HCP_OPS), ZINC),
+        Dialect("with 3 digits", zinc("0.333", "0.667", ops=HCP_OPS), ZINC),
+        Dialect("with 2 digits", zinc("0.33", "0.67", ops=HCP_OPS), ZINC),
+        Dialect("with 4 digits, cut", zinc("0.3333", "0.6666", ops=HCP_OPS), ZINC),
+        Dialect("with 2 digits, cut", zinc("0.33", "0.66", ops=HCP_OPS), ZINC),
+        Dialect("with an uncertainty", zinc("0.3333(2)", "0.6667(2)", ops=HCP_OPS), ZINC),
+        Dialect("as fractions", zinc("1/3", "2/3", ops=HCP_OPS), ZINC),
         Dialect("with 3 digits, by the symbol", zinc("0.333", "0.667", symmetry="P 63/m m c"),
                 ZINC),
         Dialect("position x, 2x rounded", made(
-            NICKEL_TIN, [("Ni1", "Ni", 0.84, 0.681, 0.25), NI_SN[1]], ops=hcp,
+            NICKEL_TIN, [("Ni1", "Ni", 0.84, 0.681, 0.25), NI_SN[1]], ops=HCP_OPS,
             formula="Ni3 Sn", z=2), NICKEL_TIN),
         Dialect("position x, 2x with 4 digits", made(
-            NICKEL_TIN, [("Ni1", "Ni", 0.8405, 0.6809, 0.25), NI_SN[1]], ops=hcp,
+            NICKEL_TIN, [("Ni1", "Ni", 0.8405, 0.6809, 0.25), NI_SN[1]], ops=HCP_OPS,
             formula="Ni3 Sn", z=2), NICKEL_TIN),
         Dialect("near a special position by more than rounding", zinc(
-            "0.3190", "0.6660", ops=hcp), None),
+            "0.3190", "0.6660", ops=HCP_OPS), None),
         Dialect("rounded, no formula", made(
-            ZINC, [("Zn1", "Zn", 0.333, 0.667, 0.25)], ops=hcp), ZINC),
-        # Occupancies and species.
-        Dialect("occupancy 1", halite(ops=f, columns=WITH_OCCUPANCY).replace(
+            ZINC, [("Zn1", "Zn", 0.333, 0.667, 0.25)], ops=HCP_OPS), ZINC),
+    ]  # fmt: skip
+
+
+def by_species() -> list[Dialect]:
+    return [
+        Dialect("occupancy 1", halite(ops=F_OPS, columns=WITH_OCCUPANCY).replace(
             "Na 0 0 0", "Na 0 0 0 1.0").replace("0.5 0.5 0.5", "0.5 0.5 0.5 1"), HALITE),
         Dialect("occupancy unknown", made(
-            HALITE, [(*row, "?") for row in NACL], ops=f, columns=WITH_OCCUPANCY), HALITE),
+            HALITE, [(*row, "?") for row in NACL], ops=F_OPS, columns=WITH_OCCUPANCY), HALITE),
         Dialect("occupancy one half", made(
-            HALITE, [(*row, 0.5) for row in NACL], ops=f, columns=WITH_OCCUPANCY), None),
+            HALITE, [(*row, 0.5) for row in NACL], ops=F_OPS, columns=WITH_OCCUPANCY), None),
         Dialect("two species on one site", made(
             CESIUM_CHLORIDE, [("Cs1", "Cs", 0, 0, 0), ("Cl1", "Cl", 0.5, 0.5, 0.5),
                               ("H1", "H", 0.5, 0.5, 0.5)], symmetry="P 1"), None),
@@ -382,13 +397,13 @@ def dialects() -> list[Dialect]:
             PORTLANDITE, [CA_OH[0], ("OH1", "OH", *CA_OH[1][2:])], symmetry="P -3 m 1"), None),
         Dialect("a hydrogen without coordinates", made(
             PORTLANDITE, [*CA_OH[:2], ("H1", "H", "?", "?", "?")], symmetry="P -3 m 1"), None),
-        Dialect("charges in the symbols", halite(ops=f).replace(
+        Dialect("charges in the symbols", halite(ops=F_OPS).replace(
             "Na1 Na", "Na1 Na1+").replace("Cl1 Cl", "Cl1 Cl-"), HALITE),
         Dialect("labels alone", made(
-            HALITE, [(a, *xyz) for a, _, *xyz in NACL], ops=f,
+            HALITE, [(a, *xyz) for a, _, *xyz in NACL], ops=F_OPS,
             columns="label fract_x fract_y fract_z"), HALITE),
         Dialect("labels in upper case with a formula", made(
-            HALITE, [(a.upper(), *xyz) for a, _, *xyz in NACL], ops=f, formula="Na Cl", z=4,
+            HALITE, [(a.upper(), *xyz) for a, _, *xyz in NACL], ops=F_OPS, formula="Na Cl", z=4,
             columns="label fract_x fract_y fract_z"), HALITE),
         Dialect("labels that may be two elements", made(
             CESIUM_CHLORIDE, [("CS1", 0, 0, 0), ("CL1", 0.5, 0.5, 0.5)], symmetry="P 1",
@@ -419,44 +434,55 @@ def dialects() -> list[Dialect]:
             ops=operations("P m -3 m"), symmetry="F m -3 m"), None),
         Dialect("dummy sites", made(
             HALITE, [("Na1", "Na", 0, 0, 0, "d", 1), ("Cl1", "Cl", 0.5, 0.5, 0.5, "d", 1),
-                     ("X1", "H", 0.25, 0.25, 0.25, "dum", 1)], ops=f, columns=full), HALITE),
+                     ("X1", "H", 0.25, 0.25, 0.25, "dum", 1)],
+            ops=F_OPS, columns=WITH_FLAG), HALITE),
         Dialect("an atom twice in the list", made(
             CESIUM_CHLORIDE, [*listed(CESIUM_CHLORIDE), ("Cs9", "Cs", 0, 0, 0)], symmetry="P 1"),
             None),
-        # What the file says about itself.
-        Dialect("another formula", halite(ops=f, formula="Na2 Cl"), None),
-        Dialect("another Z", halite(ops=f, z=2), None),
+    ]  # fmt: skip
+
+
+def by_statements() -> list[Dialect]:
+    return [
+        Dialect("another formula", halite(ops=F_OPS, formula="Na2 Cl"), None),
+        Dialect("another Z", halite(ops=F_OPS, z=2), None),
         Dialect("formula of the whole cell beside Z (pymatgen)", halite(
-            ops=f, formula="Na4 Cl4"), HALITE),
-        Dialect("another volume", halite(ops=f, extra="_cell_volume 160.1"), None),
-        Dialect("the right volume", halite(ops=f, extra="_cell_volume 179.4(2)"), HALITE),
+            ops=F_OPS, formula="Na4 Cl4"), HALITE),
+        Dialect("another volume", halite(ops=F_OPS, extra="_cell_volume 160.1"), None),
+        Dialect("the right volume", halite(ops=F_OPS, extra="_cell_volume 179.4(2)"), HALITE),
         Dialect("multiplicities", made(
-            HALITE, [(a, b, 4, *xyz) for a, b, *xyz in NACL], ops=f,
+            HALITE, [(a, b, 4, *xyz) for a, b, *xyz in NACL], ops=F_OPS,
             columns=WITH_MULTIPLICITY), HALITE),
         Dialect("multiplicities of another crystal", made(
-            HALITE, [(a, b, 8, *xyz) for a, b, *xyz in NACL], ops=f,
+            HALITE, [(a, b, 8, *xyz) for a, b, *xyz in NACL], ops=F_OPS,
             columns=WITH_MULTIPLICITY), None),
         Dialect("atoms on each other", made(
             CESIUM_CHLORIDE, [("Cs1", "Cs", 0, 0, 0), ("Cl1", "Cl", 0.05, 0.03, 0)],
             symmetry="P 1"), None),
-        # Text.
-        Dialect("bytes of Latin-1", "# Meßwert bei 25 °C\n" + halite(ops=f), HALITE),
-        Dialect("line ends of Windows", halite(ops=f).replace("\n", "\r\n"), HALITE),
+    ]  # fmt: skip
+
+
+def by_text() -> list[Dialect]:
+    return [
+        Dialect("bytes of Latin-1", "# Meßwert bei 25 °C\n" + halite(ops=F_OPS), HALITE),
+        Dialect("line ends of Windows", halite(ops=F_OPS).replace("\n", "\r\n"), HALITE),
         Dialect("tags in upper case", "\n".join(
             line.upper() if line.startswith("_") and " " not in line else line
-            for line in halite(ops=f).splitlines()), HALITE),
-        Dialect("tags with dots", halite(ops=f).replace(
+            for line in halite(ops=F_OPS).splitlines()), HALITE),
+        Dialect("tags with dots", halite(ops=F_OPS).replace(
             "_cell_", "_cell.").replace("_atom_site_", "_atom_site."), HALITE),
         Dialect("a block without a crystal before it", "data_global\n_journal_year 1999\n\n"
-                + halite(ops=f), HALITE),
-        Dialect("two crystals", halite(ops=f) + halite(ops=f).replace(
+                + halite(ops=F_OPS), HALITE),
+        Dialect("two crystals", halite(ops=F_OPS) + halite(ops=F_OPS).replace(
             "data_made", "data_other").replace("5.64", "5.7"), None),
-        Dialect("uncertainties in the cell", halite(ops=f).replace("5.64", "5.6400(3)"), HALITE),
-        Dialect("a text field", halite(ops=f, extra="_publ_section_title\n;\ndata_ in a title\n;"),
-                HALITE),
-        Dialect("cut off", halite(ops=f)[:-14], None),
-        Dialect("no angles", halite(ops=f).replace("_cell_angle", "_cell_tilt"), None),
-        Dialect("a modulated crystal", halite(ops=f, extra="_cell_modulation_dimension 1"), None),
+        Dialect("uncertainties in the cell", halite(ops=F_OPS).replace(
+            "5.64", "5.6400(3)"), HALITE),
+        Dialect("a text field", halite(
+            ops=F_OPS, extra="_publ_section_title\n;\ndata_ in a title\n;"), HALITE),
+        Dialect("cut off", halite(ops=F_OPS)[:-14], None),
+        Dialect("no angles", halite(ops=F_OPS).replace("_cell_angle", "_cell_tilt"), None),
+        Dialect("a modulated crystal", halite(
+            ops=F_OPS, extra="_cell_modulation_dimension 1"), None),
         Dialect("magnetic operations", made(
             CESIUM_CHLORIDE, [("Cs1", "Cs", 0, 0, 0), ("Cl1", "Cl", 0.5, 0.5, 0.5)],
             extra="loop_\n_space_group_symop_magn_operation.xyz\nx,y,z,+1\n-x,-y,-z,-1"),
@@ -471,6 +497,21 @@ def dialects() -> list[Dialect]:
             WURTZITE, [("Zn1", "Zn", 0.3333, 0.6667, 0), ("O1", "O", 0.3333, 0.6667, 0.382)],
             symmetry="P 63 m c", formula="O Zn", z=2), WURTZITE),
     ]  # fmt: skip
+
+
+GROUPS: dict[str, Callable[[], list[Dialect]]] = {
+    "lists of symmetry operations": by_operations,
+    "symbols, numbers, origins and axes": by_symbol,
+    "rounded special positions": by_rounding,
+    "occupancies, labels, hydrogens": by_species,
+    "formula, Z, volume, multiplicities": by_statements,
+    "encodings, blocks, other text": by_text,
+}
+
+
+def dialects() -> list[Dialect]:
+    """Return all dialects."""
+    return [dialect for group in GROUPS.values() for dialect in group()]
 
 
 def environments(cell: Cell) -> list[list[float]]:
@@ -556,14 +597,28 @@ def outcome(reader: Callable[[str], Cell], dialect: Dialect) -> str:
 
 
 def main() -> None:
-    """Print the table as Markdown."""
-    rows = [(d, [outcome(reader, d) for reader in READERS.values()]) for d in dialects()]
+    """Print a table of counts, and all outcomes but the right ones, as Markdown."""
+    print(f"| dialects | number | {' | '.join(READERS)} |\n|---|---|{'---|' * len(READERS)}")
+    details = []
+    total = {name: Counter[str]() for name in READERS}
+    for title, group in GROUPS.items():
+        counts = {name: Counter[str]() for name in READERS}
+        for dialect in group():
+            found = {name: outcome(reader, dialect) for name, reader in READERS.items()}
+            for name, kind in found.items():
+                counts[name][kind] += 1
+                total[name][kind] += 1
+            if set(found.values()) != {"right"}:
+                details.append(f"| {dialect.name} | {' | '.join(found.values())} |")
+        print(f"| {title} | {len(group())} | {_cells(counts)} |")
+    print(f"| all | {len(dialects())} | {_cells(total)} |\n")
     print(f"| dialect | {' | '.join(READERS)} |\n|---|{'---|' * len(READERS)}")
-    for dialect, found in rows:
-        print(f"| {dialect.name} | {' | '.join(found)} |")
-    for kind in ("right", "refused", "wrong"):
-        counts = [sum(found[i] == kind for _, found in rows) for i in range(len(READERS))]
-        print(f"| **{kind}** | {' | '.join(map(str, counts))} |")
+    print("\n".join(details))
+
+
+def _cells(counts: dict[str, Counter[str]]) -> str:
+    kinds = ("right", "refused", "wrong")
+    return " | ".join(" / ".join(str(found[kind]) for kind in kinds) for found in counts.values())
 
 
 if __name__ == "__main__":
