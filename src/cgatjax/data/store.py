@@ -88,7 +88,7 @@ class Store:
         return (whole if rows is None else whole.take(pa.array(rows, pa.int64()))).to_pylist()
 
     def hashes(self, by: str = "graph", rows: np.ndarray | None = None) -> np.ndarray:
-        """Compute (rows,) uint64 hashes of the graphs; not cached (some 0.2 ms each).
+        """Compute (rows,) uint64 hashes of the graphs; not cached (10 to 40 us each).
 
         Args:
           by: "graph" for equal crystals, or "prototype" for equal structure types; see

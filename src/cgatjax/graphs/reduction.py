@@ -117,7 +117,7 @@ def directed_edges(
     receiver = np.concatenate([graph.edge_center, graph.edge_neighbor])
     order = receiver.argsort(kind="stable")
     source = np.concatenate([graph.edge_neighbor, graph.edge_center])[order]
-    salt = np.concatenate([_OUTGOING[graph.edge_shell], _INCOMING[graph.edge_shell]])[order]
+    salt = np.concatenate([OUTGOING[graph.edge_shell], INCOMING[graph.edge_shell]])[order]
     return receiver[order], source, salt, np.concatenate([outgoing, incoming])[order]
 
 
@@ -161,7 +161,7 @@ def mixed(words: np.ndarray) -> np.ndarray:
     return words
 
 
-_OUTGOING, _INCOMING = mixed(np.arange(512, dtype=np.uint64) << np.uint64(32)).reshape(2, 256)
+OUTGOING, INCOMING = mixed(np.arange(512, dtype=np.uint64) << np.uint64(32)).reshape(2, 256)
 """Hashes of (direction, shell index), combined with the color at the other end."""
 
 
