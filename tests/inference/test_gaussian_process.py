@@ -9,8 +9,15 @@ from scipy.stats import multivariate_normal
 
 from cgatjax.config import GPConfig
 from cgatjax.errors import InputError, TargetError
-from cgatjax.inference.gaussian_process import Process, best_posterior, bound, covariance, posterior
-from cgatjax.inference.gp_fitting import fit_gp, k_means
+from cgatjax.inference.gaussian_process import (
+    Process,
+    best_posterior,
+    bound,
+    covariance,
+    evidence,
+    posterior,
+)
+from cgatjax.inference.gp_fitting import fit_gp, is_exact, k_means
 
 SCALES = np.array([0.8, 1.5])
 
@@ -87,6 +94,43 @@ def test_the_bound_is_below_the_evidence(data):
         )
         assert bound_of("rbf", other, x, y) < bound_of("rbf", best, x, y) <= evidence + 1e-6
         assert bound_of("rbf", start, x, y) < evidence
+
+
+@pytest.mark.parametrize("name", ["rbf", "matern52"])
+def test_the_evidence_by_hand(name, data):
+    x, y = data
+    k = kernel_by_hand(name, x, x) + (0.0625 + 1.69e-6) * np.eye(40)
+    with jax.enable_x64(True):
+        found = jax.jit(evidence, static_argnums=0)(name, process_of(x[:1]), x, y)
+    expected = multivariate_normal(np.full(40, 0.1), k).logpdf(y)
+    assert float(found) == pytest.approx(expected, rel=1e-9)
+
+
+def test_few_crystals_are_fitted_exactly(data):
+    x, y = data
+    gp = fit_gp(x, y)
+    assert len(gp.process.mean) == gp.n == 40
+    standard = (x - gp.x_mean) / gp.x_std, (y - gp.y_mean) / gp.y_std
+
+    def evidence_of(**changes):
+        with jax.enable_x64(True):
+            return float(evidence(gp.kernel, gp.process._replace(**changes), *standard))
+
+    best = evidence_of()
+    for name in ("log_scales", "log_amplitude", "log_noise", "constant"):
+        for shift in (-0.1, 0.1):
+            assert evidence_of(**{name: getattr(gp.process, name) + shift}) < best
+    sparse = fit_gp(x, y, GPConfig(inducing=10, steps=100, learning_rate=0.05))
+    assert len(sparse.process.mean) == 10
+    with jax.enable_x64(True):
+        assert float(evidence("matern52", sparse.process, *standard)) < best
+
+
+def test_the_cheaper_fit_is_taken():
+    assert is_exact(400, GPConfig())
+    assert not is_exact(2000, GPConfig())
+    assert not is_exact(400, GPConfig(inducing=20))
+    assert not is_exact(40, GPConfig(steps=0))
 
 
 def test_batches_estimate_the_bound(data):

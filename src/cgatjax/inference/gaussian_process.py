@@ -141,6 +141,20 @@ def bound(kernel: Kernel, process: Process, points: Array, values: Array, n: int
     return n * fit.mean() - 0.5 * divergence
 
 
+def evidence(kernel: Kernel, process: Process, points: Array, values: Array) -> Array:
+    """Compute the log marginal likelihood of exact regression, log N(values | constant, K + noise).
+
+    Inducing points and the posterior of the process are not used. Time and memory grow with the
+    cube and the square of the number of points.
+    """
+    own = covariance(kernel, process, points, points)
+    ridge = jnp.exp(2 * process.log_noise) + JITTER * jnp.exp(2 * process.log_amplitude)
+    factor = jnp.linalg.cholesky(own + ridge * jnp.eye(len(own)))
+    solved = solve_triangular(factor, values - process.constant, lower=True)
+    logdet = 2 * jnp.log(jnp.diag(factor)).sum()
+    return -0.5 * (jnp.square(solved).sum() + logdet + len(values) * jnp.log(2 * jnp.pi))
+
+
 def best_posterior(
     kernel: Kernel, process: Process, points: np.ndarray, values: np.ndarray
 ) -> Process:

@@ -17,12 +17,13 @@ from cgatjax.runtime.text_tables import table
 @subset_option("train", "to fit to")
 @config_options(GPConfig, OTHER)
 def fit_gp(run: str, store: str, subset: str, **flags: Any) -> None:
-    """Fit a sparse Gaussian process to the crystal embeddings of a run.
+    """Fit a Gaussian process to the crystal embeddings of a run.
 
     The process is fitted to the run's crystals and their values in STORE, predicts every target of
     the run with a standard deviation, and is written to RUN/gaussian_process; it replaces an
-    earlier one. For an ensemble it uses the embeddings of the first member. `predict --uncertainty
-    gp` uses it.
+    earlier one. For an ensemble it uses the embeddings of the first member. Commands use it only
+    with --uncertainty gp. It is exact if that is cheaper (up to some 1,200 crystals with the default
+    options), otherwise sparse.
 
     \b
     cgatjax fit-gp runs/scan scan.store
@@ -39,7 +40,10 @@ def fit_gp(run: str, store: str, subset: str, **flags: Any) -> None:
     crystals, name = chosen_subset(run, data, subset)
     predictor.model.check_units(crystals, store)
     embeddings = embed(predictor, crystals)
-    processes = {t: fit(embeddings, crystals.target(t), options) for t in predictor.targets}
+    processes = {
+        t: fit(embeddings, crystals.target(t), options, show_progress=True)
+        for t in predictor.targets
+    }
     weights = digest_of(predictor.members)
     save_processes(run, processes, weights)
     if "gp" in predictor.rescalings:
