@@ -190,3 +190,14 @@ def test_a_selection_is_shown_as_a_small_table_and_a_data_frame(trained_model, t
     frame = found.to_frame()
     assert frame["id"].tolist() == found.ids
     assert frame["e-form@low:std"].tolist() == found.stds.tolist()
+
+
+def test_unseen_elements_of_the_selection(trained_model, caplog):
+    crystal, other = cg.ionic_crystals(2, seed=3)
+    strange = np.where(crystal.atomic_numbers == crystal.atomic_numbers[0], 96,
+                       crystal.atomic_numbers).astype(np.uint8)  # fmt: skip
+    crystal = dataclasses.replace(crystal, atomic_numbers=strange)
+    graphs = [cg.featurize(c, trained_model.graph_config) for c in (crystal, other)]
+    found = select(trained_model, GraphList(graphs, trained_model.graph_config), 2)
+    assert dict(zip(found.ids, found.unseen, strict=True)) == {crystal.id: ("Cm",), other.id: ()}
+    assert "1 of 2 structures contains elements never seen in training: Cm" in caplog.text

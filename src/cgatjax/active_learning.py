@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from cgatjax.data.datasets import Crystals, Dataset
+from cgatjax.data.datasets import Crystals
 from cgatjax.data.store import Store, crystals_of
 from cgatjax.errors import InputError
-from cgatjax.graphs.hashes import hashes_of
 from cgatjax.inference.prediction import BATCH, embed, predict
 from cgatjax.inference.predictor import Predictor
 from cgatjax.model.model import Model
+from cgatjax.model.training_record import graph_hashes
 from cgatjax.runtime.text_tables import SHOWN_ROWS, preview
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ class Selection:
       by: acquisition function.
       target, unit: property to learn.
       std_note: origin of the standard deviations, or the reason for their absence.
+      unseen: elements of each crystal that the model was never trained on; None if unknown.
       excluded: candidates that are labeled already or duplicates.
     """
 
@@ -66,6 +67,7 @@ class Selection:
     target: str
     unit: str
     std_note: str
+    unseen: list[tuple[str, ...]] | None
     excluded: list[Excluded]
 
     def __len__(self) -> int:
@@ -84,6 +86,8 @@ class Selection:
 
         numbers = {self.target: self.means, f"{self.target}:std": self.stds}
         frame = DataFrame({"id": self.ids, **numbers, "distance": self.distances})
+        if self.unseen is not None:
+            frame["unseen_elements"] = [" ".join(symbols) for symbols in self.unseen]
         frame.attrs["units"] = {self.target: self.unit}
         return frame
 
@@ -162,6 +166,7 @@ def select(
         target=target,
         unit=found.units[target],
         std_note=note,
+        unseen=None if found.unseen is None else [found.unseen[i] for i in chosen],
         excluded=excluded,
     )
 
@@ -197,9 +202,7 @@ def _without_duplicates(
 
 
 def _hashes(data: Crystals) -> list[int]:
-    store = data.store if isinstance(data, Dataset) else None
-    reduced = isinstance(store, Store) and store.reduced
-    return hashes_of(data.take, len(data), with_elements=True, reduced=reduced).tolist()
+    return graph_hashes(data).tolist()
 
 
 def nearest_distances(points: np.ndarray, centers: np.ndarray) -> np.ndarray:

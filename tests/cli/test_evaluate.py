@@ -15,13 +15,27 @@ def test_the_default_subset_is_the_test_set(store: Path, trained_run: Path, tmp_
     assert f"test set of the run's split: {n_test} crystals" in output
     assert "eV/atom" in output
     rows = read_csv(file)
-    assert [*rows[0]] == ["id", "property", "target", "prediction", "std", "unit"]
+    assert [*rows[0]] == [
+        "id",
+        "property",
+        "target",
+        "prediction",
+        "std",
+        "unit",
+        "unseen_elements",
+    ]
     assert len(rows) == n_test
     assert plot.read_bytes().startswith(b"\x89PNG")
-    assert "48 crystals" in ok("evaluate", trained_run, store, "--subset", "all")
+    assert "no crystal was in the training or validation set of the model" in output
+    whole = ok("evaluate", trained_run, store, "--subset", "all")
+    assert "48 crystals" in whole
+    assert "38 of the 48 crystals were in the training set of the model (by graph), 5 more" in whole
+    assert f"cgatjax evaluate {trained_run} {store} --subset test" in whole
     assert "choose another name" in refused("evaluate", trained_run, store, "--out", file)
     shutil.copytree(trained_run / "model", tmp_path / "model")
-    assert "48 crystals" in ok("evaluate", tmp_path / "model", store)
+    alone = ok("evaluate", tmp_path / "model", store)
+    assert "48 crystals" in alone
+    assert f"train --exclude {store} --exclude-by graph" in alone
     assert "--subset all" in refused("evaluate", tmp_path / "model", store, "--subset", "test")
 
 

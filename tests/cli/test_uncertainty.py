@@ -1,11 +1,10 @@
 """Gaussian processes and calibration factors of a run, and the commands that fit them."""
 
-import csv
 import json
 
 import numpy as np
 import pytest
-from tests.commands import ok, refused
+from tests.commands import ok, read_csv, refused
 
 import cgatjax as cg
 from cgatjax.config import GPConfig
@@ -119,9 +118,8 @@ def test_predictions_use_the_calibration_factor(copy, ionic_store, valid_set):
     assert f"{factor:.5g}" in ok("calibrate", copy, ionic_store.path)
     out = copy.parent / "p.csv"
     ok("predict", copy, ionic_store.path, "--out", out)
-    lines = out.read_text().splitlines()
-    assert lines[1].endswith(expected)
-    rows = {r["id"]: float(r["std"]) for r in csv.DictReader(lines[2:])}
+    assert out.read_text().splitlines()[1].endswith(expected)
+    rows = {r["id"]: float(r["std"]) for r in read_csv(out)}
     assert [rows[i] for i in valid_set.ids] == pytest.approx(after.std.tolist(), rel=1e-5)
 
 

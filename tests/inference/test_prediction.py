@@ -8,9 +8,16 @@ from cgatjax.data.datasets import GraphList
 from cgatjax.errors import InputError, MismatchError, StructureError, TargetError
 from cgatjax.inference import prediction as inference
 from cgatjax.inference.prediction import embed, evaluate, predict
-from cgatjax.inference.predictor import in_units
+from cgatjax.inference.predictor import Predictor, in_units
 
 LOW = "e-form@low"
+
+
+def with_element(crystal, number):
+    """The crystal with its first site's element, wherever it is, replaced."""
+    numbers = crystal.atomic_numbers.copy()
+    numbers[numbers == numbers[0]] = number
+    return dataclasses.replace(crystal, id=f"{crystal.id}-{number}", atomic_numbers=numbers)
 
 
 @pytest.fixture(scope="module")
@@ -188,7 +195,61 @@ def test_predictions_are_shown_as_a_small_table_and_a_data_frame(trained_model, 
     assert lines[1].split() == ["id", "e-form@low", "(eV/atom)", "std"]
     assert lines[-1] == f"... {len(found) - 5} more"
     frame = found.to_frame()
-    assert list(frame.columns) == ["id", "e-form@low", "e-form@low:std"]
+    assert list(frame.columns) == ["id", "e-form@low", "e-form@low:std", "unseen_elements"]
     assert frame["e-form@low"].tolist() == found.mean.tolist()
     assert repr(trained_model).startswith("Model of e-form@low (eV/atom): ")
     assert repr(trained_model).count("\n") == 0
+
+
+def test_unseen_elements_are_named_in_one_warning(trained_model, crystals, ionic_store, caplog):
+    seen = predict(trained_model, ionic_store.split(seed=0)[0])
+    assert (set(seen.unseen), seen.unseen_elements, seen.unseen_note) == ({()}, (), "")
+    assert not caplog.records
+    strange = [with_element(crystals[k], number) for k, number in ((0, 97), (1, 96))]
+    found = predict(trained_model, [*strange, *crystals[2:5]])
+    assert found.unseen == [("Bk",), ("Cm",), (), (), ()]
+    assert found.unseen_elements == ("Cm", "Bk")
+    assert found[1:3].unseen == [("Cm",), ()]
+    assert found.to_frame()["unseen_elements"].tolist() == ["Bk", "Cm", "", "", ""]
+    message = "2 of 5 structures contain elements never seen in training: Cm, Bk"
+    assert [record.getMessage() for record in caplog.records] == [message]
+    assert found.unseen_note == message
+    alone = predict(trained_model, strange[:1])
+    assert alone.unseen_note.startswith("1 of 1 structures contains elements")
+
+
+def test_a_model_without_a_record_says_so_once(trained_model, crystals, caplog):
+    inference.log_unrecorded.cache_clear()
+    caplog.set_level("INFO")
+    unknown = trained_model.replace(record=None)
+    for _ in range(2):
+        found = predict(unknown, [with_element(crystals[0], 96)])
+    assert found.unseen is None
+    assert (found.unseen_elements, found.unseen_note) == ((), inference.UNRECORDED)
+    messages = [r.getMessage() for r in caplog.records if "does not record" in r.getMessage()]
+    assert len(messages) == 1
+    assert Predictor.of([trained_model, unknown]).unseen is None
+
+
+def test_evaluation_names_the_crystals_of_the_training(
+    trained_model, ionic_store, train_set, test_set, caplog
+):
+    evaluate(trained_model, test_set)
+    assert "in the training set" not in caplog.text
+    caplog.clear()
+    evaluate(trained_model, ionic_store)
+    message = (
+        f"{len(train_set)} of the 120 crystals were in the training set of the model (by graph), "
+        "12 more in its validation set; their errors are those of training"
+    )
+    assert [record.getMessage() for record in caplog.records] == [
+        "3 of 120 structures contain elements never seen in training: Si, In, Bi",
+        message,
+    ]
+    predictor = Predictor.of(trained_model)
+    assert predictor.count_trained_on(test_set) == (0, 0, 12)
+    renamed = GraphList([dataclasses.replace(ionic_store.graph(int(train_set.rows[0])), id="new")],
+                        train_set.graph_config)  # fmt: skip
+    assert str(predictor.count_trained_on(renamed)).startswith("1 of the 1 crystals was in")
+    unknown = Predictor.of(trained_model.replace(record=None))
+    assert unknown.count_trained_on(test_set) is None

@@ -15,6 +15,7 @@ from cgatjax.errors import InputError, MismatchError, RunExistsError, StorageErr
 from cgatjax.inference.prediction import predict
 from cgatjax.model.model_io import check_params, load_model, save_model
 from cgatjax.model.normalizer import Normalizer
+from cgatjax.model.training_record import TrainingRecord
 from cgatjax.runtime.atomic_folders import MANIFEST, new_folder
 from cgatjax.structures.elements import ElementTable
 
@@ -36,9 +37,13 @@ def sign(folder):
 def test_a_model_comes_back_bit_by_bit(saved, trained_model, test_set):
     model, found = trained_model, load_model(saved)
     for field in dataclasses.fields(model):
-        if field.name != "params":
+        if field.name not in ("params", "record"):
             assert getattr(found, field.name) == getattr(model, field.name), field.name
     jax.tree.map(np.testing.assert_array_equal, found.params, model.params)
+    for field in dataclasses.fields(model.record):
+        ours, theirs = getattr(model.record, field.name), getattr(found.record, field.name)
+        np.testing.assert_array_equal(theirs, ours, strict=True)
+    assert found.record.training.sum() > 0
     assert {x.dtype for x in jax.tree.leaves(found.params)} == {np.dtype("float32")}
     assert np.array_equal(predict(found, test_set).mean, predict(model, test_set).mean)
 
@@ -46,6 +51,22 @@ def test_a_model_comes_back_bit_by_bit(saved, trained_model, test_set):
 def test_a_run_folder_stands_for_its_model(trained_model, tmp_path):
     save_model(tmp_path / "run" / "model", trained_model)
     assert load_model(tmp_path / "run").targets == trained_model.targets
+
+
+def test_models_with_parts_of_a_record(trained_model, saved, tmp_path):
+    save_model(tmp_path / "none", trained_model.replace(record=None))
+    assert load_model(tmp_path / "none").record is None
+    record = dataclasses.replace(trained_model.record, pretraining=None)
+    save_model(tmp_path / "part", trained_model.replace(record=record))
+    assert load_model(tmp_path / "part").record.pretraining is None
+    save_model(tmp_path / "empty", trained_model.replace(record=TrainingRecord()))
+    assert load_model(tmp_path / "empty").record.train_hashes.shape == (0,)
+    description = json.loads((saved / "model.json").read_text())
+    description["record"]["training"]["O"] = -1
+    (saved / "model.json").write_text(json.dumps(description))
+    sign(saved)
+    with pytest.raises(InputError, match="expected the count of 'O', got -1"):
+        load_model(saved)
 
 
 def test_another_element_table_travels_along(trained_model, tmp_path):

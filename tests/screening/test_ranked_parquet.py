@@ -11,6 +11,7 @@ from cgatjax.errors import InputError
 from cgatjax.screening import ranked_parquet as parquet
 from cgatjax.screening.ranked_parquet import (
     RankedRows,
+    count_unseen,
     means_of,
     merged,
     ranking,
@@ -31,6 +32,7 @@ def ranked(means, name: str = "c") -> RankedRows:
         std=np.where(np.arange(n) % 2, 0.5, np.nan),
         unit="eV/atom",
         std_note="made up",
+        unseen=[("Cm", "Bk") if k % 2 else () for k in range(n)],
     )
 
 
@@ -46,9 +48,12 @@ def test_rows_and_metadata_round_trip(tmp_path) -> None:
         "std": 0.5,
         "unit": "eV/atom",
         "std_note": "made up",
+        "unseen_elements": "Cm Bk",
     }
     first = read_rows(file).to_pylist()[0]
     assert (first["prototype"], first["elements"], first["std"]) == (None, None, None)
+    assert first["unseen_elements"] is None
+    assert count_unseen([file, file]) == (2, 4, {"Cm", "Bk"})
     assert pq.read_schema(file).metadata[b"target"] == b"gap"
     again = tmp_path / "b.parquet"
     write_rows(again, ranked([1.0, 2.0]).table(), {"target": "gap"})

@@ -19,6 +19,7 @@ from cgatjax.errors import (
     StructureError,
     TargetError,
 )
+from cgatjax.model.training_record import TrainingRecord
 from cgatjax.runtime.signals import StopRequest
 from cgatjax.screening import decorations, screen_loop
 from cgatjax.screening.assignments import Assignments
@@ -308,3 +309,44 @@ def test_damaged_folders_are_refused(model, tmp_path, screened) -> None:
     (out / "screening.jsonl").write_text("{}\n")
     with pytest.raises(InputError, match="damaged"):
         cg.screen(model, PROTOTYPES, out, elements=LISTS, resume=True, **SIZES)
+
+
+def test_unseen_elements_are_left_out_unless_they_are_kept(model, tmp_path, caplog) -> None:
+    seen = np.ones(104, np.int64)
+    seen[[22, 9]] = 0
+    doubtful = model.replace(record=TrainingRecord(training=seen))
+    found = cg.screen(doubtful, PEROVSKITE, tmp_path / "a", elements=ELEMENTS, **SIZES)
+    rows = read_rows(found.results).to_pylist()
+    assert len(rows) == 4 * 3 * 2
+    assert not any("Ti" in row["formula"] or "F" in row["formula"] for row in rows)
+    assert found.report["left_out"]["element never seen in training"] == 48 - 24
+    assert found.report["options"]["filters"]["unseen"] == ["F", "Ti"]
+    assert "24 of 48 candidates contain elements never seen in training; left out" in caplog.text
+    caplog.clear()
+    kept = cg.screen(
+        doubtful, PEROVSKITE, tmp_path / "b", elements=ELEMENTS, keep_unseen=True, **SIZES
+    )
+    by_id = {row["id"]: row for row in read_rows(kept.results).to_pylist()}
+    assert len(by_id) == 48
+    assert [by_id[i]["unseen_elements"] for i in ("abx3:Ca-Ti-F", "abx3:Ca-Ti-O", "abx3:Sr-Al-O")
+            ] == ["F Ti", "Ti", None]  # fmt: skip
+    assert "24 of 48 results contain elements never seen in training: F, Ti" in caplog.text
+
+
+def test_unseen_elements_of_streams_and_stores(model, ionic_store, tmp_path) -> None:
+    seen = np.ones(104, np.int64)
+    seen[8] = 0
+    doubtful, crystals = (
+        model.replace(record=TrainingRecord(training=seen)),
+        cg.ionic_crystals(120, seed=0),
+    )
+    oxides = {c.id for c in crystals if 8 in c.atomic_numbers}
+    for name, data in (("stream", crystals), ("store", ionic_store)):
+        found = cg.screen(doubtful, data, tmp_path / name)
+        assert {r["id"] for r in read_rows(found.results).to_pylist()} == {
+            c.id for c in crystals
+        } - oxides
+        kept = cg.screen(doubtful, data, tmp_path / f"{name}-all", keep_unseen=True)
+        rows = read_rows(kept.results).to_pylist()
+        assert {r["id"] for r in rows if r["unseen_elements"] == "O"} == oxides
+        assert len(rows) == 120

@@ -1,18 +1,18 @@
 """Ensembles: members are what single runs are, the folder is resumed, commands accept it."""
 
-import csv
 import dataclasses
 
 import jax
 import numpy as np
 import pytest
-from tests.commands import ok, refused
+from tests.commands import ok, read_csv, refused
 
 import cgatjax as cg
 from cgatjax.errors import ConfigError, Interrupted
 from cgatjax.inference.prediction import evaluate
 from cgatjax.inference.predictor import Predictor
 from cgatjax.model.network import Network
+from cgatjax.model.training_record import TrainingRecord
 from cgatjax.runs.run_folder import RunFolder
 from cgatjax.training.ensembles import fit_ensemble, transfer_ensemble
 from cgatjax.training.loop import fit
@@ -49,6 +49,32 @@ def test_members_are_what_single_runs_with_their_seeds_are(two, fresh_model, tra
     assert [same(a.params, b.params) for a, b in zip(
         cg.load_predictor(path).members, found.members, strict=True
     )] == [True, True]  # fmt: skip
+
+
+def test_members_share_the_record_of_their_training(two, train_set):
+    found, _, path = two
+    first, second = (member.record for member in found.members)
+    assert first is not second
+    np.testing.assert_array_equal(first.train_hashes, second.train_hashes)
+    assert first.training.max() <= len(train_set)
+    assert found.count_trained_on(train_set).train == len(train_set)
+    saved = cg.load_model(path / "members" / "1").record
+    np.testing.assert_array_equal(saved.train_hashes, first.train_hashes)
+
+
+def test_a_resumed_run_takes_its_record_from_its_model(two, fresh_model, train_set, valid_set,
+                                                       monkeypatch):  # fmt: skip
+    found, _, path = two
+
+    def refuse(*args, **kwargs):
+        raise AssertionError("hashed again")
+
+    monkeypatch.setattr(TrainingRecord, "of", refuse)
+    again, _ = fit_ensemble(
+        fresh_model, train_set, valid_set, FAST, size=2, run=RunFolder(path, resume=True)
+    )
+    for old, new in zip(found.members, again.members, strict=True):
+        np.testing.assert_array_equal(new.record.train_hashes, old.record.train_hashes)
 
 
 def test_trainings_that_differ_in_seeds_and_data_share_their_compiled_steps(fresh_model):
@@ -127,7 +153,7 @@ def test_commands_take_ensembles(ionic_store, tmp_path):
     ok("predict", run, ionic_store.path, "--out", out)
     text = out.read_text().splitlines()
     assert "ensemble of 2: spread between the members and aleatoric" in text[1]
-    rows = list(csv.DictReader(text[2:]))
+    rows = read_csv(out)
     expected = cg.predict(found, store)
     assert [float(r["std"]) for r in rows] == pytest.approx(expected.std.tolist(), rel=1e-6)
     part = ("--uncertainty", "aleatoric")

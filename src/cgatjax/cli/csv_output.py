@@ -48,9 +48,15 @@ def or_empty(value: float) -> str:
 
 
 def prediction_notes(run: str, found: "Predictions") -> list[str]:
-    """Return comment lines that name the model and the source of the standard deviations."""
+    """Return comment lines: the model, the source of the standard deviations, unseen elements."""
     stds = [f"std of {t} ({found.units[t] or '?'}): {found.std_notes[t]}" for t in found.means]
-    return [f"cgatjax model: {run}", *stds]
+    unseen = [found.unseen_note] if found.unseen_note else []
+    return [f"cgatjax model: {run}", *stds, *unseen]
+
+
+def unseen_of(unseen: Sequence[Sequence[str]] | None, row: int) -> str:
+    """Return the cell of a crystal's elements that the model was never trained on."""
+    return " ".join(unseen[row]) if unseen is not None else ""
 
 
 def echo_skipped(skipped: "Sequence[Rejected]", path: Path | None) -> None:

@@ -34,6 +34,7 @@ def show_run(path: Path) -> None:
     click.echo("\ntargets")
     click.echo(table(("name", "unit", "mean", "std", "predicted std"), _targets(model)))
     click.echo(f"\nstandard deviations\n{_std_sources(path)}")
+    click.echo(f"\ntrained on\n{_training(model)}")
     click.echo("\nnetwork")
     options = model.config.to_dict()
     click.echo(
@@ -59,6 +60,22 @@ def _std_sources(path: Path) -> str:
         return f"  {error}"
     notes = {t: predictor.std_note(t) for t in predictor.targets}
     return fields({"kinds": ", ".join(predictor.available) or "none", **notes})
+
+
+def _training(model: Model) -> str:
+    """Numbers of elements and crystals in the training record of a model."""
+    record = model.record
+    if record is None:
+        return "  unknown: the model has no record of its training"
+    before = "unknown" if record.pretraining is None else int((record.pretraining > 0).sum())
+    return fields(
+        {
+            "elements": int((record.training > 0).sum()),
+            "elements of pre-training": before,
+            "distinct crystals, pre-training included": len(record.train_hashes),
+            "distinct validation crystals": len(record.valid_hashes),
+        }
+    )
 
 
 def _label(run: Path, folder: Path) -> str:

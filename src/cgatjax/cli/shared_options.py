@@ -33,7 +33,7 @@ def uncertainty_option(group: str = OTHER) -> Decorator:
         type=click.Choice(["ensemble", "aleatoric", "gp"]),
         group=group,
         help="Source of the standard deviation; with gp also of the prediction.",
-        default_note="the first of these that the run has",
+        default_note="ensemble or aleatoric if the run has it; gp on request only",
     )
 
 

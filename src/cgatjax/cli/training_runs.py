@@ -20,7 +20,6 @@ from cgatjax import (
     Split,
     SplitConfig,
     Store,
-    evaluate,
     load_model,
 )
 from cgatjax.cli.plots import draw_learning
@@ -28,6 +27,7 @@ from cgatjax.cli.run_info import read_history, summary
 from cgatjax.data.leakage import split_from_options
 from cgatjax.data.splits import SUBSETS
 from cgatjax.inference.loading import is_ensemble
+from cgatjax.inference.prediction import errors_by_target
 from cgatjax.runs.loggers import make_logger
 from cgatjax.runs.run_folder import DATA, SPLIT, differences
 from cgatjax.runtime.devices import Devices, make_deterministic
@@ -177,11 +177,11 @@ def report_ensemble(
     if run is None:
         return
     predictors = {str(k): member for k, member in enumerate(found.members)} | {"ensemble": found}
-    errors = {name: evaluate(predictor, valid) for name, predictor in predictors.items()}
+    errors = {name: errors_by_target(predictor, valid) for name, predictor in predictors.items()}
     rows = []
     for target in found.targets:
         for name, of_targets in errors.items():
-            own = of_targets[target] if len(found.targets) > 1 else of_targets
+            own = of_targets[target]
             rows.append((target, found.units[target] or "?", name, own["mae"], own["rmse"]))
     click.echo(table(("target", "unit", "member", "valid MAE", "valid RMSE"), rows))
     seconds = sum(sum(history.seconds.values()) for history in histories)

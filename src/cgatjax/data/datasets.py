@@ -69,6 +69,10 @@ class Crystals(Protocol):
         """Graph options of all crystals."""
 
     @property
+    def reduced(self) -> bool:
+        """True if the graphs are known to be reduced."""
+
+    @property
     def digest(self) -> str:
         """Hash of the stores of the crystals."""
 
@@ -189,6 +193,11 @@ class Dataset:
         return self.store.graph_config
 
     @property
+    def reduced(self) -> bool:
+        """True if the graphs are known to be reduced."""
+        return self.store.reduced
+
+    @property
     def digest(self) -> str:
         """Hash of the store."""
         return self.store.digest
@@ -267,6 +276,11 @@ class ConcatDataset:
         return self.datasets[0].graph_config
 
     @property
+    def reduced(self) -> bool:
+        """True if the graphs are known to be reduced."""
+        return all(data.reduced for data in self.datasets)
+
+    @property
     def digest(self) -> str:
         """Hashes of the stores, joined by "+"."""
         return "+".join(data.digest for data in self.datasets)
@@ -295,7 +309,15 @@ class ConcatDataset:
 
 
 class GraphList:
-    """Data set of graphs in memory, with or without targets."""
+    """Data set of graphs in memory, with or without targets.
+
+    Attributes:
+      graphs: the graphs.
+      graph_config: graph options of all graphs.
+      reduced: False, as graphs in memory may be reduced or not.
+    """
+
+    reduced = False
 
     def __init__(
         self,

@@ -31,7 +31,7 @@ from cgatjax.runtime.progress import progress
 _EXACT = ("log_scales", "log_amplitude", "log_noise", "constant")
 """Parameters of exact regression."""
 EXACT_STEPS = 25
-"""L-BFGS steps of an exact fit; more of them raise the evidence but not the accuracy on new data."""
+"""L-BFGS steps of an exact fit; more raise the evidence, but not the accuracy on new crystals."""
 _ROUNDS = 20
 """Rounds of k-means; Adam moves the inducing points further."""
 _SAMPLE = 50
@@ -43,7 +43,7 @@ def fit_gp(
     values: np.ndarray,
     config: GPConfig | Mapping[str, Any] = GPConfig(),  # noqa: B008 - frozen
     *,
-    show_progress: bool = False,
+    show_progress: bool | None = None,
 ) -> SparseGP:
     """Fit a Gaussian process, an exact one if that is cheaper (see `is_exact`).
 
@@ -54,7 +54,7 @@ def fit_gp(
       embeddings: (crystals, d).
       values: (crystals,) of the property; crystals with NaN are left out.
       config: how to fit.
-      show_progress: show a progress bar on standard error.
+      show_progress: show progress on standard error; by default in terminals and notebooks.
 
     Raises:
       TargetError: fewer than two known values, or all of them equal.
@@ -130,21 +130,20 @@ def _start(x: np.ndarray, config: GPConfig) -> Process:
 
 
 def _exact(
-    process: Process, x: np.ndarray, y: np.ndarray, config: GPConfig, show_progress: bool
+    process: Process, x: np.ndarray, y: np.ndarray, config: GPConfig, show_progress: bool | None
 ) -> Process:
     """Maximize the evidence of all crystals by L-BFGS."""
     start = {name: getattr(process, name) for name in _EXACT}
     flat, unflatten = ravel_pytree(start)
 
-    @jax.jit
-    def value_and_grad(flat: Any) -> tuple[Any, Any]:
-        def loss(flat: Any) -> jax.Array:
-            return -evidence(config.kernel, process._replace(**unflatten(flat)), x, y) / len(x)
+    def loss(flat: Any, points: Any, values: Any) -> jax.Array:
+        fitted = process._replace(**unflatten(flat))
+        return -evidence(config.kernel, fitted, points, values) / len(x)
 
-        return jax.value_and_grad(loss)(flat)
+    value_and_grad = jax.jit(jax.value_and_grad(loss))
 
     def function(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        value, gradient = value_and_grad(flat)
+        value, gradient = value_and_grad(flat, x, y)
         # A covariance that is not positive definite: the line search takes a shorter step.
         return (float(value), np.asarray(gradient)) if np.isfinite(value) else (1e10, 0 * flat)
 
@@ -161,7 +160,7 @@ def _exact(
 
 
 def _optimized(
-    process: Process, x: np.ndarray, y: np.ndarray, config: GPConfig, show_progress: bool
+    process: Process, x: np.ndarray, y: np.ndarray, config: GPConfig, show_progress: bool | None
 ) -> Process:
     """Maximize the bound by `steps` of Adam, batch after batch."""
     if config.steps == 0:

@@ -61,8 +61,8 @@ def load_predictor(path: str | Path, uncertainty: Uncertainty | None = None) -> 
 
     Args:
       path: folder of a run, of an ensemble's run, or of a model.
-      uncertainty: kind of standard deviation; by default the first of "ensemble", "aleatoric" and
-        "gp" that the run has.
+      uncertainty: kind of standard deviation; by default the first of "ensemble" and "aleatoric"
+        that the run has. "gp", a fitted Gaussian process, is used on request only.
 
     Raises:
       InputError: there is no model, or a file of it is damaged; a member has no model yet.

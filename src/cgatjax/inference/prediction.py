@@ -1,6 +1,8 @@
 """Predictions, embeddings and errors of a model, on stored or new crystals."""
 
 import dataclasses
+import functools
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -19,18 +21,22 @@ from cgatjax.graphs.reduction import graph_or_rejected
 from cgatjax.inference.predictor import Predictor
 from cgatjax.model.metrics import errors_of
 from cgatjax.model.model import Model
+from cgatjax.model.training_record import unseen_elements
 from cgatjax.runtime.progress import progress
 from cgatjax.runtime.text_tables import SHOWN_ROWS, preview
 from cgatjax.structures.crystal import Crystal, Rejected
+from cgatjax.structures.elements import SYMBOLS
 from cgatjax.structures.readers import read_crystals
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+logger = logging.getLogger("cgatjax")
 BATCH = 128
 """Crystals per batch of inference."""
 CHUNK = 4096
 """Structures featurized before they are predicted, so that memory stays bounded."""
+UNRECORDED = "the model does not record the elements that it was trained on"
 Method = Literal["apply", "embed"]
 """Method of `Network`: the whole network, or the encoder alone."""
 
@@ -62,6 +68,8 @@ class Predictions:
       stds: target -> (crystals,) standard deviations in the same unit, NaN where there is none.
       units: target -> unit.
       std_notes: target -> origin of the standard deviation, or why there is none.
+      unseen: elements of each crystal that the model was never trained on, mostly (); None if
+        the model has no record of its training.
       skipped: crystals that could not be predicted, and why.
     """
 
@@ -70,6 +78,7 @@ class Predictions:
     stds: dict[str, np.ndarray]
     units: dict[str, str]
     std_notes: dict[str, str]
+    unseen: list[tuple[str, ...]] | None = None
     skipped: list[Rejected] = field(default_factory=list)
 
     def __len__(self) -> int:
@@ -93,7 +102,8 @@ class Predictions:
         stds = {t: values[chosen] for t, values in self.stds.items()}
         if chosen.ndim:
             ids = [self.ids[k] for k in chosen.tolist()]
-            return dataclasses.replace(self, ids=ids, means=means, stds=stds)
+            unseen = None if self.unseen is None else [self.unseen[k] for k in chosen.tolist()]
+            return dataclasses.replace(self, ids=ids, means=means, stds=stds, unseen=unseen)
         mean, std = ({t: float(v) for t, v in values.items()} for values in (means, stds))
         if len(mean) == 1:
             return Prediction(self.ids[chosen], *mean.values(), *std.values())
@@ -123,15 +133,36 @@ class Predictions:
         return preview(head, header, list(zip(*columns, strict=True)), len(self))
 
     def to_frame(self) -> "DataFrame":
-        """Return columns id, and NAME and NAME:std of each target, as a pandas data frame."""
+        """Return a pandas data frame: id, NAME and NAME:std of each target, unseen_elements."""
         from pandas import DataFrame
 
         numbers: dict[str, Any] = {}
         for target in self.means:
             numbers |= {target: self.means[target], f"{target}:std": self.stds[target]}
+        if self.unseen is not None:
+            numbers["unseen_elements"] = [" ".join(symbols) for symbols in self.unseen]
         frame = DataFrame({"id": self.ids, **numbers})
         frame.attrs["units"] = dict(self.units)
         return frame
+
+    @property
+    def unseen_elements(self) -> tuple[str, ...]:
+        """Elements of all crystals that the model was never trained on, by atomic number."""
+        return tuple(
+            sorted({s for symbols in self.unseen or () for s in symbols}, key=SYMBOLS.index)
+        )
+
+    @property
+    def unseen_note(self) -> str:
+        """Describe the elements that the model was never trained on; "" if there are none."""
+        if self.unseen is None:
+            return UNRECORDED
+        if not self.unseen_elements:
+            return ""
+        count, total = sum(map(bool, self.unseen)), len(self.ids)
+        verb = "contains" if count == 1 else "contain"
+        names = ", ".join(self.unseen_elements)
+        return f"{count} of {total} structures {verb} elements never seen in training: {names}"
 
     @property
     def mean(self) -> np.ndarray | dict[str, np.ndarray]:
@@ -154,6 +185,8 @@ def predict(
 ) -> Predictions:
     """Predict properties of structures, files, or the crystals of a store.
 
+    A warning is logged if crystals contain elements that the model was never trained on.
+
     Args:
       model: a trained model, or an ensemble of them.
       structures: a `Store`, its folder, a data set, or whatever `read_crystals` takes.
@@ -165,7 +198,34 @@ def predict(
       StructureError: a crystal cannot be used, with on_error="raise".
       MismatchError: a store whose graphs were made with other options.
     """
-    predictor, skipped = Predictor.of(model), list[Rejected]()
+    found = _predicted(Predictor.of(model), structures, on_error, batch_size, show_progress)
+    log_unseen(found)
+    return found
+
+
+def log_unseen(found: Predictions) -> None:
+    """Warn of elements that the model was never trained on; say once if they are unknown."""
+    if found.unseen is None:
+        log_unrecorded()
+    elif found.unseen_note:
+        logger.warning(found.unseen_note)
+
+
+@functools.cache
+def log_unrecorded() -> None:
+    """Log once that a model has no record of the elements that it was trained on."""
+    logger.info("%s; elements that it has never seen are not reported", UNRECORDED)
+
+
+def _predicted(
+    predictor: Predictor,
+    structures: Any,
+    on_error: Literal["raise", "skip"],
+    batch_size: int,
+    show_progress: bool | None,
+) -> Predictions:
+    """Predict as `predict`, without a warning."""
+    skipped = list[Rejected]()
     parts: Iterator[Crystals]
     if isinstance(structures, Store) or is_dataset(structures) or is_store_folder(structures):
         parts = iter([crystals_of(structures, "the crystals to predict")])
@@ -175,6 +235,7 @@ def predict(
     method: Method = "embed" if embeds else "apply"
     runner = BatchRunner(predictor.members[:1] if embeds else predictor.members, batch_size)
     ids: list[str] = []
+    unseen: list[tuple[str, ...]] = []
     raw: list[dict[str, np.ndarray]] = []
     with progress("predict", shown=show_progress) as advance:
         for part in parts:
@@ -182,6 +243,8 @@ def predict(
             if len(part):
                 raw.append(runner(part, method))
                 ids += part.ids
+                if predictor.unseen is not None:
+                    unseen += unseen_elements(part, predictor.unseen)
             advance(len(part), "")
     if not ids:
         raise InputError(f"no crystal to predict ({len(skipped)} skipped)")
@@ -195,6 +258,7 @@ def predict(
         stds={t: std for t, (_, std) in moments.items()},
         units=predictor.units,
         std_notes={t: predictor.std_note(t) for t in predictor.targets},
+        unseen=unseen if predictor.unseen is not None else None,
         skipped=skipped,
     )
 
@@ -204,7 +268,8 @@ def evaluate(
 ) -> dict[str, Any]:
     """Compute the errors over all known values of a data set, in the target's unit.
 
-    An ensemble is evaluated by the mean of its members.
+    An ensemble is evaluated by the mean of its members. A warning is logged if crystals were in the
+    training set of the model, by graph: their errors are those of training.
 
     Returns:
       {"mae", "rmse", "n"}, or {target: {"mae", "rmse", "n"}} for several targets.
@@ -213,19 +278,29 @@ def evaluate(
       MismatchError: graphs made with other options, or targets in another unit.
       TargetError: the data do not have one of the model's targets.
     """
-    errors = errors_by_target(model, data, batch_size=batch_size)
+    predictor = Predictor.of(model)
+    crystals = crystals_of(data, "the crystals to evaluate")
+    found = _evaluated(predictor, crystals, batch_size)
+    log_unseen(found)
+    trained_on = predictor.count_trained_on(crystals)
+    if trained_on is not None and trained_on.train:
+        logger.warning("%s; their errors are those of training", trained_on)
+    errors = {t: errors_of(found.means[t], crystals.target(t)) for t in found.means}
     return errors if len(errors) > 1 else next(iter(errors.values()))
 
 
 def errors_by_target(
     model: Model | Predictor, data: Store | Crystals, *, batch_size: int = BATCH
 ) -> dict[str, dict[str, float]]:
-    """Compute {target: {"mae", "rmse", "n"}}; arguments and errors as of `evaluate`."""
+    """Compute {target: {"mae", "rmse", "n"}} as `evaluate` does, without its warnings."""
     crystals = crystals_of(data, "the crystals to evaluate")
-    predictor = Predictor.of(model)
-    predictor.model.check_units(crystals, "the crystals to evaluate")
-    found = predict(predictor, crystals, batch_size=batch_size, show_progress=False)
+    found = _evaluated(Predictor.of(model), crystals, batch_size)
     return {t: errors_of(found.means[t], crystals.target(t)) for t in found.means}
+
+
+def _evaluated(predictor: Predictor, crystals: Crystals, batch_size: int) -> Predictions:
+    predictor.model.check_units(crystals, "the crystals to evaluate")
+    return _predicted(predictor, crystals, "raise", batch_size, False)
 
 
 def embed(

@@ -8,20 +8,49 @@ between them plus, with a robust loss, the mean of the variances that they predi
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from cgatjax.config import GraphConfig
+from cgatjax.data.datasets import Crystals
 from cgatjax.errors import ConfigError, InputError, MismatchError
 from cgatjax.inference.gaussian_process import SparseGP
 from cgatjax.inference.uncertainty_io import Rescaling, Rescalings
 from cgatjax.model.model import Model, require_model
+from cgatjax.model.training_record import graph_hashes
 
 Uncertainty = Literal["ensemble", "aleatoric", "gp", "none"]
 UNCERTAINTIES: tuple[Uncertainty, ...] = ("ensemble", "aleatoric", "gp")
-"""Kinds of standard deviation, in the order of preference."""
+"""Kinds of standard deviation; the first two in the order of preference, "gp" on request."""
 _LEARNED = "aleatoric, learned by a robust loss"
+REMEDY = (
+    "train with --loss robust_l1, or run `cgatjax fit-gp RUN STORE` and predict with "
+    "--uncertainty gp"
+)
+"""Ways to a standard deviation for a model without one."""
+
+
+class TrainedOn(NamedTuple):
+    """Numbers of crystals of a data set that were used in training.
+
+    Attributes:
+      train: crystals of the training set.
+      valid: further crystals of the validation set.
+      total: size of the data set.
+    """
+
+    train: int
+    valid: int
+    total: int
+
+    def __str__(self) -> str:
+        plural = "was" if self.train == 1 else "were"
+        text = (
+            f"{self.train} of the {self.total} crystals {plural} in the training set of the model "
+            "(by graph)"
+        )
+        return text + (f", {self.valid} more in its validation set" if self.valid else "")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -69,6 +98,7 @@ class Predictor:
     ) -> "Predictor":
         """Make a predictor of one or several models, by default with their preferred kind.
 
+        A Gaussian process is used only if it is asked for, because it predicts other means.
         A predictor is returned as it is, or with another kind of uncertainty if one is named.
         """
         if isinstance(models, Predictor):
@@ -84,8 +114,8 @@ class Predictor:
             processes=processes or {},
             rescalings=rescalings or {},
         )
-        kinds = (*start.available, "none")
-        return dataclasses.replace(start, uncertainty=uncertainty or kinds[0])
+        kinds = [kind for kind in start.available if kind != "gp"]
+        return dataclasses.replace(start, uncertainty=uncertainty or [*kinds, "none"][0])
 
     def __repr__(self) -> str:
         members = f"{len(self.members)} x " if len(self.members) > 1 else ""
@@ -120,6 +150,33 @@ class Predictor:
     def graph_config(self) -> GraphConfig:
         """Graph options of the models."""
         return self.model.graph_config
+
+    @property
+    def unseen(self) -> np.ndarray | None:
+        """(104,) bool, elements that a member was never trained on; None if unknown of one."""
+        masks = [m.record.unseen if m.record is not None else None for m in self.members]
+        known = [mask for mask in masks if mask is not None]
+        return np.any(known, axis=0) if len(known) == len(masks) else None
+
+    def count_trained_on(self, data: Crystals) -> TrainedOn | None:
+        """Count crystals of the training and validation sets of a member, by graph.
+
+        Args:
+          data: crystals with the graph options of the models; hashing takes some 20 us for each,
+            ten times as long if their graphs are not reduced.
+
+        Returns:
+          The counts; None if no member has a record of its training.
+        """
+        records = [m.record for m in self.members if m.record is not None]
+        if not any(len(record.train_hashes) for record in records):
+            return None
+        hashes = graph_hashes(data)
+        train, valid = (
+            np.any([np.isin(hashes, getattr(record, name)) for record in records], axis=0)
+            for name in ("train_hashes", "valid_hashes")
+        )
+        return TrainedOn(int(train.sum()), int((valid & ~train).sum()), len(data))
 
     @property
     def reads_embeddings(self) -> bool:
@@ -175,6 +232,8 @@ class Predictor:
         if self.uncertainty == "gp":
             gp = self.processes[target]
             size = len(gp.process.mean)
+            if size == gp.n:
+                return f"exact Gaussian process on embeddings of {gp.n} crystals"
             return f"Gaussian process on embeddings, {size} inducing points for {gp.n} crystals"
         if self.uncertainty == "ensemble":
             return f"ensemble of {n}: spread between the members{f' and {_LEARNED}' * learns}"
@@ -182,7 +241,9 @@ class Predictor:
             return _LEARNED if n == 1 else f"{_LEARNED}, mean of {n} members"
         if learns:
             return "none: not asked for"
-        return "none: the model was not trained with a robust loss (--loss robust_l1 or robust_l2)"
+        if "gp" in self.available:
+            return "none; the run has a Gaussian process: use it with --uncertainty gp"
+        return f"none: the model was not trained with a robust loss; {REMEDY}"
 
     def _rescaling(self, target: str) -> Rescaling | None:
         return self.rescalings.get(self.uncertainty, {}).get(target)

@@ -15,6 +15,7 @@ from cgatjax.data.store import Store, crystals_of
 from cgatjax.errors import InputError, MismatchError, TargetError
 from cgatjax.model.network import Network
 from cgatjax.model.normalizer import Normalizer
+from cgatjax.model.training_record import TrainingRecord
 from cgatjax.structures.elements import ElementTable
 from cgatjax.structures.properties import require_no_total
 
@@ -34,6 +35,7 @@ class Model:
       normalizers: target -> mean and std, fitted on the training set; empty before training.
       units: target -> unit, "" where unknown.
       predicts_std: targets with a predicted aleatoric std (trained with a robust loss).
+      record: elements and crystals that it was trained on; None if unknown.
     """
 
     config: ModelConfig
@@ -43,6 +45,7 @@ class Model:
     normalizers: Mapping[str, Normalizer] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
     predicts_std: tuple[str, ...] = ()
+    record: TrainingRecord | None = None
 
     def __repr__(self) -> str:
         targets = ", ".join(f"{t} ({self.units.get(t) or '?'})" for t in self.targets)
@@ -173,4 +176,5 @@ def init_model(
         graph_config=crystals.graph_config,
         element_table=table,
         units=units,
+        record=TrainingRecord(),
     )

@@ -1,8 +1,9 @@
 """Model files: safetensors and JSON, in which nothing can run.
 
-A model folder holds `model.safetensors` (parameters, element vectors), `model.json` (options,
-normalizers, units) and `manifest.json` (sizes and SHA-256 of both). It is written whole or not at
-all, and checked when it is read.
+A model folder holds `model.safetensors` (parameters, element vectors, hashes of the training
+crystals), `model.json` (options, normalizers, units, element counts of the training crystals) and
+`manifest.json` (sizes and SHA-256 of both). It is written whole or not at all, and checked when it
+is read.
 """
 
 import json
@@ -21,16 +22,18 @@ from cgatjax.config import GraphConfig, ModelConfig
 from cgatjax.errors import InputError, MismatchError, RunExistsError
 from cgatjax.model.model import Model
 from cgatjax.model.normalizer import Normalizer
+from cgatjax.model.training_record import TrainingRecord
 from cgatjax.options import from_dict
 from cgatjax.runs.run_folder import ENSEMBLE, MEMBERS
 from cgatjax.runtime.atomic_folders import MANIFEST, damage, new_folder, recovered
 from cgatjax.runtime.parse_errors import reading
-from cgatjax.structures.elements import ElementTable
+from cgatjax.structures.elements import SYMBOLS, ElementTable, atomic_number
 
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "model.json"
 FORMAT = 1
 _VECTORS, _KNOWN = "element_table/vectors", "element_table/known"
+_TRAIN, _VALID = "record/train_hashes", "record/valid_hashes"
 
 
 def save_model(path: str | Path, model: Model) -> None:
@@ -48,7 +51,7 @@ def save_model(path: str | Path, model: Model) -> None:
     tensors = {name: np.asarray(value, order="C") for name, value in flat.items()}
     tensors[_VECTORS] = np.ascontiguousarray(model.element_table.vectors)
     tensors[_KNOWN] = np.ascontiguousarray(model.element_table.known)
-    description = {
+    description: dict[str, Any] = {
         "format": FORMAT,
         "model": model.config.to_dict(),
         "graph": model.graph_config.to_dict(),
@@ -57,6 +60,12 @@ def save_model(path: str | Path, model: Model) -> None:
         "units": dict(model.units),
         "predicts_std": list(model.predicts_std),
     }
+    if model.record is not None:
+        tensors |= {_TRAIN: model.record.train_hashes, _VALID: model.record.valid_hashes}
+        description["record"] = {
+            "training": _symbols_and_counts(model.record.training),
+            "pretraining": _symbols_and_counts(model.record.pretraining),
+        }
     with new_folder(path) as folder:
         (folder / WEIGHTS).write_bytes(save(tensors))
         (folder / DESCRIPTION).write_text(json.dumps(description, indent=1))
@@ -107,6 +116,7 @@ def _described(description: Mapping[str, Any], tensors: dict[str, np.ndarray]) -
         vectors=tensors.pop(_VECTORS),
         known=tensors.pop(_KNOWN),
     )
+    record = _record(description, tensors)
     return Model(
         config=from_dict(ModelConfig, description["model"]),
         params=traverse_util.unflatten_dict(tensors, sep="/")["params"],
@@ -115,7 +125,43 @@ def _described(description: Mapping[str, Any], tensors: dict[str, np.ndarray]) -
         normalizers={n: Normalizer(**v) for n, v in description["normalizers"].items()},
         units=description["units"],
         predicts_std=tuple(description["predicts_std"]),
+        record=record,
     )
+
+
+def _record(
+    description: Mapping[str, Any], tensors: dict[str, np.ndarray]
+) -> TrainingRecord | None:
+    """Build the training record; None for models without one."""
+    if "record" not in description:
+        return None
+    counts, hashes = description["record"], [tensors.pop(name) for name in (_TRAIN, _VALID)]
+    for found in hashes:
+        if found.dtype != np.uint64 or found.ndim != 1:
+            raise InputError(f"expected hashes (n,) uint64, got {found.shape} {found.dtype}")
+    return TrainingRecord(
+        training=_counts(counts["training"]),
+        pretraining=None if counts["pretraining"] is None else _counts(counts["pretraining"]),
+        train_hashes=hashes[0],
+        valid_hashes=hashes[1],
+    )
+
+
+def _symbols_and_counts(counts: np.ndarray | None) -> dict[str, int] | None:
+    """Map the symbols of the elements that occur to their counts."""
+    if counts is None:
+        return None
+    return {SYMBOLS[z]: int(counts[z]) for z in np.flatnonzero(counts)}
+
+
+def _counts(by_symbol: Mapping[str, int]) -> np.ndarray:
+    """Tabulate counts by atomic number, the inverse of `_symbols_and_counts`."""
+    counts = np.zeros(len(SYMBOLS), np.int64)
+    for symbol, count in by_symbol.items():
+        if not isinstance(count, int) or count < 0:
+            raise InputError(f"expected the count of {symbol!r:.20}, got {count!r:.80}")
+        counts[atomic_number(symbol)] = count
+    return counts
 
 
 def _require_text(what: str, values: Iterable[Any]) -> None:

@@ -25,9 +25,12 @@ REASONS = (
     "no neutral choice has all cations less electronegative than all anions",
     "refused by the function",
     "same crystal as another assignment",
+    "element never seen in training",
 )
 """Outcomes of the filters, indexed by the codes of `CompositionFilter.codes`."""
-KEPT, NOT_ALLOWED, REPEATED, TOO_FEW, CHARGED, UNORDERED, REFUSED, EQUIVALENT = range(len(REASONS))
+KEPT, NOT_ALLOWED, REPEATED, TOO_FEW, CHARGED, UNORDERED, REFUSED, EQUIVALENT, UNSEEN = range(
+    len(REASONS)
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,12 +45,14 @@ class CompositionFilter(Options):
       charge: "any"; "neutral": some combination of oxidation states sums to zero; "ordered": and in
         this combination every cation is less electronegative than every anion.
       states: table of oxidation states, "icsd" (occurring in the ICSD) or "common".
+      unseen: symbols of elements that the model was never trained on; `screen` fills them in.
       function: custom test as "module:function", called with the symbols and the numbers of sites
         of the classes; True keeps the composition.
     """
 
     allowed: tuple[str, ...] = ()
     forbidden: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
     distinct: bool = False
     min_elements: int = 1
     charge: Literal["any", "neutral", "ordered"] = "any"
@@ -55,9 +60,9 @@ class CompositionFilter(Options):
     function: str = ""
 
     def _check(self) -> None:
-        unknown = sorted({*self.allowed, *self.forbidden} - set(SYMBOLS[1:]))
-        self._require(not unknown, "allowed" if set(unknown) & {*self.allowed} else "forbidden",
-                      "element symbols H..Lr")  # fmt: skip
+        for name in ("allowed", "forbidden", "unseen"):
+            known = set(getattr(self, name)) <= set(SYMBOLS[1:])
+            self._require(known, name, "element symbols H..Lr")
         self._require(self.min_elements >= 1, "min_elements", "at least 1")
         if self.function:
             load_function(self.function)
@@ -86,6 +91,9 @@ class CompositionFilter(Options):
         tests: list[tuple[int, Callable[[np.ndarray, np.ndarray], np.ndarray]]] = []
         if self.allowed or self.forbidden:
             tests.append((NOT_ALLOWED, lambda z, counts: _may_occur(self)[z].all(1)))
+        if self.unseen:
+            seen = ~np.isin(SYMBOLS, list(self.unseen))
+            tests.append((UNSEEN, lambda z, counts: seen[z].all(1)))
         if self.distinct:
             tests.append((REPEATED, lambda z, counts: n_distinct(z) == z.shape[1]))
         if self.min_elements > 1:

@@ -168,6 +168,8 @@ class Decorations:
     def _rows(
         self, template: Template, numbers: np.ndarray, mean: np.ndarray, std: np.ndarray
     ) -> RankedRows:
+        marked = self.predictor.unseen
+        unseen = np.zeros(len(SYMBOLS), bool) if marked is None else marked
         return RankedRows(
             ids=[template.name_of(row) for row in numbers],
             prototypes=[template.crystal.id] * len(numbers),
@@ -180,6 +182,7 @@ class Decorations:
             std=std,
             unit=self.predictor.units[self.target],
             std_note=self.predictor.std_note(self.target),
+            unseen=[[SYMBOLS[z] for z in sorted({*row}) if unseen[z]] for row in numbers.tolist()],
         )
 
 

@@ -21,6 +21,7 @@ SCHEMA = pa.schema(
         pa.field("std", pa.float64()),
         pa.field("unit", pa.string(), nullable=False),
         pa.field("std_note", pa.string(), nullable=False),
+        pa.field("unseen_elements", pa.string()),
     ]
 )
 """Schema of all files that a screening writes."""
@@ -40,6 +41,7 @@ class RankedRows:
       mean, std: (rows,) float64 in `unit`; std is NaN if the model predicts none.
       unit: unit of mean and std.
       std_note: origin of the standard deviation.
+      unseen: symbols of each crystal's elements that the model was never trained on.
     """
 
     ids: Sequence[str]
@@ -50,6 +52,7 @@ class RankedRows:
     std: np.ndarray
     unit: str
     std_note: str
+    unseen: Sequence[Sequence[str]]
 
     def table(self) -> pa.Table:
         """Convert the rows to an Arrow table."""
@@ -63,6 +66,7 @@ class RankedRows:
             pa.array(self.std, pa.float64(), from_pandas=True),
             pa.array([self.unit] * n, pa.string()),
             pa.array([self.std_note] * n, pa.string()),
+            pa.array([" ".join(symbols) or None for symbols in self.unseen], pa.string()),
         ]
         return pa.Table.from_arrays(columns, schema=SCHEMA)
 
@@ -152,3 +156,16 @@ def _slice(file: Path, start: int, length: int) -> pa.Table:
     first, last = start // ROW_GROUP, (start + length - 1) // ROW_GROUP
     table = source.read_row_groups(range(first, last + 1)).replace_schema_metadata()
     return table.slice(start - first * ROW_GROUP, length)
+
+
+def count_unseen(files: Sequence[Path]) -> tuple[int, int, set[str]]:
+    """Count rows with unseen elements and all rows of files, and collect these elements.
+
+    Args:
+      files: files of `write_rows`.
+    """
+    columns = [pq.read_table(file, columns=["unseen_elements"]).column(0) for file in files]
+    distinct = {text for column in columns for text in column.unique().to_pylist() if text}
+    n_rows = sum(len(column) for column in columns)
+    n_unseen = n_rows - sum(column.null_count for column in columns)
+    return n_unseen, n_rows, {symbol for text in distinct for symbol in text.split()}

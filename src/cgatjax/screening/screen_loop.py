@@ -8,25 +8,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from cgatjax.data.batching import default_float
 from cgatjax.data.datasets import Dataset
 from cgatjax.data.store import Store
 from cgatjax.errors import ConfigError, InputError, TargetError
-from cgatjax.inference.prediction import BATCH
+from cgatjax.inference.prediction import BATCH, log_unrecorded
 from cgatjax.inference.predictor import Predictor
 from cgatjax.model.fingerprint import versions, weights_digest
 from cgatjax.model.model import Model
 from cgatjax.runtime.progress import progress
 from cgatjax.runtime.signals import stop_requests
 from cgatjax.screening.best_files import BEST, write_best
-from cgatjax.screening.composition_filter import CompositionFilter
+from cgatjax.screening.composition_filter import REASONS, UNSEEN, CompositionFilter
 from cgatjax.screening.decorations import CandidateSource, ChunkPredictions, Decorations
+from cgatjax.screening.ranked_parquet import count_unseen
 from cgatjax.screening.ranking import Keep
 from cgatjax.screening.result_folder import RESULTS, Chunk, ResultFolder
 from cgatjax.screening.site_classes import Elements, templates_digest, templates_of
 from cgatjax.screening.streams import StoredGraphs, StructureStream
 from cgatjax.screening.templates import Classes
 from cgatjax.structures.crystal import Crystal, Rejected
+from cgatjax.structures.elements import SYMBOLS
 from cgatjax.structures.readers import read_crystals
 
 logger = logging.getLogger("cgatjax")
@@ -67,6 +71,7 @@ def screen(
     keep: Keep | None = None,
     target: str | None = None,
     structures: int = 10,
+    keep_unseen: bool = False,
     resume: bool = False,
     chunk_rows: int = CHUNK_ROWS,
     batch_size: int | None = None,
@@ -89,6 +94,8 @@ def screen(
       target: property to rank by; needed if the model has several.
       structures: number of the best candidates to write as CIF files, except for those of a store,
         which has no coordinates.
+      keep_unseen: keep candidates with elements that the model was never trained on, which are left
+        out otherwise.
       resume: continue an interrupted screening, if there is one; a finished one is returned as is.
       chunk_rows: predicted candidates per chunk, after which results are written to disk.
       batch_size: candidates per batch; None to choose it by graph size and device.
@@ -108,6 +115,11 @@ def screen(
     """
     predictor, filters, keep = Predictor.of(model), filters or CompositionFilter(), keep or Keep()
     name = _target(predictor, target)
+    if predictor.unseen is None:
+        log_unrecorded()
+    elif not keep_unseen:
+        symbols = [SYMBOLS[z] for z in np.flatnonzero(predictor.unseen[1:]) + 1]
+        filters = filters.replace(unseen=tuple(dict.fromkeys([*filters.unseen, *symbols])))
     if chunk_rows < 1 or (batch_size is not None and batch_size < 1):
         raise ConfigError(f"expected sizes of at least 1, got {chunk_rows=}, {batch_size=}")
     options = _identity(predictor, name, filters, keep)
@@ -221,6 +233,21 @@ def _finish(
         }
 
     folder.finish(metadata, report)
+    if n := left_out[REASONS[UNSEEN]]:
+        logger.warning(
+            "%d of %d candidates contain elements never seen in training; left out "
+            "(--keep-unseen, keep_unseen=True, keeps them)",
+            n,
+            sum(chunk.seen for chunk in chunks),
+        )
+    count, rows, symbols = count_unseen(sorted((folder.path / RESULTS).glob("*.parquet")))
+    if count:
+        logger.warning(
+            "%d of %d results contain elements never seen in training: %s",
+            count,
+            rows,
+            ", ".join(sorted(symbols, key=SYMBOLS.index)),
+        )
 
 
 def _target(predictor: Predictor, target: str | None) -> str:

@@ -18,6 +18,7 @@ from cgatjax.data.datasets import Dataset
 from cgatjax.errors import MismatchError
 from cgatjax.inference.prediction import BatchRunner, Method, graphs_of
 from cgatjax.inference.predictor import Predictor
+from cgatjax.model.training_record import unseen_elements
 from cgatjax.screening.composition_filter import KEPT, REASONS, CompositionFilter
 from cgatjax.screening.decorations import Advance, ChunkPredictions
 from cgatjax.screening.ranked_parquet import RankedRows
@@ -58,6 +59,9 @@ class _ChunkPredictor:
             mean, std = self.predictor.moments(self.target, outputs)
 
         def rows(positions: np.ndarray) -> RankedRows:
+            marked = self.predictor.unseen
+            none: list[tuple[str, ...]] = [()] * len(positions)
+            unseen = none if marked is None else unseen_elements(data.select(positions), marked)
             return RankedRows(
                 ids=[ids[p] for p in positions],
                 prototypes=[""] * len(positions),
@@ -67,6 +71,7 @@ class _ChunkPredictor:
                 std=std[positions],
                 unit=self.predictor.units[self.target],
                 std_note=self.predictor.std_note(self.target),
+                unseen=unseen,
             )
 
         budgets = [list(budget) for budget in self._runner.budgets]

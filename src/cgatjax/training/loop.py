@@ -8,10 +8,12 @@ import numpy as np
 from cgatjax.config import TrainConfig
 from cgatjax.data.datasets import Crystals
 from cgatjax.data.store import require_dataset
-from cgatjax.errors import ConfigError, InputError, TargetError
+from cgatjax.errors import CgatjaxError, ConfigError, InputError, TargetError
 from cgatjax.model.fingerprint import inputs_of
 from cgatjax.model.model import Model, require_model
+from cgatjax.model.model_io import load_model
 from cgatjax.model.normalizer import Normalizer
+from cgatjax.model.training_record import Labeled, TrainingRecord
 from cgatjax.runs.loggers import Logger
 from cgatjax.runs.run_folder import RunFolder, removed_if_untrained
 from cgatjax.runtime.distributed import is_first_process, lost_process_errors, several_processes
@@ -22,6 +24,9 @@ from cgatjax.training.optimizer import Labels
 from cgatjax.training.run_state import RunRecorder
 from cgatjax.training.trainer import RatesAt, Trainer
 from cgatjax.training.transfer_params import TRAINED, label_parameters
+
+RecordedSets = tuple[Sequence[Labeled], Sequence[Labeled]]
+"""Training sets and validation sets, each with its targets."""
 
 
 def fit(
@@ -76,7 +81,10 @@ def fit(
         config = check_arguments(model, train, valid, config)
         if run is not None:
             run.save_config({"graph": model.graph_config, "model": model.config, "train": config})
-        return train_epochs(model, train, valid, config, labels, rates, run, loggers, show_progress)
+        sets: RecordedSets = [(train, model.targets)], [(valid, model.targets)]
+        return train_epochs(
+            model, train, valid, sets, config, labels, rates, run, loggers, show_progress
+        )
 
 
 def check_arguments(
@@ -98,6 +106,7 @@ def train_epochs(
     model: Model,
     train: Crystals,
     valid: Crystals,
+    recorded: RecordedSets,
     config: TrainConfig,
     labels: Labels | None,
     rates: RatesAt | None,
@@ -107,7 +116,8 @@ def train_epochs(
 ) -> tuple[Model, History]:
     """Train for all epochs that are left, once the options of the run are written.
 
-    The one training loop: `fit` and `transfer_model` end here; arguments and errors as of `fit`.
+    The one training loop: `fit` and `transfer_model` end here; arguments and errors as of `fit`,
+    and `recorded`: the training and the validation sets with their targets, for the record.
     """
     if run is not None and not is_first_process():
         raise ConfigError("of several processes only the first has a run folder; give None here")
@@ -115,12 +125,14 @@ def train_epochs(
     # A resumed run must have the data and first weights that it began with.
     if run is not None:
         run.save_inputs(inputs_of(model, train, valid))
+    shown = show_progress if is_first_process() else False
+    record = _saved_record(run) or TrainingRecord.of(model.record, *recorded, show_progress=shown)
+    model = model.replace(record=record)
     labels = label_parameters(model.params, [("*", TRAINED)]) if labels is None else labels
     recorder = RunRecorder(run, loggers if is_first_process() else (), model, config)
     embeddings = run.path / "embeddings" if run is not None else None
     # Several processes learn of SIGTERM through `stop_is_agreed`.
     listening = run is not None and not several_processes()
-    shown = show_progress if is_first_process() else False
     try:
         trainer = Trainer(model, train, valid, config, labels, rates, recorder, embeddings)
         with (
@@ -140,6 +152,16 @@ def train_epochs(
     # After errors too: a checkpoint under way is finished, and the loggers' files are whole.
     finally:
         recorder.close()
+
+
+def _saved_record(run: RunFolder | None) -> TrainingRecord | None:
+    """Read the record that a resumed run has saved with its best model, if any."""
+    if run is None or not run.resuming or not (run.path / "model").is_dir():
+        return None
+    try:
+        return load_model(run.path / "model").record
+    except CgatjaxError:  # a damaged model is written again; the record is computed again
+        return None
 
 
 def _ready(model: Model, train: Crystals, valid: Crystals) -> Model:

@@ -15,7 +15,7 @@ from cgatjax.model.model import Model, require_model
 from cgatjax.runs.loggers import Logger
 from cgatjax.runs.run_folder import REPORT, RunFolder, removed_if_untrained
 from cgatjax.training.history import History
-from cgatjax.training.loop import train_epochs
+from cgatjax.training.loop import RecordedSets, train_epochs
 from cgatjax.training.transfer_params import TransferReport, prepare_transfer, rates_at
 
 logger = logging.getLogger("cgatjax")
@@ -68,12 +68,14 @@ def _transfer(
     else:
         train, valid = training_sets(data)
     prepared = prepare_transfer(model, train, config)
+    recorded: RecordedSets = [(train, (target,))], [(valid, (target,))]
     together: Crystals = train
     if config.mode == "joint":
         if keep_training is None:
             raise InputError(
                 "joint transfer needs the low-fidelity data that the old heads train on further"
             )
+        recorded = [*recorded[0], (keep_training, model.targets)], recorded[1]
         # Both stores may have a column of the same name; each trains its own head.
         together = ConcatDataset(
             keep_training.restrict_targets(*model.targets), train.restrict_targets(target)
@@ -92,6 +94,7 @@ def _transfer(
         prepared.model,
         together,
         valid,
+        recorded,
         config.train,
         prepared.labels,
         rates,

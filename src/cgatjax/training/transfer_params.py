@@ -14,6 +14,7 @@ from cgatjax.errors import ConfigError, TargetError
 from cgatjax.model.model import Model
 from cgatjax.model.network import Network
 from cgatjax.model.normalizer import Normalizer
+from cgatjax.model.training_record import TrainingRecord
 from cgatjax.structures.properties import require_no_total
 from cgatjax.training.optimizer import FROZEN, Labels, Params
 
@@ -194,6 +195,7 @@ def prepare_transfer(model: Model, train: Crystals, config: TransferConfig) -> P
         normalizers={**{t: model.normalizers[t] for t in kept_heads}, target: normalizer},
         units={**{t: model.units[t] for t in kept_heads}, target: unit},
         predicts_std=tuple(t for t in model.predicts_std if t in kept_heads),
+        record=TrainingRecord() if config.mode == "none" else model.record,
     )
     paths: dict[str, Any] = {
         "frozen": tuple(sorted(p for p, label in flat.items() if label == FROZEN)),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cgatjax.cli.csv_output import or_empty, prediction_notes, require_new, write_csv
+from cgatjax.cli.csv_output import or_empty, prediction_notes, require_new, unseen_of, write_csv
 from cgatjax.cli.grouped_help import command, option
 from cgatjax.cli.shared_options import subset_option, uncertainty_option
 from cgatjax.runtime.text_tables import table
@@ -14,10 +14,10 @@ from cgatjax.runtime.text_tables import table
 if TYPE_CHECKING:
     import numpy as np
 
-    from cgatjax import Predictions
+    from cgatjax import Dataset, Predictions, Predictor, Store
     from cgatjax.inference.predictor import Uncertainty
 
-_COLUMNS = ("id", "property", "target", "prediction", "std", "unit")
+_COLUMNS = ("id", "property", "target", "prediction", "std", "unit", "unseen_elements")
 
 
 @command()
@@ -43,7 +43,8 @@ def evaluate(
 ) -> None:
     """Compute the errors of a model on a store.
 
-    Errors are in the unit of the target.
+    Errors are in the unit of the target. The number of crystals that the model was trained on,
+    under this or another id, is printed: their errors say nothing about new crystals.
 
     \b
     cgatjax evaluate runs/scan scan.store --out errors.csv --plots figures
@@ -63,6 +64,7 @@ def evaluate(
     click.echo(f"{run} on {store}, {name}: {len(crystals)} crystals")
     rows = [(t, found.units[t] or "?", e["mae"], e["rmse"], e["n"]) for t, e in errors.items()]
     click.echo(table(("target", "unit", "MAE", "RMSE", "n"), rows))
+    _echo_trained_on(predictor, crystals, name, run, data)
     _echo_calibration(found, values)
     if out:
         write_csv(Path(out), _COLUMNS, _rows(found, values), prediction_notes(run, found))
@@ -71,6 +73,30 @@ def evaluate(
         draw_parity(Path(plot), found, values)
     if plots:
         draw_evaluation(Path(plots), found, values, crystals)
+
+
+def _echo_trained_on(
+    predictor: "Predictor", crystals: "Dataset", name: str, run: str, data: "Store"
+) -> None:
+    """Print the number of crystals that were used in training, and the way to leave them out."""
+    from cgatjax.data.splits import Split
+    from cgatjax.runs.run_folder import SPLIT
+
+    store = data.path
+    trained_on = predictor.count_trained_on(crystals)
+    if trained_on is None:
+        click.echo("the model does not record the crystals that it was trained on")
+        return
+    if trained_on.train == trained_on.valid == 0:
+        click.echo("no crystal was in the training or validation set of the model (by graph)")
+        return
+    if name.startswith("test"):
+        advice = "they have other ids there; train with --split-by formula to keep polymorphs apart"
+    elif (Path(run) / SPLIT).is_file() and set(Split.load(Path(run) / SPLIT).test) <= set(data.ids):
+        advice = f"for new crystals: cgatjax evaluate {run} {store} --subset test"
+    else:
+        advice = f"to keep them out of training: train --exclude {store} --exclude-by graph"
+    click.echo(f"{trained_on}; {advice}")
 
 
 def _echo_calibration(found: "Predictions", values: "dict[str, np.ndarray]") -> None:
@@ -94,4 +120,5 @@ def _rows(found: "Predictions", values: "dict[str, np.ndarray]") -> Iterable[tup
     for row, name in enumerate(found.ids):
         for target, means in found.means.items():
             value, std = or_empty(values[target][row]), or_empty(found.stds[target][row])
-            yield name, target, value, repr(float(means[row])), std, found.units[target]
+            unit, unseen = found.units[target], unseen_of(found.unseen, row)
+            yield name, target, value, repr(float(means[row])), std, unit, unseen

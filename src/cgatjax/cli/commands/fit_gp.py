@@ -22,8 +22,8 @@ def fit_gp(run: str, store: str, subset: str, **flags: Any) -> None:
     The process is fitted to the run's crystals and their values in STORE, predicts every target of
     the run with a standard deviation, and is written to RUN/gaussian_process; it replaces an
     earlier one. For an ensemble it uses the embeddings of the first member. Commands use it only
-    with --uncertainty gp. It is exact if that is cheaper (up to some 1,200 crystals with the default
-    options), otherwise sparse.
+    with --uncertainty gp. It is exact if that is cheaper (up to some 1,200 crystals with the
+    default options), otherwise sparse.
 
     \b
     cgatjax fit-gp runs/scan scan.store

@@ -11,6 +11,7 @@ from cgatjax.cli.csv_output import (
     or_empty,
     prediction_notes,
     require_new,
+    unseen_of,
     write_csv,
 )
 from cgatjax.cli.grouped_help import command, option
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 SHOWN = 20
 """Number of predictions that are printed without --out."""
-_COLUMNS = ("id", "property", "prediction", "std", "unit")
+_COLUMNS = ("id", "property", "prediction", "std", "unit", "unseen_elements")
 
 
 @command()
@@ -45,7 +46,9 @@ def predict(
     INPUT: as for `featurize`, or a store. Without --out the first 20 predictions are printed. The
     CSV has a row for each crystal and target, in the unit of the target. Its first lines, which
     begin with "#", name the model and the source of the standard deviation, or the reason why that
-    column is empty. Crystals that --on-error skip leaves out are listed in FILE.skipped.csv.
+    column is empty. The column unseen_elements lists the elements of a crystal that the model was
+    never trained on: do not trust such a prediction. Crystals that --on-error skip leaves out are
+    listed in FILE.skipped.csv.
 
     \b
     cgatjax predict runs/scan quartz.cif
@@ -82,4 +85,5 @@ def _rows(found: "Predictions") -> Iterable[tuple[Any, ...]]:
     for row, name in enumerate(found.ids):
         for target, means in found.means.items():
             std = or_empty(found.stds[target][row])
-            yield name, target, repr(float(means[row])), std, found.units[target]
+            unit, unseen = found.units[target], unseen_of(found.unseen, row)
+            yield name, target, repr(float(means[row])), std, unit, unseen

@@ -77,6 +77,13 @@ DEFAULT_BEST = 1000
     "--distinct", is_flag=True, group="Filters", help="Require different elements in the classes."
 )
 @option(
+    "--keep-unseen",
+    is_flag=True,
+    group="Filters",
+    help="Keep candidates with elements that the model was never trained on, whose predictions "
+    "cannot be trusted.",
+)
+@option(
     "--min-elements",
     type=int,
     default=1,
@@ -154,10 +161,11 @@ def screen(
     """Screen decorations of prototypes, or structures, and keep the best.
 
     Each class of sites of each prototype takes each element of its list, unless a filter rejects
-    the composition. OUT/best.csv has the best 1000 rows and OUT/structures CIF files of the first
-    of them; OUT/results has sorted Parquet files with id, prototype, formula, elements of the
-    classes, mean, standard deviation and its source, and unit; OUT/report.json counts what was left
-    out, by reason. INPUT: as for `featurize`, or a store.
+    the composition. Candidates with elements that the model was never trained on are left out.
+    OUT/best.csv has the best 1000 rows and OUT/structures CIF files of the first of them;
+    OUT/results has sorted Parquet files with id, prototype, formula, elements of the classes, mean,
+    standard deviation and its source, unit, and unseen elements; OUT/report.json counts what was
+    left out, by reason. INPUT: as for `featurize`, or a store.
 
     \b
     cgatjax screen runs/scan --prototype perovskite --elements A=Ca,Sr,Ba --elements B=Ti,Zr,Hf \\
@@ -193,6 +201,7 @@ def screen(
         keep=_keep(options),
         target=target,
         structures=options["structures"],
+        keep_unseen=options["keep_unseen"],
         resume=resume,
         chunk_rows=chunk_rows or CHUNK_ROWS,
         batch_size=batch_size,

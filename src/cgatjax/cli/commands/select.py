@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cgatjax.cli.csv_output import or_empty, require_new, write_csv
+from cgatjax.cli.csv_output import or_empty, require_new, unseen_of, write_csv
 from cgatjax.cli.grouped_help import command, option
 from cgatjax.cli.shared_options import on_error_option, uncertainty_option
 
@@ -17,7 +17,17 @@ if TYPE_CHECKING:
 
 SHOWN = 5
 """Number of selected crystals that are printed."""
-_COLUMNS = ("rank", "id", "formula", "property", "prediction", "std", "unit", "distance")
+_COLUMNS = (
+    "rank",
+    "id",
+    "formula",
+    "property",
+    "prediction",
+    "std",
+    "unit",
+    "distance",
+    "unseen_elements",
+)
 
 
 @command()
@@ -58,7 +68,9 @@ def select(
 
     CANDIDATES: a store, or files as for `featurize`. The CSV lists the selected crystals in the
     order of selection. Candidates that are known or repeat another one, by id or by graph hash,
-    are never selected; FILE.excluded.csv lists them with the reason.
+    are never selected; FILE.excluded.csv lists them with the reason. The column unseen_elements
+    lists elements that the model was never trained on; crystals with them are candidates, too,
+    because their values teach the model most.
 
     \b
     cgatjax select runs/scan candidates.store --count 100 --known scan.store --out next.csv
@@ -108,4 +120,5 @@ def _candidates(
 def _rows(found: "Selection", formulas: Sequence[str]) -> Iterable[tuple[Any, ...]]:
     for k, (name, formula) in enumerate(zip(found.ids, formulas, strict=True)):
         mean, std, distance = (or_empty(v[k]) for v in (found.means, found.stds, found.distances))
-        yield k + 1, name, formula, found.target, mean, std, found.unit, distance
+        unseen = unseen_of(found.unseen, k)
+        yield k + 1, name, formula, found.target, mean, std, found.unit, distance, unseen
