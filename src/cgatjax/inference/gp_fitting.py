@@ -133,8 +133,8 @@ def _exact(
     process: Process, x: np.ndarray, y: np.ndarray, config: GPConfig, show_progress: bool | None
 ) -> Process:
     """Maximize the evidence of all crystals by L-BFGS."""
-    start = {name: getattr(process, name) for name in _EXACT}
-    flat, unflatten = ravel_pytree(start)
+    with jax.enable_x64(True):
+        start, unflatten = ravel_pytree({name: getattr(process, name) for name in _EXACT})
 
     def loss(flat: Any, points: Any, values: Any) -> jax.Array:
         fitted = process._replace(**unflatten(flat))
@@ -150,7 +150,7 @@ def _exact(
     with jax.enable_x64(True), progress("fit", EXACT_STEPS, shown=show_progress) as advance:
         found = minimize(
             function,
-            np.asarray(flat, np.float64),
+            np.asarray(start),
             jac=True,
             method="L-BFGS-B",
             options={"maxiter": EXACT_STEPS},
