@@ -1,1 +1,1 @@
-"""From files to padded batches: the only package that knows pymatgen and ASE."""
+"""Stores, data sets, splits and padded batches of crystal graphs."""
