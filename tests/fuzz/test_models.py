@@ -20,6 +20,7 @@ from cgatjax.graphs.crystal_graph import CrystalGraph
 from cgatjax.model.model import Model
 from cgatjax.model.model_io import DESCRIPTION, WEIGHTS, load_model, save_model
 from cgatjax.model.normalizer import Normalizer
+from cgatjax.model.training_record import TrainingRecord
 from cgatjax.reference import read_features
 from cgatjax.runtime.atomic_folders import MANIFEST
 from cgatjax.structures.elements import SYMBOLS, reduced_formula
@@ -53,6 +54,9 @@ def model():
         graph_config=GraphConfig.released(max_neighbors=3),
         normalizers={"e-form": Normalizer(mean=-1.5, std=0.5)},
         units={"e-form": "eV/atom"},
+        record=TrainingRecord(
+            training=np.arange(104) % 5, train_hashes=np.array([3, 2**63], np.uint64)
+        ),
     )
     shapes = jax.eval_shape(base.network.module.init, jax.random.key(0), collate([graph(2)]))[
         "params"

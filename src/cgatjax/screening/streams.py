@@ -19,12 +19,12 @@ from cgatjax.errors import MismatchError
 from cgatjax.inference.prediction import BatchRunner, Method, graphs_of
 from cgatjax.inference.predictor import Predictor
 from cgatjax.model.training_record import unseen_elements
-from cgatjax.screening.composition_filter import KEPT, REASONS, CompositionFilter
+from cgatjax.screening.composition_filter import KEPT, REASONS, UNSEEN, CompositionFilter
 from cgatjax.screening.decorations import Advance, ChunkPredictions
 from cgatjax.screening.ranked_parquet import RankedRows
 from cgatjax.screening.result_folder import Chunk
 from cgatjax.structures.crystal import Crystal, Rejected
-from cgatjax.structures.elements import readable_formula
+from cgatjax.structures.elements import SYMBOLS, readable_formula
 
 
 class _ChunkPredictor:
@@ -131,8 +131,12 @@ class StoredGraphs:
 
     def _codes(self, chunk: Dataset) -> np.ndarray:
         """Return the filter code of each crystal."""
-        if self.filters == CompositionFilter():
-            return np.zeros(len(chunk), np.int64)
+        if self.filters.replace(unseen=()) == CompositionFilter():
+            if not self.filters.unseen:
+                return np.zeros(len(chunk), np.int64)
+            # The default: all crystals at once, several times faster than one by one.
+            unseen = unseen_elements(chunk, np.isin(SYMBOLS, self.filters.unseen))
+            return np.array([UNSEEN if symbols else KEPT for symbols in unseen], np.int64)
         arrays = chunk.take(np.arange(len(chunk)))
         ends = np.cumsum(arrays.n_node)
         spans = [slice(end - n, end) for end, n in zip(ends, arrays.n_node, strict=True)]
