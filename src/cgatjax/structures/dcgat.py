@@ -42,9 +42,10 @@ def read_dcgat(path: Path, targets: Sequence[str] | None) -> Iterator[Crystal | 
     Raises:
       InputError: the file is empty, damaged, not JSON, or JSON of another kind.
     """
+    stem, source = stem_of(path), str(path)
     for number, entry in enumerate(_entries(read_bytes(path)), start=1):
         yield crystal_from_entry(
-            entry, fallback_id=f"{stem_of(path)}:{number}", source=str(path), targets=targets
+            entry, fallback_id=f"{stem}:{number}", source=source, targets=targets
         )
 
 

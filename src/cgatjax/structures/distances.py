@@ -1,5 +1,6 @@
 """Closest pair of sites in a periodic crystal."""
 
+import functools
 import math
 from typing import NamedTuple
 
@@ -7,6 +8,9 @@ import numpy as np
 
 _ROWS = 512
 """Sites compared with all others at a time, which bounds the memory."""
+
+_SMALL = 64
+"""Sites up to which all pairs are compared at once, which is quicker than to select some."""
 
 _MOST_IMAGES = 3
 """Neighboring cells searched in each direction of a reduced cell."""
@@ -34,11 +38,11 @@ def closest_pair(lattice: np.ndarray, frac_coords: np.ndarray, below: float) -> 
     if below <= 0:
         return None
     try:
-        reach = below * np.linalg.norm(np.linalg.inv(lattice), axis=0)
+        reach = below / _plane_spacings(lattice)
         if reach.max() <= 0.5:
             return _closest_image(lattice, frac_coords, reach, below)
         lattice, frac_coords = _reduced(lattice, frac_coords)
-        reach = below * np.linalg.norm(np.linalg.inv(lattice), axis=0)
+        reach = below / _plane_spacings(lattice)
     except np.linalg.LinAlgError:  # flat up to rounding: lattice vectors cancel each other
         return Pair(0, 0, 0.0)
     most = [min(math.ceil(r + 0.5), _MOST_IMAGES) for r in reach]
@@ -48,23 +52,40 @@ def closest_pair(lattice: np.ndarray, frac_coords: np.ndarray, below: float) -> 
     return min((pair for pair in found if pair), key=lambda pair: pair.distance, default=None)
 
 
+def _plane_spacings(lattice: np.ndarray) -> np.ndarray:
+    """Return the (3,) distances of neighboring lattice planes in angstrom."""
+    reciprocal = np.linalg.inv(lattice)
+    return 1 / np.sqrt(np.einsum("ij,ij->j", reciprocal, reciprocal))
+
+
 def _closest_image(
     lattice: np.ndarray, coords: np.ndarray, reach: np.ndarray, below: float
 ) -> Pair | None:
-    """Search the nearest images, first along one axis only, which few pairs pass."""
+    """Search the nearest images, in large cells first along one axis, which few pairs pass."""
     best: Pair | None = None
     n = len(coords)
+    if 1 < n <= _SMALL:
+        first, second = _pairs(n)
+        apart = coords[first] - coords[second]
+        apart -= np.rint(apart)
+        return _closer(best, first, second, apart @ lattice, below)
     for start in range(0, n - 1, _ROWS):
         rows = slice(start, start + _ROWS)
         apart = coords[rows, None, 0] - coords[None, :, 0]
-        near = np.abs(apart - np.round(apart)) < reach[0]
+        near = np.abs(apart - np.rint(apart)) < reach[0]
         first, second = np.nonzero(near)
         first += start
         first, second = first[first < second], second[first < second]
         apart = coords[first] - coords[second]
-        apart -= np.round(apart)
+        apart -= np.rint(apart)
         best = _closer(best, first, second, apart @ lattice, below)
     return best
+
+
+@functools.lru_cache(maxsize=_SMALL)
+def _pairs(n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the indices of all pairs of n sites."""
+    return np.triu_indices(n, k=1)
 
 
 def _closest_shifted(
