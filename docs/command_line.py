@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from cgatjax.cli import SECTIONS, main
-from cgatjax.cli.grouped_help import OTHER, Command
+from cgatjax.cli.command_options import OTHER, Command
 
 PAGE = Path(__file__).with_suffix(".md")
 INTRODUCTION = """\

@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from cgatjax.cli import main
+from cgatjax.cli.command_options import command
 from cgatjax.cli.config_options import chosen, config_options, descriptions
-from cgatjax.cli.grouped_help import command
 from cgatjax.config import (
     GPConfig,
     GraphConfig,

@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import click
 
 from cgatjax import ConfigError
-from cgatjax.cli.grouped_help import Decorator, option
+from cgatjax.cli.command_options import Decorator, option
 from cgatjax.options import Options
 
 

@@ -7,7 +7,7 @@ import click
 import numpy as np
 
 from cgatjax import Rejected, Store
-from cgatjax.cli.csv_output import echo_skipped
+from cgatjax.cli.data_files import echo_skipped
 from cgatjax.data.store import SKIPPED
 from cgatjax.runtime.text_tables import fields, table
 

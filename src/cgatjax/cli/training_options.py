@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from cgatjax import ConfigError, GraphConfig, ModelConfig, SplitConfig, TrainConfig
+from cgatjax.cli.command_options import Decorator, option
 from cgatjax.cli.config_options import chosen, config_options
-from cgatjax.cli.grouped_help import Decorator, option
 from cgatjax.config import PRESETS
 from cgatjax.options import Options, load_toml
 from cgatjax.runs.loggers import LOGGERS

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cgatjax import ConfigError
-from cgatjax.cli.csv_output import require_new
-from cgatjax.cli.grouped_help import command, option
-from cgatjax.cli.shared_options import subset_option, uncertainty_option
+from cgatjax.cli.command_options import command, option, subset_option, uncertainty_option
+from cgatjax.cli.data_files import require_new
 from cgatjax.runtime.text_tables import table
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ def calibrate(
     cgatjax calibrate runs/scan scan.store --uncertainty gp
     """
     from cgatjax import load_predictor, open_store, predict
-    from cgatjax.cli.inputs import chosen_subset
+    from cgatjax.cli.data_files import chosen_subset
     from cgatjax.inference.loading import digest_of
     from cgatjax.inference.uncertainty_io import save_rescalings
 

@@ -2,7 +2,7 @@
 
 import click
 
-from cgatjax.cli.grouped_help import command, option
+from cgatjax.cli.command_options import command, option
 from cgatjax.runtime.text_tables import table
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cgatjax import ConfigError
-from cgatjax.cli.grouped_help import command, option
+from cgatjax.cli.command_options import command, option
 from cgatjax.runtime.text_tables import table
 
 if TYPE_CHECKING:

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 import click
 
 from cgatjax import InputError, TargetError
-from cgatjax.cli.csv_output import require_new
-from cgatjax.cli.grouped_help import command, option
-from cgatjax.cli.shared_options import subset_option, uncertainty_option
+from cgatjax.cli.command_options import command, option, subset_option, uncertainty_option
+from cgatjax.cli.data_files import require_new
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,7 +64,7 @@ def embed(
 
     from cgatjax import embed as embed_crystals
     from cgatjax import load_predictor, open_store, predict
-    from cgatjax.cli.inputs import chosen_subset
+    from cgatjax.cli.data_files import chosen_subset
     from cgatjax.inference.embedding_table import write_embeddings
     from cgatjax.plotting.embedding_map import embedding_map, project
     from cgatjax.structures.elements import readable_formula

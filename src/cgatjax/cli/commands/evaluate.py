@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cgatjax.cli.csv_output import or_empty, prediction_notes, require_new, unseen_of, write_csv
-from cgatjax.cli.grouped_help import command, option
-from cgatjax.cli.shared_options import subset_option, uncertainty_option
+from cgatjax.cli.command_options import command, option, subset_option, uncertainty_option
+from cgatjax.cli.data_files import or_empty, prediction_notes, require_new, unseen_of, write_csv
 from cgatjax.runtime.text_tables import table
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ def evaluate(
     cgatjax evaluate runs/scan scan.store --out errors.csv --plots figures
     """
     from cgatjax import load_predictor, open_store, predict
-    from cgatjax.cli.inputs import chosen_subset
+    from cgatjax.cli.data_files import chosen_subset
     from cgatjax.cli.plots import draw_evaluation, draw_parity
     from cgatjax.model.metrics import errors_of
 
@@ -79,7 +78,7 @@ def _echo_trained_on(
     predictor: "Predictor", crystals: "Dataset", name: str, run: str, data: "Store"
 ) -> None:
     """Print the number of crystals that were used in training, and the way to leave them out."""
-    from cgatjax.data.splits import Split
+    from cgatjax import Split
     from cgatjax.runs.run_folder import SPLIT
 
     store = data.path

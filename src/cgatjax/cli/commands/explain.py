@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from cgatjax import InputError
-from cgatjax.cli.csv_output import require_new
-from cgatjax.cli.grouped_help import command, option
+from cgatjax.cli.command_options import command, option
+from cgatjax.cli.data_files import require_new
 
 
 @command()

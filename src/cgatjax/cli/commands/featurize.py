@@ -6,9 +6,8 @@ from typing import Any
 import click
 
 from cgatjax import ConfigError, GraphConfig
+from cgatjax.cli.command_options import command, on_error_option, option, workers_option
 from cgatjax.cli.config_options import chosen, config_options
-from cgatjax.cli.grouped_help import command, option
-from cgatjax.cli.shared_options import on_error_option, workers_option
 from cgatjax.options import load_toml
 
 _STARTS = {"released": GraphConfig(), "--recommended": GraphConfig.recommended()}

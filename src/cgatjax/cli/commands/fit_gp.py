@@ -5,9 +5,8 @@ from typing import Any
 import click
 
 from cgatjax import GPConfig
+from cgatjax.cli.command_options import OTHER, command, subset_option
 from cgatjax.cli.config_options import chosen, config_options
-from cgatjax.cli.grouped_help import OTHER, command
-from cgatjax.cli.shared_options import subset_option
 from cgatjax.runtime.text_tables import table
 
 
@@ -31,7 +30,7 @@ def fit_gp(run: str, store: str, subset: str, **flags: Any) -> None:
     """
     from cgatjax import embed, load_predictor, open_store
     from cgatjax import fit_gp as fit
-    from cgatjax.cli.inputs import chosen_subset
+    from cgatjax.cli.data_files import chosen_subset
     from cgatjax.inference.loading import digest_of
     from cgatjax.inference.uncertainty_io import save_processes, save_rescalings
 

@@ -4,9 +4,8 @@ from typing import Any
 
 import click
 
-from cgatjax.cli.csv_output import echo_skipped
-from cgatjax.cli.grouped_help import command, option
-from cgatjax.cli.shared_options import on_error_option, workers_option
+from cgatjax.cli.command_options import command, on_error_option, option, workers_option
+from cgatjax.cli.data_files import echo_skipped
 
 
 @command()

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from cgatjax import InputError
-from cgatjax.cli.grouped_help import command, option
+from cgatjax.cli.command_options import command, option
 
 
 @command()

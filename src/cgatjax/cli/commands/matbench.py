@@ -6,9 +6,8 @@ from typing import Any
 import click
 
 from cgatjax import TrainConfig
+from cgatjax.cli.command_options import command, option, preset_option
 from cgatjax.cli.config_options import config_options
-from cgatjax.cli.grouped_help import command, option
-from cgatjax.cli.shared_options import preset_option
 from cgatjax.cli.training_options import TRAININGS
 from cgatjax.runtime.text_tables import table
 

@@ -6,7 +6,7 @@ from typing import get_args
 
 import click
 
-from cgatjax.cli.grouped_help import command, option
+from cgatjax.cli.command_options import command, option
 from cgatjax.config import DuplicateKey
 from cgatjax.runtime.text_tables import table
 

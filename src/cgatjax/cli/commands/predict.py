@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cgatjax.cli.csv_output import (
+from cgatjax.cli.command_options import command, on_error_option, option, uncertainty_option
+from cgatjax.cli.data_files import (
     echo_skipped,
     or_empty,
     prediction_notes,
@@ -14,8 +15,6 @@ from cgatjax.cli.csv_output import (
     unseen_of,
     write_csv,
 )
-from cgatjax.cli.grouped_help import command, option
-from cgatjax.cli.shared_options import on_error_option, uncertainty_option
 
 if TYPE_CHECKING:
     from cgatjax import Predictions
@@ -56,7 +55,7 @@ def predict(
     """
     from cgatjax import load_predictor
     from cgatjax import predict as predict_crystals
-    from cgatjax.cli.inputs import store_or_files
+    from cgatjax.cli.data_files import store_or_files
 
     path = Path(out) if out else None
     skipped_path = path.with_suffix(".skipped.csv") if path else None

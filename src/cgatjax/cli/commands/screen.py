@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cgatjax import ConfigError, InputError
-from cgatjax.cli.grouped_help import command, option
-from cgatjax.cli.shared_options import on_error_option, uncertainty_option
+from cgatjax.cli.command_options import command, on_error_option, option, uncertainty_option
 from cgatjax.runtime.text_tables import fields, table
 
 if TYPE_CHECKING:
@@ -179,7 +178,7 @@ def screen(
     """
     from cgatjax import load_predictor
     from cgatjax import screen as screen_candidates
-    from cgatjax.cli.inputs import store_or_files
+    from cgatjax.cli.data_files import store_or_files
     from cgatjax.screening.screen_loop import CHUNK_ROWS
     from cgatjax.synthetic.prototypes import find_prototype
 

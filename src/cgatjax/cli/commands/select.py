@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cgatjax.cli.csv_output import or_empty, require_new, unseen_of, write_csv
-from cgatjax.cli.grouped_help import command, option
-from cgatjax.cli.shared_options import on_error_option, uncertainty_option
+from cgatjax.cli.command_options import command, on_error_option, option, uncertainty_option
+from cgatjax.cli.data_files import or_empty, require_new, unseen_of, write_csv
 
 if TYPE_CHECKING:
     from cgatjax import Dataset, Predictor, Rejected, Selection
@@ -108,7 +107,7 @@ def _candidates(
     predictor: "Predictor", inputs: tuple[str, ...], on_error: str
 ) -> "tuple[Dataset, list[Rejected]]":
     """Crystals of a store, or graphs of files in memory; and the files' skipped crystals."""
-    from cgatjax.cli.inputs import store_or_files
+    from cgatjax.cli.data_files import store_or_files
     from cgatjax.inference.prediction import graphs_of
 
     found = store_or_files(inputs)

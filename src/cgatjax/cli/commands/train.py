@@ -5,9 +5,8 @@ from typing import Any
 import click
 
 from cgatjax import ModelConfig, TrainConfig
+from cgatjax.cli.command_options import command, option, preset_option
 from cgatjax.cli.config_options import chosen
-from cgatjax.cli.grouped_help import command, option
-from cgatjax.cli.shared_options import preset_option
 from cgatjax.cli.training_options import (
     NETWORKS,
     network_options,

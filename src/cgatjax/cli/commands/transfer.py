@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cgatjax import ConfigError, InputError, ModelConfig, TrainConfig, TransferConfig
+from cgatjax.cli.command_options import command, option, preset_option
 from cgatjax.cli.config_options import chosen, config_options
-from cgatjax.cli.grouped_help import command, option
-from cgatjax.cli.shared_options import preset_option
 from cgatjax.cli.training_options import (
     read_tables,
     split_config,

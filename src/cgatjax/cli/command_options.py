@@ -1,0 +1,136 @@
+"""Commands with options in titled groups of `--help`, and options that several commands have."""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from cgatjax.config import PRESETS
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+OTHER = "Options"
+"""Title of the options without a group."""
+
+
+class Option(click.Option):
+    """Option in a group of the help page.
+
+    Attributes:
+      group: title of the group.
+      summary: help text without the default.
+      default_note: default as text, "" if there is none.
+    """
+
+    def __init__(
+        self, *names: Any, group: str = OTHER, default_note: str = "", **settings: Any
+    ) -> None:
+        self.group, self.summary = group, settings.get("help") or ""
+        self.default_note = default_note
+        if default_note:
+            settings["help"] = f"{self.summary}  [default: {default_note}]"
+        elif settings.get("show_default"):
+            self.default_note = str(settings["default"])
+        super().__init__(*names, **settings)
+
+
+class Command(click.Command):
+    """Command with a section of the help page for each group of options."""
+
+    def grouped(self, ctx: click.Context) -> dict[str, list[click.Option]]:
+        """Return group -> options, in the order of their definition, ungrouped options last."""
+        groups: dict[str, list[click.Option]] = {}
+        for parameter in self.get_params(ctx):
+            if isinstance(parameter, click.Option):
+                groups.setdefault(getattr(parameter, "group", OTHER), []).append(parameter)
+        return {**{k: v for k, v in groups.items() if k != OTHER}, OTHER: groups[OTHER]}
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write a section for each group of options."""
+        for title, options in self.grouped(ctx).items():
+            records = [option.get_help_record(ctx) for option in options]
+            with formatter.section(title):
+                formatter.write_dl([record for record in records if record is not None])
+
+
+def option(*names: str, group: str = OTHER, **settings: Any) -> Decorator:
+    """Add an option of a group to a command; otherwise as `click.option`."""
+    return click.option(*names, cls=Option, group=group, **settings)
+
+
+def command(name: str | None = None) -> Callable[[Callable[..., Any]], Command]:
+    """Make a command with grouped options; otherwise as `click.command`."""
+    return click.command(name, cls=Command)
+
+
+def cores() -> int:
+    """Return the number of processor cores that this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def workers_option(group: str = OTHER) -> Decorator:
+    """Add --workers, the number of worker processes."""
+    return option(
+        "--workers",
+        type=int,
+        callback=lambda _ctx, _param, value: value or cores(),
+        group=group,
+        help="Number of worker processes; the result does not depend on it.",
+        default_note="all cores",
+    )
+
+
+def uncertainty_option(group: str = OTHER) -> Decorator:
+    """Add --uncertainty, the source of standard deviations."""
+    return option(
+        "--uncertainty",
+        type=click.Choice(["ensemble", "aleatoric", "gp"]),
+        group=group,
+        help="Source of the standard deviation; with gp also of the prediction.",
+        default_note="ensemble or aleatoric if the run has it; gp on request only",
+    )
+
+
+def preset_option(help_text: str) -> Decorator:
+    """Add --preset, the options that a training starts from."""
+    return option(
+        "--preset",
+        type=click.Choice(list(PRESETS)),
+        default="small",
+        show_default=True,
+        group="Training",
+        help=help_text,
+    )
+
+
+def on_error_option(
+    help_text: str = "Stop at an unusable structure, or skip and list it.",
+    group: str = OTHER,
+) -> Decorator:
+    """Add --on-error raise|skip to a command that reads structures."""
+    return option(
+        "--on-error",
+        type=click.Choice(["raise", "skip"]),
+        default="raise",
+        show_default=True,
+        group=group,
+        help=help_text,
+    )
+
+
+def subset_option(default: str | None, use: str) -> Decorator:
+    """Add --subset to a command that reads a store by the split of a run.
+
+    Args:
+      default: the subset; None for the test set if the split is of this store, all otherwise.
+      use: purpose of the subset.
+    """
+    return option(
+        "--subset",
+        type=click.Choice(["train", "valid", "test", "all"]),
+        default=default,
+        show_default=default is not None,
+        help=f"Subset of the run's split {use}.",
+        default_note="" if default else "test if the split is of this store, otherwise all",
+    )
