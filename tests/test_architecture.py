@@ -20,8 +20,8 @@ SOURCE = ROOT / "src" / "cgatjax"
 ORDER = """
 _version errors options config
 runtime structures graphs runs data nn model inference training
-synthetic preprocessing reference screening active_learning integrations
-analysis plotting cgatjax demo cli __main__
+synthetic preprocessing reference screening active_learning
+analysis plotting cgatjax integrations demo cli __main__
 """.split()
 
 # Third-party library -> the only modules (or packages) that may import it.

@@ -39,6 +39,9 @@ from .graphs.crystal_graph import featurize as featurize
 from .graphs.hashes import graph_hash as graph_hash
 from .graphs.hashes import prototype_hash as prototype_hash
 from .graphs.reduction import reduce_graph as reduce_graph
+from .inference.calibration import CalibrationReport as CalibrationReport
+from .inference.calibration import best_factor as best_factor
+from .inference.calibration import calibration_report as calibration_report
 from .inference.gp_fitting import fit_gp as fit_gp
 from .inference.interpretation import Explanation as Explanation
 from .inference.interpretation import explain as explain
@@ -48,6 +51,7 @@ from .inference.prediction import embed as embed
 from .inference.prediction import evaluate as evaluate
 from .inference.prediction import predict as predict
 from .inference.predictor import Predictor as Predictor
+from .inference.predictor import Uncertainty as Uncertainty
 from .integrations.matbench_files import MatbenchTask as MatbenchTask
 from .integrations.matbench_tasks import run_matbench as run_matbench
 from .integrations.sklearn_estimator import CGATRegressor as CGATRegressor

@@ -22,7 +22,7 @@ from cgatjax.model.model_io import DESCRIPTION, WEIGHTS, load_model, save_model
 from cgatjax.model.normalizer import Normalizer
 from cgatjax.model.training_record import TrainingRecord
 from cgatjax.reference import read_features
-from cgatjax.runtime.atomic_folders import MANIFEST
+from cgatjax.runtime.atomic_writes import MANIFEST
 from cgatjax.structures.elements import SYMBOLS, reduced_formula
 
 TINY = ModelConfig(

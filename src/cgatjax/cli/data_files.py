@@ -16,7 +16,7 @@ from cgatjax import Dataset, InputError, RunExistsError, Split, Store, open_stor
 from cgatjax.data.splits import SUBSETS
 from cgatjax.data.store import is_store_folder
 from cgatjax.runs.run_folder import SPLIT
-from cgatjax.runtime.atomic_files import write_durably, writing
+from cgatjax.runtime.atomic_writes import write_durably, writing
 
 if TYPE_CHECKING:
     from cgatjax import Predictions, Rejected

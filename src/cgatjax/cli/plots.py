@@ -12,7 +12,7 @@ from cgatjax import Dataset, Model, Predictions
 from cgatjax.plotting.calibration_plots import calibration
 from cgatjax.plotting.learning_plots import learning_curves, parity
 from cgatjax.plotting.residual_plots import residuals_by_element, residuals_by_sites
-from cgatjax.runtime.atomic_files import writing
+from cgatjax.runtime.atomic_writes import writing
 
 BLOCK = 16384
 """Number of crystals whose sites are counted at once."""

@@ -28,7 +28,7 @@ from cgatjax.data.store_writer import finish, unit_for
 from cgatjax.errors import ConfigError, InputError, RunExistsError, TargetError
 from cgatjax.graphs.crystal_graph import CrystalGraph
 from cgatjax.graphs.reduction import graph_or_rejected
-from cgatjax.runtime.atomic_files import writing
+from cgatjax.runtime.atomic_writes import writing
 from cgatjax.runtime.executors import map_in_order, worker_processes
 from cgatjax.runtime.progress import progress
 from cgatjax.structures.crystal import Crystal, Rejected

@@ -18,7 +18,7 @@ from cgatjax.data.shard_reader import Shard
 from cgatjax.data.shard_writer import SHARDS, FinishedShard
 from cgatjax.data.store import BUILD_LOG
 from cgatjax.errors import ConfigError, MismatchError
-from cgatjax.runtime.atomic_files import lock, writing
+from cgatjax.runtime.atomic_writes import lock, writing
 from cgatjax.runtime.parse_errors import reading
 from cgatjax.structures.crystal import Crystal, Rejected
 

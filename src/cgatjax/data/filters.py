@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from cgatjax.runtime.atomic_files import PART, replacing, writing
+from cgatjax.runtime.atomic_writes import PART, replacing, writing
 from cgatjax.structures.crystal import Crystal, Rejected
 
 OnError = Literal["raise", "skip"]

@@ -19,7 +19,7 @@ from cgatjax.data.datasets import Dataset
 from cgatjax.data.store import Store
 from cgatjax.errors import InputError, MismatchError
 from cgatjax.graphs.hashes import hashes_of
-from cgatjax.runtime.atomic_files import write_durably
+from cgatjax.runtime.atomic_writes import write_durably
 
 KEYS: tuple[DuplicateKey, ...] = get_args(DuplicateKey)
 """Keys to compare crystals by: id, reduced formula, graph hash, and that of the prototype."""

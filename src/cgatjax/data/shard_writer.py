@@ -12,7 +12,7 @@ import pyarrow as pa
 from cgatjax.data.shard_reader import GRAPH_FIELDS
 from cgatjax.errors import TargetError
 from cgatjax.graphs.crystal_graph import CrystalGraph
-from cgatjax.runtime.atomic_files import write_durably, writing
+from cgatjax.runtime.atomic_writes import write_durably, writing
 from cgatjax.structures.elements import reduced_formula
 
 SHARD = 16384

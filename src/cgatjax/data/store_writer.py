@@ -18,7 +18,7 @@ from cgatjax.data.store import FORMAT, MANIFEST, SKIPPED, Store, digest_of, open
 from cgatjax.errors import InputError, RunExistsError
 from cgatjax.graphs.crystal_graph import CrystalGraph
 from cgatjax.graphs.reduction import reduce_graph
-from cgatjax.runtime.atomic_files import write_durably, writing
+from cgatjax.runtime.atomic_writes import write_durably, writing
 from cgatjax.structures.properties import unit_of
 
 CHUNK = 256

@@ -16,7 +16,7 @@ import numpy as np
 from cgatjax.data.datasets import Crystals
 from cgatjax.inference.prediction import embed
 from cgatjax.model.model import Model
-from cgatjax.runtime.atomic_files import replacing
+from cgatjax.runtime.atomic_writes import replacing
 
 logger = logging.getLogger("cgatjax")
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cgatjax.errors import InputError
-from cgatjax.runtime.atomic_files import replacing
+from cgatjax.runtime.atomic_writes import replacing
 
 EMBEDDING = "embedding"
 """Name of the column of lists."""

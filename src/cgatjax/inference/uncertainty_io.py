@@ -16,8 +16,7 @@ from safetensors.numpy import load_file, save
 
 from cgatjax.errors import InputError, MismatchError
 from cgatjax.inference.gaussian_process import Process, SparseGP
-from cgatjax.runtime.atomic_files import write_durably
-from cgatjax.runtime.atomic_folders import damage, new_folder, recovered
+from cgatjax.runtime.atomic_writes import damage, new_folder, recovered, write_durably
 from cgatjax.runtime.parse_errors import reading
 
 GAUSSIAN_PROCESS = "gaussian_process"

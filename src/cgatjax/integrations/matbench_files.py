@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 import orjson
 
-from cgatjax.errors import InputError, StructureError
-from cgatjax.runtime.atomic_files import write_durably
+from cgatjax import Crystal, InputError, StructureError
+from cgatjax.runtime.atomic_writes import write_durably
 from cgatjax.runtime.parse_errors import reading
-from cgatjax.structures.crystal import Crystal, check_crystal
+from cgatjax.structures.crystal import check_crystal
 from cgatjax.structures.dcgat import cell_of_dict
 from cgatjax.structures.formats import read_bytes
 

@@ -10,9 +10,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from cgatjax.errors import MismatchError
-from cgatjax.integrations.sklearn_estimator import CGATRegressor
-from cgatjax.runtime.atomic_files import write_durably, writing
+from cgatjax import CGATRegressor, MismatchError
+from cgatjax.runtime.atomic_writes import write_durably, writing
 from cgatjax.runtime.parse_errors import reading
 
 

@@ -12,20 +12,28 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
-from cgatjax.config import PRESETS, GraphConfig, TransferConfig
-from cgatjax.data.datasets import Dataset, GraphList
-from cgatjax.errors import ConfigError, InputError, NotFittedError
-from cgatjax.graphs.crystal_graph import CrystalGraph
+from cgatjax import (
+    ConfigError,
+    CrystalGraph,
+    Dataset,
+    GraphConfig,
+    History,
+    InputError,
+    Model,
+    NotFittedError,
+    Rejected,
+    TransferConfig,
+    fit,
+    init_model,
+    load_model,
+    predict,
+    read_crystals,
+    transfer_model,
+)
+from cgatjax.config import PRESETS
+from cgatjax.data.datasets import GraphList
 from cgatjax.graphs.reduction import graph_or_rejected
-from cgatjax.inference.prediction import predict
-from cgatjax.model.model import Model, init_model
-from cgatjax.model.model_io import load_model
-from cgatjax.structures.crystal import Rejected
 from cgatjax.structures.inputs import is_single
-from cgatjax.structures.readers import read_crystals
-from cgatjax.training.history import History
-from cgatjax.training.loop import fit
-from cgatjax.training.transfer import transfer_model
 
 
 class CGATRegressor:

@@ -25,7 +25,7 @@ from cgatjax.model.normalizer import Normalizer
 from cgatjax.model.training_record import TrainingRecord
 from cgatjax.options import from_dict
 from cgatjax.runs.run_folder import ENSEMBLE, MEMBERS
-from cgatjax.runtime.atomic_folders import MANIFEST, damage, new_folder, recovered
+from cgatjax.runtime.atomic_writes import MANIFEST, damage, new_folder, recovered
 from cgatjax.runtime.parse_errors import reading
 from cgatjax.structures.elements import SYMBOLS, ElementTable, atomic_number
 

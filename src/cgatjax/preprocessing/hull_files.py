@@ -22,7 +22,7 @@ from cgatjax.preprocessing.hull import (
     composition_of,
     hull_energies,
 )
-from cgatjax.runtime.atomic_files import PART, write_durably, writing
+from cgatjax.runtime.atomic_writes import PART, write_durably, writing
 from cgatjax.structures.crystal import Crystal, Rejected
 from cgatjax.structures.dcgat import write_dcgat
 from cgatjax.structures.readers import read_crystals

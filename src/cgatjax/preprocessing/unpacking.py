@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from cgatjax.errors import InputError
-from cgatjax.runtime.atomic_files import PART, writing
+from cgatjax.runtime.atomic_writes import PART, writing
 from cgatjax.runtime.parse_errors import reading
 from cgatjax.structures.formats import FREE_BYTES, MAX_RATIO
 

@@ -17,8 +17,7 @@ import jax
 import numpy as np
 
 from cgatjax.errors import InputError
-from cgatjax.runtime.atomic_files import PART, writing
-from cgatjax.runtime.atomic_folders import damage, new_folder
+from cgatjax.runtime.atomic_writes import PART, damage, new_folder, writing
 
 logger = logging.getLogger("cgatjax")
 KEPT = 2

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from cgatjax.errors import ConfigError, MissingExtraError
-from cgatjax.runtime.atomic_files import write_durably, writing
+from cgatjax.runtime.atomic_writes import write_durably, writing
 from cgatjax.runtime.parse_errors import reading
 
 LOGGERS = ("tensorboard", "wandb")

@@ -23,7 +23,7 @@ import tomli_w
 from cgatjax.config import TrainConfig
 from cgatjax.errors import CgatjaxError, ConfigError, InputError, MismatchError, RunExistsError
 from cgatjax.options import Options, load_toml
-from cgatjax.runtime.atomic_files import PART, write_durably, writing
+from cgatjax.runtime.atomic_writes import PART, write_durably, writing
 from cgatjax.runtime.parse_errors import reading
 
 logger = logging.getLogger("cgatjax")

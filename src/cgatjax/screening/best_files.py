@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cgatjax.runtime.atomic_files import write_durably, writing
+from cgatjax.runtime.atomic_writes import write_durably, writing
 from cgatjax.screening.ranked_parquet import read_rows
 from cgatjax.structures.cif_writer import cif_text
 from cgatjax.structures.crystal import Crystal

@@ -22,8 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from cgatjax.errors import ConfigError, InputError, RunExistsError
-from cgatjax.runtime.atomic_files import lock, write_durably, writing
-from cgatjax.runtime.atomic_folders import damage, new_folder
+from cgatjax.runtime.atomic_writes import damage, lock, new_folder, write_durably, writing
 from cgatjax.screening.ranked_parquet import SCHEMA, RankedRows, means_of, merged, write_rows
 from cgatjax.screening.ranking import Keep, Selection
 

@@ -13,9 +13,8 @@ from cgatjax.runtime.text_tables import table
 if TYPE_CHECKING:
     import numpy as np
 
-    from cgatjax import Predictions
+    from cgatjax import Predictions, Uncertainty
     from cgatjax.inference.calibration import FitBy
-    from cgatjax.inference.predictor import Uncertainty
     from cgatjax.inference.uncertainty_io import Rescaling
 
 
@@ -87,7 +86,8 @@ def _fitted(
     """Factor of a target, None if it has no standard deviation."""
     import numpy as np
 
-    from cgatjax.inference.calibration import best_factor, known_errors
+    from cgatjax import best_factor
+    from cgatjax.inference.calibration import known_errors
     from cgatjax.inference.uncertainty_io import Rescaling
 
     if not np.isfinite(found.stds[target]).any():
@@ -103,7 +103,7 @@ def _rows(
     values: "np.ndarray", found: "Predictions", target: str, rescaling: "Rescaling"
 ) -> list[tuple[Any, ...]]:
     """Calibration metrics before and after rescaling."""
-    from cgatjax.inference.calibration import calibration_report
+    from cgatjax import calibration_report
 
     rows = []
     for name, factor in (("before", 1.0), ("after", rescaling.factor)):

@@ -12,8 +12,7 @@ from cgatjax.cli.data_files import require_new
 if TYPE_CHECKING:
     import numpy as np
 
-    from cgatjax import Dataset, Predictions
-    from cgatjax.inference.predictor import Uncertainty
+    from cgatjax import Dataset, Predictions, Uncertainty
 
 
 @command()

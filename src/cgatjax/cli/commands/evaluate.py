@@ -13,8 +13,7 @@ from cgatjax.runtime.text_tables import table
 if TYPE_CHECKING:
     import numpy as np
 
-    from cgatjax import Dataset, Predictions, Predictor, Store
-    from cgatjax.inference.predictor import Uncertainty
+    from cgatjax import Dataset, Predictions, Predictor, Store, Uncertainty
 
 _COLUMNS = ("id", "property", "target", "prediction", "std", "unit", "unseen_elements")
 
@@ -102,7 +101,7 @@ def _echo_calibration(found: "Predictions", values: "dict[str, np.ndarray]") -> 
     """Print the calibration of the standard deviations of each target that has them."""
     import numpy as np
 
-    from cgatjax.inference.calibration import calibration_report
+    from cgatjax import calibration_report
 
     rows = []
     for target, std in found.stds.items():

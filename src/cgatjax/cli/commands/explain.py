@@ -34,7 +34,7 @@ def explain(run: str, inputs: tuple[str, ...], out: str, step: int | None) -> No
     from cgatjax import Rejected, load_predictor, read_crystals
     from cgatjax import explain as explain_crystal
     from cgatjax.plotting.attention_plot import attention_figure
-    from cgatjax.runtime.atomic_files import write_durably
+    from cgatjax.runtime.atomic_writes import write_durably
 
     folder = Path(out)
     require_new(folder)

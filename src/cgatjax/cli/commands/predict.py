@@ -17,8 +17,7 @@ from cgatjax.cli.data_files import (
 )
 
 if TYPE_CHECKING:
-    from cgatjax import Predictions
-    from cgatjax.inference.predictor import Uncertainty
+    from cgatjax import Predictions, Uncertainty
 
 SHOWN = 20
 """Number of predictions that are printed without --out."""

@@ -12,8 +12,7 @@ from cgatjax.cli.command_options import command, on_error_option, option, uncert
 from cgatjax.runtime.text_tables import fields, table
 
 if TYPE_CHECKING:
-    from cgatjax import CompositionFilter, Keep
-    from cgatjax.inference.predictor import Uncertainty
+    from cgatjax import CompositionFilter, Keep, Uncertainty
 
 SHOWN = 10
 """Number of best rows that are printed."""

@@ -10,9 +10,8 @@ from cgatjax.cli.command_options import command, on_error_option, option, uncert
 from cgatjax.cli.data_files import or_empty, require_new, unseen_of, write_csv
 
 if TYPE_CHECKING:
-    from cgatjax import Dataset, Predictor, Rejected, Selection
+    from cgatjax import Dataset, Predictor, Rejected, Selection, Uncertainty
     from cgatjax.active_learning import By
-    from cgatjax.inference.predictor import Uncertainty
 
 SHOWN = 5
 """Number of selected crystals that are printed."""
