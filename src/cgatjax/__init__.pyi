@@ -85,5 +85,6 @@ from .training.ensembles import transfer_ensemble as transfer_ensemble
 from .training.history import History as History
 from .training.loop import fit as fit
 from .training.transfer import transfer_model as transfer_model
+from .training.transfer_params import TransferReport as TransferReport
 
 __version__: str

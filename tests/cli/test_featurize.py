@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 from tests.commands import ok, refused
 
+from cgatjax.cli.commands.featurize import featurize
 from cgatjax.data.store import open_store
+from cgatjax.structures.plausibility import MIN_DISTANCE
 
 LOW, HIGH = "e-form@low", "e-form@high"
 
@@ -97,3 +99,23 @@ def test_a_resumed_build_leaves_a_finished_store_unchanged(
     assert "is finished, with GraphConfig" in refused(*command, "--recommended")
     (tmp_path / "s" / "store.json").rename(tmp_path / "s" / "unfinished.jsonl")
     assert "--resume" in refused("info", tmp_path / "s")
+
+
+def test_a_short_distance_is_refused_and_a_total_is_divided_on_request(tmp_path: Path) -> None:
+    poscar = "pair\n1.0\n4 0 0\n0 4 0\n0 0 4\nH O\n1 1\nDirect\n0 0 0\n0.1 0 0\n"
+    (tmp_path / "pair.vasp").write_text(poscar)
+    table = tmp_path / "table.csv"
+    table.write_text("file,energy_total\npair,-6\n")
+    base = ("featurize", tmp_path / "pair.vasp", "--properties", table, "--workers", 1)
+    line = refused(*base, "--out", tmp_path / "a")
+    assert "0.400 A apart" in line
+    assert "--min-distance" in line
+    ok(*base, "--min-distance", 0.3, "--per-atom", "energy_total", "--out", tmp_path / "b")
+    store = open_store(tmp_path / "b")
+    assert store.target("energy_total").tolist() == [-3]
+    assert store.units == {"energy_total": "eV/atom"}
+
+
+def test_the_bound_on_distances_is_that_of_the_library() -> None:
+    option = next(o for o in featurize.params if o.name == "min_distance")
+    assert option.default == MIN_DISTANCE

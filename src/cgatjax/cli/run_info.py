@@ -108,7 +108,7 @@ def summary(model: Model, rows: Sequence[Mapping[str, Any]]) -> str:
 
 def report_text(report: Mapping[str, Any]) -> str:
     """Return a transfer report as text: parameters loaded, frozen, re-initialized; first errors."""
-    from cgatjax.training.transfer_params import TransferReport  # imports optax
+    from cgatjax import TransferReport
 
     rows = [(subset, e["mae"], e["rmse"], e["n"]) for subset, e in report["step_zero"].items()]
     return (

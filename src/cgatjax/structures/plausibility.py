@@ -76,7 +76,7 @@ def _too_close(crystal: Crystal, min_distance: float) -> str | None:
     both = f"site {first} and its image" if first == second else f"sites {first} and {second}"
     return (
         f"{both} are {pair.distance:.3f} A apart; expected at least {min_distance:g} A "
-        "(min_distance)"
+        "(min_distance, --min-distance)"
     )
 
 

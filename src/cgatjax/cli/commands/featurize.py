@@ -57,6 +57,22 @@ _STARTS = {"released": GraphConfig(), "--recommended": GraphConfig.recommended()
     group="Data",
     help="Leave out crystals with fewer elements; 2 leaves out pure elements.",
 )
+@option(
+    "--per-atom",
+    multiple=True,
+    metavar="NAME",
+    group="Data",
+    help="Property of the whole cell, to be divided by the number of sites. Repeatable.",
+)
+@option(
+    "--min-distance",
+    type=float,
+    default=0.5,
+    show_default=True,
+    metavar="ANGSTROM",
+    group="Data",
+    help="Reject crystals with two sites closer than this; 0 accepts any.",
+)
 @on_error_option(group="Data")
 @option(
     "--recommended",
@@ -89,6 +105,8 @@ def featurize(
     properties: str | None,
     max_atoms: int | None,
     min_elements: int,
+    per_atom: tuple[str, ...],
+    min_distance: float,
     recommended: bool,
     config: str | None,
     workers: int,
@@ -123,6 +141,8 @@ def featurize(
         units=_units(units),
         differences=_differences(differences),
         properties=properties,
+        per_atom=per_atom,
+        min_distance=min_distance,
         keep=Filter(max_atoms=max_atoms, min_elements=min_elements),
         reduce=not no_reduce,
         workers=workers,
