@@ -12,24 +12,27 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cgatjax import Dataset, InputError, RunExistsError, Split, Store, open_store
-from cgatjax.data.splits import SUBSETS
-from cgatjax.data.store import is_store_folder
-from cgatjax.runs.run_folder import SPLIT
+from cgatjax import InputError, RunExistsError
 from cgatjax.runtime.atomic_writes import write_durably, writing
 
 if TYPE_CHECKING:
-    from cgatjax import Predictions, Rejected
+    from cgatjax import Dataset, Predictions, Rejected, Store
+
+SHOWN_REASONS = 3
+"""Number of skipped crystals that are printed with the reason."""
 
 
-def store_or_files(inputs: tuple[str, ...]) -> Store | list[str]:
+def store_or_files(inputs: tuple[str, ...]) -> "Store | list[str]":
     """Return the store that the only input is, or the inputs as a list of files."""
+    from cgatjax import open_store
+    from cgatjax.data.store import is_store_folder
+
     if len(inputs) == 1 and is_store_folder(inputs[0]):
         return open_store(inputs[0])
     return list(inputs)
 
 
-def chosen_subset(run: str, data: Store, subset: str | None) -> tuple[Dataset, str]:
+def chosen_subset(run: str, data: "Store", subset: str | None) -> "tuple[Dataset, str]":
     """Return a subset of a store by the split of a run, and a description of it.
 
     Args:
@@ -41,6 +44,10 @@ def chosen_subset(run: str, data: Store, subset: str | None) -> tuple[Dataset, s
     Raises:
       InputError: the run has no split.
     """
+    from cgatjax import Split
+    from cgatjax.data.splits import SUBSETS
+    from cgatjax.runs.run_folder import SPLIT
+
     file = Path(run) / SPLIT
     split = Split.load(file) if file.is_file() else None
     if subset is None:
@@ -51,10 +58,6 @@ def chosen_subset(run: str, data: Store, subset: str | None) -> tuple[Dataset, s
     if split is None:
         raise InputError(f"{run}: has no {SPLIT}, so no subset {subset!r}; use --subset all")
     return data.apply(split)[SUBSETS.index(subset)], f"{subset} set of the run's split"
-
-
-SHOWN_REASONS = 3
-"""Number of skipped crystals that are printed with the reason."""
 
 
 def require_new(*paths: str | Path | None) -> None:
