@@ -30,7 +30,7 @@ import machine
 import numpy as np
 
 from cgatjax.config import GraphConfig, ModelConfig
-from cgatjax.data.datasets import GraphList
+from cgatjax.data.graph_list import GraphList
 from cgatjax.inference.prediction import graphs_of, predict
 from cgatjax.inference.predictor import Predictor
 from cgatjax.model.model import Model, init_model

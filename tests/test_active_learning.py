@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import cgatjax as cg
 from cgatjax import active_learning
 from cgatjax.active_learning import farthest_points, nearest_distances, select
-from cgatjax.data.datasets import GraphList
+from cgatjax.data.graph_list import GraphList
 from cgatjax.errors import InputError, MismatchError
 from cgatjax.inference.prediction import embed, predict
 

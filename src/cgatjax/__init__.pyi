@@ -46,10 +46,10 @@ from .inference.gp_fitting import fit_gp as fit_gp
 from .inference.interpretation import Explanation as Explanation
 from .inference.interpretation import explain as explain
 from .inference.loading import load_predictor as load_predictor
-from .inference.prediction import Predictions as Predictions
 from .inference.prediction import embed as embed
 from .inference.prediction import evaluate as evaluate
 from .inference.prediction import predict as predict
+from .inference.prediction_table import Predictions as Predictions
 from .inference.predictor import Predictor as Predictor
 from .inference.predictor import Uncertainty as Uncertainty
 from .integrations.matbench_files import MatbenchTask as MatbenchTask
@@ -77,9 +77,12 @@ from .screening.screen_loop import Screened as Screened
 from .screening.screen_loop import screen as screen
 from .structures.crystal import Crystal as Crystal
 from .structures.crystal import Rejected as Rejected
+from .structures.dcgat import write_dcgat as write_dcgat
 from .structures.elements import ElementTable as ElementTable
 from .structures.readers import read_crystals as read_crystals
+from .synthetic.dataset import fidelity_report as fidelity_report
 from .synthetic.dataset import ionic_crystals as ionic_crystals
+from .synthetic.prototypes import find_prototype as find_prototype
 from .training.ensembles import fit_ensemble as fit_ensemble
 from .training.ensembles import transfer_ensemble as transfer_ensemble
 from .training.history import History as History

@@ -32,20 +32,20 @@ from cgatjax import (
     TransferConfig,
     build_store,
     exclude,
+    fidelity_report,
     fit,
     init_model,
     ionic_crystals,
     predict,
     transfer_model,
+    write_dcgat,
 )
 from cgatjax.data.splits import make_split
 from cgatjax.model.metrics import errors_of
 from cgatjax.options import Options
 from cgatjax.plotting.learning_plots import learning_curves, parity, transfer_bars
 from cgatjax.runs.run_folder import CONFIG, SPLIT
-from cgatjax.structures.dcgat import write_dcgat
 from cgatjax.structures.elements import reduced_formula
-from cgatjax.synthetic.dataset import fidelity_report
 
 logger = logging.getLogger("cgatjax")
 LOW, HIGH = "e-form@low", "e-form@high"

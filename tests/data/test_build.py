@@ -136,7 +136,7 @@ def test_a_target_without_values_is_an_error_that_lists_the_others(tmp_path):
 
 
 def test_a_target_missing_in_the_first_crystals_causes_one_warning(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(build, "EARLY", 2)
+    monkeypatch.setattr("cgatjax.data.build_input.EARLY", 2)
     late = [rocksalt(f"{k}", edge=5.5 + k / 10) for k in range(4)]
     late[3] = dataclasses.replace(late[3], targets={"heat": 1.0, "gap": 2.0})
     build_store(late, tmp_path / "s", SHARE, targets=["heat", "gap"])
@@ -146,7 +146,7 @@ def test_a_target_missing_in_the_first_crystals_causes_one_warning(tmp_path, mon
 
 
 def test_a_target_that_no_crystal_has_is_an_error_before_all_are_featurized(tmp_path, monkeypatch):
-    monkeypatch.setattr(build, "EARLY", 2)
+    monkeypatch.setattr("cgatjax.data.build_input.EARLY", 2)
     monkeypatch.setattr(build, "CHUNK", 1)
     counts = []
     featurized = build.graph_or_rejected
@@ -161,7 +161,7 @@ def test_a_target_that_no_crystal_has_is_an_error_before_all_are_featurized(tmp_
 
 
 def test_an_iterator_is_not_read_again_to_name_its_properties(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(build, "EARLY", 2)
+    monkeypatch.setattr("cgatjax.data.build_input.EARLY", 2)
     crystals = (rocksalt(f"{k}", edge=5.5 + k / 10) for k in range(4))
     with pytest.raises(TargetError, match="check the names of the properties"):
         build_store(crystals, tmp_path / "s", SHARE, targets=["gap"])

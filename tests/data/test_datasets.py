@@ -3,7 +3,8 @@ import pytest
 
 from cgatjax.config import GraphConfig
 from cgatjax.data.build import build_store
-from cgatjax.data.datasets import ConcatDataset, Dataset, GraphList
+from cgatjax.data.datasets import ConcatDataset, Dataset
+from cgatjax.data.graph_list import GraphList
 from cgatjax.errors import MismatchError, TargetError
 from cgatjax.graphs.crystal_graph import featurize
 from cgatjax.graphs.reduction import reduce_graph

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from cgatjax.data.datasets import ConcatDataset, GraphList
+from cgatjax.data.datasets import ConcatDataset
+from cgatjax.data.graph_list import GraphList
 from cgatjax.errors import InputError
 
 LOW = "e-form@low"

@@ -12,7 +12,7 @@ from tests.nn import test_equations as equations
 
 import cgatjax as cg
 from cgatjax.data.batching import collate
-from cgatjax.data.datasets import GraphList
+from cgatjax.data.graph_list import GraphList
 from cgatjax.errors import StructureError
 from cgatjax.graphs.crystal_graph import featurize
 from cgatjax.graphs.reduction import reduce_graph

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import cgatjax as cg
-from cgatjax.data.datasets import GraphList
+from cgatjax.data.graph_list import GraphList
 from cgatjax.errors import InputError, MismatchError, StructureError, TargetError
 from cgatjax.inference import prediction as inference
 from cgatjax.inference.prediction import embed, evaluate, predict

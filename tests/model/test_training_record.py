@@ -5,7 +5,8 @@ import pytest
 
 import cgatjax as cg
 from cgatjax.config import GraphConfig, TransferConfig
-from cgatjax.data.datasets import Dataset, GraphList
+from cgatjax.data.datasets import Dataset
+from cgatjax.data.graph_list import GraphList
 from cgatjax.graphs.hashes import graph_hash
 from cgatjax.model import training_record
 from cgatjax.model.training_record import TrainingRecord, graph_hashes, unseen_elements

@@ -11,7 +11,7 @@ from cgatjax.graphs.bond_vectors import bond_vectors
 from cgatjax.graphs.crystal_graph import featurize
 from cgatjax.graphs.reduction import reduce_graph
 from cgatjax.inference.interpretation import Explanation, shares
-from cgatjax.inference.prediction import Predictions
+from cgatjax.inference.prediction_table import Predictions
 from cgatjax.plotting import attention_plot
 from cgatjax.plotting.attention_plot import attention_figure
 from cgatjax.structures.crystal import Crystal

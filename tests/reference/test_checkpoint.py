@@ -12,7 +12,7 @@ import pytest
 from cgatjax import reference
 from cgatjax.config import GraphConfig, ModelConfig
 from cgatjax.data.batching import collate
-from cgatjax.data.datasets import GraphList
+from cgatjax.data.graph_list import GraphList
 from cgatjax.errors import InputError, MismatchError, MissingExtraError
 from cgatjax.graphs.crystal_graph import CrystalGraph
 from cgatjax.inference.prediction import embed, predict

@@ -15,7 +15,7 @@ from tests.networks import SMALLEST
 import cgatjax as cg
 from cgatjax.config import TrainConfig
 from cgatjax.data.batching import BatchBudget
-from cgatjax.data.datasets import GraphList
+from cgatjax.data.graph_list import GraphList
 from cgatjax.model.losses import LOSSES
 from cgatjax.runtime.devices import Devices
 from cgatjax.training.input_pipeline import EmbeddingBatch

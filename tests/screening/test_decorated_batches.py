@@ -10,7 +10,7 @@ from tests.screening.conftest import BATCH, PEROVSKITE, ROCK_SALT
 
 import cgatjax as cg
 from cgatjax.config import GPConfig
-from cgatjax.data.datasets import GraphList
+from cgatjax.data.graph_list import GraphList
 from cgatjax.errors import MismatchError
 from cgatjax.inference.gp_fitting import fit_gp
 from cgatjax.inference.predictor import Predictor

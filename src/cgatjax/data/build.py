@@ -10,9 +10,8 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
-from math import isfinite
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,12 +19,13 @@ import pyarrow as pa
 
 from cgatjax.config import GraphConfig
 from cgatjax.data import shard_writer as shards
+from cgatjax.data.build_input import BuildInput
 from cgatjax.data.build_log import BuildLog, crystal_digest
 from cgatjax.data.filters import SKIPPED_READING, Filter, InputFilter, OnError
 from cgatjax.data.shard_writer import ShardWriter, rows_of
 from cgatjax.data.store import BUILD_LOG, FORMAT, MANIFEST, SKIPPED, Store, open_store
-from cgatjax.data.store_writer import finish, unit_for
-from cgatjax.errors import ConfigError, InputError, RunExistsError, TargetError
+from cgatjax.data.store_writer import finish
+from cgatjax.errors import ConfigError, InputError, RunExistsError
 from cgatjax.graphs.crystal_graph import CrystalGraph
 from cgatjax.graphs.reduction import graph_or_rejected
 from cgatjax.runtime.atomic_writes import writing
@@ -34,20 +34,12 @@ from cgatjax.runtime.progress import progress
 from cgatjax.structures.crystal import Crystal, Rejected
 from cgatjax.structures.delta_targets import (
     Differences,
-    properties_to_read,
-    units_with,
-    with_differences,
 )
-from cgatjax.structures.inputs import property_advice
 from cgatjax.structures.plausibility import MIN_DISTANCE
-from cgatjax.structures.properties import unit_of
-from cgatjax.structures.readers import read_crystals
 
 logger = logging.getLogger("cgatjax")
 CHUNK = 256
 """Crystals sent to a worker at a time."""
-EARLY = 1000
-"""Crystals after which a target without any value causes a warning."""
 
 
 def build_store(
@@ -119,7 +111,7 @@ def build_store(
     out, config = Path(out), GraphConfig.of(config)
     if resume and (out / MANIFEST).is_file():
         return _open_finished(out, config, reduce)
-    source = _Source(
+    source = BuildInput(
         inputs, properties, targets, differences or {}, units, min_distance, tuple(per_atom)
     )
     found = source.read()
@@ -137,136 +129,6 @@ def build_store(
         chosen.close()
         finish(writer, config, reduce, chosen.counts, stored)
     return open_store(out)
-
-
-@dataclass(frozen=True)
-class _Source:
-    """Input of a build and the properties that become targets; fields as in `build_store`."""
-
-    inputs: Any
-    properties: str | Path | None
-    targets: Sequence[str] | None
-    differences: Differences
-    given_units: Mapping[str, str] | None
-    min_distance: float = MIN_DISTANCE
-    per_atom: tuple[str, ...] = ()
-    found_units: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def named(self) -> list[str]:
-        """Targets that must have a value."""
-        return list(dict.fromkeys([*(self.targets or ()), *self.differences]))
-
-    @property
-    def units(self) -> dict[str, str]:
-        """Given units, those found so far, and those of the differences."""
-        return units_with({**self.found_units, **(self.given_units or {})}, self.differences)
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """Options that decide the targets of a row."""
-        return {
-            "targets": None if self.targets is None else list(self.targets),
-            "units": self.units,
-            "differences": {name: list(pair) for name, pair in self.differences.items()},
-            "min_distance": self.min_distance,
-            "per_atom": list(self.per_atom),
-        }
-
-    def read(self) -> Iterator[Crystal | Rejected]:
-        """Read the crystals, with differences among their properties."""
-        names = properties_to_read(self.targets, self.differences)
-        found = read_crystals(
-            self.inputs,
-            targets=names,
-            properties=self.properties,
-            min_distance=self.min_distance,
-            per_atom=self.per_atom,
-        )
-        return with_differences(self._with_units(found), self.differences, self.targets)
-
-    def _with_units(self, crystals: Iterator[Crystal | Rejected]) -> Iterator[Crystal | Rejected]:
-        """Yield the same items; collect the units of properties."""
-        for item in crystals:
-            if isinstance(item, Crystal):
-                self._add_units(item)
-            yield item
-
-    def _add_units(self, crystal: Crystal) -> None:
-        """Add the units of a crystal's properties to `found_units`.
-
-        Raises:
-          ConfigError: a property had another unit before, and none is given.
-        """
-        for name, value in crystal.targets.items():
-            if not isfinite(value):
-                continue
-            unit = crystal.units.get(name, unit_of(name))
-            known = self.found_units.setdefault(name, unit)
-            if known != unit and name not in (self.given_units or {}):
-                raise ConfigError(
-                    f"{crystal.id!r} in {crystal.source}: {name!r} is in {unit or '?'}, in "
-                    f"crystals before in {known or '?'}; convert one of them, or give the unit "
-                    "(units)"
-                )
-
-    def warned(self, crystals: Iterator[Crystal]) -> Iterator[Crystal]:
-        """Yield the same crystals; check once whether the first of them lack a named target."""
-        missing = set(self.named)
-        for number, crystal in enumerate(crystals, 1):
-            missing -= {name for name, value in crystal.targets.items() if isfinite(value)}
-            yield crystal
-            if number == EARLY and missing:
-                self._look_ahead(missing)
-
-    def _look_ahead(self, missing: set[str]) -> None:
-        """Warn of targets that the first crystals lack, and read on for them before featurizing.
-
-        Raises:
-          TargetError: no crystal of the input has one of them.
-        """
-        logger.warning(
-            "none of the first %s crystals has a value of target(s) %s; %s; reading continues",
-            f"{EARLY:,}", sorted(missing), self._found_properties(),
-        )  # fmt: skip
-        if isinstance(self.inputs, Iterator):  # cannot be read twice
-            return
-        absent = set(missing)
-        for item in self.read():
-            if isinstance(item, Crystal):
-                absent -= {name for name, value in item.targets.items() if isfinite(value)}
-            if not absent:
-                return
-        raise self._missing(sorted(absent))
-
-    def _missing(self, names: Sequence[str]) -> TargetError:
-        return TargetError(
-            f"no crystal has a value for target(s) {list(names)}; {self._found_properties()}"
-        )
-
-    def stored_units(self, known: set[str]) -> dict[str, str]:
-        """Return the targets of the store with their units.
-
-        Args:
-          known: targets with a value in some row.
-
-        Raises:
-          TargetError: a named target has no value.
-        """
-        if missing := [name for name in self.named if name not in known]:
-            raise self._missing(missing)
-        names = sorted(known) if self.targets is None else self.named
-        return {name: unit_for(name, self.units) for name in names}
-
-    def _found_properties(self) -> str:
-        """Describe the properties of the first crystals, for messages."""
-        if isinstance(self.inputs, Iterator):  # cannot be read twice
-            return "check the names of the properties"
-        sample = islice(read_crystals(self.inputs, properties=self.properties), EARLY)
-        names = {name for item in sample if isinstance(item, Crystal) for name in item.targets}
-        if names:
-            return f"the input has {sorted(names)}"
-        return f"the input has none; {property_advice(self.inputs)}"
 
 
 def _options(config: GraphConfig, reduce: bool, keep: Filter) -> dict[str, Any]:

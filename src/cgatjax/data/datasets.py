@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, overload
 
 import numpy as np
@@ -13,7 +12,7 @@ from cgatjax.errors import InputError, MismatchError
 from cgatjax.graphs.crystal_graph import CrystalGraph
 from cgatjax.graphs.graph_arrays import GraphArrays, concatenate, reorder
 from cgatjax.runtime.text_tables import SHOWN_ROWS, preview
-from cgatjax.structures.elements import readable_formula, reduced_formula
+from cgatjax.structures.elements import readable_formula
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -306,93 +305,3 @@ class ConcatDataset:
         # The inverse of the stable sort by owner brings the pieces back into the given order.
         place = np.argsort(np.argsort(owner, kind="stable"), kind="stable")
         return reorder(concatenate(pieces), place)
-
-
-class GraphList:
-    """Data set of graphs in memory, with or without targets.
-
-    Attributes:
-      graphs: the graphs.
-      graph_config: graph options of all graphs.
-      reduced: False, as graphs in memory may be reduced or not.
-    """
-
-    reduced = False
-
-    def __init__(
-        self,
-        graphs: Sequence[CrystalGraph],
-        graph_config: GraphConfig,
-        targets: Mapping[str, np.ndarray] | None = None,
-        units: Mapping[str, str] | None = None,
-    ) -> None:
-        """Store the graphs.
-
-        Args:
-          graphs: graphs, reduced or not.
-          graph_config: graph options of all graphs.
-          targets: name -> (graphs,) values, NaN where unknown.
-          units: name -> unit, where known.
-        """
-        self.graphs = list(graphs)
-        self.graph_config = graph_config
-        self._targets, self._units = dict(targets or {}), dict(units or {})
-
-    def __len__(self) -> int:
-        return len(self.graphs)
-
-    def __repr__(self) -> str:
-        return f"GraphList of {len(self)} graphs, targets {sorted(self._targets)}"
-
-    @property
-    def units(self) -> dict[str, str]:
-        """Units of all targets, "" where unknown."""
-        return {t: self.unit(t) for t in self._targets}
-
-    def graph(self, row: int) -> CrystalGraph:
-        """Return a graph by position."""
-        return self.graphs[row]
-
-    @property
-    def ids(self) -> list[str]:
-        """Ids of the graphs."""
-        return [graph.id for graph in self.graphs]
-
-    @cached_property
-    def sizes(self) -> np.ndarray:
-        """(crystals, 4) int64: nodes, edges, composition nodes, composition edges."""
-        distinct = [len(set(g.atomic_numbers.tolist())) for g in self.graphs]
-        rows = [
-            (g.n_nodes, g.n_edges, d, d * (d - 1))
-            for g, d in zip(self.graphs, distinct, strict=True)
-        ]
-        return np.array(rows, np.int64).reshape(-1, 4)
-
-    @property
-    def digest(self) -> str:
-        """Empty: graphs in memory have no hash."""
-        return ""
-
-    def target(self, name: str) -> np.ndarray:
-        """Return (crystals,) float64 values of a target, NaN where unknown."""
-        return self._targets.get(name, np.full(len(self), np.nan))
-
-    def unit(self, name: str) -> str:
-        """Return the unit of a target, "" if unknown."""
-        return self._units.get(name, "")
-
-    def take(self, positions: np.ndarray, targets: Sequence[str] = ()) -> GraphArrays:
-        """Return the graphs at positions, end to end, with the named targets."""
-        chosen = [self.graphs[p] for p in positions]
-        values = {t: self.target(t)[positions].tolist() for t in targets}
-        return GraphArrays.from_graphs(chosen, values)
-
-    def strings(self, column: str, rows: np.ndarray) -> list[str]:
-        """Return the column "id" or "formula" at the given rows."""
-        chosen = [self.graphs[row] for row in rows]
-        if column == "id":
-            return [graph.id for graph in chosen]
-        return [
-            reduced_formula(np.repeat(g.atomic_numbers, g.node_multiplicity).tolist())
-            for g in chosen
-        ]

@@ -18,12 +18,13 @@ import jax
 import numpy as np
 
 from cgatjax.data.batching import assemble, snug_budget
-from cgatjax.data.datasets import GraphList
+from cgatjax.data.graph_list import GraphList
 from cgatjax.graphs.bond_vectors import bond_vectors
 from cgatjax.graphs.crystal_graph import CrystalGraph, featurize
 from cgatjax.graphs.graph_arrays import GraphArrays
 from cgatjax.graphs.reduction import reduce_graph
-from cgatjax.inference.prediction import Predictions, predict
+from cgatjax.inference.prediction import predict
+from cgatjax.inference.prediction_table import Predictions
 from cgatjax.inference.predictor import Predictor
 from cgatjax.model.model import Model
 from cgatjax.nn.cgat import oriented

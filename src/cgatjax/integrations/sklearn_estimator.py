@@ -31,7 +31,7 @@ from cgatjax import (
     transfer_model,
 )
 from cgatjax.config import PRESETS
-from cgatjax.data.datasets import GraphList
+from cgatjax.data.graph_list import GraphList
 from cgatjax.graphs.reduction import graph_or_rejected
 from cgatjax.structures.inputs import is_single
 

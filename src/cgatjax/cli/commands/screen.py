@@ -175,11 +175,10 @@ def screen(
 
     After a kill, the same command with --resume continues; the results are the same to the byte.
     """
-    from cgatjax import load_predictor
+    from cgatjax import find_prototype, load_predictor
     from cgatjax import screen as screen_candidates
     from cgatjax.cli.data_files import store_or_files
     from cgatjax.screening.screen_loop import CHUNK_ROWS
-    from cgatjax.synthetic.prototypes import find_prototype
 
     lists = _lists(elements)
     if not (inputs or prototypes):
