@@ -89,7 +89,9 @@ def _is_whole(compressed: bytes) -> bool:
             importlib.import_module("zstandard").ZstdDecompressor().decompress(compressed)
         else:
             zlib.decompress(compressed)
-    except Exception:
+    except (
+        Exception
+    ):  # the decompressors have no common error, and such a file is only compiled anew
         return False
     return True
 
