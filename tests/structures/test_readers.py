@@ -386,3 +386,32 @@ def test_real_dcgat_folders(shared):
     assert sum("band_gap_ind_pbe" in crystal.targets for crystal in crystals) == 5027
     assert crystals[0].id == "mp-10"
     assert set(crystals[0].targets) == {"band_gap_ind", "band_gap_ind_pbe", "volume"}
+
+
+CIF_TEXT = """data_salt
+_cell_length_a 5.64
+_cell_length_b 5.64
+_cell_length_c 5.64
+_cell_angle_alpha 90
+_cell_angle_beta 90
+_cell_angle_gamma 90
+_space_group_name_H-M_alt 'F m -3 m'
+loop_
+_atom_site_label
+_atom_site_fract_x
+_atom_site_fract_y
+_atom_site_fract_z
+Na 0 0 0
+Cl 0.5 0.5 0.5
+"""
+
+
+def test_the_text_of_a_cif_file_is_read_like_the_file():
+    salt, wrong = read_crystals([CIF_TEXT, CIF_TEXT.replace("_loop", "loop").replace("Cl", "Xx")])
+    assert isinstance(salt, Crystal)
+    assert (salt.id, sorted(salt.atomic_numbers.tolist())) == ("structure-0", [11] * 4 + [17] * 4)
+    assert isinstance(wrong, Rejected)
+    assert (wrong.id, wrong.source) == ("structure-1", "CIF text")
+    assert "Xx" in wrong.reason
+    [alone] = read_crystals(CIF_TEXT)
+    assert alone.n_sites == 8

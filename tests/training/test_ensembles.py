@@ -147,7 +147,9 @@ def test_commands_take_ensembles(ionic_store, tmp_path):
     assert f"{evaluate(found, valid)['mae']:.5g}" in output
     again = ("--loss", "robust_l1", "--seed", 3, "--resume")
     assert "resume it with --ensemble" in refused(*command, *again)
-    assert "ensemble" in ok(*command, *again, "--ensemble", 2)
+    finished = ok(*command, *again, "--ensemble", 2)
+    assert "all epochs of 2 members were done before" in finished
+    assert f"{evaluate(found, valid)['mae']:.5g}" in finished
     assert "at least 2 members" in refused(*command, "--ensemble", 1)
     out = tmp_path / "p.csv"
     ok("predict", run, ionic_store.path, "--out", out)

@@ -21,15 +21,16 @@ from cgatjax import (
     SplitConfig,
     Store,
     load_model,
+    load_predictor,
 )
 from cgatjax.cli.plots import draw_learning
 from cgatjax.cli.run_info import read_history, summary
 from cgatjax.data.leakage import split_from_options
 from cgatjax.data.splits import SUBSETS
-from cgatjax.inference.loading import is_ensemble
+from cgatjax.inference.loading import is_ensemble, member_folders
 from cgatjax.inference.prediction import errors_by_target
 from cgatjax.runs.loggers import make_logger
-from cgatjax.runs.run_folder import DATA, SPLIT, differences
+from cgatjax.runs.run_folder import DATA, SPLIT, differences, epochs_done
 from cgatjax.runtime.devices import Devices, make_deterministic
 from cgatjax.runtime.distributed import initialize, is_first_process, several_processes
 from cgatjax.runtime.text_tables import table
@@ -156,6 +157,23 @@ def report_run(run: RunFolder | None, model: Model, history: History, *, plots: 
     click.echo(f"{run.path}: model, history.csv, config.toml, split.json")
     if plots:
         draw_learning(run.path, model, [history.rows])
+
+
+def is_finished(run: RunFolder | None, size: int | None, epochs: int) -> bool:
+    """Check whether all epochs of a resumed run, or of all members of an ensemble, are done."""
+    if run is None or not run.resuming:
+        return False
+    if size is None:
+        return run.is_finished(epochs)
+    folders = member_folders(run.path)
+    return len(folders) == size and all(epochs_done(f) == epochs for f in folders)
+
+
+def report_finished_ensemble(run: RunFolder, valid: Dataset, *, plots: bool) -> None:
+    """Print the errors of an ensemble that was resumed although all its epochs are done."""
+    histories = [History(rows=read_history(folder)) for folder in member_folders(run.path)]
+    click.echo(f"{run.path}: all epochs of {len(histories)} members were done before", err=True)
+    report_ensemble(run, load_predictor(run.path), histories, valid, plots=plots)
 
 
 def report_finished(run: RunFolder, *, plots: bool) -> None:

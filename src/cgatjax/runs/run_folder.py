@@ -84,12 +84,7 @@ class RunFolder:
 
     def is_finished(self, epochs: int) -> bool:
         """Check whether a resumed run has done this number of epochs, with its model written."""
-        file = self.path / HISTORY
-        if not self.resuming or not file.is_file():
-            return False
-        with reading(file, "a run's history"), open(file, newline="") as text:
-            rows = list(csv.DictReader(text))
-            return bool(rows) and int(rows[-1]["epoch"]) == epochs
+        return self.resuming and epochs_done(self.path) == epochs
 
     def begin(self) -> None:
         """Mark the run as begun: its folder is kept whatever happens."""
@@ -196,6 +191,16 @@ def removed_if_untrained(run: RunFolder | None) -> Iterator[None]:
         if run is not None:
             run.remove_if_untrained()
         raise
+
+
+def epochs_done(path: Path) -> int:
+    """Read the number of epochs in the history of a run folder, 0 if it has none."""
+    file = path / HISTORY
+    if not file.is_file():
+        return 0
+    with reading(file, "a run's history"), open(file, newline="") as text:
+        rows = list(csv.DictReader(text))
+        return int(rows[-1]["epoch"]) if rows else 0
 
 
 def differences(old: Any, new: Any, name: str = "") -> list[Change]:

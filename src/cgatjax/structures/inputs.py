@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
 
 CrystalInput = Union[str, Path, Crystal, "Structure", "Atoms"]
-"""Input of the readers: a path, folder, pattern or structure object."""
+"""Input of the readers: a path, folder, pattern, the text of a CIF file, or an object."""
 
 PROPERTY_TABLES = ("properties.csv", "id_prop.csv")
 """File names of the property table of a folder of structure files; CGCNN uses the second."""
@@ -69,17 +69,24 @@ def is_single(item: Any) -> bool:
     return isinstance(item, str | Path | Crystal) or is_structure or is_atoms(item)
 
 
+def is_cif_text(item: Any) -> bool:
+    """Check whether a string is the content of a CIF file: a path has one line."""
+    return isinstance(item, str) and "\n" in item and "_cell_length_a" in item
+
+
 def resolve(items: Sequence[Any]) -> list[Any]:
-    """Replace paths, folders and patterns by `SourceFile`s; objects are kept."""
+    """Replace paths, folders and patterns by `SourceFile`s; objects and CIF text are kept."""
     resolved: list[Any] = []
     for item in items:
-        if isinstance(item, str | Path):
+        if is_cif_text(item):
+            resolved.append(item)
+        elif isinstance(item, str | Path):
             resolved += _files_of(item)
         elif is_single(item):
             resolved.append(item)
         else:
             raise InputError(
-                "expected a path, a pymatgen Structure, ASE Atoms or a Crystal, "
+                "expected a path, CIF text, a pymatgen Structure, ASE Atoms or a Crystal, "
                 f"got {type(item).__name__}: {item!r:.80}"
             )
     return resolved

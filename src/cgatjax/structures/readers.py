@@ -70,8 +70,8 @@ def read_crystals(
 
     Args:
       inputs: a path, a folder (all readable files in it and below, sorted; hidden files and other
-        formats are skipped), a glob pattern, a pymatgen Structure, an ASE Atoms object, a Crystal,
-        or a list of these. The file name decides the format
+        formats are skipped), a glob pattern, the text of a CIF file, a pymatgen Structure, an ASE
+        Atoms object, a Crystal, or a list of these. The file name decides the format
         (`cgatjax.structures.formats.FORMATS`). The id of a CIF or POSCAR file is its stem (its
         path where stems repeat); its properties are read from `properties.csv` or `id_prop.csv` in
         the same folder. An iterator (anything but a list or tuple) is consumed lazily.
@@ -293,7 +293,11 @@ def _crystal_from_file(
 
 
 def _crystal_from_object(item: Any, fallback_id: str, targets: Targets) -> Crystal | Rejected:
-    """Convert a pymatgen Structure, ASE Atoms or Crystal."""
+    """Convert a pymatgen Structure, ASE Atoms, Crystal or the text of a CIF file."""
+    if isinstance(item, str):
+        return parse_crystal(
+            cell_of_cif, item, id=fallback_id, source="CIF text", values={}, targets=targets
+        )
     if isinstance(item, Crystal):
         return checked(dataclasses.replace(item, targets=select_properties(item.targets, targets)))
     source = type(item).__name__

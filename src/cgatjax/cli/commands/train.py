@@ -80,11 +80,15 @@ def train(
     data, seed = open_store(store), options.seed
     loggers = runs.logger_factory(flags)
     run, split = runs.open_run(flags, data, targets, split_config(flags, seed), {})
-    if run is not None and not size and run.is_finished(options.epochs):
+    if run is not None and runs.is_finished(run, size, options.epochs):
         table = vectors or ElementTable.matscholar()
         fitted = fitted_config(network, data.graph_config, targets, table)
         run.save_config({"graph": data.graph_config, "model": fitted, "train": options})
-        runs.report_finished(run, plots=flags["plots"])
+        if size:
+            valid = runs.labeled_sets(data, split, targets)[1]
+            runs.report_finished_ensemble(run, valid, plots=flags["plots"])
+        else:
+            runs.report_finished(run, plots=flags["plots"])
         return
     with removed_if_untrained(run):
         model = init_model(network, data, target=targets, seed=seed, element_table=vectors)

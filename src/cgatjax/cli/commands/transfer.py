@@ -90,7 +90,12 @@ def transfer(
     run, split = runs.open_run(flags, data, (target,), splitting, about)
     network = chosen(flags, ModelConfig)
     models = tuple(m.replace(config=m.config.replace(**network)) for m in models)
-    if run is not None and not size and run.is_finished(options.train.epochs):
+    if run is not None and size and runs.is_finished(run, size, options.train.epochs):
+        run.save_config({"graph": data.graph_config, "transfer": options})
+        valid = runs.labeled_sets(data, split, (target,))[1]
+        runs.report_finished_ensemble(run, valid, plots=flags["plots"])
+        return
+    if run is not None and runs.is_finished(run, size, options.train.epochs):
         kept_heads = models[0].targets if options.mode == "joint" else ()
         fitted = models[0].config.replace(targets=(*kept_heads, target))
         run.save_config({"graph": data.graph_config, "model": fitted, "transfer": options})
