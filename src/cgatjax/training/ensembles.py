@@ -151,30 +151,21 @@ def _train_members(
 ) -> tuple[Predictor, list[History]]:
     """Train the members one after another, each in its folder."""
     with removed_if_untrained(run):
-        return _members_trained(train_member, seed, size, run, options, loggers)
-
-
-def _members_trained(
-    train_member: Callable[[int, RunFolder | None, Sequence[Logger]], Trained],
-    seed: int,
-    size: int,
-    run: RunFolder | None,
-    options: dict[str, Options],
-    loggers: LoggersOf,
-) -> tuple[Predictor, list[History]]:
-    if size < 1:
-        raise ConfigError(f"ensemble: expected at least 1 member, got {size}")
-    # The number of members is no option: a resumed ensemble may have more.
-    if run is not None:
-        run.save_config(options)
-        _record(run, [seed + number for number in range(size)])
-    trained: list[Trained] = []
-    # One after another: a vmapped step is no quicker on CPUs and compiles four to six times longer.
-    for number in range(size):
-        logger.info("member %d of %d, seed %d", number + 1, size, seed + number)
-        folder = None if run is None else _member_folder(run, number)
-        trained.append(train_member(number, folder, loggers(folder) if folder is not None else ()))
-    return Predictor.of([model for model, _ in trained]), [history for _, history in trained]
+        if size < 1:
+            raise ConfigError(f"ensemble: expected at least 1 member, got {size}")
+        # The number of members is no option: a resumed ensemble may have more.
+        if run is not None:
+            run.save_config(options)
+            _record(run, [seed + number for number in range(size)])
+        trained: list[Trained] = []
+        # One after another: a vmapped step is no quicker on CPUs, and compiles 4 to 6 times longer.
+        for number in range(size):
+            logger.info("member %d of %d, seed %d", number + 1, size, seed + number)
+            folder = None if run is None else _member_folder(run, number)
+            trained.append(
+                train_member(number, folder, loggers(folder) if folder is not None else ())
+            )
+        return Predictor.of([model for model, _ in trained]), [history for _, history in trained]
 
 
 def _record(run: RunFolder, seeds: Sequence[int]) -> None:
