@@ -194,7 +194,7 @@ def test_fit_refuses_invalid_arguments(options, message):
         (CRYSTALS[:1], [1.0], "at least 2 structures"),
         ([], [], "expected structures"),
         (3, [1.0], "expected a list of structures"),
-        ([1, 2], [1.0, 2.0], "expected a path, a pymatgen Structure, ASE Atoms"),
+        ([1, 2], [1.0, 2.0], "expected a path, CIF text, a pymatgen Structure, ASE Atoms"),
     ],
 )
 def test_fit_refuses_invalid_data(unfitted, structures, values, message):
