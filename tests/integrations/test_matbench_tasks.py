@@ -147,6 +147,14 @@ def test_an_interrupted_run_is_resumed(task, tmp_path):
         run_matbench(dataclasses.replace(task, results={}), MeanRegressor(), tmp_path)
 
 
+def test_sites_on_each_other_are_refused_as_by_the_readers(content, write):
+    structure = json.loads(json.dumps(content["data"][0][0]))
+    structure["sites"][1]["abc"] = structure["sites"][0]["abc"]
+    rows = [[structure, 1.0], *content["data"][1:]]
+    with pytest.raises(StructureError, match=r"'mb-log-kvrh-01'.* apart"):
+        MatbenchTask.load(write({**content, "data": rows}))
+
+
 def test_incomplete_or_wrong_predictions_are_refused(task, tmp_path):
     with pytest.raises(InputError, match=r"got no record of \['fold_0'"):
         task.save(tmp_path / "results.json")

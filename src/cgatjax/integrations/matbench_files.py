@@ -18,10 +18,9 @@ from typing import Any
 import numpy as np
 import orjson
 
-from cgatjax import Crystal, InputError, StructureError
+from cgatjax import Crystal, InputError, Rejected, StructureError, read_crystals
 from cgatjax.runtime.atomic_writes import write_durably
 from cgatjax.runtime.parse_errors import reading
-from cgatjax.structures.crystal import check_crystal
 from cgatjax.structures.dcgat import cell_of_dict
 from cgatjax.structures.formats import read_bytes
 
@@ -236,9 +235,11 @@ def _crystal(name: str, structure: Any, path: Path) -> Crystal:
     crystal = Crystal(
         id=name, lattice=lattice, frac_coords=coords, atomic_numbers=numbers, source=str(path)
     )
-    if reason := check_crystal(crystal):
-        raise StructureError(f"{name!r} in {path}: {reason}")
-    return crystal
+    # Through the readers, so that the same checks hold here: sites, elements, distances.
+    [found] = read_crystals(crystal)
+    if isinstance(found, Rejected):
+        raise StructureError(f"{name!r} in {path}: {found.reason}")
+    return found
 
 
 def _splits(n: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:

@@ -47,7 +47,7 @@ _TRAINING = ("epochs", "batch_size", "learning_rate", "loss")
     default="full",
     show_default=True,
     group="Transfer",
-    help="With --from: fine-tune all parameters, train the head alone, or train from scratch.",
+    help="Transfer mode with --from: all parameters, only the head, or from scratch.",
 )
 @preset_option("Options of network and training to start from.")
 @config_options(TrainConfig, "Training", only=_TRAINING, presets=TRAININGS)
