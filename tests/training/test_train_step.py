@@ -8,6 +8,7 @@ import pytest
 from cgatjax.config import TrainConfig
 from cgatjax.model.losses import LOSSES
 from cgatjax.model.normalizer import Normalizer
+from cgatjax.runtime.devices import Devices
 from cgatjax.training.input_pipeline import EmbeddingBatch
 from cgatjax.training.optimizer import FROZEN, make_optimizer
 from cgatjax.training.train_step import MaskedLoss, init_state, make_train_step
@@ -184,3 +185,21 @@ def test_one_compilation_per_shape_whatever_the_rates_and_normalizers():
     assert len(traces) == 1
     step(state, stacked(batch_of(9)), {"trained": np.float32(1.0)}, SCALES)
     assert len(traces) == 2
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "lamb"])
+def test_on_a_gpu_the_host_does_not_wait_for_a_condition(optimizer, monkeypatch):
+    bad = batch_of(6, seed=1)
+    bad.embedding[2, 1] = np.nan
+    ends = []
+    for platform in ("cpu", "gpu"):
+        monkeypatch.setattr(Devices, "platform", platform)
+        step, rule = make_step(optimizer=optimizer)
+        state = init_state(fresh_params(), rule)
+        traced = str(jax.make_jaxpr(step)(state, stacked(batch_of(6)), RATES, SCALES))
+        assert ("cond[" in traced) == (platform == "cpu")
+        for batch in (batch_of(6), bad, batch_of(6, seed=2)):
+            state, _ = step(state, stacked(batch), RATES, SCALES)
+        ends.append(state)
+    assert int(ends[0].step) == 2
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), *ends)

@@ -2,6 +2,7 @@
 
 import functools
 import logging
+from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("cgatjax")
 BATCH = 128
 """Crystals per batch of inference."""
+UNDER_WAY = 2
+"""Batches of inference that are computed or read at the same time."""
 CHUNK = 4096
 """Structures featurized before they are predicted, so that memory stays bounded."""
 Method = Literal["apply", "embed"]
@@ -209,15 +212,25 @@ class BatchRunner:
         # From many edges to few: batches of crystals of like size have the least padding.
         order = np.argsort(sizes[:, 1], kind="stable")[::-1]
         collected: dict[str, np.ndarray] = {}
-        for planned, batch in loader.batches(order):
-            batch = jax.device_put(batch)
-            for number, params in enumerate(self.params):
-                for name, rows in function(params, batch).items():
-                    rows = np.asarray(rows)
+
+        def collect(positions: np.ndarray, outputs: list[dict[str, jax.Array]]) -> None:
+            for number, output in enumerate(outputs):
+                for name, rows in output.items():
                     if name not in collected:
                         shape = (len(self.params), len(data), *rows.shape[1:])
                         collected[name] = np.empty(shape, rows.dtype)
-                    collected[name][number, planned.positions] = rows[: len(planned.positions)]
+                    collected[name][number, positions] = np.asarray(rows)[: len(positions)]
+
+        # One batch computes while the results of the one before are read.
+        under_way = deque[tuple[np.ndarray, list[dict[str, jax.Array]]]]()
+        for planned, batch in loader.batches(order):
+            batch = jax.device_put(batch)
+            outputs = [function(params, batch) for params in self.params]
+            under_way.append((planned.positions, outputs))
+            if len(under_way) == UNDER_WAY:
+                collect(*under_way.popleft())
+        for done in under_way:
+            collect(*done)
         return collected
 
 

@@ -68,6 +68,11 @@ class Devices:
         return max(len(self.devices), 1)
 
     @property
+    def platform(self) -> str:
+        """Platform of the devices: "cpu", "gpu" or "tpu"."""
+        return self.devices[0].platform if self.devices else jax.default_backend()
+
+    @property
     def processes(self) -> int:
         """Number of processes."""
         return len({d.process_index for d in self.devices}) or 1

@@ -4,9 +4,10 @@ A step is written for one device. With several, each gets its share of the batch
 exchange is one sum of gradients and metrics (`Devices.sum`).
 """
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -32,6 +33,7 @@ from cgatjax.training.optimizer import (
 
 _NOT_COMPILED = {"seed": 0, "epochs": 0, "checkpoint_seconds": 0, "max_bad_steps": 0}
 """Training options that no compiled function depends on."""
+T = TypeVar("T")
 Batch = Any
 """Anything with `targets` and `target_mask`: a `CrystalBatch`, or an `EmbeddingBatch`."""
 Forward = Callable[[Params, Batch], dict[str, Array]]
@@ -215,8 +217,8 @@ def make_train_step(
             changes = partition(updates, labels)[0]
             return project_damping(optax.apply_updates(trainable, changes)), opt_state
 
-        # `cond`, not `where`: a selection over all leaves takes minutes to compile on CPUs.
-        trainable, opt_state = jax.lax.cond(finite, update, lambda: (trainable, state.opt_state))
+        kept = trainable, state.opt_state
+        trainable, opt_state = _updated_if(finite, update, kept, devices.platform)
         new = TrainState(
             step=state.step + finite,
             params=combine(trainable, frozen),
@@ -227,6 +229,16 @@ def make_train_step(
 
     run = devices.compile(step, donate=True)
     return lambda state, stack, rates, scales: run(state, stack, (rates, scales))
+
+
+def _updated_if(finite: Array, update: Callable[[], T], kept: T, platform: str) -> T:
+    """Return `update()` if `finite`, else `kept`, in the way that suits the platform."""
+    if platform == "cpu":  # a selection over all leaves takes minutes to compile there
+        return jax.lax.cond(finite, update, lambda: kept)
+    # A GPU's host waits for the predicate of a `cond`. The barrier makes the flag a value of its
+    # own, or every selection would compute it again from all gradients.
+    finite = jax.lax.optimization_barrier(finite)
+    return jax.tree.map(functools.partial(jnp.where, finite), update(), kept)
 
 
 def _all_finite(tree: Any) -> Array:
