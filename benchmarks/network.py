@@ -28,7 +28,7 @@ from cgatjax.data.store import open_store
 from cgatjax.graphs.crystal_graph import featurize
 from cgatjax.graphs.graph_arrays import GraphArrays
 from cgatjax.graphs.reduction import reduce_graph
-from cgatjax.model.network import Network
+from cgatjax.model.network import MATMUL_PRECISION, Network
 from cgatjax.runtime.allocator import keep_freed_memory
 from cgatjax.structures.crystal import Crystal
 from cgatjax.structures.readers import read_crystals
@@ -131,12 +131,11 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5.0, help="measuring time of each number")
     args = parser.parse_args()
     keep_freed_memory()
-    config = SIZES[args.size].replace(targets=(TARGET,), rematerialize=args.rematerialize)
-    if args.precision == "bfloat16":
-        config = config.replace(compute="bfloat16")
-    if jax.default_backend() == "gpu":  # rounds the factors by default
-        exact = "tensorfloat32" if args.precision == "tf32" else "highest"
-        jax.config.update("jax_default_matmul_precision", exact)
+    # For the measured rate of a large product; the networks set their own.
+    jax.config.update("jax_default_matmul_precision", MATMUL_PRECISION[args.precision])
+    config = SIZES[args.size].replace(
+        targets=(TARGET,), precision=args.precision, rematerialize=args.rematerialize
+    )
     arrays = read_graphs(args.inputs, args.crystals, not args.unreduced)
     budget = snug_budget(arrays)
     batch = jax.device_put(assemble(arrays, budget))

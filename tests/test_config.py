@@ -35,7 +35,7 @@ SECTIONS = {
         (ModelConfig, "composition_steps", -1),
         (ModelConfig, "head_widths", (8, 0)),
         (ModelConfig, "edge_update", "gru"),
-        (ModelConfig, "compute", "float16"),
+        (ModelConfig, "precision", "float16"),
         (TrainConfig, "epochs", -1),
         (TrainConfig, "batch_size", 0),
         (TrainConfig, "accumulate", 0),

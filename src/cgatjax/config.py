@@ -120,8 +120,10 @@ class ModelConfig(Options):
       edge_update: edge update, "shell" (released), "attention" (paper), "hyper" or "none".
       rezero: scale each layer of the regression head by a learned factor that starts at 0.
       head_widths: layer widths of the residual regression head.
-      compute: "parameters" computes in the dtype of the parameters; "bfloat16" has float32 weights,
-        softmax and normalization, and matrix products in bfloat16.
+      precision: precision of matrix products on every device: "float32" (true float32, where JAX's
+        own default rounds on GPUs and TPUs), "tf32" (factors rounded to 10 bits) or "bfloat16"
+        (to 7 bits; a few small products in tf32). Weights, sums, softmax and normalization are in
+        float32. CPUs compute "tf32" in float32.
       rematerialize: recompute the activations of each step for the gradient instead of storing
         them: less memory, about a third more arithmetic.
 
@@ -146,7 +148,7 @@ class ModelConfig(Options):
     edge_update: Literal["shell", "attention", "hyper", "none"] = "shell"
     rezero: bool = True
     head_widths: tuple[int, ...] = (1024, 1024, 512, 512, 256, 256, 128)
-    compute: Literal["parameters", "bfloat16"] = "parameters"
+    precision: Literal["float32", "tf32", "bfloat16"] = "float32"
     rematerialize: bool = False
 
     def _check(self) -> None:
@@ -168,7 +170,7 @@ class ModelConfig(Options):
     @property
     def low_precision(self) -> bool:
         """True if matrix products are in bfloat16."""
-        return self.compute == "bfloat16"
+        return self.precision == "bfloat16"
 
     @classmethod
     def released(cls, **changes: Any) -> "ModelConfig":

@@ -1,5 +1,6 @@
 """`cgatjax info` of stores and runs."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -13,6 +14,7 @@ def test_info_of_a_store_and_of_a_run(folder: Path, store: Path, trained_run: Pa
     for word in ("48 crystals kept", "nodes", "max_neighbors", LOW, "eV/atom", "A^3/atom"):
         assert word in described
     trained = ok("info", trained_run)
+    assert re.search(r"precision +float32", trained)
     for word in ("parameters", "node_dim", "max_neighbors", LOW, "valid MAE", "best of 2 epochs"):
         assert word in trained
     assert "error: " in refused("info", folder)

@@ -287,32 +287,73 @@ def is_program(value):
     return hasattr(value, "eqns") or hasattr(value, "jaxpr")
 
 
+def products(jaxpr):
+    """All matrix products of a program."""
+    for equation in jaxpr.eqns:
+        if equation.primitive.name == "dot_general":
+            yield equation
+        for value in jax.tree.leaves(list(equation.params.values()), is_leaf=is_program):
+            if is_program(value):
+                yield from products(getattr(value, "jaxpr", value))
+
+
 def multiplications(jaxpr, dtypes):
     """Multiplications of matrix products whose factors both have one of the given dtypes."""
     total = 0
-    for equation in jaxpr.eqns:
-        if equation.primitive.name == "dot_general":
-            left, right = (v.aval for v in equation.invars)
-            (contracted, _), (batched, _) = equation.params["dimension_numbers"]
-            if left.dtype in dtypes and right.dtype in dtypes:
-                shared = np.prod([left.shape[i] for i in (*contracted, *batched)], dtype=int)
-                total += left.size * right.size // shared
-        for value in jax.tree.leaves(list(equation.params.values()), is_leaf=is_program):
-            if is_program(value):
-                total += multiplications(getattr(value, "jaxpr", value), dtypes)
+    for equation in products(jaxpr):
+        left, right = (v.aval for v in equation.invars)
+        (contracted, _), (batched, _) = equation.params["dimension_numbers"]
+        if left.dtype in dtypes and right.dtype in dtypes:
+            shared = np.prod([left.shape[i] for i in (*contracted, *batched)], dtype=int)
+            total += left.size * right.size // shared
     return total
 
 
-@pytest.mark.parametrize("preset", [ModelConfig.released, ModelConfig.paper])
-def test_bfloat16_products_have_bfloat16_factors_in_the_gradient_too(preset):
-    """All but the composition network's: counted in the program, not run."""
-    network = Network(preset(compute="bfloat16"))
+def gradient_program(network):
+    """Program of the gradient of a network, traced and not run."""
     batch, params = collate(graphs_of(3, "prototypes"), budget=BUDGET), network.param_shapes()
 
     def loss(params):
         return sum(output.sum() for output in network.apply(params, batch).values())
 
-    jaxpr = jax.make_jaxpr(jax.grad(loss))(params).jaxpr
+    return jax.make_jaxpr(jax.grad(loss))(params).jaxpr
+
+
+@pytest.mark.parametrize("preset", [ModelConfig.released, ModelConfig.paper])
+def test_bfloat16_products_have_bfloat16_factors_in_the_gradient_too(preset):
+    """All but the composition network's: counted in the program, not run."""
+    network = Network(preset(precision="bfloat16"))
+    jaxpr = gradient_program(network)
     both = multiplications(jaxpr, {jnp.dtype("bfloat16")})
     either = multiplications(jaxpr, {jnp.dtype("bfloat16"), jnp.dtype("float32")})
     assert both > 0.98 * either
+
+
+@pytest.mark.parametrize(
+    ("precision", "expected"),
+    [
+        ("float32", jax.lax.Precision.HIGHEST),
+        ("tf32", jax.lax.Precision.HIGH),
+        ("bfloat16", jax.lax.Precision.HIGH),
+    ],
+)
+@pytest.mark.parametrize("variant", [{}, {"edge_update": "hyper", "rematerialize": True}])
+def test_the_precision_holds_for_every_product_whatever_jax_is_set_to(precision, expected, variant):
+    """The backward passes of the hypernetworks, which are traced on their own, too."""
+    network = Network(ModelConfig.small(precision=precision, **variant))
+    with jax.default_matmul_precision("bfloat16"):
+        found = list(products(gradient_program(network)))
+    of_float32 = [p for p in found if p.invars[0].aval.dtype == jnp.float32]
+    assert len(of_float32) > 20
+    assert {p.params["precision"] for p in of_float32} == {(expected, expected)}
+    assert (len(found) > len(of_float32)) == (precision == "bfloat16")
+
+
+def test_precision_holds_for_embeddings_attention_and_heads():
+    network = Network(ModelConfig.small())
+    batch, params = collate(graphs_of(3, "prototypes"), budget=BUDGET), network.param_shapes()
+    embedding = jax.ShapeDtypeStruct((3, network.config.embedding_dim), jnp.float32)
+    for method, argument in (("embed", batch), ("attention", batch), ("read_heads", embedding)):
+        jaxpr = jax.make_jaxpr(network.jitted(method))(params, argument).jaxpr
+        found = {p.params["precision"] for p in products(jaxpr)}
+        assert found == {(jax.lax.Precision.HIGHEST,) * 2}

@@ -336,7 +336,7 @@ def test_too_many_bad_steps_in_a_row_end_the_run_and_keep_its_state(
 
 def test_bfloat16_stays_close(trained_model, train_set, valid_set, test_set):
     model, train, valid, test = trained_model, train_set, valid_set, test_set
-    low = model.replace(config=model.config.replace(compute="bfloat16"))
+    low = model.replace(config=model.config.replace(precision="bfloat16"))
     spread = model.normalizers[LOW].std
     assert abs(predict(low, test).mean - predict(model, test).mean).max() < 0.05 * spread
     found, history = fit(low, train, valid, FAST.replace(epochs=1))

@@ -74,7 +74,7 @@ _FORMS = {
     "devices": Text("N|all", lambda text: text if text == "all" else int(text), "a number or all"),
 }
 """Field -> form of its text, where the type of the field does not say enough."""
-_NAMES = {"compute": "precision", "lr_groups": "lr-group"}
+_NAMES = {"lr_groups": "lr-group"}
 """Field -> name of its option, where they differ."""
 
 

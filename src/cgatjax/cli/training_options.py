@@ -19,7 +19,7 @@ NETWORKS = {name: network() for name, (network, _) in PRESETS.items()}
 TRAININGS = {name: training() for name, (_, training) in PRESETS.items()}
 """Options of the network and of the training that each preset stands for."""
 _ON_DEVICES = ("devices", "device_mapping")
-_NETWORK_ON_DEVICES = ("compute", "rematerialize")
+_NETWORK_ON_DEVICES = ("precision", "rematerialize")
 
 _SPLIT = config_options(SplitConfig, "Data", without=("seed",))
 _NETWORK = config_options(

@@ -23,6 +23,12 @@ from cgatjax.structures.elements import ElementTable
 Params = Any
 """Parameters {"encoder": …, "heads": {target: …}}."""
 T = TypeVar("T")
+MATMUL_PRECISION = {"float32": "highest", "tf32": "tensorfloat32", "bfloat16": "tensorfloat32"}
+"""`ModelConfig.precision` -> JAX's precision of products of float32 factors.
+
+JAX's own default rounds them to TF32 on recent GPUs and to bfloat16 on TPUs. With "bfloat16" these
+are the few products that the layers leave in float32.
+"""
 
 
 class AttentionScores(NamedTuple):
@@ -85,8 +91,7 @@ class Network:
 
     def attention(self, params: Params, batch: CrystalBatch) -> AttentionScores:
         """Collect the attention scores that the encoder sows on its way to the embedding."""
-        variables = {"params": params}
-        found: Any = self.module.apply(variables, batch, method="embed", mutable=["intermediates"])
+        found = self._call(params, batch, "embed", mutable=["intermediates"])
         embedding, sown = found[0], found[1]["intermediates"]["encoder"]
         steps = tuple(sown[f"node_{i}"]["scores"][0] for i in range(self.config.steps))
         return AttentionScores(embedding, steps, sown["pooling"]["scores"][0])
@@ -95,8 +100,10 @@ class Network:
         """Compile a method for arrays; equal networks share the program."""
         return compiled(_jitted, self, method)
 
-    def _call(self, params: Params, argument: Any, method: str) -> Any:
-        return self.module.apply({"params": params}, argument, method=method)
+    def _call(self, params: Params, argument: Any, method: str, **options: Any) -> Any:
+        # Set while the network is traced; gradients of its products have the same precision.
+        with jax.default_matmul_precision(MATMUL_PRECISION[self.config.precision]):
+            return self.module.apply({"params": params}, argument, method=method, **options)
 
     def _example(self) -> CrystalBatch:
         """One site that is its own neighbor in every shell: enough to trace the network."""

@@ -24,7 +24,6 @@ def layer_norm(x: Array) -> Array:
     return centered * jax.lax.rsqrt((centered * centered).mean(-1, keepdims=True) + NORM_EPSILON)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
 def bilinear(z: Array, x: Array, kernel: Array, low_precision: bool = False) -> Array:
     """Compute y_no = sum_ki z_nk x_ni K_kio: (n, K), (n, I), (K, I, O) -> (n, O).
 
@@ -32,6 +31,15 @@ def bilinear(z: Array, x: Array, kernel: Array, low_precision: bool = False) -> 
     multiplications. But the (n, I, O) weights are never written, only (n, K, I) products, and the
     backward pass computes these again instead of keeping them (docs/performance.md).
     """
+    # Handed to the backward pass, which is traced where this default holds no longer.
+    precision = jax.config.jax_default_matmul_precision  # type: ignore[attr-defined]
+    return _bilinear(z, x, kernel, low_precision, precision)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(3, 4))
+def _bilinear(
+    z: Array, x: Array, kernel: Array, low_precision: bool, precision: str | None
+) -> Array:
     return matmul(_products(z, x), kernel.reshape(-1, kernel.shape[-1]), low_precision)
 
 
@@ -41,13 +49,13 @@ def _products(z: Array, x: Array) -> Array:
 
 
 def _bilinear_forward(
-    z: Array, x: Array, kernel: Array, low_precision: bool
+    z: Array, x: Array, kernel: Array, low_precision: bool, precision: str | None
 ) -> tuple[Array, tuple[Array, Array, Array]]:
-    return bilinear(z, x, kernel, low_precision), (z, x, kernel)
+    return _bilinear(z, x, kernel, low_precision, precision), (z, x, kernel)
 
 
 def _bilinear_backward(
-    low_precision: bool, kept: tuple[Array, Array, Array], dy: Array
+    low_precision: bool, precision: str | None, kept: tuple[Array, Array, Array], dy: Array
 ) -> tuple[Array, Array, Array]:
     # First barrier: the products must not be computed again before their gradient arrives, or those
     # of all layers would be in memory at once. Second barrier: the transposed products are written
@@ -55,15 +63,16 @@ def _bilinear_backward(
     z, x, kernel, dy = jax.lax.optimization_barrier((*kept, dy))
     products = (z.T[:, None, :] * x.T[None, :, :]).reshape(-1, len(z))
     products = jax.lax.optimization_barrier(products)
-    d_kernel = matmul(products, dy, low_precision).reshape(kernel.shape)
     flat = kernel.reshape(-1, kernel.shape[-1])
-    d_products = matmul(dy, flat.T, low_precision).reshape(-1, *kernel.shape[:2])
+    with jax.default_matmul_precision(precision):
+        d_kernel = matmul(products, dy, low_precision).reshape(kernel.shape)
+        d_products = matmul(dy, flat.T, low_precision).reshape(-1, *kernel.shape[:2])
     dz = (d_products * x[:, None, :]).sum(2)
     dx = (d_products * z[:, :, None]).sum(1)
     return dz, dx, d_kernel
 
 
-bilinear.defvjp(_bilinear_forward, _bilinear_backward)
+_bilinear.defvjp(_bilinear_forward, _bilinear_backward)
 
 
 class _ProducedLayer(nn.Module):
