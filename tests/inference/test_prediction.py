@@ -7,8 +7,8 @@ import cgatjax as cg
 from cgatjax.data.graph_list import GraphList
 from cgatjax.errors import InputError, MismatchError, StructureError, TargetError
 from cgatjax.inference import prediction as inference
-from cgatjax.inference.prediction import embed, evaluate, predict
-from cgatjax.inference.predictor import Predictor, in_units
+from cgatjax.inference.prediction import BatchRunner, embed, evaluate, predict
+from cgatjax.inference.predictor import Pass, Predictor, in_units
 
 LOW = "e-form@low"
 
@@ -253,3 +253,12 @@ def test_evaluation_names_the_crystals_of_the_training(
     assert str(predictor.count_trained_on(renamed)).startswith("1 of the 1 crystals was in")
     unknown = Predictor.of(trained_model.replace(record=None))
     assert unknown.count_trained_on(test_set) is None
+
+
+def test_a_pass_collects_the_atomic_fractions(trained_model, test_set):
+    [found] = BatchRunner((Pass(trained_model, "composition"),), 8)(test_set)
+    fractions = found["composition"]
+    np.testing.assert_allclose(fractions.sum(1), 1, rtol=1e-6)
+    for row, graph in zip(fractions, test_set, strict=True):
+        counts = np.bincount(graph.atomic_numbers, graph.node_multiplicity, minlength=104)
+        np.testing.assert_allclose(row, counts / counts.sum(), rtol=1e-6)

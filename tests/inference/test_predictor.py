@@ -38,15 +38,14 @@ def by_hand(members, outputs):
 
 def test_moments_are_those_of_the_mixture(members):
     outputs = np.random.default_rng(1).normal(0, 0.5, (3, 7, 2))
-    mean, std = Predictor.of(members).moments(LOW, outputs)
+    mean, std = Predictor.of(members).moments(LOW, [{LOW: rows} for rows in outputs])
     expected = by_hand(members, outputs)
     np.testing.assert_allclose(mean, expected[0], rtol=1e-12)
     np.testing.assert_allclose(std, expected[1], rtol=1e-9)
 
 
 def test_parts_of_the_variance(members):
-    outputs = np.zeros((2, 1, 2))
-    outputs[:, 0] = [[-1, np.log(3)], [1, np.log(4)]]
+    outputs = [{LOW: np.array([row])} for row in ([-1, np.log(3)], [1, np.log(4)])]
     scale = members[0].normalizers[LOW].std
     both = Predictor.of(members[:2]).moments(LOW, outputs)[1]
     assert both == pytest.approx(scale * np.sqrt(1 + 12.5))

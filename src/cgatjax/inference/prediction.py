@@ -5,7 +5,7 @@ import logging
 from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import jax
 import numpy as np
@@ -19,16 +19,13 @@ from cgatjax.errors import InputError
 from cgatjax.graphs.crystal_graph import CrystalGraph
 from cgatjax.graphs.reduction import graph_or_rejected
 from cgatjax.inference.prediction_table import UNRECORDED, Predictions
-from cgatjax.inference.predictor import Predictor
+from cgatjax.inference.predictor import Outputs, Pass, Predictor
 from cgatjax.model.metrics import errors_of
 from cgatjax.model.model import Model
 from cgatjax.model.training_record import unseen_elements
 from cgatjax.runtime.progress import progress
 from cgatjax.structures.crystal import Crystal, Rejected
 from cgatjax.structures.readers import read_crystals
-
-if TYPE_CHECKING:
-    pass
 
 logger = logging.getLogger("cgatjax")
 BATCH = 128
@@ -37,8 +34,6 @@ UNDER_WAY = 2
 """Batches of inference that are computed or read at the same time."""
 CHUNK = 4096
 """Structures featurized before they are predicted, so that memory stays bounded."""
-Method = Literal["apply", "embed"]
-"""Method of `Network`: the whole network, or the encoder alone."""
 
 
 def predict(
@@ -97,31 +92,27 @@ def _predicted(
         parts = iter([crystals_of(structures, "the crystals to predict")])
     else:
         parts = _featurized(predictor.model, structures, on_error, skipped)
-    embeds = predictor.reads_embeddings
-    method: Method = "embed" if embeds else "apply"
-    runner = BatchRunner(predictor.members[:1] if embeds else predictor.members, batch_size)
+    runner = BatchRunner(predictor.passes, batch_size)
     ids: list[str] = []
     unseen: list[tuple[str, ...]] = []
-    raw: list[dict[str, np.ndarray]] = []
+    found: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {t: [] for t in predictor.targets}
     with progress("predict", shown=show_progress) as advance:
         for part in parts:
             predictor.model.check_graphs(part, "the crystals to predict")
             if len(part):
-                raw.append(runner(part, method))
+                outputs = runner(part)
+                for target, moments in found.items():
+                    moments.append(predictor.moments(target, outputs))
                 ids += part.ids
                 if predictor.unseen is not None:
                     unseen += unseen_elements(part, predictor.unseen)
             advance(len(part), "")
     if not ids:
         raise InputError(f"no crystal to predict ({len(skipped)} skipped)")
-    outputs = {name: np.concatenate([r[name] for r in raw], axis=1) for name in raw[0]}
-    moments = {
-        t: predictor.moments(t, outputs["embedding" if embeds else t]) for t in predictor.targets
-    }
     return Predictions(
         ids=ids,
-        means={t: mean for t, (mean, _) in moments.items()},
-        stds={t: std for t, (_, std) in moments.items()},
+        means={t: np.concatenate([mean for mean, _ in parts]) for t, parts in found.items()},
+        stds={t: np.concatenate([std for _, std in parts]) for t, parts in found.items()},
         units=predictor.units,
         std_notes={t: predictor.std_note(t) for t in predictor.targets},
         unseen=unseen if predictor.unseen is not None else None,
@@ -181,29 +172,29 @@ def embed(
     model.check_graphs(crystals, "the crystals to embed")
     if len(crystals) == 0:
         raise InputError("no crystal to embed")
-    return BatchRunner((model,), batch_size)(crystals, "embed")["embedding"][0]
+    return BatchRunner((Pass(model, "embed"),), batch_size)(crystals)[0]["embedding"]
 
 
 class BatchRunner:
-    """Runner of the networks of a predictor over data sets, which keeps batch shapes that fit.
+    """Runner of forward passes over data sets, which keeps batch shapes that fit.
 
     Attributes:
       budgets: padded sizes in use, the largest last; none before the first run.
     """
 
-    def __init__(self, members: Sequence[Model], batch_size: int) -> None:
-        self.model = members[0]
-        self.params = [jax.device_put(member.params) for member in members]
+    def __init__(self, passes: Sequence[Pass], batch_size: int) -> None:
+        self._passes = [
+            (model.network.jitted(method), jax.device_put(model.params)) for model, method in passes
+        ]
         self.batch_size = batch_size
         self.budgets: Sequence[BatchBudget] = ()
 
-    def __call__(self, data: Crystals, method: Method) -> dict[str, np.ndarray]:
-        """Run a method of `Network` over all crystals, for each member.
+    def __call__(self, data: Crystals) -> list[Outputs]:
+        """Run all passes over all crystals.
 
         Returns:
-          output -> (members, crystals, …), in the order of the data.
+          output -> (crystals, …) of each pass, in the order of the data.
         """
-        function = self.model.network.jitted(method)
         sizes = data.sizes
         largest = max(self.budgets, default=None)
         if largest is None or not largest.holds(sizes.max(0)):
@@ -211,27 +202,26 @@ class BatchRunner:
         loader = BatchLoader(data, (), self.batch_size, self.budgets)
         # From many edges to few: batches of crystals of like size have the least padding.
         order = np.argsort(sizes[:, 1], kind="stable")[::-1]
-        collected: dict[str, np.ndarray] = {}
+        collected: list[dict[str, np.ndarray]] = [{} for _ in self._passes]
 
         def collect(positions: np.ndarray, outputs: list[dict[str, jax.Array]]) -> None:
-            for number, output in enumerate(outputs):
+            for output, arrays in zip(outputs, collected, strict=True):
                 for name, rows in output.items():
-                    if name not in collected:
-                        shape = (len(self.params), len(data), *rows.shape[1:])
-                        collected[name] = np.empty(shape, rows.dtype)
-                    collected[name][number, positions] = np.asarray(rows)[: len(positions)]
+                    if name not in arrays:
+                        arrays[name] = np.empty((len(data), *rows.shape[1:]), rows.dtype)
+                    arrays[name][positions] = np.asarray(rows)[: len(positions)]
 
         # One batch computes while the results of the one before are read.
         under_way = deque[tuple[np.ndarray, list[dict[str, jax.Array]]]]()
         for planned, batch in loader.batches(order):
             batch = jax.device_put(batch)
-            outputs = [function(params, batch) for params in self.params]
+            outputs = [function(params, batch) for function, params in self._passes]
             under_way.append((planned.positions, outputs))
             if len(under_way) == UNDER_WAY:
                 collect(*under_way.popleft())
         for done in under_way:
             collect(*done)
-        return collected
+        return list(collected)
 
 
 def graphs_of(

@@ -18,6 +18,7 @@ from cgatjax.errors import ConfigError, InputError, MismatchError
 from cgatjax.inference.gaussian_process import SparseGP
 from cgatjax.inference.uncertainty_io import Rescaling, Rescalings
 from cgatjax.model.model import Model, require_model
+from cgatjax.model.network import Method
 from cgatjax.model.training_record import graph_hashes
 
 Uncertainty = Literal["ensemble", "aleatoric", "gp", "none"]
@@ -29,6 +30,17 @@ REMEDY = (
     "--uncertainty gp"
 )
 """Ways to a standard deviation for a model without one."""
+
+
+Outputs = Mapping[str, np.ndarray]
+"""Output of a method of `Network` -> (crystals, ...)."""
+
+
+class Pass(NamedTuple):
+    """Forward pass that a prediction needs: a method of a model's network."""
+
+    model: Model
+    method: Method
 
 
 class TrainedOn(NamedTuple):
@@ -179,32 +191,33 @@ class Predictor:
         return TrainedOn(int(train.sum()), int((valid & ~train).sum()), len(data))
 
     @property
-    def reads_embeddings(self) -> bool:
-        """True if `moments` takes embeddings of the first member instead of networks' outputs."""
-        return self.uncertainty == "gp"
+    def passes(self) -> tuple[Pass, ...]:
+        """Forward passes whose outputs `moments` takes, in this order."""
+        if self.uncertainty == "gp":
+            return (Pass(self.model, "embed"),)
+        return tuple(Pass(member, "apply") for member in self.members)
 
     def without_rescaling(self) -> "Predictor":
         """Remove the factors of `calibrate` from the standard deviations."""
         return dataclasses.replace(self, rescalings={})
 
-    def moments(self, target: str, outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def moments(self, target: str, outputs: Sequence[Outputs]) -> tuple[np.ndarray, np.ndarray]:
         """Compute mean and standard deviation in the target's unit.
 
         Args:
           target: one of `targets`.
-          outputs: (members, crystals, 2) outputs of the networks, in the order of `members`; with
-            `reads_embeddings` (1, crystals, width) embeddings of the first.
+          outputs: outputs of `passes`, in their order.
 
         Returns:
           (crystals,) float64 each; the standard deviation is NaN where there is none.
 
         Raises:
-          InputError: a member was never trained, or a Gaussian process got no embeddings.
+          InputError: a member was never trained.
         """
         if self.uncertainty == "gp":
-            mean, std = self.processes[target].predict(outputs[0])
+            mean, std = self.processes[target].predict(outputs[0]["embedding"])
         else:
-            mean, std = self._mixture(target, outputs)
+            mean, std = self._mixture(target, [found[target] for found in outputs])
         rescaling = self._rescaling(target)
         return mean, std * rescaling.factor if rescaling is not None else std
 
@@ -215,7 +228,7 @@ class Predictor:
             return note
         return f"{note}; times {rescaling.factor:.4g}, fitted on {rescaling.n} {rescaling.data}"
 
-    def _mixture(self, target: str, outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _mixture(self, target: str, outputs: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Compute the moments of an even mixture of the members' predictions."""
         each = [in_units(m, target, o) for m, o in zip(self.members, outputs, strict=True)]
         means, stds = (np.stack(rows) for rows in zip(*each, strict=True))

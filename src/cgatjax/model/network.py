@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, TypeVar
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
@@ -18,10 +19,12 @@ from cgatjax.data.batching import CrystalBatch, collate
 from cgatjax.graphs.crystal_graph import CrystalGraph
 from cgatjax.nn.cgat import CGAT
 from cgatjax.runtime.compilation_cache import keep_compiled_programs
-from cgatjax.structures.elements import ElementTable
+from cgatjax.structures.elements import SYMBOLS, ElementTable
 
 Params = Any
 """Parameters {"encoder": …, "heads": {target: …}}."""
+Method = Literal["apply", "embed", "composition"]
+"""Method of `Network` on batches: the whole network, the encoder, or the atomic fractions alone."""
 T = TypeVar("T")
 MATMUL_PRECISION = {"float32": "highest", "tf32": "tensorfloat32", "bfloat16": "tensorfloat32"}
 """`ModelConfig.precision` -> JAX's precision of products of float32 factors.
@@ -85,6 +88,15 @@ class Network:
         """Encode crystals as {"embedding": (graphs, `config.embedding_dim`)}."""
         return {"embedding": self._call(params, batch, "embed")}
 
+    def composition(self, params: Params, batch: CrystalBatch) -> dict[str, Array]:
+        """Collect atomic fractions as {"composition": (graphs, 104)}; no parameters are used."""
+        del params
+        graphs = batch.composition
+        nodes, count = graphs.nodes["element"], len(graphs.n_node)
+        owner = jnp.repeat(jnp.arange(count), graphs.n_node, total_repeat_length=len(nodes))
+        empty = jnp.zeros((count, len(SYMBOLS)), graphs.nodes["fraction"].dtype)
+        return {"composition": empty.at[owner, nodes].add(graphs.nodes["fraction"])}
+
     def read_heads(self, params: Params, embedding: Array) -> dict[str, Array]:
         """Apply the heads to crystal embeddings; only the heads' parameters are used."""
         return self._call(params, embedding, "read_heads")
@@ -96,7 +108,7 @@ class Network:
         steps = tuple(sown[f"node_{i}"]["scores"][0] for i in range(self.config.steps))
         return AttentionScores(embedding, steps, sown["pooling"]["scores"][0])
 
-    def jitted(self, method: Literal["apply", "embed", "read_heads", "attention"]) -> Any:
+    def jitted(self, method: Method | Literal["read_heads", "attention"]) -> Any:
         """Compile a method for arrays; equal networks share the program."""
         return compiled(_jitted, self, method)
 

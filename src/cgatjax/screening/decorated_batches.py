@@ -21,7 +21,7 @@ from cgatjax.data.batching import CrystalBatch, collate, default_float
 from cgatjax.errors import MismatchError
 from cgatjax.graphs.crystal_graph import CrystalGraph
 from cgatjax.inference.predictor import Predictor
-from cgatjax.model.network import Network, compiled
+from cgatjax.model.network import Method, Network, compiled
 from cgatjax.screening.templates import Template
 
 CPU_BYTES, DEVICE_BYTES = 2**22, 2**31
@@ -94,13 +94,12 @@ class DecoratedPredictor:
                 f"(max_shells of the model), got {template.graph.max_neighbors}"
             )
         self.predictor, self.target = predictor, target
-        embeds = predictor.reads_embeddings
-        self._output = "embedding" if embeds else target
         self.batch_size = batch_size or suitable_batch(config, template)
-        members = predictor.members[:1] if embeds else predictor.members
-        self._members = [jax.device_put(member.params) for member in members]
+        self._passes = [
+            (compiled(_make_screening, model.network, method), jax.device_put(model.params))
+            for model, method in predictor.passes
+        ]
         self._arrays = jax.device_put(TemplateArrays.of(template))
-        self._function = compiled(_make_screening, predictor.model.network, embeds)
 
     def __call__(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Predict mean and standard deviation of decorations, in the unit of the target.
@@ -112,13 +111,20 @@ class DecoratedPredictor:
           (m,) float64 each; standard deviations are NaN if the model predicts none.
         """
         running = [
-            [self._function(params, self._arrays, batch)[self._output] for params in self._members]
+            [function(params, self._arrays, batch) for function, params in self._passes]
             for batch in self._batches(numbers)
         ]
         if not running:
             return np.empty(0), np.empty(0)
-        outputs = np.concatenate([np.stack(jax.device_get(rows)) for rows in running], axis=1)
-        return self.predictor.moments(self.target, outputs[:, : len(numbers)])
+        found = jax.device_get(running)
+        outputs = [
+            {
+                name: np.concatenate([part[name] for part in parts])[: len(numbers)]
+                for name in parts[0]
+            }
+            for parts in zip(*found, strict=True)
+        ]
+        return self.predictor.moments(self.target, outputs)
 
     def _batches(self, numbers: np.ndarray) -> Iterator[np.ndarray]:
         size = self.batch_size
@@ -138,9 +144,9 @@ def suitable_batch(config: ModelConfig, template: Template) -> int:
     return min(max(2 ** (fitting.bit_length() - 1), MIN_BATCH), MAX_BATCH)
 
 
-def _make_screening(network: Network, embeds: bool) -> Callable[..., dict[str, Array]]:
-    """Compile parameters, template, (m, classes) elements -> {target: (m, 2)}, or embeddings."""
-    method = network.embed if embeds else network.apply
+def _make_screening(network: Network, name: Method) -> Callable[..., dict[str, Array]]:
+    """Compile parameters, template, (m, classes) elements -> outputs (m, …) of a method."""
+    method = getattr(network, name)
 
     def run(params: Any, template: TemplateArrays, numbers: Array) -> dict[str, Array]:
         outputs = method(params, decorated_batch(template, numbers))

@@ -284,7 +284,7 @@ def _identity(
 
 def _process_digest(predictor: Predictor, target: str) -> str:
     """Hash the Gaussian process and the calibration factor of the standard deviation, if any."""
-    found = predictor.processes.get(target) if predictor.reads_embeddings else None
+    found = predictor.processes.get(target) if predictor.uncertainty == "gp" else None
     factors = predictor.rescalings.get(predictor.uncertainty, {})
     numbers = [found.process, found.x_mean, found.x_std, found.y_mean, found.y_std] if found else []
     return f"{weights_digest(numbers)} {factors.get(target)}"

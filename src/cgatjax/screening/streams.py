@@ -16,7 +16,7 @@ from cgatjax.data.batching import BatchBudget
 from cgatjax.data.build_log import crystal_digest
 from cgatjax.data.datasets import Dataset
 from cgatjax.errors import MismatchError
-from cgatjax.inference.prediction import BatchRunner, Method, graphs_of
+from cgatjax.inference.prediction import BatchRunner, graphs_of
 from cgatjax.inference.predictor import Predictor
 from cgatjax.model.training_record import unseen_elements
 from cgatjax.screening.composition_filter import KEPT, REASONS, UNSEEN, CompositionFilter
@@ -31,13 +31,8 @@ class _ChunkPredictor:
     """Predictor of one chunk after another, whose batches share few shapes."""
 
     def __init__(self, predictor: Predictor, target: str, batch_size: int) -> None:
-        embeds = predictor.reads_embeddings
         self.predictor, self.target = predictor, target
-        self._method: Method = "embed" if embeds else "apply"
-        self._output = "embedding" if embeds else target
-        self._runner = BatchRunner(
-            predictor.members[:1] if embeds else predictor.members, batch_size
-        )
+        self._runner = BatchRunner(predictor.passes, batch_size)
 
     def restore_budgets(self, done: Sequence[Chunk]) -> None:
         """Take over the padding budgets recorded with the last finished chunk."""
@@ -55,8 +50,7 @@ class _ChunkPredictor:
         ids, formulas = data.ids, data.formulas
         mean, std = np.empty(0), np.empty(0)
         if len(data):
-            outputs = self._runner(data, self._method)[self._output]
-            mean, std = self.predictor.moments(self.target, outputs)
+            mean, std = self.predictor.moments(self.target, self._runner(data))
 
         def rows(positions: np.ndarray) -> RankedRows:
             marked = self.predictor.unseen
