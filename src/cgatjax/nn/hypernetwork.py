@@ -27,9 +27,10 @@ def layer_norm(x: Array) -> Array:
 def bilinear(z: Array, x: Array, kernel: Array, low_precision: bool = False) -> Array:
     """Compute y_no = sum_ki z_nk x_ni K_kio: (n, K), (n, I), (K, I, O) -> (n, O).
 
-    The same as producing the weights sum_k z_nk K_kio of every row and applying them, at as many
-    multiplications. But the (n, I, O) weights are never written, only (n, K, I) products, and the
-    backward pass computes these again instead of keeping them (docs/performance.md).
+    Two orders with equally many multiplications: the weights sum_k z_nk K_kio of every row, applied
+    to x, or the products z_nk x_ni times K. The first is 1.4 to 2.1 times faster on CPUs, whose
+    vector units need no copies of x; accelerators take the second, one large matrix product. The
+    backward pass computes the products instead of keeping anything (docs/performance.md).
     """
     # Handed to the backward pass, which is traced where this default holds no longer.
     precision = jax.config.jax_default_matmul_precision  # type: ignore[attr-defined]
@@ -40,7 +41,16 @@ def bilinear(z: Array, x: Array, kernel: Array, low_precision: bool = False) -> 
 def _bilinear(
     z: Array, x: Array, kernel: Array, low_precision: bool, precision: str | None
 ) -> Array:
-    return matmul(_products(z, x), kernel.reshape(-1, kernel.shape[-1]), low_precision)
+    def produced(z: Array, x: Array, kernel: Array) -> Array:
+        weights = (z @ kernel.reshape(len(kernel), -1)).reshape(len(z), *kernel.shape[1:])
+        return jnp.einsum("ni,nio->no", x, weights)
+
+    def multiplied(z: Array, x: Array, kernel: Array) -> Array:
+        return matmul(_products(z, x), kernel.reshape(-1, kernel.shape[-1]), low_precision)
+
+    if low_precision:
+        return multiplied(z, x, kernel)
+    return jax.lax.platform_dependent(z, x, kernel, cpu=produced, default=multiplied)
 
 
 def _products(z: Array, x: Array) -> Array:
