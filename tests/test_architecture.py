@@ -20,7 +20,7 @@ SOURCE = ROOT / "src" / "cgatjax"
 ORDER = """
 _version errors options config
 runtime structures graphs runs data nn model inference training
-synthetic preprocessing reference screening active_learning
+simple_models synthetic preprocessing reference screening active_learning
 analysis plotting cgatjax integrations demo cli __main__
 """.split()
 
@@ -40,7 +40,7 @@ WALLS = {
     "orbax": ["runs.checkpoints"],
     "pyarrow": ["data", "inference.embedding_table", "screening.ranked_parquet"],
     "pymatgen": ["graphs.neighbors", "screening.oxidation_states", "structures"],
-    "sklearn": ["plotting.embedding_map", "integrations.sklearn_estimator"],
+    "sklearn": ["integrations.sklearn_estimator", "plotting.embedding_map", "simple_models.models"],
     "tensorboardX": ["runs.loggers"],
     "torch": ["reference"],
     "umap": ["plotting.embedding_map"],

@@ -1,0 +1,39 @@
+"""Compositions of data sets as element fractions."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from cgatjax.data.datasets import Crystals
+from cgatjax.graphs.graph_arrays import GraphArrays
+from cgatjax.structures.elements import SYMBOLS
+
+BLOCK = 16384
+"""Crystals read at a time."""
+
+
+def element_fractions(data: Crystals) -> np.ndarray:
+    """Compute the fraction of each element in each crystal.
+
+    Returns:
+      (crystals, 104) float64 by atomic number; rows sum to 1, column 0 is zero. 0.8 kB a crystal:
+      for large data sets, take `fraction_blocks`.
+    """
+    blocks = [block for _, block in fraction_blocks(data)]
+    return np.concatenate(blocks) if blocks else np.zeros((0, len(SYMBOLS)))
+
+
+def fraction_blocks(data: Crystals) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield the positions and the element fractions of blocks of crystals, in order."""
+    for start in range(0, len(data), BLOCK):
+        block = slice(start, min(start + BLOCK, len(data)))
+        yield block, fractions_of(data.take(np.arange(block.start, block.stop)))
+
+
+def fractions_of(arrays: GraphArrays) -> np.ndarray:
+    """Compute the element fractions (graphs, 104) of graphs, reduced or not."""
+    n, size = len(arrays.n_node), len(SYMBOLS)
+    owner = np.repeat(np.arange(n), arrays.n_node)
+    cells = owner * size + arrays.atomic_numbers
+    counts = np.bincount(cells, arrays.node_multiplicity, minlength=n * size).reshape(n, size)
+    return counts / counts.sum(1, keepdims=True)

@@ -1,0 +1,132 @@
+"""Simple regression models: mean, ridge on element fractions, trees on composition statistics."""
+
+from typing import Any, Literal, Self, get_args
+
+import numpy as np
+
+from cgatjax.errors import ConfigError, InputError, MissingExtraError, NotFittedError
+
+Name = Literal["mean", "ridge", "trees", "boosted trees"]
+MODELS: tuple[Name, ...] = get_args(Name)
+"""Names of the models, from the simplest on."""
+_PENALTIES = np.logspace(-4, 3, 15)
+"""Candidate penalties of the ridge regression, on standardized features."""
+_TREES = 300
+
+
+class SimpleModel:
+    """Regression on the features of `composition_features`, without a network.
+
+    - "mean": mean of the training values.
+    - "ridge": linear regression with an L2 penalty, chosen by leave-one-out errors in closed form.
+    - "trees": extremely randomized trees (Geurts et al., Mach. Learn. 63 (2006) 3).
+    - "boosted trees": gradient boosting on histograms, as in LightGBM.
+
+    The trees need scikit-learn.
+
+    Attributes:
+      name: name of the model.
+      seed: random seed of the trees.
+
+    Examples:
+      >>> x, y = np.arange(20.0)[:, None], 2 * np.arange(20.0)
+      >>> SimpleModel("mean").fit(x, y).predict(x[:1]).tolist()
+      [19.0]
+      >>> SimpleModel("ridge").fit(x, y).predict(x[:3]).round(2).tolist()
+      [0.0, 2.0, 4.0]
+    """
+
+    def __init__(self, name: Name, *, seed: int = 0) -> None:
+        if name not in MODELS:
+            raise ConfigError(f"expected one of the models {list(MODELS)}, got {name!r}")
+        self.name, self.seed = name, seed
+        self._fitted: Any = None
+
+    def __repr__(self) -> str:
+        return f"SimpleModel({self.name!r}, seed={self.seed})"
+
+    def fit(self, x: np.ndarray, y: np.ndarray) -> Self:
+        """Fit to features (n, features), NaN where unknown, and finite values (n,).
+
+        Raises:
+          InputError: wrong shapes, fewer than two rows, or values that are not finite.
+          MissingExtraError: trees without scikit-learn.
+        """
+        x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
+        if x.ndim != 2 or y.shape != (len(x),) or len(x) < 2 or not np.isfinite(y).all():
+            raise InputError(
+                f"expected features (n, features) and n >= 2 finite values, got {x.shape} and "
+                f"{y.shape}{'' if np.isfinite(y).all() else ' with NaN or infinity'}"
+            )
+        if self.name == "mean":
+            self._fitted = _Linear(np.zeros(x.shape[1]), float(y.mean()))
+        elif self.name == "ridge":
+            self._fitted = _ridge(x, y)
+        else:
+            self._fitted = _trees(self.name, self.seed).fit(x, y)
+        return self
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """Predict the values (n,) of features (n, features).
+
+        Raises:
+          NotFittedError: called before `fit`.
+        """
+        if self._fitted is None:
+            raise NotFittedError(f"{self!r} is not fitted yet; call fit first")
+        return np.asarray(self._fitted.predict(np.asarray(x, np.float64)), np.float64)
+
+
+class _Linear:
+    """Linear function of features; unknown ones count as `fill`."""
+
+    def __init__(self, slopes: np.ndarray, constant: float, fill: np.ndarray | float = 0.0) -> None:
+        self.slopes, self.constant, self.fill = slopes, constant, fill
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        return np.where(np.isfinite(x), x, self.fill) @ self.slopes + self.constant
+
+
+def _ridge(x: np.ndarray, y: np.ndarray) -> _Linear:
+    known = np.isfinite(x)
+    fill = np.where(known, x, 0).sum(0) / np.maximum(known.sum(0), 1)
+    x = np.where(known, x, fill)
+    scale = x.std(0)
+    # A feature that is constant up to rounding has no slope.
+    varies = scale > 1e-9 * np.maximum(1, np.abs(fill))
+    scale = np.where(varies, scale, 1)
+    z = np.where(varies, (x - fill) / scale, 0)
+    z_mean, y_mean = z.mean(0), y.mean()
+    u, s, vt = np.linalg.svd(z - z_mean, full_matrices=False)
+    best, slopes = np.inf, np.zeros(x.shape[1])
+    for penalty in _PENALTIES * len(y):
+        shrink = s / (s**2 + penalty)
+        residual = y - y_mean - u @ (s * shrink * (u.T @ (y - y_mean)))
+        # Leave-one-out residuals of a linear smoother: residual / (1 - leverage).
+        leverage = 1 / len(y) + np.square(u) @ (s * shrink)
+        error = float(np.mean(np.square(residual / np.maximum(1 - leverage, 1e-12))))
+        if error < best:
+            best, slopes = error, vt.T @ (shrink * (u.T @ (y - y_mean))) / scale
+    return _Linear(slopes, float(y_mean - slopes @ (fill + z_mean * scale)), fill)
+
+
+def _trees(name: str, seed: int) -> Any:
+    """Make a regressor of scikit-learn."""
+    try:
+        from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingRegressor
+    except ImportError as error:
+        raise MissingExtraError(
+            "trees need scikit-learn: pip install 'cgatjax[sklearn]'"
+        ) from error
+    if name == "trees":
+        return ExtraTreesRegressor(_TREES, max_features=0.5, random_state=seed)
+    return HistGradientBoostingRegressor(
+        loss="squared_error",
+        max_iter=500,
+        learning_rate=0.05,
+        max_leaf_nodes=15,
+        min_samples_leaf=10,
+        l2_regularization=1.0,
+        max_features=0.3,
+        random_state=seed,
+    )
