@@ -15,6 +15,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr
 
 from cgatjax import __version__
@@ -58,14 +59,33 @@ def seconds(work: Callable[[], Any], at_least: float = 2.0, repeats: int = 5) ->
     return statistics.median(times)
 
 
-def matmul_rate(size: int = 2048, dtype: Any = jnp.float32) -> float:
+def dispatched_seconds(work: Callable[[], Any], at_least: float, repeats: int = 5) -> float:
+    """Return the median time of a call among `repeats` groups of calls, after two warm-up calls.
+
+    The calls of a group do not wait for each other, so that the device is never idle.
+    """
+    jax.block_until_ready(work())
+    began = time.perf_counter()
+    jax.block_until_ready(work())
+    calls = max(2, round(at_least / repeats / (time.perf_counter() - began)))
+    times = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        results = [work() for _ in range(calls)]
+        jax.block_until_ready(results)
+        times.append((time.perf_counter() - began) / calls)
+    return statistics.median(times)
+
+
+def matmul_rate(size: int = 2048, dtype: Any = jnp.float32, at_least: float = 1.0) -> float:
     """Return the floating-point operations per second of a large matrix product."""
-    a = jnp.ones((size, size), dtype)
+    # Random, because some accelerators multiply constants faster than real data.
+    a = jnp.asarray(np.random.default_rng(0).normal(size=(size, size)), dtype)
     multiply = jax.jit(lambda x: x @ x)
-    return 2 * size**3 / seconds(lambda: multiply(a), 1.0)
+    return 2 * size**3 / seconds(lambda: multiply(a), at_least)
 
 
-def copy_rate(size: int = 50_000_000) -> float:
+def copy_rate(size: int = 50_000_000, at_least: float = 1.0) -> float:
     """Return the bytes per second, read and written, of an in-place update of a large array."""
     held = [jnp.ones(size)]
     increase = jax.jit(lambda x: x + 1, donate_argnums=0)
@@ -74,16 +94,21 @@ def copy_rate(size: int = 50_000_000) -> float:
         held[0] = increase(held[0])
         return held[0]
 
-    return 2 * held[0].nbytes / seconds(work, 1.0)
+    return 2 * held[0].nbytes / seconds(work, at_least)
 
 
 def product_flops(function: Callable[..., Any], *args: Any) -> int:
     """Count the floating-point operations of all matrix products, two per multiplication."""
-    return _flops(jax.make_jaxpr(function)(*args).jaxpr)
+    return product_costs(function, *args)[0]
 
 
-def _flops(jaxpr: Jaxpr) -> int:
-    total = 0
+def product_costs(function: Callable[..., Any], *args: Any) -> tuple[int, int]:
+    """Count operations, and bytes of all operands and results, of the matrix products."""
+    return _costs(jax.make_jaxpr(function)(*args).jaxpr)
+
+
+def _costs(jaxpr: Jaxpr) -> tuple[int, int]:
+    flops = traffic = 0
     for equation in jaxpr.eqns:
         if equation.primitive.name == "dot_general":
             (contracting, _), _ = equation.params["dimension_numbers"]
@@ -91,15 +116,18 @@ def _flops(jaxpr: Jaxpr) -> int:
             depth = 1
             for axis in contracting:
                 depth *= left[axis]
-            total += 2 * equation.outvars[0].aval.size * depth
+            flops += 2 * equation.outvars[0].aval.size * depth
+            arrays = [v.aval for v in (*equation.invars, *equation.outvars)]
+            traffic += sum(a.size * a.dtype.itemsize for a in arrays)
         times = equation.params.get("length", 1) if equation.primitive.name == "scan" else 1
         inner = [equation.params.get(name) for name in ("jaxpr", "call_jaxpr", "fun_jaxpr")]
         for found in inner:
             if isinstance(found, ClosedJaxpr):
                 found = found.jaxpr
             if isinstance(found, Jaxpr):
-                total += times * _flops(found)
-    return total
+                more = _costs(found)
+                flops, traffic = flops + times * more[0], traffic + times * more[1]
+    return flops, traffic
 
 
 def peak_memory() -> float:
@@ -113,7 +141,7 @@ def peak_memory() -> float:
 
 def description() -> dict[str, Any]:
     """Describe hardware and versions."""
-    names = ("jax", "jaxlib", "flax", "optax", "jraph", "numpy", "pyarrow", "pymatgen")
+    names = ("jax", "jaxlib", "flax", "optax", "jraph", "numpy")
     return {
         "device": jax.devices()[0].device_kind,
         "processor": platform.processor() or platform.machine(),

@@ -30,10 +30,6 @@ from cgatjax.graphs.graph_arrays import GraphArrays
 from cgatjax.graphs.reduction import reduce_graph
 from cgatjax.model.network import MATMUL_PRECISION, Network
 from cgatjax.runtime.allocator import keep_freed_memory
-from cgatjax.structures.crystal import Crystal
-from cgatjax.structures.readers import read_crystals
-from cgatjax.synthetic.dataset import ionic_crystals
-from cgatjax.training.input_pipeline import EmbeddingBatch
 
 SIZES = {
     "small": ModelConfig.small(),
@@ -49,6 +45,11 @@ def read_graphs(inputs: list[str], count: int, reduce: bool) -> GraphArrays:
     if len(inputs) == 1 and (Path(inputs[0]) / "store.json").exists():
         store = open_store(inputs[0])
         return store.take(np.linspace(0, len(store) - 1, count).astype(int), [TARGET])
+    # Not needed, and often not installed, where a prepared store is measured.
+    from cgatjax.structures.crystal import Crystal
+    from cgatjax.structures.readers import read_crystals
+    from cgatjax.synthetic.dataset import ionic_crystals
+
     found = ionic_crystals(count) if not inputs else list(read_crystals(inputs))
     crystals = [c for c in found if isinstance(c, Crystal) and len(set(c.atomic_numbers)) > 1]
     chosen = crystals[:: max(1, len(crystals) // count)][:count]
@@ -68,6 +69,8 @@ def timed(work: Callable[[], Any], least: float) -> dict[str, float]:
 
 def measure(config: ModelConfig, batch: CrystalBatch, n: int, least: float) -> dict[str, Any]:
     """Measure one network on one batch of n crystals, each number for `least` seconds."""
+    from cgatjax.training.input_pipeline import EmbeddingBatch  # reads files: see `read_graphs`
+
     network = Network(config)
     params = jax.device_put(network.init(0))
     size = sum(leaf.size for leaf in jax.tree.leaves(params))
