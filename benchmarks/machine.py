@@ -119,6 +119,8 @@ def _costs(jaxpr: Jaxpr) -> tuple[int, int]:
             flops += 2 * equation.outvars[0].aval.size * depth
             arrays = [v.aval for v in (*equation.invars, *equation.outvars)]
             traffic += sum(a.size * a.dtype.itemsize for a in arrays)
+        if branches := [_costs(b.jaxpr) for b in equation.params.get("branches", ())]:
+            flops, traffic = flops + max(branches)[0], traffic + max(branches)[1]
         times = equation.params.get("length", 1) if equation.primitive.name == "scan" else 1
         inner = [equation.params.get(name) for name in ("jaxpr", "call_jaxpr", "fun_jaxpr")]
         for found in inner:
