@@ -45,7 +45,7 @@ SECTIONS = {
         (TrainConfig, "weight_decay", -1.0),
         (TrainConfig, "momentum", 1.0),
         (TrainConfig, "clip_norm", 0.0),
-        (TrainConfig, "schedule", "cosine"),
+        (TrainConfig, "schedule", "sine"),
         (TrainConfig, "cycle_period", 0),
         (TrainConfig, "plateau_factor", 1.0),
         (TrainConfig, "checkpoint_seconds", -1.0),

@@ -110,6 +110,8 @@ class ModelConfig(Options):
       steps: message-passing steps.
       composition_steps: message-passing steps on the composition graph (Roost).
       composition_hidden: hidden width of the Roost networks.
+      elements: element vectors: the released code's "matscholar", one-hot "periodic" ones (group,
+        period, electronegativity, valence electrons ...), or "both" side by side; "own" for a file.
       element_dim: length of the element vectors.
       max_shells: number K of shell embeddings; shell indices are 1..K.
       vector_attention: one attention weight per channel, not per head, in messages.
@@ -139,6 +141,7 @@ class ModelConfig(Options):
     steps: int = 5
     composition_steps: int = 3
     composition_hidden: int = 256
+    elements: Literal["matscholar", "periodic", "both", "own"] = "matscholar"
     element_dim: int = 200
     max_shells: int = 24
     vector_attention: bool = True
@@ -190,8 +193,9 @@ class ModelConfig(Options):
 
     @classmethod
     def small(cls, **changes: Any) -> "ModelConfig":
-        """Return the released network at sizes that train on a laptop."""
+        """Return a network that trains on a laptop: smaller, with more telling element vectors."""
         defaults = {
+            "elements": "both",
             "node_dim": 32,
             "edge_dim": 32,
             "heads": 3,
@@ -220,13 +224,16 @@ class TrainConfig(Options):
         sgd (as in torch).
       momentum: momentum of sgd.
       clip_norm: largest global norm of the trainable gradient; by default no clipping.
-      schedule: learning-rate schedule: "cyclical" (triangular, per epoch), "plateau" or "constant".
+      schedule: learning-rate schedule: "cyclical" (triangular, per epoch), "cosine" (a rise over a
+        twentieth of the training, then down to 0, per step), "plateau" or "constant".
       cycle_period: epochs per triangle of the cyclical schedule; by default one triangle over the
         whole run.
       plateau_patience: validations without improvement before the plateau schedule lowers the
         learning rate.
       plateau_factor: factor by which the plateau schedule lowers the learning rate.
       validate_every: epochs between validations.
+      patience: validations without improvement after which the training ends early; by default
+        it never does.
       checkpoint_seconds: shortest time between two training checkpoints, in seconds; the last epoch
         always has one.
       max_bad_steps: longest sequence of steps with a loss or gradient that is not finite; a longer
@@ -249,11 +256,12 @@ class TrainConfig(Options):
     weight_decay: float = 1e-6
     momentum: float = 0.9
     clip_norm: float | None = None
-    schedule: Literal["cyclical", "plateau", "constant"] = "cyclical"
+    schedule: Literal["cyclical", "cosine", "plateau", "constant"] = "cyclical"
     cycle_period: int | None = None
     plateau_patience: int = 5
     plateau_factor: float = 0.5
     validate_every: int = 1
+    patience: int | None = None
     checkpoint_seconds: float = 60.0
     max_bad_steps: int = 20
     seed: int = 0
@@ -277,6 +285,7 @@ class TrainConfig(Options):
         self._require(
             self.cycle_period is None or self.cycle_period >= 1, "cycle_period", "at least 1"
         )
+        self._require(self.patience is None or self.patience >= 1, "patience", "at least 1")
         self._require(0 < self.plateau_factor < 1, "plateau_factor", "a number in (0, 1)")
         self._require(self.checkpoint_seconds >= 0, "checkpoint_seconds", "at least 0 seconds")
         self._require(self.max_bad_steps >= 0, "max_bad_steps", "at least 0")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cgatjax.config import GraphConfig, ModelConfig
 from cgatjax.data.batching import BatchBudget, CrystalBatch, collate
-from cgatjax.errors import MismatchError, TargetError
+from cgatjax.errors import ConfigError, MismatchError, TargetError
 from cgatjax.graphs.crystal_graph import CrystalGraph, featurize
 from cgatjax.graphs.reduction import reduce_graph
 from cgatjax.model.model import Model, init_model
@@ -232,7 +232,8 @@ def test_a_model_takes_sizes_and_units_from_the_data(ionic_store):
     model = init_model(config, ionic_store, target=["e-form@high", "volume@low"])
     assert model.targets == ("e-form@high", "volume@low")
     assert model.config.max_shells == ionic_store.graph_config.max_neighbors
-    assert model.config.element_dim == 200
+    assert model.element_table == ElementTable.named("both")
+    assert model.config.element_dim == 317
     assert model.units == {"e-form@high": "eV/atom", "volume@low": "A^3/atom"}
     assert model.n_params == sum(x.size for x in jax.tree.leaves(model.params))
     assert set(model.params) == {"encoder", "heads"}
@@ -279,7 +280,9 @@ def test_another_element_table_goes_into_the_network(ionic_store):
     )
     config = ModelConfig.small(**SIZES)
     model = init_model(config, ionic_store, target="e-form@low", element_table=table)
-    assert model.config.element_dim == 2
+    assert (model.config.elements, model.config.element_dim) == ("own", 2)
+    with pytest.raises(ConfigError, match='"own" needs a table'):
+        init_model(model.config, ionic_store, target="e-form@low")
     assert model.params["encoder"]["embedding"]["kernel"].shape[0] == 2
 
 

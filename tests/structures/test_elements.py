@@ -19,6 +19,7 @@ from cgatjax.structures.elements import (
     readable_formula,
     reduced_formula,
 )
+from cgatjax.structures.periodic_vectors import periodic_vectors
 
 
 @pytest.mark.parametrize(
@@ -90,6 +91,30 @@ def test_matscholar_is_the_published_table():
     # Alkali metals are alike, hydrogen is not: 11 Na, 19 K, 1 H.
     unit = table.vectors / np.linalg.norm(table.vectors, axis=1).clip(1e-9)[:, None]
     assert unit[11] @ unit[19] > unit[11] @ unit[1]
+
+
+@pytest.mark.filterwarnings("ignore:No .* for")
+def test_periodic_vectors_are_those_of_the_periodic_table():
+    table, vectors = ElementTable.periodic(), periodic_vectors()
+    assert table.vectors.shape == (104, 117)
+    assert list(SYMBOLS[1:]) == list(vectors)
+    assert np.array_equal(table.vectors[1:], np.array(list(vectors.values())))
+    iron = table.vectors[26]
+    group, period, block, subshells = iron[:18], iron[18:27], iron[27:31], iron[81:]
+    assert [np.flatnonzero(x).tolist() for x in (group, period, block)] == [[7], [3], [2]]
+    # [Ar] 3d6 4s2: two s, no p, six d and no f electrons, after 3, 7 and 11 places.
+    assert np.flatnonzero(subshells).tolist() == [2, 3, 3 + 7 + 6, 3 + 7 + 11]
+
+
+def test_both_tables_side_by_side_have_numbers_of_one_size():
+    both, matscholar = ElementTable.named("both"), ElementTable.named("matscholar")
+    assert both.dim == 317
+    assert np.array_equal(both.vectors[:, :117], ElementTable.named("periodic").vectors)
+    scaled = both.vectors[1:, 117:]
+    assert scaled.std() == pytest.approx(1, rel=1e-5)
+    assert scaled / matscholar.vectors[1:].std() ** -1 == pytest.approx(matscholar.vectors[1:])
+    with pytest.raises(InputError, match="expected the element table matscholar, periodic or both"):
+        ElementTable.named("one-hot")
 
 
 def test_tables_are_values_that_cannot_be_changed():

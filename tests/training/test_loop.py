@@ -27,7 +27,7 @@ from cgatjax.inference.prediction import evaluate, predict
 from cgatjax.model.fingerprint import versions
 from cgatjax.model.network import Network
 from cgatjax.runs.run_folder import RunFolder
-from cgatjax.training import run_state, train_step, trainer
+from cgatjax.training import run_state, schedules, train_step, trainer
 from cgatjax.training.history import StepMonitor
 from cgatjax.training.input_pipeline import EmbeddingLoader, step_batches
 from cgatjax.training.loop import fit
@@ -353,6 +353,42 @@ def test_training_that_is_nowhere_finite_is_an_error(trained_model, train_set, v
     with caplog.at_level(logging.WARNING, "cgatjax"), pytest.raises(TrainingError, match=message):
         fit(broken, train, valid, FAST, labels=labels)
     assert "epoch 1, step 3 skipped, not finite: " in caplog.text
+
+
+def test_training_ends_early_without_improvement_and_a_resumed_one_stays_ended(
+    fresh_model, train_set, valid_set, tmp_path, caplog
+):
+    # At this rate the first epoch is the best by far.
+    config = FAST.replace(epochs=9, learning_rate=0.5, patience=2)
+    with caplog.at_level("INFO", "cgatjax"):
+        found, history = fit(
+            fresh_model, train_set, valid_set, config, run=RunFolder(tmp_path / "run")
+        )
+    errors = history.column(f"valid_mae:{LOW}")
+    best = int(np.argmin(errors))
+    assert len(errors) == best + 1 + 2 < 9
+    assert f"stopped after epoch {len(errors)}: no better validation for 2 of them" in caplog.text
+    resumed = RunFolder(tmp_path / "run", resume=True)
+    again, same_history = fit(fresh_model, train_set, valid_set, config, run=resumed)
+    assert same(again.params, found.params)
+    assert same_history.column("epoch") == history.column("epoch")
+
+
+def test_a_cosine_changes_the_rate_in_every_step(fresh_model, train_set, valid_set, monkeypatch):
+    factors = []
+
+    def noted(*arguments):
+        factors.append(schedules.factor_at(*arguments))
+        return factors[-1]
+
+    monkeypatch.setattr(trainer, "factor_at", noted)
+    config = FAST.replace(schedule="cosine", batch_size=32)
+    _, history = fit(fresh_model, train_set, valid_set, config)
+    steps = history.column("step")[-1]
+    assert steps == 6
+    assert sorted(set(factors)) == pytest.approx(
+        sorted(schedules.cosine((step + 0.5) / steps) for step in range(steps))
+    )
 
 
 def test_no_epochs_change_nothing(fresh_model, train_set, valid_set):

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cgatjax.config import TrainConfig
-from cgatjax.training.schedules import Plateau, cyclical, factor_at
+from cgatjax.training.schedules import Plateau, cosine, cyclical, factor_at
 
 
 def test_the_paper_s_triangle():
@@ -28,6 +28,16 @@ def test_without_a_period_the_run_is_one_triangle():
     factors = [factor_at(config, e, Plateau()) for e in range(11)]
     assert factors == pytest.approx([0.1 + 0.9 * min(e, 10 - e) / 5 for e in range(11)])
     assert factor_at(config.replace(cycle_period=4), 2, Plateau()) == pytest.approx(1.0)
+
+
+def test_cosine_rises_for_a_twentieth_and_falls_to_zero_within_the_epochs():
+    assert [cosine(d) for d in (0, 0.01, 0.05, 0.525, 1)] == pytest.approx([0, 0.2, 1, 0.5, 0])
+    config = TrainConfig(schedule="cosine", epochs=10)
+    starts = [factor_at(config, e, Plateau(), 0.0) for e in range(10)]
+    ends = [factor_at(config, e, Plateau(), 1.0) for e in range(10)]
+    assert starts[1:] == pytest.approx(ends[:-1])
+    assert ends[-1] == pytest.approx(0, abs=1e-12)
+    assert factor_at(config, 4, Plateau()) == cosine(0.45)
 
 
 def test_constant_stays():

@@ -12,7 +12,7 @@ import numpy as np
 from cgatjax.config import GraphConfig, ModelConfig
 from cgatjax.data.datasets import Crystals
 from cgatjax.data.store import Store, crystals_of
-from cgatjax.errors import InputError, MismatchError, TargetError
+from cgatjax.errors import ConfigError, InputError, MismatchError, TargetError
 from cgatjax.model.network import Network
 from cgatjax.model.normalizer import Normalizer
 from cgatjax.model.training_record import TrainingRecord
@@ -130,14 +130,26 @@ def require_model(model: Any, call: str = "") -> None:
 
 
 def fitted_config(
-    config: ModelConfig, graphs: GraphConfig, targets: Sequence[str], table: ElementTable
-) -> ModelConfig:
-    """Set targets, shell table and element width of a network's options."""
-    return config.replace(
+    config: ModelConfig,
+    graphs: GraphConfig,
+    targets: Sequence[str],
+    element_table: ElementTable | None,
+) -> tuple[ModelConfig, ElementTable]:
+    """Set targets, shell table and element vectors of a network's options, and return the vectors.
+
+    Raises:
+      ConfigError: `elements` is "own", and there is no table.
+    """
+    if element_table is None and config.elements == "own":
+        raise ConfigError('ModelConfig.elements: "own" needs a table; give element_table')
+    table = element_table or ElementTable.named(config.elements)
+    fitted = config.replace(
         targets=tuple(targets),
         max_shells=graphs.max_neighbors,
-        element_dim=table.vectors.shape[1],
+        elements=config.elements if element_table is None else "own",
+        element_dim=table.dim,
     )
+    return fitted, table
 
 
 def init_model(
@@ -156,7 +168,7 @@ def init_model(
       data: a store or a data set.
       target: one name, or several for several heads.
       seed: of the initialization.
-      element_table: vectors of the elements; matscholar by default.
+      element_table: vectors of the elements, instead of those that the options name.
 
     Raises:
       TargetError: the data have no such target.
@@ -168,8 +180,9 @@ def init_model(
         require_no_total(name, unit)
     if len(crystals) == 0:
         raise TargetError("expected at least one crystal to fit the model's sizes to, got none")
-    table = element_table or ElementTable.matscholar()
-    config = fitted_config(ModelConfig.of(config), crystals.graph_config, names, table)
+    config, table = fitted_config(
+        ModelConfig.of(config), crystals.graph_config, names, element_table
+    )
     return Model(
         config=config,
         params=Network(config, table).init(seed),

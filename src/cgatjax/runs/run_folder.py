@@ -219,7 +219,9 @@ def _is_safe(change: Change, train: TrainConfig | None) -> bool:
     if field == "epochs" and train is not None:
         # A cycle of the whole training would change the rates of past epochs. The last epoch is
         # always validated; a longer run would not have validated there out of turn.
-        without_end = train.schedule != "cyclical" or train.cycle_period is not None
+        without_end = train.schedule in ("plateau", "constant") or (
+            train.schedule == "cyclical" and train.cycle_period is not None
+        )
         return without_end and change.new > change.old and change.old % train.validate_every == 0
     return field in SAFE_TO_CHANGE
 

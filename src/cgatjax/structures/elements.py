@@ -3,7 +3,8 @@
 The default table, `matscholar.npz` beside this module, holds the 200 matscholar numbers of the 103
 elements up to lawrencium (Weston et al., J. Chem. Inf. Model. 59 (2019) 3692), taken from
 `element_representations/matscholar-embedding.json` of the ElementEmbeddings package, version 0.8.0
-(MIT license, copyright (c) 2022 Materials Design Group), and rounded to float32.
+(MIT license, copyright (c) 2022 Materials Design Group), and rounded to float32. `periodic.npz` is
+made by `periodic_vectors`.
 """
 
 import functools
@@ -187,7 +188,28 @@ class ElementTable:
     @classmethod
     def matscholar(cls) -> "ElementTable":
         """Return the default table: 200 matscholar features of each of 103 elements (cached)."""
-        return _matscholar()
+        return _shipped("matscholar")
+
+    @classmethod
+    def periodic(cls) -> "ElementTable":
+        """Return a table of 117 zeros and ones: group, period, valence electrons ... (cached)."""
+        return _shipped("periodic")
+
+    @classmethod
+    def named(cls, name: str) -> "ElementTable":
+        """Return a table by its name in `ModelConfig.elements`.
+
+        Args:
+          name: "matscholar", "periodic", or "both": the two side by side, with matscholar's numbers
+            scaled to a standard deviation of 1. As published they are so small (0.07) that the
+            elements hardly differ at the start of a training.
+
+        Raises:
+          InputError: another name.
+        """
+        if name not in ("matscholar", "periodic", "both"):
+            raise InputError(f"expected the element table matscholar, periodic or both: {name!r}")
+        return _both() if name == "both" else _shipped(name)
 
     @classmethod
     def load(cls, path: str | Path) -> "ElementTable":
@@ -242,5 +264,16 @@ def _npz_vectors(path: Path) -> dict[str, list[float]]:
 
 
 @functools.cache
-def _matscholar() -> ElementTable:
-    return ElementTable.load(Path(__file__).with_name("matscholar.npz"))
+def _shipped(name: str) -> ElementTable:
+    return ElementTable.load(Path(__file__).with_name(f"{name}.npz"))
+
+
+@functools.cache
+def _both() -> ElementTable:
+    first, second = _shipped("periodic"), _shipped("matscholar")
+    scaled = second.vectors / second.vectors[second.known].std()
+    return ElementTable(
+        name="both",
+        vectors=np.concatenate([first.vectors, scaled], axis=1),
+        known=first.known & second.known,
+    )

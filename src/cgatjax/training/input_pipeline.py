@@ -82,10 +82,12 @@ class StepBatch(NamedTuple):
     Attributes:
       batch: micro-batches, on the devices of this process.
       positions: of the crystals in the batches of all processes.
+      fraction: of the epoch that is done in the middle of the step.
     """
 
     batch: Any
     positions: np.ndarray
+    fraction: float
 
 
 def make_loaders(
@@ -148,12 +150,12 @@ def step_batches(
     own = assign_steps(planned, width, devices.process, devices.processes)
     whole = assign_steps(planned, together)
 
-    def make(step: tuple[Sequence[BatchPlan], Sequence[BatchPlan]]) -> StepBatch:
-        own, whole = step
-        positions = np.concatenate([planned.positions for planned in whole])
-        return StepBatch(_stacked([loader.load(planned) for planned in own]), positions)
+    def make(step: int) -> StepBatch:
+        positions = np.concatenate([planned.positions for planned in whole[step]])
+        batch = _stacked([loader.load(planned) for planned in own[step]])
+        return StepBatch(batch, positions, (step + 0.5) / len(whole))
 
-    for made in prefetch(make, list(zip(own, whole, strict=True)), start):
+    for made in prefetch(make, range(len(whole)), start):
         yield made._replace(batch=devices.place(made.batch))
 
 

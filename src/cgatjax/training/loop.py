@@ -1,5 +1,6 @@
 """Training: a model and data sets in, a better model and its history out."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -25,6 +26,7 @@ from cgatjax.training.run_state import RunRecorder
 from cgatjax.training.trainer import RatesAt, Trainer
 from cgatjax.training.transfer_params import TRAINED, label_parameters
 
+logger = logging.getLogger("cgatjax")
 RecordedSets = tuple[Sequence[Labeled], Sequence[Labeled]]
 """Training sets and validation sets, each with its targets."""
 
@@ -144,10 +146,16 @@ def train_epochs(
                 advance(trainer.state.epoch, "")
             if run is not None:
                 run.begin()
-            if trainer.state.epoch < config.epochs:
+            if not trainer.is_done:
                 advance(0, "compiling before the first step")
-            while trainer.state.epoch < config.epochs:
+            while not trainer.is_done:
                 advance(1, trainer.run_epoch())
+            if trainer.state.epoch < config.epochs:
+                logger.info(
+                    "stopped after epoch %d: no better validation for %d of them",
+                    trainer.state.epoch,
+                    trainer.state.waited,
+                )
         return trainer.finish()
     # After errors too: a checkpoint under way is finished, and the loggers' files are whole.
     finally:

@@ -43,6 +43,7 @@ class RunState:
       best_score: its error, `mean_over_targets`.
       epoch: epochs done.
       position: steps done in the next epoch.
+      waited: validations since the best one.
       plateau: state of the plateau schedule.
       sums: of those steps.
       rows: of the history, one for each epoch done.
@@ -53,6 +54,7 @@ class RunState:
     best_score: float = float("inf")
     epoch: int = 0
     position: int = 0
+    waited: int = 0
     plateau: Plateau = field(default_factory=Plateau)
     sums: EpochSums = field(default_factory=EpochSums)
     rows: list[dict[str, Any]] = field(default_factory=list)
@@ -66,6 +68,7 @@ class RunState:
         return {
             "epoch": self.epoch,
             "position": self.position,
+            "waited": self.waited,
             "best_score": self.best_score,
             "plateau": list(self.plateau),
             "sums": self.sums.to_plain(),
@@ -84,7 +87,7 @@ class RunState:
             best=jax.tree.unflatten(jax.tree.structure(self.best), arrays["best"]),
             plateau=Plateau(*numbers["plateau"]),
             sums=EpochSums.from_plain(numbers["sums"]),
-            **{name: numbers[name] for name in ("best_score", "epoch", "position", "rows")},
+            **{n: numbers[n] for n in ("best_score", "epoch", "position", "waited", "rows")},
         )
 
 

@@ -1,4 +1,4 @@
-"""Learning-rate schedules: factors between 0 and 1, pure functions of epoch or history."""
+"""Learning-rate schedules: factors between 0 and 1, pure functions of progress or history."""
 
 import math
 from typing import NamedTuple
@@ -7,6 +7,8 @@ from cgatjax.config import TrainConfig
 
 FLOOR = 0.1
 """Lowest factor of the cyclical schedule (reference: `cyclical_lr(cycle_mul=0.1)`)."""
+WARM_UP = 0.05
+"""Share of a training over which the cosine schedule rises."""
 
 
 def cyclical(epoch: float, period: float) -> float:
@@ -18,6 +20,17 @@ def cyclical(epoch: float, period: float) -> float:
     # [P], released code `cyclical_lr`: stepped per epoch.
     distance = abs(2 * (epoch / period - math.floor(1 + epoch / period)) + 1)
     return FLOOR + (1 - FLOOR) * max(0.0, 1 - distance)
+
+
+def cosine(done: float) -> float:
+    """Factor at a share of the training: a linear rise, then half a cosine down to 0.
+
+    >>> [round(cosine(d), 3) for d in (0, 0.025, 0.05, 0.525, 1)]
+    [0.0, 0.5, 1.0, 0.5, 0.0]
+    """
+    if done < WARM_UP:
+        return done / WARM_UP
+    return (1 + math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP))) / 2
 
 
 class Plateau(NamedTuple):
@@ -42,8 +55,17 @@ class Plateau(NamedTuple):
         return Plateau(self.factor * config.plateau_factor, self.best, 0)
 
 
-def factor_at(config: TrainConfig, epoch: int, plateau: Plateau) -> float:
-    """Compute the learning-rate factor of an epoch (counted from 0)."""
+def factor_at(config: TrainConfig, epoch: int, plateau: Plateau, fraction: float = 0.5) -> float:
+    """Compute the learning-rate factor of an epoch (counted from 0).
+
+    Args:
+      config: the schedule and its options.
+      epoch: epochs done.
+      plateau: state of the plateau schedule.
+      fraction: of the epoch done; only the cosine moves within an epoch.
+    """
+    if config.schedule == "cosine":
+        return cosine((epoch + fraction) / config.epochs)
     if config.schedule == "cyclical":
         return cyclical(epoch, config.cycle_period or max(config.epochs, 1))
     return plateau.factor if config.schedule == "plateau" else 1.0

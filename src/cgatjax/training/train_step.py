@@ -31,7 +31,10 @@ from cgatjax.training.optimizer import (
     project_damping,
 )
 
-_NOT_COMPILED = {"seed": 0, "epochs": 0, "checkpoint_seconds": 0, "max_bad_steps": 0}
+_NOT_COMPILED = {
+    **{"seed": 0, "epochs": 0, "checkpoint_seconds": 0, "max_bad_steps": 0},
+    **{"schedule": "constant", "cycle_period": None, "patience": None, "validate_every": 1},
+}
 """Training options that no compiled function depends on."""
 T = TypeVar("T")
 Batch = Any

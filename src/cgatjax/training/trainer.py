@@ -94,13 +94,11 @@ class Trainer:
         state, config = self.state, self.config
         # The plateau moves in validations only, so that a resumed epoch gets the same rates.
         factor = factor_at(config, state.epoch, state.plateau)
-        rates = {k: np.float32(v) for k, v in self._rates(state.epoch, factor).items()}
-        self._train_steps(rates)
+        self._train_steps()
         row = {"epoch": state.epoch + 1, "step": int(state.train.step), "rate": factor}
         row |= epoch_columns("train", state.sums.totals) | {"skipped": state.sums.skipped}
         self._clock.book("valid")
-        is_last = state.epoch + 1 == config.epochs
-        if (state.epoch + 1) % config.validate_every == 0 or is_last:
+        if (state.epoch + 1) % config.validate_every == 0 or state.epoch + 1 == config.epochs:
             row |= self._validate()
         # From here on a checkpoint is one of the next epoch.
         state.epoch, state.position = state.epoch + 1, 0
@@ -108,9 +106,16 @@ class Trainer:
         self._clock.book(None)
         state.rows.append(row | self._clock.take())
         self._recorder.log(state.rows[-1])
-        if is_last or self._recorder.is_due:
+        if self.is_done or self._recorder.is_due:
             self._save()
         return one_line(row)
+
+    @property
+    def is_done(self) -> bool:
+        """True after the last epoch, or after `patience` validations without improvement."""
+        patience = self.config.patience
+        stale = patience is not None and self.state.waited >= patience
+        return stale or self.state.epoch >= self.config.epochs
 
     def finish(self) -> tuple[Model, History]:
         """Return the best model and the history, and write both."""
@@ -122,7 +127,7 @@ class Trainer:
         self._recorder.finish(best, history.rows)
         return best, history
 
-    def _train_steps(self, rates: Mapping[str, Any]) -> None:
+    def _train_steps(self) -> None:
         """Take the steps of the epoch that are left."""
         state, config, clock = self.state, self.config, self._clock
         # A permutation of seed and epoch alone: a resumed epoch continues in the same order.
@@ -132,8 +137,10 @@ class Trainer:
             loader, order, config.accumulate, state.position, devices, equal=True
         )
         clock.book("wait")
-        for batch, positions in batches:
+        for batch, positions, fraction in batches:
             clock.book("step")
+            factor = factor_at(config, state.epoch, state.plateau, fraction)
+            rates = {k: np.float32(v) for k, v in self._rates(state.epoch, factor).items()}
             state.train, metrics = self._functions.train(state.train, batch, rates, self._scales)
             state.position += 1
             step = (state.epoch + 1, state.position)
@@ -150,7 +157,9 @@ class Trainer:
     def _validate(self) -> dict[str, Any]:
         """Evaluate the validation set, keep the parameters if they are the best so far."""
         state, totals, under_way = self.state, Totals(), list[StepMetrics]()
-        for batch, _ in step_batches(self._loaders[1], self._valid_order, 1, devices=self._devices):
+        for batch, _, _ in step_batches(
+            self._loaders[1], self._valid_order, 1, devices=self._devices
+        ):
             under_way.append(self._functions.evaluate(state.train.params, batch, self._scales))
             # Read one batch late, so that the device never waits for the host.
             if len(under_way) > 1:
@@ -161,8 +170,9 @@ class Trainer:
         errors = {t: summarize(e) for t, e in totals.errors.items()}
         score = mean_over_targets(errors, {t: n.std for t, n in self.model.normalizers.items()})
         state.plateau = state.plateau.after(score, self.config)
+        state.waited += 1
         if score < state.best_score:
-            state.best_score = score
+            state.best_score, state.waited = score, 0
             # Copied: the next step reuses the memory of the training state.
             state.best = jax.tree.map(lambda p: np.array(p, copy=True), state.train.params)
         return epoch_columns("valid", totals)

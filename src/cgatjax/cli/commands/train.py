@@ -81,8 +81,7 @@ def train(
     loggers = runs.logger_factory(flags)
     run, split = runs.open_run(flags, data, targets, split_config(flags, seed), {})
     if run is not None and runs.is_finished(run, size, options.epochs):
-        table = vectors or ElementTable.matscholar()
-        fitted = fitted_config(network, data.graph_config, targets, table)
+        fitted, _ = fitted_config(network, data.graph_config, targets, vectors)
         run.save_config({"graph": data.graph_config, "model": fitted, "train": options})
         if size:
             valid = runs.labeled_sets(data, split, targets)[1]
