@@ -63,8 +63,10 @@ from .model.normalizer import Normalizer as Normalizer
 from .nn.cgat import CGAT as CGAT
 from .preprocessing.downloads import download as download
 from .preprocessing.hull import HullEnergies as HullEnergies
+from .preprocessing.hull import KnownHull as KnownHull
 from .preprocessing.hull import hull_energies as hull_energies
 from .preprocessing.hull_files import add_hull as add_hull
+from .preprocessing.hull_files import read_hull as read_hull
 from .preprocessing.records import find_record as find_record
 from .preprocessing.unpacking import unpack as unpack
 from .runs.loggers import Logger as Logger

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cgatjax.errors import ConfigError, InputError
-from cgatjax.preprocessing.hull import composition_of, hull_energies
+from cgatjax.preprocessing.hull import KnownHull, composition_of, hull_energies
 from cgatjax.structures.readers import read_crystals
 
 A, B = ((11, 1),), ((17, 1),)
@@ -177,3 +177,28 @@ def test_labels_of_a_larger_set_lie_at_or_above_ours(shared):
     excess = (labels - found.distance)[np.isfinite(labels)]
     assert excess.min() > -1e-6
     assert np.mean(excess < 1e-6) > 0.75
+
+
+def test_the_hull_of_known_phases_by_hand():
+    hull = KnownHull([c for c, _ in BINARY], FORMATION)
+    # AB at -1 and AB3 at -0.7 are on the hull; A3B at -0.3 is above the line from A to AB.
+    found = [hull.energy(c) for c in (A, AB, A3B, AB3, ((11, 1), (17, 2)))]
+    # AB2 is a mixture of AB (2 atoms) and AB3 (4 atoms).
+    np.testing.assert_allclose(found, [0, -1, -0.5, -0.7, (2 * -1 + 4 * -0.7) / 6], atol=1e-9)
+    assert hull.energy(((3, 1), (9, 1))) == 0
+    assert hull.digest == KnownHull([c for c, _ in BINARY[::-1]], FORMATION[::-1]).digest
+    assert hull.digest != KnownHull([AB], [-1.0]).digest
+    with pytest.raises(InputError, match="phase 0 of the hull: expected a finite energy, got nan"):
+        KnownHull([AB], [float("nan")])
+
+
+@given(st.lists(st.tuples(st.integers(1, 4), st.integers(1, 4), st.floats(-2, 1)), max_size=6))
+def test_known_hull_is_that_of_entries_above_it(phases):
+    """An entry far above the hull does not change it: its distance shows the hull of the others."""
+    entries = [(composition_of(np.repeat([11, 17], (a, b))), e) for a, b, e in phases]
+    hull = KnownHull([c for c, _ in entries], [e for _, e in entries])
+    target = ((11, 2), (17, 5))
+    high = hull_energies(
+        [*(c for c, _ in entries), target], [*(e for _, e in entries), 10.0], are_formation=True
+    )
+    assert hull.energy(target) == pytest.approx(10.0 - high.distance[-1], abs=1e-8)

@@ -1,5 +1,7 @@
 """Predictions on one shared graph equal predictions of the decorations one by one."""
 
+import time
+
 import jax
 import numpy as np
 import pytest
@@ -14,6 +16,8 @@ from cgatjax.data.graph_list import GraphList
 from cgatjax.errors import MismatchError
 from cgatjax.inference.gp_fitting import fit_gp
 from cgatjax.inference.predictor import Predictor
+from cgatjax.screening import decorated_batches
+from cgatjax.screening.built_in_prototypes import template_of
 from cgatjax.screening.decorated_batches import (
     MIN_BATCH,
     DecoratedPredictor,
@@ -22,6 +26,7 @@ from cgatjax.screening.decorated_batches import (
     suitable_batch,
 )
 from cgatjax.screening.templates import Template
+from cgatjax.synthetic.prototypes import find_prototype
 
 SHARE, CUT = cg.GraphConfig.recommended(), cg.GraphConfig()
 VARIANTS = {
@@ -54,6 +59,51 @@ def test_predictions_are_those_of_separate_structures(model, prototype) -> None:
     assert np.abs(mean - expected_mean).max() < 1e-6 * max(np.abs(expected_mean).max(), 1)
     assert np.abs(std - expected_std).max() < 1e-6
     assert (std > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "by"), [("spinel", "element"), ("k2nif4", "orbit"), ("elpasolite", "element")]
+)
+def test_predictions_for_structure_types_of_the_library(model, name, by) -> None:
+    template, predictor = template_of(find_prototype(name), SHARE, by), Predictor.of(model)
+    numbers = random_assignments(template)
+    mean, _ = DecoratedPredictor(predictor, template, "e-form@low", BATCH)(numbers)
+    expected, _ = one_by_one(predictor, template, numbers)
+    np.testing.assert_allclose(mean, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_the_bits_do_not_depend_on_the_number_of_cores(model, monkeypatch) -> None:
+    template = Template.of(PEROVSKITE, SHARE)
+    predict = DecoratedPredictor(Predictor.of(model), template, "e-form@low", BATCH)
+    numbers, done = random_assignments(template, 5 * BATCH + 3), []
+    found = []
+    for n in (1, 3):
+        monkeypatch.setattr(decorated_batches, "cores", lambda n=n: n)
+        found.append(predict(numbers, done.append))
+    np.testing.assert_array_equal(found[0], found[1])
+    assert done == [*[BATCH] * 5, 3] * 2
+
+
+def test_an_interrupt_cancels_the_batches_to_come(model, monkeypatch) -> None:
+    template = Template.of(PEROVSKITE, SHARE)
+    predict = DecoratedPredictor(Predictor.of(model), template, "e-form@low", BATCH)
+    monkeypatch.setattr(decorated_batches, "cores", lambda: 1)
+    function, params = predict._passes[0]
+    calls = []
+
+    def counted(*args):
+        calls.append(1)
+        time.sleep(0.05)
+        return function(*args)
+
+    predict._passes = [(counted, params)]
+
+    def advance(n: int) -> None:
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        predict(random_assignments(template, 20 * BATCH), advance)
+    assert len(calls) < 10
 
 
 def test_ensemble_predictions_are_those_of_separate_structures(ensemble) -> None:

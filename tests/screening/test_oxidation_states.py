@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from cgatjax.screening.oxidation_states import (
     MAX_STATE,
+    _distinct_rows,
     electronegativities,
     neutral,
     ordered,
@@ -92,3 +93,13 @@ def test_the_tables_have_a_row_for_every_element() -> None:
         assert not table[:, MAX_STATE].any()
         assert table[atomic_number("Au")].any()
     assert np.flatnonzero(oxidation_states("icsd")[8] != 0).tolist() == [MAX_STATE - 2]
+
+
+@given(st.lists(st.lists(st.integers(0, 255), min_size=9, max_size=9), min_size=1, max_size=6))
+def test_distinct_rows_of_few_and_of_many_columns(values) -> None:
+    """Up to seven columns of 256 values make integer keys, more are compared as bytes."""
+    for width in (1, 3, 7, 9):
+        rows = np.array(values, np.uint8)[:, :width]
+        distinct, member = _distinct_rows(rows)
+        np.testing.assert_array_equal(distinct[member], rows)
+        assert len(distinct) == len({tuple(row) for row in rows.tolist()})

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from cgatjax.errors import InputError
 from cgatjax.screening import ranked_parquet as parquet
+from cgatjax.screening.hit_columns import HitColumns
 from cgatjax.screening.ranked_parquet import (
     RankedRows,
     count_unseen,
@@ -32,7 +33,14 @@ def ranked(means, name: str = "c") -> RankedRows:
         std=np.where(np.arange(n) % 2, 0.5, np.nan),
         unit="eV/atom",
         std_note="made up",
-        unseen=[("Cm", "Bk") if k % 2 else () for k in range(n)],
+        columns=HitColumns(
+            lower=means - 1,
+            upper=means + 1,
+            hull_distance=np.full(n, np.nan),
+            unseen=[("Cm", "Bk") if k % 2 else () for k in range(n)],
+            rare=[("Cm", "Bk", "Cf") if k % 2 else () for k in range(n)],
+            recorded=True,
+        ),
     )
 
 
@@ -46,13 +54,18 @@ def test_rows_and_metadata_round_trip(tmp_path) -> None:
         "elements": [("A", "Na"), ("B", "Cl")],
         "mean": 2.0,
         "std": 0.5,
+        "lower": 1.0,
+        "upper": 3.0,
+        "hull_distance": None,
         "unit": "eV/atom",
         "std_note": "made up",
+        "out_of_distribution": True,
         "unseen_elements": "Cm Bk",
+        "rare_elements": "Cm Bk Cf",
     }
     first = read_rows(file).to_pylist()[0]
     assert (first["prototype"], first["elements"], first["std"]) == (None, None, None)
-    assert first["unseen_elements"] is None
+    assert (first["unseen_elements"], first["out_of_distribution"]) == (None, False)
     assert count_unseen([file, file]) == (2, 4, {"Cm", "Bk"})
     assert pq.read_schema(file).metadata[b"target"] == b"gap"
     again = tmp_path / "b.parquet"

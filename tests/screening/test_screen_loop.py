@@ -130,6 +130,31 @@ def test_filters_are_counted_by_reason(model, tmp_path) -> None:
     assert len(expected) == 2
 
 
+def test_hits_have_an_interval_and_a_hull_distance(model, screened, tmp_path) -> None:
+    phases = [((8, 1), (20, 1)), ((8, 2), (22, 1))]  # CaO and TiO2
+    hull = cg.KnownHull(phases, [-3.0, -2.5])
+    options = {"elements": ELEMENTS, "hull": hull, **SIZES}
+    found = cg.screen(model, PEROVSKITE, tmp_path / "o", **options)
+    rows = {row["id"]: row for row in read_rows(found.results).to_pylist()}
+    row = rows["abx3:Ca-Ti-O"]
+    assert row["hull_distance"] == pytest.approx(row["mean"] - (2 * -3.0 + 3 * -2.5) / 5)
+    row = rows["abx3:Ba-Zr-F"]
+    assert row["hull_distance"] == row["mean"]
+    assert row["lower"] < row["mean"] < row["upper"]
+    # One crystal of each element in the training set of this model.
+    assert row["out_of_distribution"]
+    assert (row["unseen_elements"], row["rare_elements"]) == (None, "F Zr Ba")
+    plain = {row["id"]: row for row in read_rows(screened.results).to_pylist()}
+    assert plain["abx3:Ba-Zr-F"]["hull_distance"] is None
+    assert plain["abx3:Ba-Zr-F"]["mean"] == row["mean"]
+    options["hull"] = cg.KnownHull(phases, [-3.0, -2.6])
+    with pytest.raises(ConfigError, match="hull: was"):
+        cg.screen(model, PEROVSKITE, tmp_path / "o", resume=True, **options)
+    gaps = model.replace(units={"e-form@low": "eV"})
+    with pytest.raises(ConfigError, match="model of formation energies in eV/atom, got"):
+        cg.screen(gaps, PEROVSKITE, tmp_path / "p", **options)
+
+
 def test_results_are_empty_if_no_candidate_passes(model, tmp_path) -> None:
     filters = CompositionFilter(allowed=("Xe",), distinct=True)
     found = cg.screen(

@@ -1,6 +1,5 @@
 """Commands with options in titled groups of `--help`, and options that several commands have."""
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -63,10 +62,10 @@ def command(name: str | None = None) -> Callable[[Callable[..., Any]], Command]:
     return click.command(name, cls=Command)
 
 
-def cores() -> int:
-    """Return the number of processor cores that this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
+def _or_all_cores(_context: click.Context, _parameter: click.Parameter, value: int | None) -> int:
+    from cgatjax.runtime.executors import cores
+
+    return value or cores()
 
 
 def workers_option(group: str = OTHER) -> Decorator:
@@ -74,7 +73,7 @@ def workers_option(group: str = OTHER) -> Decorator:
     return option(
         "--workers",
         type=int,
-        callback=lambda _ctx, _param, value: value or cores(),
+        callback=_or_all_cores,
         group=group,
         help="Number of worker processes; the result does not depend on it.",
         default_note="all cores",

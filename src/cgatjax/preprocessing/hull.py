@@ -19,6 +19,7 @@ their distance is relative to the lowest entry of the element, or to zero if for
 given.
 """
 
+import hashlib
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -122,6 +123,49 @@ def hull_energies(
         distance=_distances(compositions, formation, lowest, second, hull, polymorphs),
         reasons=reasons,
     )
+
+
+class KnownHull:
+    """Convex hull of known phases, for the distances of compositions that are not among them.
+
+    Attributes:
+      digest: hash of the phases.
+
+    >>> hull = KnownHull([((11, 1), (17, 1))], [-2.1])
+    >>> round(hull.energy(((11, 3), (17, 1))), 3)
+    -1.05
+    """
+
+    def __init__(
+        self, compositions: Sequence[Composition], energies: Sequence[float] | np.ndarray
+    ) -> None:
+        """Keep the lowest formation energy of each composition, in eV/atom; elements are at zero.
+
+        Raises:
+          InputError: an energy is not finite.
+        """
+        values = np.asarray(energies, np.float64)
+        for entry, reason in _reasons(compositions, values, None).items():
+            raise InputError(f"phase {entry} of the hull: {reason}")
+        self._lowest, _ = _two_lowest(compositions, values)
+        self.digest = hashlib.sha256(repr(sorted(self._lowest.items())).encode()).hexdigest()[:16]
+        self._members: dict[System, list[Composition]] = defaultdict(list)
+        for composition, energy in self._lowest.items():
+            if len(composition) > 1 and energy < 0:
+                self._members[tuple(z for z, _ in composition)].append(composition)
+        self._known: dict[Composition, float] = {}
+
+    def energy(self, composition: Composition) -> float:
+        """Compute the hull at a composition, in eV/atom: that of the best mixture of the phases."""
+        if composition not in self._known:
+            system = tuple(z for z, _ in composition)
+            rivals = [
+                c for s in _subsystems(system, self._members) for c in self._members.get(s, ())
+            ]
+            fractions, energies = _entries(system, rivals, [self._lowest[c] for c in rivals])
+            target = _fractions(composition, {z: k for k, z in enumerate(system)})
+            self._known[composition] = _lowest_mixture(fractions, energies, target)
+        return self._known[composition]
 
 
 def _references(compositions: Sequence[Composition], energies: np.ndarray) -> dict[int, float]:
@@ -260,11 +304,7 @@ def _solve(jobs: list[_Job]) -> list[tuple[Composition, float]]:
 def _solve_one(job: _Job) -> list[tuple[Composition, float]]:
     """Solve a linear program for each wanted composition; the elements compete at zero."""
     size, place = len(job.system), {z: k for k, z in enumerate(job.system)}
-    fractions = np.zeros((size + len(job.rivals), size))
-    fractions[:size] = np.eye(size)
-    for row, composition in zip(fractions[size:], job.rivals, strict=True):
-        row[:] = _fractions(composition, place)
-    energies = np.concatenate([np.zeros(size), job.energies])
+    fractions, energies = _entries(job.system, job.rivals, job.energies)
     number = {composition: size + k for k, composition in enumerate(job.rivals)}
     found = []
     for composition in job.wanted:
@@ -272,6 +312,15 @@ def _solve_one(job: _Job) -> list[tuple[Composition, float]]:
         target = _fractions(composition, place)
         found.append((composition, _lowest_mixture(fractions[others], energies[others], target)))
     return found
+
+
+def _entries(
+    system: System, compounds: Sequence[Composition], energies: Sequence[float]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return atomic fractions (m, k) and energies (m,) of the k elements and then the compounds."""
+    place = {z: k for k, z in enumerate(system)}
+    fractions = [*np.eye(len(system)), *(_fractions(c, place) for c in compounds)]
+    return np.array(fractions), np.concatenate([np.zeros(len(system)), energies])
 
 
 def _fractions(composition: Composition, place: Mapping[int, int]) -> np.ndarray:

@@ -18,6 +18,7 @@ from cgatjax.errors import ConfigError, RunExistsError, TargetError
 from cgatjax.preprocessing.hull import (
     Composition,
     HullEnergies,
+    KnownHull,
     Polymorphs,
     composition_of,
     hull_energies,
@@ -142,6 +143,27 @@ def add_hull(
         skipped=skipped,
         skipped_path=listed if skipped else None,
     )
+
+
+def read_hull(
+    inputs: str | Path | Sequence[str | Path], energy: str = FORMATION, on_error: OnError = "raise"
+) -> KnownHull:
+    """Read known phases with formation energies in eV/atom, such as the files of `add_hull`.
+
+    Args:
+      inputs: paths, folders or patterns that `read_crystals` takes.
+      energy: name of the property with the formation energy.
+      on_error: "raise" at the first entry that cannot be read or has no energy, or "skip" it.
+
+    Raises:
+      TargetError: no crystal has the property, or all have the placeholder 0.0.
+      InputError: with on_error="raise", an entry cannot be used.
+    """
+    entries, _ = _read(inputs, energy, "formation", on_error)
+    values = np.array(entries.energies)
+    known = np.isfinite(values) if on_error == "skip" else np.ones(len(values), bool)
+    compositions = [c for c, use in zip(entries.compositions, known, strict=True) if use]
+    return KnownHull(compositions, values[known])
 
 
 def _read(

@@ -1,5 +1,6 @@
 """Worker processes, and an ordered parallel map with a bounded number of jobs."""
 
+import os
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -12,6 +13,12 @@ from cgatjax.errors import CgatjaxError
 
 J = TypeVar("J")
 R = TypeVar("R")
+
+
+def cores() -> int:
+    """Return the number of processor cores that this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 @contextmanager

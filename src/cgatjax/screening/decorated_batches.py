@@ -8,6 +8,7 @@ equal numbers of nodes, edges and classes share a compilation.
 import dataclasses
 import functools
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,12 +23,15 @@ from cgatjax.errors import MismatchError
 from cgatjax.graphs.crystal_graph import CrystalGraph
 from cgatjax.inference.predictor import Predictor
 from cgatjax.model.network import Method, Network, compiled
+from cgatjax.runtime.executors import cores
 from cgatjax.screening.templates import Template
 
 CPU_BYTES, DEVICE_BYTES = 2**22, 2**31
 """Memory for the largest array of a batch, on a CPU (size of its cache) and on other devices."""
 MIN_BATCH, MAX_BATCH = 64, 65536
 """Bounds of the number of candidates in a batch."""
+UNDER_WAY = 2
+"""Batches computed or read at the same time on an accelerator; on CPUs as many as cores."""
 
 
 @jax.tree_util.register_dataclass
@@ -101,29 +105,42 @@ class DecoratedPredictor:
         ]
         self._arrays = jax.device_put(TemplateArrays.of(template))
 
-    def __call__(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(
+        self, numbers: np.ndarray, advance: Callable[[int], None] = lambda n: None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Predict mean and standard deviation of decorations, in the unit of the target.
 
         Args:
           numbers: (m, classes) atomic numbers, all in the element table of the model.
+          advance: called with the number of candidates of each batch that is done.
 
         Returns:
           (m,) float64 each; standard deviations are NaN if the model predicts none.
         """
-        running = [
-            [function(params, self._arrays, batch) for function, params in self._passes]
-            for batch in self._batches(numbers)
-        ]
-        if not running:
+        if not len(numbers):
             return np.empty(0), np.empty(0)
-        found = jax.device_get(running)
+        wide = default_float() == np.float64
+
+        def predict(batch: np.ndarray) -> list[Any]:
+            with jax.enable_x64(wide):  # a setting of the thread
+                running = [f(params, self._arrays, batch) for f, params in self._passes]
+            found: list[Any] = jax.device_get(running)
+            return found
+
+        pool = ThreadPoolExecutor(cores() if _on_cpu() else UNDER_WAY)
+        parts = []
+        try:
+            futures = [pool.submit(predict, batch) for batch in self._batches(numbers)]
+            for number, future in enumerate(futures):
+                parts.append(future.result())
+                advance(min(self.batch_size, len(numbers) - number * self.batch_size))
+        finally:  # `advance` raises if the user interrupts
+            pool.shutdown(cancel_futures=True)
         outputs = [
-            {
-                name: np.concatenate([part[name] for part in parts])[: len(numbers)]
-                for name in parts[0]
-            }
-            for parts in zip(*found, strict=True)
-        ]
+            {name: np.concatenate([out[name] for out in found])[: len(numbers)]
+             for name in found[0]}
+            for found in zip(*parts, strict=True)
+        ]  # fmt: skip
         return self.predictor.moments(self.target, outputs)
 
     def _batches(self, numbers: np.ndarray) -> Iterator[np.ndarray]:
@@ -133,13 +150,17 @@ class DecoratedPredictor:
             yield numbers[np.minimum(rows, len(numbers) - 1)].astype(np.uint8)
 
 
+def _on_cpu() -> bool:
+    return jax.default_backend() == "cpu"
+
+
 def suitable_batch(config: ModelConfig, template: Template) -> int:
     """Choose a batch size whose largest array fits the memory budget of the device."""
     graph, width = template.graph, config.node_dim
     hidden = config.heads * int((2 * width + config.edge_dim) / 1.5)
     # The larger of the weights that the hypernetwork makes per node and the edge messages.
     floats = max(graph.n_nodes * width * (width + 1), graph.n_edges * hidden)
-    budget = CPU_BYTES if jax.default_backend() == "cpu" else DEVICE_BYTES
+    budget = CPU_BYTES if _on_cpu() else DEVICE_BYTES
     fitting = max(budget // (4 * floats), 1)
     return min(max(2 ** (fitting.bit_length() - 1), MIN_BATCH), MAX_BATCH)
 
@@ -152,7 +173,10 @@ def _make_screening(network: Network, name: Method) -> Callable[..., dict[str, A
         outputs = method(params, decorated_batch(template, numbers))
         return {name: rows[: len(numbers)] for name, rows in outputs.items()}
 
-    return jax.jit(run)
+    # On CPUs each batch runs on one core, and as many at a time as there are cores: the operations
+    # are too small to share. Results then do not depend on the number of cores either.
+    options = {"xla_cpu_multi_thread_eigen": False} if _on_cpu() else None
+    return jax.jit(run, compiler_options=options)
 
 
 def decorated_batch(template: TemplateArrays, numbers: Array) -> CrystalBatch:

@@ -4,7 +4,6 @@ The chunks of a candidate source are always the same, so that a resumed screenin
 the last finished chunk and gives the results of an uninterrupted one.
 """
 
-import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,18 +21,17 @@ from cgatjax.screening.composition_filter import (
     equivalent_to_another,
 )
 from cgatjax.screening.decorated_batches import DecoratedPredictor
+from cgatjax.screening.hit_columns import HitJudge
 from cgatjax.screening.ranked_parquet import RankedRows
 from cgatjax.screening.result_folder import Chunk
 from cgatjax.screening.templates import Template
 from cgatjax.structures.crystal import Crystal, Rejected
 from cgatjax.structures.elements import SYMBOLS, atomic_number, readable_formula, reduced_formula
 
-BLOCK = 4096
+BLOCK = 16384
 """Assignments filtered at a time."""
 MAX_BLOCKS = 256
 """Blocks after which a chunk ends, however few assignments passed: bounds what a kill can lose."""
-STEPS = 8
-"""Batches predicted between two updates of the progress bar and checks for signals."""
 
 Advance = Callable[[int], None]
 
@@ -83,8 +81,10 @@ class Decorations:
         filters: CompositionFilter,
         chunk_rows: int,
         batch_size: int | None,
+        judge: HitJudge,
     ) -> None:
         self.predictor, self.target, self.templates = predictor, target, templates
+        self.judge = judge
         self.filters, self.chunk_rows, self.batch_size = filters, chunk_rows, batch_size
         self.total: int | None = sum(assignments.n for _, assignments in templates)
 
@@ -127,7 +127,9 @@ class Decorations:
         predict = DecoratedPredictor(self.predictor, template, self.target, self.batch_size)
         while start < assignments.n:
             stop, numbers, left_out = self._filtered_chunk(template, assignments, start)
-            mean, std = _in_steps(predict, numbers, stop - start, advance)
+            mean, std = predict(numbers, _scaled(len(numbers), stop - start, advance))
+            if not len(numbers):
+                advance(stop - start)
 
             def rows(
                 positions: np.ndarray,
@@ -159,21 +161,22 @@ class Decorations:
             kept = np.flatnonzero(codes == KEPT)
             repeated = equivalent_to_another(block[kept], assignments.pools, template.permutations)
             codes[kept[repeated]] = EQUIVALENT
-            left_out += Counter(REASONS[code] for code in codes[codes != KEPT].tolist())
+            for code, n in enumerate(np.bincount(codes)):
+                if code != KEPT:
+                    left_out[REASONS[code]] += int(n)
             passed.append(block[codes == KEPT])
             if stop == assignments.n or sum(map(len, passed)) >= self.chunk_rows:
                 break
-        return stop, np.concatenate(passed), left_out
+        return stop, np.concatenate(passed), +left_out
 
     def _rows(
         self, template: Template, numbers: np.ndarray, mean: np.ndarray, std: np.ndarray
     ) -> RankedRows:
-        marked = self.predictor.unseen
-        unseen = np.zeros(len(SYMBOLS), bool) if marked is None else marked
+        formulas = [readable_formula(reduced_formula(row, template.counts)) for row in numbers]
         return RankedRows(
             ids=[template.name_of(row) for row in numbers],
             prototypes=[template.crystal.id] * len(numbers),
-            formulas=[readable_formula(reduced_formula(row, template.counts)) for row in numbers],
+            formulas=formulas,
             elements=[
                 list(zip(template.classes, (SYMBOLS[z] for z in row), strict=True))
                 for row in numbers.tolist()
@@ -182,21 +185,19 @@ class Decorations:
             std=std,
             unit=self.predictor.units[self.target],
             std_note=self.predictor.std_note(self.target),
-            unseen=[[SYMBOLS[z] for z in sorted({*row}) if unseen[z]] for row in numbers.tolist()],
+            columns=self.judge(formulas, mean, std),
         )
 
 
-def _in_steps(
-    predict: DecoratedPredictor, numbers: np.ndarray, seen: int, advance: Advance
-) -> tuple[np.ndarray, np.ndarray]:
-    """Predict means and stds, calling `advance` in between with `seen` candidates in total."""
-    step = STEPS * predict.batch_size
-    moments, reported = [(np.empty(0), np.empty(0))], 0
-    for start in range(0, len(numbers), step):
-        moments.append(predict(numbers[start : start + step]))
-        share = math.floor(seen * min(start + step, len(numbers)) / len(numbers))
+def _scaled(predicted: int, seen: int, advance: Advance) -> Advance:
+    """Return a function of predicted candidates that reports those seen, in proportion."""
+    done = reported = 0
+
+    def report(n: int) -> None:
+        nonlocal done, reported
+        done += n
+        share = seen * done // predicted
         advance(share - reported)
         reported = share
-    advance(seen - reported)
-    mean, std = (np.concatenate(values) for values in zip(*moments, strict=True))
-    return mean, std
+
+    return report

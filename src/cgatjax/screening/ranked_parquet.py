@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from cgatjax.errors import InputError
 from cgatjax.runtime.atomic_writes import replacing
+from cgatjax.screening.hit_columns import HitColumns
 
 SCHEMA = pa.schema(
     [
@@ -19,9 +20,14 @@ SCHEMA = pa.schema(
         pa.field("elements", pa.map_(pa.string(), pa.string())),
         pa.field("mean", pa.float64(), nullable=False),
         pa.field("std", pa.float64()),
+        pa.field("lower", pa.float64()),
+        pa.field("upper", pa.float64()),
+        pa.field("hull_distance", pa.float64()),
         pa.field("unit", pa.string(), nullable=False),
         pa.field("std_note", pa.string(), nullable=False),
+        pa.field("out_of_distribution", pa.bool_()),
         pa.field("unseen_elements", pa.string()),
+        pa.field("rare_elements", pa.string()),
     ]
 )
 """Schema of all files that a screening writes."""
@@ -41,7 +47,7 @@ class RankedRows:
       mean, std: (rows,) float64 in `unit`; std is NaN if the model predicts none.
       unit: unit of mean and std.
       std_note: origin of the standard deviation.
-      unseen: symbols of each crystal's elements that the model was never trained on.
+      columns: columns that composition, mean and std decide.
     """
 
     ids: Sequence[str]
@@ -52,21 +58,27 @@ class RankedRows:
     std: np.ndarray
     unit: str
     std_note: str
-    unseen: Sequence[Sequence[str]]
+    columns: HitColumns
 
     def table(self) -> pa.Table:
         """Convert the rows to an Arrow table."""
-        n = len(self.ids)
+        n, found = len(self.ids), self.columns
+        doubtful = [bool(rare) if found.recorded else None for rare in found.rare]
+        numbers = (self.std, found.lower, found.upper, found.hull_distance)
         columns = [
             pa.array(self.ids, pa.string()),
             pa.array([name or None for name in self.prototypes], pa.string()),
             pa.array(self.formulas, pa.string()),
             pa.array([pairs or None for pairs in self.elements], SCHEMA.field("elements").type),
             pa.array(self.mean, pa.float64()),
-            pa.array(self.std, pa.float64(), from_pandas=True),
+            *(pa.array(values, pa.float64(), from_pandas=True) for values in numbers),
             pa.array([self.unit] * n, pa.string()),
             pa.array([self.std_note] * n, pa.string()),
-            pa.array([" ".join(symbols) or None for symbols in self.unseen], pa.string()),
+            pa.array(doubtful, pa.bool_()),
+            *(
+                pa.array([" ".join(symbols) or None for symbols in lists], pa.string())
+                for lists in (found.unseen, found.rare)
+            ),
         ]
         return pa.Table.from_arrays(columns, schema=SCHEMA)
 

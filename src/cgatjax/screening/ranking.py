@@ -57,9 +57,10 @@ class Selection:
         inside[finite] &= True if keep.above is None else means[finite] > keep.above
         counts = Counter({NOT_FINITE: int((~finite).sum()), BEYOND: int((finite & ~inside).sum())})
         rows = np.flatnonzero(inside)
-        rows = rows[ranking(means[rows], keep.highest)][: keep.best]
         if keep.best is not None and len(self._best) == keep.best:
             worst = self._best[-1]  # ties go to the earlier row
             rows = rows[means[rows] > worst if keep.highest else means[rows] < worst]
+        # Only the few rows that can be among the best are sorted.
+        rows = rows[ranking(means[rows], keep.highest)][: keep.best]
         self.note(means[rows])
         return rows, counts

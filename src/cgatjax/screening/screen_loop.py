@@ -18,11 +18,13 @@ from cgatjax.inference.prediction import BATCH, log_unrecorded
 from cgatjax.inference.predictor import Predictor
 from cgatjax.model.fingerprint import versions, weights_digest
 from cgatjax.model.model import Model
+from cgatjax.preprocessing.hull import KnownHull
 from cgatjax.runtime.progress import progress
 from cgatjax.runtime.signals import stop_requests
 from cgatjax.screening.best_files import BEST, write_best
 from cgatjax.screening.composition_filter import REASONS, UNSEEN, CompositionFilter
 from cgatjax.screening.decorations import CandidateSource, ChunkPredictions, Decorations
+from cgatjax.screening.hit_columns import HitJudge
 from cgatjax.screening.ranked_parquet import count_unseen
 from cgatjax.screening.ranking import Keep
 from cgatjax.screening.result_folder import RESULTS, Chunk, ResultFolder
@@ -72,6 +74,7 @@ def screen(
     target: str | None = None,
     structures: int = 10,
     keep_unseen: bool = False,
+    hull: KnownHull | None = None,
     resume: bool = False,
     chunk_rows: int = CHUNK_ROWS,
     batch_size: int | None = None,
@@ -96,6 +99,8 @@ def screen(
         which has no coordinates.
       keep_unseen: keep candidates with elements that the model was never trained on, which are left
         out otherwise.
+      hull: known phases (`read_hull`), to which the distances of the hits are computed; only for
+        models of formation energies in eV/atom.
       resume: continue an interrupted screening, if there is one; a finished one is returned as is.
       chunk_rows: predicted candidates per chunk, after which results are written to disk.
       batch_size: candidates per batch; None to choose it by graph size and device.
@@ -114,7 +119,12 @@ def screen(
       Interrupted: SIGTERM or SIGINT; finished chunks are on disk.
     """
     predictor, filters, keep = Predictor.of(model), filters or CompositionFilter(), keep or Keep()
-    name = _target(predictor, target)
+    name, judge = _target(predictor, target), HitJudge.of(predictor, hull)
+    if hull is not None and predictor.units[name] != "eV/atom":
+        raise ConfigError(
+            f"hull: expected a model of formation energies in eV/atom, got {name!r} in "
+            f"{predictor.units[name]!r}"
+        )
     if predictor.unseen is None:
         log_unrecorded()
     elif not keep_unseen:
@@ -124,18 +134,21 @@ def screen(
         raise ConfigError(f"expected sizes of at least 1, got {chunk_rows=}, {batch_size=}")
     options = _identity(predictor, name, filters, keep)
     options |= {"chunk_rows": chunk_rows, "batch_size": batch_size, "on_error": on_error}
+    options["hull"] = hull.digest if hull is not None else None
     source: CandidateSource
     if elements is not None:
         templates = templates_of(predictor, inputs, elements, classes)
-        source = Decorations(predictor, name, templates, filters, chunk_rows, batch_size)
+        source = Decorations(predictor, name, templates, filters, chunk_rows, batch_size, judge)
         options["inputs"] = templates_digest(templates)
     elif isinstance(inputs, Store | Dataset):
         data = inputs.all() if isinstance(inputs, Store) else inputs
-        source = StoredGraphs(predictor, name, data, filters, chunk_rows, batch_size or BATCH)
+        source = StoredGraphs(
+            predictor, name, data, filters, chunk_rows, batch_size or BATCH, judge
+        )
         options["inputs"] = [data.digest, len(data)]
     else:
         size, read = batch_size or BATCH, _reader(inputs)
-        source = StructureStream(predictor, name, read, filters, chunk_rows, size, on_error)
+        source = StructureStream(predictor, name, read, filters, chunk_rows, size, on_error, judge)
         options["inputs"] = "structures"
     folder = ResultFolder(Path(out), options, keep, resume=resume)
     try:

@@ -21,6 +21,7 @@ from cgatjax.inference.predictor import Predictor
 from cgatjax.model.training_record import unseen_elements
 from cgatjax.screening.composition_filter import KEPT, REASONS, UNSEEN, CompositionFilter
 from cgatjax.screening.decorations import Advance, ChunkPredictions
+from cgatjax.screening.hit_columns import HitJudge
 from cgatjax.screening.ranked_parquet import RankedRows
 from cgatjax.screening.result_folder import Chunk
 from cgatjax.structures.crystal import Crystal, Rejected
@@ -30,8 +31,8 @@ from cgatjax.structures.elements import SYMBOLS, readable_formula
 class _ChunkPredictor:
     """Predictor of one chunk after another, whose batches share few shapes."""
 
-    def __init__(self, predictor: Predictor, target: str, batch_size: int) -> None:
-        self.predictor, self.target = predictor, target
+    def __init__(self, predictor: Predictor, target: str, batch_size: int, judge: HitJudge) -> None:
+        self.predictor, self.target, self.judge = predictor, target, judge
         self._runner = BatchRunner(predictor.passes, batch_size)
 
     def restore_budgets(self, done: Sequence[Chunk]) -> None:
@@ -53,19 +54,17 @@ class _ChunkPredictor:
             mean, std = self.predictor.moments(self.target, self._runner(data))
 
         def rows(positions: np.ndarray) -> RankedRows:
-            marked = self.predictor.unseen
-            none: list[tuple[str, ...]] = [()] * len(positions)
-            unseen = none if marked is None else unseen_elements(data.select(positions), marked)
+            readable = [readable_formula(formulas[p]) for p in positions]
             return RankedRows(
                 ids=[ids[p] for p in positions],
                 prototypes=[""] * len(positions),
-                formulas=[readable_formula(formulas[p]) for p in positions],
+                formulas=readable,
                 elements=[()] * len(positions),
                 mean=mean[positions],
                 std=std[positions],
                 unit=self.predictor.units[self.target],
                 std_note=self.predictor.std_note(self.target),
-                unseen=unseen,
+                columns=self.judge(readable, mean[positions], std[positions]),
             )
 
         budgets = [list(budget) for budget in self._runner.budgets]
@@ -91,6 +90,7 @@ class StoredGraphs:
         filters: CompositionFilter,
         chunk_rows: int,
         batch_size: int,
+        judge: HitJudge,
     ) -> None:
         """Check the graphs.
 
@@ -100,7 +100,7 @@ class StoredGraphs:
         predictor.model.check_graphs(data, "the crystals to screen")
         self.data, self.filters, self.chunk_rows = data, filters, chunk_rows
         self.total: int | None = len(data)
-        self._predict = _ChunkPredictor(predictor, target, batch_size)
+        self._predict = _ChunkPredictor(predictor, target, batch_size, judge)
 
     def describe(self) -> list[dict[str, Any]]:
         """Return an empty list, as there are no prototypes."""
@@ -156,10 +156,12 @@ class StructureStream:
         chunk_rows: int,
         batch_size: int,
         on_error: Literal["raise", "skip"],
+        judge: HitJudge,
     ) -> None:
         """Keep the options; `read` starts at the first crystal on each call."""
         self.filters, self.chunk_rows, self.on_error = filters, chunk_rows, on_error
-        self.read, self._predict = read, _ChunkPredictor(predictor, target, batch_size)
+        self.read = read
+        self._predict = _ChunkPredictor(predictor, target, batch_size, judge)
 
     def describe(self) -> list[dict[str, Any]]:
         """Return an empty list, as there are no prototypes."""

@@ -112,6 +112,22 @@ DEFAULT_BEST = 1000
 @option(
     "--highest", is_flag=True, group="Ranking", help="Rank from the highest prediction downward."
 )
+@option(
+    "--hull",
+    multiple=True,
+    metavar="INPUT",
+    group="Output",
+    help="Known phases with formation energies in eV/atom, such as the output of `hull`: the "
+    "column hull_distance then has the predicted energies above their hull. Repeatable.",
+)
+@option(
+    "--hull-energy",
+    metavar="NAME",
+    default="e-form",
+    show_default=True,
+    group="Output",
+    help="Property of the known phases with the formation energy.",
+)
 @option("--out", required=True, type=click.Path(), group="Output", help="Folder to create.")
 @option(
     "--structures",
@@ -154,6 +170,7 @@ def screen(
     chunk_rows: int | None,
     on_error: str,
     uncertainty: "Uncertainty | None",
+    hull: tuple[str, ...],
     **options: Any,
 ) -> None:
     """Screen decorations of prototypes, or structures, and keep the best.
@@ -162,8 +179,9 @@ def screen(
     the composition. Candidates with elements that the model was never trained on are left out.
     OUT/best.csv has the best 1000 rows and OUT/structures CIF files of the first of them;
     OUT/results has sorted Parquet files with id, prototype, formula, elements of the classes, mean,
-    standard deviation and its source, unit, and unseen elements; OUT/report.json counts what was
-    left out, by reason. INPUT: as for `featurize`, or a store.
+    standard deviation and its source, 90 % interval, unit, distance to the hull of known phases,
+    and elements that the model has hardly or never seen; OUT/report.json counts what was left out,
+    by reason. INPUT: as for `featurize`, or a store.
 
     \b
     cgatjax screen runs/scan --prototype perovskite --elements A=Ca,Sr,Ba --elements B=Ti,Zr,Hf \\
@@ -175,7 +193,7 @@ def screen(
 
     After a kill, the same command with --resume continues; the results are the same to the byte.
     """
-    from cgatjax import find_prototype, load_predictor
+    from cgatjax import find_prototype, load_predictor, read_hull
     from cgatjax import screen as screen_candidates
     from cgatjax.cli.data_files import store_or_files
     from cgatjax.screening.screen_loop import CHUNK_ROWS
@@ -199,6 +217,7 @@ def screen(
         target=target,
         structures=options["structures"],
         keep_unseen=options["keep_unseen"],
+        hull=read_hull(hull, options["hull_energy"], "skip") if hull else None,
         resume=resume,
         chunk_rows=chunk_rows or CHUNK_ROWS,
         batch_size=batch_size,
@@ -272,12 +291,12 @@ def _show(report: dict[str, Any], results: Path) -> None:
     )
     if report["rows"]:
         rows = read_rows(sorted(results.glob("*.parquet"))[0]).slice(0, SHOWN).to_pylist()
-        lines = [
-            (row["id"], row["formula"], row["mean"], "" if row["std"] is None else row["std"])
-            for row in rows
-        ]
         unit = report["unit"] or "?"
-        header = ("id", "formula", f"{report['target']} ({unit})", "std")
+        names = {"id": "id", "formula": "formula", "mean": f"{report['target']} ({unit})"}
+        names |= {"std": "std", "hull_distance": "above hull", "rare_elements": "rare elements"}
+        shown = [n for n in names if n == "std" or any(row[n] is not None for row in rows)]
+        lines = [tuple("" if row[n] is None else row[n] for n in shown) for row in rows]
+        header = tuple(names[n] for n in shown)
         click.echo(table(header, lines))
     click.echo(f"std: {report['std_note']}")
     click.echo(f"{results.parent}: best.csv, structures, results")
