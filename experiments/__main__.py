@@ -21,6 +21,7 @@ from experiments.grid.runner import CRYSTALS_PER_SECOND, Pace, dry_run, run_grid
 from experiments.grid.training import trainings_of
 from experiments.interproperty import INTERPROPERTY
 from experiments.learning_curves import LEARNING_CURVES
+from experiments.pretrain import pretrain
 from experiments.pretraining_size import PRETRAINING_SIZE
 from experiments.scales import SCALES
 from experiments.table1 import TABLE1
@@ -139,6 +140,9 @@ def show(name: str, scale: str, data: Path | None, out: Path) -> None:
 def report(out: Path, scale: str) -> None:
     """Assemble the results of a scale into one HTML page, OUT/SCALE/report.html."""
     click.echo(write_report(out / scale, list(EXPERIMENTS)))
+
+
+main.add_command(pretrain)
 
 
 def _chosen(name: str) -> list[Experiment]:

@@ -20,7 +20,7 @@ SOURCE = ROOT / "src" / "cgatjax"
 ORDER = """
 _version errors options config
 runtime structures graphs runs data nn model inference training
-simple_models synthetic preprocessing reference screening active_learning
+simple_models synthetic preprocessing pretrained reference screening active_learning
 analysis plotting cgatjax integrations demo cli __main__
 """.split()
 

@@ -67,7 +67,7 @@ def test_results_figures_and_runs_are_written(out: Path, result: DemoResult) -> 
     for name in ("errors.png", "learning.png", "parity.png"):
         assert (out / name).read_bytes().startswith(b"\x89PNG")
     for mode in ("none", "head", "full"):
-        assert (out / f"{mode}.run" / "model" / "model.json").is_file()
+        assert (out / f"{mode}.run" / "model" / "config.json").is_file()
 
 
 def test_the_verdict_reports_a_failed_transfer() -> None:

@@ -131,6 +131,13 @@ def test_the_page_of_the_command_line_is_up_to_date() -> None:
     assert page == script["page"](), "run PYTHONPATH=src python docs/command_line.py"
 
 
+def test_the_page_of_the_models_is_up_to_date() -> None:
+    script = runpy.run_path(str(DOCS / "models.py"))
+    assert script["PAGE"].read_text() == script["page"](), (
+        "run PYTHONPATH=src python docs/models.py"
+    )
+
+
 def test_broken_links_of_a_site_are_found(tmp_path: Path) -> None:
     broken = runpy.run_path(str(DOCS / "links.py"))["broken"]
     (tmp_path / "guide").mkdir()

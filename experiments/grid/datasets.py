@@ -88,34 +88,17 @@ class Datasets:
             path = self._folder / f"{name}-{self.sources[name].digest()}"
             with locked(path, wait=True):
                 ready = (path / MANIFEST).is_file()
-                self._stores[name] = cg.open_store(path) if ready else self._build(name, path)
+                self._stores[name] = (
+                    cg.open_store(path)
+                    if ready
+                    else build_dataset(name, self.sources[name], self._data, path)
+                )
         return self._stores[name]
-
-    def _build(self, name: str, path: Path) -> cg.Store:
-        source = self.sources[name]
-        inputs = self._data / source.folder if self._data is not None else None
-        if source.folder and (inputs is None or not inputs.exists()):
-            raise InputError(
-                f"{name}: expected the crystals in {source.folder!r} below the data folder, got "
-                f"{self._data}; give a folder that has them with --data"
-            )
-        LOG.info("featurizing %s into %s", name, path)
-        return cg.build_store(
-            [inputs] if source.folder else cg.ionic_crystals(source.crystals, seed=0),
-            path,
-            source.graph,
-            differences={new: (one, other) for new, one, other in source.differences},
-            keep=cg.Filter(max_atoms=source.max_atoms, min_elements=2),
-            on_error="skip" if source.folder else "raise",
-            resume=True,
-            show_progress=bool(source.folder),
-        )
 
     def split(self, name: str) -> cg.Split:
         """Return the split of a data set by formula, the same in every experiment."""
         if name not in self._splits:
-            store = self.store(name)
-            self._splits[name] = store.make_split(FRACTIONS, by="formula", seed=SPLIT_SEED)
+            self._splits[name] = split_by_formula(self.store(name))
         return self._splits[name]
 
     def fingerprint(self, name: str) -> str:
@@ -152,6 +135,36 @@ class Datasets:
         """Return the approximate size of a training set without reading the data."""
         everything = round(FRACTIONS[0] * self.sources[training.data].crystals)
         return everything if training.size is None else min(training.size, everything)
+
+
+def build_dataset(name: str, source: DatasetSource, data: Path | None, path: Path) -> cg.Store:
+    """Featurize a data set, or resume an interrupted build.
+
+    Raises:
+      InputError: the data set needs files, and there is no data folder, or it lacks them.
+    """
+    inputs = data / source.folder if data is not None else None
+    if source.folder and (inputs is None or not inputs.exists()):
+        raise InputError(
+            f"{name}: expected the crystals in {source.folder!r} below the data folder, got "
+            f"{data}; give a folder that has them with --data"
+        )
+    LOG.info("featurizing %s into %s", name, path)
+    return cg.build_store(
+        [inputs] if source.folder else cg.ionic_crystals(source.crystals, seed=0),
+        path,
+        source.graph,
+        differences={new: (one, other) for new, one, other in source.differences},
+        keep=cg.Filter(max_atoms=source.max_atoms, min_elements=2),
+        on_error="skip" if source.folder else "raise",
+        resume=True,
+        show_progress=bool(source.folder),
+    )
+
+
+def split_by_formula(store: cg.Store) -> cg.Split:
+    """Return the split of a data set in all experiments."""
+    return store.make_split(FRACTIONS, by="formula", seed=SPLIT_SEED)
 
 
 def _known(subset: cg.Dataset, training: Training) -> cg.Dataset:

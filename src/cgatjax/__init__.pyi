@@ -45,7 +45,6 @@ from .inference.calibration import calibration_report as calibration_report
 from .inference.gp_fitting import fit_gp as fit_gp
 from .inference.interpretation import Explanation as Explanation
 from .inference.interpretation import explain as explain
-from .inference.loading import load_predictor as load_predictor
 from .inference.prediction import embed as embed
 from .inference.prediction import evaluate as evaluate
 from .inference.prediction import predict as predict
@@ -57,7 +56,6 @@ from .integrations.matbench_tasks import run_matbench as run_matbench
 from .integrations.sklearn_estimator import CGATRegressor as CGATRegressor
 from .model.model import Model as Model
 from .model.model import init_model as init_model
-from .model.model_io import load_model as load_model
 from .model.model_io import save_model as save_model
 from .model.normalizer import Normalizer as Normalizer
 from .nn.cgat import CGAT as CGAT
@@ -69,6 +67,12 @@ from .preprocessing.hull_files import add_hull as add_hull
 from .preprocessing.hull_files import read_hull as read_hull
 from .preprocessing.records import find_record as find_record
 from .preprocessing.unpacking import unpack as unpack
+from .pretrained.cards import DataSource as DataSource
+from .pretrained.cards import ModelCard as ModelCard
+from .pretrained.loading import load_model as load_model
+from .pretrained.loading import load_predictor as load_predictor
+from .pretrained.loading import models as models
+from .pretrained.publishing import publish_model as publish_model
 from .runs.loggers import Logger as Logger
 from .runs.loggers import TensorBoardLogger as TensorBoardLogger
 from .runs.loggers import WandbLogger as WandbLogger

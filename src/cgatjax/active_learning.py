@@ -22,7 +22,7 @@ from cgatjax.errors import InputError
 from cgatjax.inference.prediction import BATCH, embed, predict
 from cgatjax.inference.predictor import Predictor
 from cgatjax.model.model import Model
-from cgatjax.model.training_record import graph_hashes
+from cgatjax.model.training_record import crystal_hashes
 from cgatjax.runtime.text_tables import SHOWN_ROWS, preview
 
 if TYPE_CHECKING:
@@ -202,7 +202,7 @@ def _without_duplicates(
 
 
 def _hashes(data: Crystals) -> list[int]:
-    return graph_hashes(data).tolist()
+    return crystal_hashes(data).graphs.tolist()
 
 
 def nearest_distances(points: np.ndarray, centers: np.ndarray) -> np.ndarray:

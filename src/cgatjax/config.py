@@ -72,6 +72,8 @@ class SplitConfig(Options):
         store (split with these options) or of a split JSON, or the ids in a JSON, text or CSV file.
       exclude_by: with the excluded ids, remove all crystals of the same formula, the same graph
         (crystal) or the same prototype (structure type).
+      exclude_seen: with a pre-trained model, leave out of the validation and test sets what it was
+        trained on: equal crystals ("graph") or those of the same reduced "formula".
       train_size: size of a nested random subset of the training set; by default all of it.
       seed: random seed of the split and of the nested subset.
 
@@ -85,6 +87,7 @@ class SplitConfig(Options):
     fractions: tuple[float, float, float] = (0.8, 0.1, 0.1)
     exclude: tuple[str, ...] = ()
     exclude_by: DuplicateKey = "id"
+    exclude_seen: Literal["graph", "formula"] | None = None
     train_size: int | None = None
     seed: int = 0
 

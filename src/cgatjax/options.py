@@ -23,7 +23,7 @@ def _coerced(value: Any, hint: Any) -> Any:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is Literal:
         return value if value in arguments else _INVALID
-    if origin is types.UnionType:
+    if origin in (types.UnionType, typing.Union):  # the latter for Literal[...] | None
         return next(
             (c for c in (_coerced(value, a) for a in arguments) if c is not _INVALID), _INVALID
         )

@@ -26,16 +26,23 @@ def test_the_default_subset_is_the_test_set(store: Path, trained_run: Path, tmp_
     ]
     assert len(rows) == n_test
     assert plot.read_bytes().startswith(b"\x89PNG")
-    assert "no crystal was in the training or validation set of the model" in output
+    assert f"0 of the {n_test} crystals were in the training set of the model" in output or (
+        "no crystals were in the training set of the model" in output
+    )
     whole = ok("evaluate", trained_run, store, "--subset", "all")
     assert "48 crystals" in whole
-    assert "38 of the 48 crystals were in the training set of the model (by graph), 5 more" in whole
+    assert "38 of the 48 crystals were in the training set of the model (by graph)" in whole
+    assert "5 more in its validation set" in whole
     assert f"cgatjax evaluate {trained_run} {store} --subset test" in whole
     assert "choose another name" in refused("evaluate", trained_run, store, "--out", file)
     shutil.copytree(trained_run / "model", tmp_path / "model")
     alone = ok("evaluate", tmp_path / "model", store)
     assert "48 crystals" in alone
     assert f"train --exclude {store} --exclude-by graph" in alone
+    new = ok("evaluate", trained_run, store, "--subset", "all", "--exclude-seen", "--out",
+             tmp_path / "new.csv")  # fmt: skip
+    assert "all crystals without 38 seen in training (by graph): 10 crystals" in new
+    assert len(read_csv(tmp_path / "new.csv")) == 10
     assert "--subset all" in refused("evaluate", tmp_path / "model", store, "--subset", "test")
 
 

@@ -22,7 +22,7 @@ def test_info_of_a_store_and_of_a_run(folder: Path, store: Path, trained_run: Pa
 
 def test_verify_finds_a_changed_shard(store: Path, trained_run: Path, tmp_path: Path) -> None:
     assert "all shards are as they were written" in ok("info", store, "--verify")
-    assert "expects a store" in refused("info", trained_run, "--verify")
+    assert "has no self_check" in refused("info", trained_run, "--verify")
     copy = shutil.copytree(store, tmp_path / "copy")
     shard = copy / "shards" / "00000.arrow"
     data = bytearray(shard.read_bytes())

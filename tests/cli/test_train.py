@@ -11,7 +11,7 @@ from tests.commands import is_png, ok, refused
 
 from cgatjax.data.splits import Split
 from cgatjax.data.store import open_store
-from cgatjax.model.model_io import load_model
+from cgatjax.model.model_io import read_model
 from cgatjax.model.network import Network
 from cgatjax.structures.dcgat import write_dcgat
 from cgatjax.synthetic.dataset import ionic_crystals
@@ -20,13 +20,13 @@ LOW, HIGH = "e-form@low", "e-form@high"
 
 
 def test_a_run_folder_is_complete(store: Path, trained_run: Path) -> None:
-    for name in ("config.toml", "split.json", "data.json", "history.csv", "model/model.json"):
+    for name in ("config.toml", "split.json", "data.json", "history.csv", "model/config.json"):
         assert (trained_run / name).is_file()
     about = json.loads((trained_run / "data.json").read_text())
     assert about["store"] == str(store)
     assert about["digest"] == open_store(store).digest
     assert sum(about["counts"].values()) == 48
-    assert load_model(trained_run).config.node_dim == 6
+    assert read_model(trained_run).config.node_dim == 6
 
 
 def test_options_come_from_flags_over_file_over_preset(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tests.commands import ok, refused
 
-from cgatjax.model.model_io import load_model
+from cgatjax.model.model_io import read_model
 
 LOW, HIGH = "e-form@low", "e-form@high"
 
@@ -18,7 +18,7 @@ def test_transfer_of_the_head_reports_errors_before_and_after(
     for word in ("frozen", "before training", f"the head of '{LOW}'", "valid MAE"):
         assert word in output
     assert output.count("re-initialized: 0 in 0 arrays") == 1
-    assert load_model(out).targets == (HIGH,)
+    assert read_model(out).targets == (HIGH,)
     assert "before training" in ok("info", out)
 
 
@@ -28,7 +28,7 @@ def test_joint_transfer_keeps_the_old_head(store: Path, trained_run: Path, tmp_p
     assert "--with" in refused(*base, "--mode", "full", "--with", store)
     ok(*base, "--mode", "joint", "--with", store, "--epochs", 0, "--batch-size", 16,
        "--lr-group", "encoder/*=0.1", "--unfreeze", "1:encoder/*")  # fmt: skip
-    assert load_model(tmp_path / "j").targets == (LOW, HIGH)
+    assert read_model(tmp_path / "j").targets == (LOW, HIGH)
 
 
 def test_mistakes_get_one_line(

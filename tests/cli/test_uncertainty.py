@@ -10,7 +10,7 @@ import cgatjax as cg
 from cgatjax.config import GPConfig
 from cgatjax.errors import InputError, MismatchError
 from cgatjax.inference.gp_fitting import fit_gp
-from cgatjax.inference.loading import digest_of, load_predictor
+from cgatjax.inference.loading import digest_of, read_predictor
 from cgatjax.inference.prediction import embed, predict
 from cgatjax.inference.uncertainty_io import (
     CALIBRATION,
@@ -52,14 +52,14 @@ def process(trained_model, train_set):
 
 def test_a_saved_process_predicts_the_same(copy, trained_model, test_set, process):
     save_processes(copy, {LOW: process}, digest_of([trained_model]))
-    found = load_predictor(copy, "gp")
+    found = read_predictor(copy, "gp")
     expected = process.predict(embed(trained_model, test_set))
     predicted = predict(found, test_set)
     np.testing.assert_allclose(predicted.mean, expected[0], rtol=1e-6)
     np.testing.assert_allclose(predicted.std, expected[1], rtol=1e-6)
     note = "Gaussian process on embeddings, 8 inducing points for 96 crystals"
     assert predicted.std_notes[LOW] == note
-    assert load_predictor(copy).uncertainty == "aleatoric"
+    assert read_predictor(copy).uncertainty == "aleatoric"
     with pytest.raises(InputError, match="expected embeddings"):
         found.moments(LOW, [{"embedding": np.zeros((5, 2))}])
 
@@ -67,11 +67,11 @@ def test_a_saved_process_predicts_the_same(copy, trained_model, test_set, proces
 def test_files_of_other_weights_are_refused(copy, process):
     save_processes(copy, {LOW: process}, "other")
     with pytest.raises(MismatchError, match="other weights than the run's; fit it again"):
-        load_predictor(copy)
+        read_predictor(copy)
     save_processes(copy, {LOW: process}, digest_of(load_members(copy)))
     save_rescalings(copy, {}, "other")
     with pytest.raises(MismatchError, match="calibrate again, or remove it"):
-        load_predictor(copy)
+        read_predictor(copy)
 
 
 def load_members(path):
@@ -88,31 +88,31 @@ def test_damaged_files_are_refused(copy, process):
     for text in ("{", '{"weights": 1}', '{"weights": "", "factors": {"gp": {"a": {}}}}'):
         (copy / CALIBRATION).write_text(text)
         with pytest.raises(InputError, match="cannot be read as a calibration"):
-            load_predictor_without_process(copy)
+            read_predictor_without_process(copy)
     with pytest.raises(InputError, match="positive factor, got -1"):
         Rescaling(factor=-1.0, n=3, data="x")
 
 
-def load_predictor_without_process(path):
+def read_predictor_without_process(path):
     from cgatjax.inference.uncertainty_io import load_rescalings
 
     return load_rescalings(path, "")
 
 
 def test_predictions_use_the_calibration_factor(copy, ionic_store, valid_set):
-    before = predict(load_predictor(copy), valid_set)
+    before = predict(read_predictor(copy), valid_set)
     z = (before.mean - valid_set.target(LOW)) / before.std
     output = ok("calibrate", copy, ionic_store.path, "--plot", copy.parent / "c.png")
     factor = float(np.sqrt(np.square(z).mean()))
     assert f"{factor:.5g}" in output
     assert (copy.parent / "c.png").stat().st_size > 1000
-    after = predict(load_predictor(copy), valid_set)
+    after = predict(read_predictor(copy), valid_set)
     np.testing.assert_allclose(after.std, factor * before.std, rtol=1e-6)
     np.testing.assert_array_equal(after.mean, before.mean)
     expected = f"; times {factor:.4g}, fitted on 12 validation crystals by likelihood"
     assert after.std_notes[LOW].endswith(expected)
     assert expected in ok("info", copy)
-    plain = predict(load_predictor(copy).without_rescaling(), valid_set)
+    plain = predict(read_predictor(copy).without_rescaling(), valid_set)
     np.testing.assert_array_equal(plain.std, before.std)
     # A second time: the factor is fitted to the standard deviations before rescaling.
     assert f"{factor:.5g}" in ok("calibrate", copy, ionic_store.path)
@@ -129,10 +129,10 @@ def test_a_fitted_process_has_its_own_factor(copy, ionic_store, valid_set):
     ok("calibrate", copy, ionic_store.path, "--uncertainty", "gp", "--by", "area")
     kept = json.loads((copy / CALIBRATION).read_text())["factors"]
     assert list(kept) == ["gp"]
-    note = predict(load_predictor(copy, "gp"), valid_set).std_notes[LOW]
+    note = predict(read_predictor(copy, "gp"), valid_set).std_notes[LOW]
     assert note.startswith("Gaussian process on embeddings, 8 inducing points for 96 crystals; ")
     assert note.endswith("validation crystals by area")
-    assert "times" not in predict(load_predictor(copy), valid_set).std_notes[LOW]
+    assert "times" not in predict(read_predictor(copy), valid_set).std_notes[LOW]
     assert "calibrate again" in ok(*command)
     assert json.loads((copy / CALIBRATION).read_text())["factors"] == {}
 

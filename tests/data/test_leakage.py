@@ -8,9 +8,15 @@ import pytest
 
 from cgatjax.config import GraphConfig, SplitConfig
 from cgatjax.data.build import build_store
-from cgatjax.data.leakage import exclude, read_held_out, read_ids, split_from_options
+from cgatjax.data.leakage import (
+    exclude,
+    exclude_seen,
+    read_held_out,
+    read_ids,
+    split_from_options,
+)
 from cgatjax.data.splits import Split
-from cgatjax.errors import InputError, MismatchError
+from cgatjax.errors import ConfigError, InputError, MismatchError
 from cgatjax.runs.run_folder import DATA, SPLIT
 
 HELD_OUT = Split(train=("a", "b", "c"), valid=("d",), test=("e", "f"))
@@ -160,3 +166,21 @@ def test_a_file_without_ids_is_refused(tmp_path, name, text, message):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(InputError, match=r"nowhere\.txt"):
         read_ids(tmp_path / "nowhere.txt")
+
+
+def test_seen_crystals_leave_validation_and_test_set_only(low):
+    split = Split(train=("NaCl",), valid=("again", "LiCl"), test=("CsCl", "SrTiO3"))
+
+    def is_seen(data):
+        return np.isin(data.ids, ["NaCl", "again", "SrTiO3"])
+
+    left = exclude_seen(split, low, is_seen)
+    assert (left.train, left.valid, left.test) == (("NaCl",), ("LiCl",), ("CsCl",))
+    with pytest.raises(InputError, match="trained on all validation crystals"):
+        exclude_seen(split, low, lambda data: np.ones(len(data), bool))
+    options = SplitConfig(fractions=(0.4, 0.4, 0.2), exclude_seen="graph")
+    with pytest.raises(ConfigError, match="expected a pre-trained model"):
+        split_from_options(low, ("e-form@low",), options)
+    before = split_from_options(low, ("e-form@low",), options.replace(exclude_seen=None))
+    after = split_from_options(low, ("e-form@low",), options, lambda d: np.isin(d.ids, before.test))
+    assert (after.train, after.valid, after.test) == (before.train, before.valid, ())

@@ -18,9 +18,9 @@ from cgatjax.data.batching import collate
 from cgatjax.errors import InputError
 from cgatjax.graphs.crystal_graph import CrystalGraph
 from cgatjax.model.model import Model
-from cgatjax.model.model_io import DESCRIPTION, WEIGHTS, load_model, save_model
+from cgatjax.model.model_io import DESCRIPTION, WEIGHTS, read_model, save_model
 from cgatjax.model.normalizer import Normalizer
-from cgatjax.model.training_record import TrainingRecord
+from cgatjax.model.training_record import CrystalHashes, TrainingRecord
 from cgatjax.reference import read_features
 from cgatjax.runtime.atomic_writes import MANIFEST
 from cgatjax.structures.elements import SYMBOLS, reduced_formula
@@ -55,7 +55,7 @@ def model():
         normalizers={"e-form": Normalizer(mean=-1.5, std=0.5)},
         units={"e-form": "eV/atom"},
         record=TrainingRecord(
-            training=np.arange(104) % 5, train_hashes=np.array([3, 2**63], np.uint64)
+            training=np.arange(104) % 5, train=CrystalHashes(*[np.array([3, 2**63], np.uint64)] * 2)
         ),
     )
     shapes = jax.eval_shape(base.network.module.init, jax.random.key(0), collate([graph(2)]))[
@@ -187,12 +187,12 @@ def test_model_folders(fuzz, model):
 
 
 def load_in(path):
-    return load_model(path.parent)
+    return read_model(path.parent)
 
 
 def load_forged(path):
     forge(path.parent)
-    return load_model(path.parent)
+    return read_model(path.parent)
 
 
 def forge(folder):

@@ -238,21 +238,33 @@ def test_evaluation_names_the_crystals_of_the_training(
     assert "in the training set" not in caplog.text
     caplog.clear()
     evaluate(trained_model, ionic_store)
+    predictor = Predictor.of(trained_model)
+    formulas = set(train_set.formulas)
+    known = [sum(f in formulas for f in data.formulas) for data in (ionic_store, test_set)]
     message = (
         f"{len(train_set)} of the 120 crystals were in the training set of the model (by graph), "
-        "12 more in its validation set; their errors are those of training"
+        f"{known[0]} by formula; 12 more in its validation set; "
+        "their errors are those of training"
     )
     assert [record.getMessage() for record in caplog.records] == [
         "3 of 120 structures contain elements never seen in training: Si, In, Bi",
         message,
     ]
-    predictor = Predictor.of(trained_model)
-    assert predictor.count_trained_on(test_set) == (0, 0, 12)
+    assert predictor.count_trained_on(test_set) == (0, 0, known[1], 12, "the model")
+    assert predictor.seen(ionic_store.all(), "formula").sum() == known[0]
+    np.testing.assert_array_equal(
+        np.flatnonzero(predictor.seen(ionic_store.all())), np.sort(train_set.rows)
+    )
     renamed = GraphList([dataclasses.replace(ionic_store.graph(int(train_set.rows[0])), id="new")],
                         train_set.graph_config)  # fmt: skip
-    assert str(predictor.count_trained_on(renamed)).startswith("1 of the 1 crystals was in")
+    text = predictor.count_trained_on(renamed).text("test crystals")
+    assert text.startswith(
+        "1 of the 1 test crystals was in the training set of the model (by graph)"
+    )
     unknown = Predictor.of(trained_model.replace(record=None))
     assert unknown.count_trained_on(test_set) is None
+    with pytest.raises(InputError, match="does not record the crystals"):
+        unknown.seen(test_set)
 
 
 def test_a_pass_collects_the_atomic_fractions(trained_model, test_set):

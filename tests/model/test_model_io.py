@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 
 from cgatjax.errors import InputError, MismatchError, RunExistsError, StorageError
 from cgatjax.inference.prediction import predict
-from cgatjax.model.model_io import check_params, load_model, save_model
+from cgatjax.model.model_io import check_params, read_model, save_model
 from cgatjax.model.normalizer import Normalizer
 from cgatjax.model.training_record import TrainingRecord
 from cgatjax.runtime.atomic_writes import MANIFEST, new_folder
@@ -35,14 +35,18 @@ def sign(folder):
 
 
 def test_a_model_comes_back_bit_by_bit(saved, trained_model, test_set):
-    model, found = trained_model, load_model(saved)
+    model, found = trained_model, read_model(saved)
     for field in dataclasses.fields(model):
         if field.name not in ("params", "record"):
             assert getattr(found, field.name) == getattr(model, field.name), field.name
     jax.tree.map(np.testing.assert_array_equal, found.params, model.params)
     for field in dataclasses.fields(model.record):
         ours, theirs = getattr(model.record, field.name), getattr(found.record, field.name)
-        np.testing.assert_array_equal(theirs, ours, strict=True)
+        if field.name == "stages":
+            assert theirs == ours
+            continue
+        for one, other in zip(np.atleast_2d(ours), np.atleast_2d(theirs), strict=True):
+            np.testing.assert_array_equal(other, one, strict=True)
     assert found.record.training.sum() > 0
     assert {x.dtype for x in jax.tree.leaves(found.params)} == {np.dtype("float32")}
     assert np.array_equal(predict(found, test_set).mean, predict(model, test_set).mean)
@@ -50,23 +54,23 @@ def test_a_model_comes_back_bit_by_bit(saved, trained_model, test_set):
 
 def test_a_run_folder_stands_for_its_model(trained_model, tmp_path):
     save_model(tmp_path / "run" / "model", trained_model)
-    assert load_model(tmp_path / "run").targets == trained_model.targets
+    assert read_model(tmp_path / "run").targets == trained_model.targets
 
 
 def test_models_with_parts_of_a_record(trained_model, saved, tmp_path):
     save_model(tmp_path / "none", trained_model.replace(record=None))
-    assert load_model(tmp_path / "none").record is None
+    assert read_model(tmp_path / "none").record is None
     record = dataclasses.replace(trained_model.record, pretraining=None)
     save_model(tmp_path / "part", trained_model.replace(record=record))
-    assert load_model(tmp_path / "part").record.pretraining is None
+    assert read_model(tmp_path / "part").record.pretraining is None
     save_model(tmp_path / "empty", trained_model.replace(record=TrainingRecord()))
-    assert load_model(tmp_path / "empty").record.train_hashes.shape == (0,)
-    description = json.loads((saved / "model.json").read_text())
+    assert read_model(tmp_path / "empty").record.train.graphs.shape == (0,)
+    description = json.loads((saved / "config.json").read_text())
     description["record"]["training"]["O"] = -1
-    (saved / "model.json").write_text(json.dumps(description))
+    (saved / "config.json").write_text(json.dumps(description))
     sign(saved)
     with pytest.raises(InputError, match="expected the count of 'O', got -1"):
-        load_model(saved)
+        read_model(saved)
 
 
 def test_another_element_table_travels_along(trained_model, tmp_path):
@@ -74,7 +78,7 @@ def test_another_element_table_travels_along(trained_model, tmp_path):
     vectors[11] += 1
     table = ElementTable(name="mine", vectors=vectors, known=ElementTable.matscholar().known)
     save_model(tmp_path / "m", trained_model.replace(element_table=table))
-    assert load_model(tmp_path / "m").element_table == table
+    assert read_model(tmp_path / "m").element_table == table
 
 
 def test_an_untrained_model_with_several_heads(fresh_model, tmp_path):
@@ -82,7 +86,7 @@ def test_an_untrained_model_with_several_heads(fresh_model, tmp_path):
         normalizers={"e-form@low": Normalizer(mean=-1.0, std=0.3)}, units={"e-form@low": ""}
     )
     save_model(tmp_path / "m", model)
-    found = load_model(tmp_path / "m")
+    found = read_model(tmp_path / "m")
     assert found.normalizers == model.normalizers
     assert found.predicts_std == ()
 
@@ -101,7 +105,7 @@ def test_all_differences_of_weights_are_listed_at_once(saved):
         r"misshapen \['heads/e-form@low/out/bias: expected \(2,\), got \(3,\)'\]"
     )
     with pytest.raises(MismatchError, match=message):
-        load_model(saved)
+        read_model(saved)
 
 
 def test_weights_of_another_network_are_refused(trained_model):
@@ -111,7 +115,7 @@ def test_weights_of_another_network_are_refused(trained_model):
         check_params(model.params, wider)
 
 
-@pytest.mark.parametrize("name", ["model.json", "model.safetensors", MANIFEST])
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", MANIFEST])
 @pytest.mark.parametrize("damage", ["missing", "empty", "truncated", "flipped", "other"])
 def test_damage_is_an_error_that_names_folder_and_file(saved, name, damage):
     file = saved / name
@@ -126,7 +130,7 @@ def test_damage_is_an_error_that_names_folder_and_file(saved, name, damage):
     # A flip in the manifest may look like damage to what it speaks of.
     blamed = "" if (name, damage) == (MANIFEST, "flipped") else name
     with pytest.raises(InputError, match=rf"{saved}: expected.* found .*{re.escape(blamed)}"):
-        load_model(saved)
+        read_model(saved)
 
 
 def test_a_full_disk_leaves_the_earlier_model(saved, trained_model, monkeypatch):
@@ -138,10 +142,10 @@ def test_a_full_disk_leaves_the_earlier_model(saved, trained_model, monkeypatch)
         patched.setattr(os, "fsync", full)
         with pytest.raises(StorageError, match=r"model: cannot be written: No space.*free some"):
             save_model(saved, other)
-    assert load_model(saved).units == trained_model.units
+    assert read_model(saved).units == trained_model.units
     assert [entry.name for entry in saved.parent.iterdir()] == ["model"]
     save_model(saved, other)
-    assert load_model(saved).units == other.units
+    assert read_model(saved).units == other.units
 
 
 def test_a_crash_in_the_exchange_leaves_the_earlier_model(saved, trained_model, monkeypatch):
@@ -157,7 +161,7 @@ def test_a_crash_in_the_exchange_leaves_the_earlier_model(saved, trained_model, 
         with pytest.raises(KeyboardInterrupt):
             save_model(saved, trained_model.replace(units={"e-form@low": "meV/atom"}))
     assert not saved.exists()
-    assert load_model(saved).units == load_model(saved.parent).units == trained_model.units
+    assert read_model(saved).units == read_model(saved.parent).units == trained_model.units
     save_model(saved, trained_model)
     assert [entry.name for entry in saved.parent.iterdir()] == ["model"]
 
@@ -170,21 +174,21 @@ def test_a_model_never_takes_the_place_of_something_else(saved, trained_model):
 
 
 def test_a_description_without_a_part_or_of_another_version(saved):
-    file = saved / "model.json"
+    file = saved / "config.json"
     description = json.loads(file.read_text())
     file.write_text(json.dumps({**description, "format": 7}))
     sign(saved)
-    with pytest.raises(InputError, match="model format 7, this version reads 1"):
-        load_model(saved)
+    with pytest.raises(InputError, match="model format 7, this version reads 2"):
+        read_model(saved)
     del description["normalizers"]
     file.write_text(json.dumps(description))
     sign(saved)
     with pytest.raises(InputError, match=r"cannot be read as a model: KeyError: .normalizers."):
-        load_model(saved)
+        read_model(saved)
 
 
 def test_nothing_there(tmp_path):
     with pytest.raises(
         InputError, match=r"none: expected the folder of a run .* there is no such folder"
     ):
-        load_model(tmp_path / "none")
+        read_model(tmp_path / "none")

@@ -9,7 +9,7 @@ from cgatjax.data.datasets import Dataset
 from cgatjax.data.graph_list import GraphList
 from cgatjax.graphs.hashes import graph_hash
 from cgatjax.model import training_record
-from cgatjax.model.training_record import TrainingRecord, graph_hashes, unseen_elements
+from cgatjax.model.training_record import TrainingRecord, crystal_hashes, unseen_elements
 from cgatjax.structures.elements import SYMBOLS
 from cgatjax.training.transfer_params import prepare_transfer
 
@@ -40,8 +40,14 @@ def test_elements_and_hashes_by_hand():
     # The crystal with curium has no value: the network learns nothing from it.
     assert counts(record) == {"Na": 2, "Cl": 2, "Mg": 1, "O": 1}
     expected = sorted(graph_hash(chain(*ring)) for ring in ((11, 17), (11, 11, 17), (12, 8)))
-    assert record.train_hashes.tolist() == expected
-    assert len(record.valid_hashes) == 2
+    assert record.train.graphs.tolist() == expected
+    # Rings of 11, 11, 17 and 17, 11, 11 sites are equal; Na4Cl2 has the formula Na2Cl.
+    doubled = crystal_hashes(data_of((11, 11, 17, 11, 11, 17), (17, 11, 11), (11, 17)))
+    assert np.isin(doubled.graphs, record.train.graphs).tolist() == [True, True, True]
+    assert np.isin(doubled.formulas, record.train.formulas).tolist() == [True, True, True]
+    assert len(record.train.formulas) == 3
+    assert len(set(doubled.formulas.tolist())) == 2
+    assert len(record.valid.graphs) == 2
     assert record.unseen is not None
     assert unseen_elements(data_of((97, 96, 8), (11, 17), (17, 9)), record.unseen) == [
         ("Cm", "Bk"),
@@ -57,26 +63,29 @@ def test_a_transfer_adds_to_the_record_of_pre_training():
     assert counts(joined) == {"Na": 1, "Cl": 1, "Mg": 1, "O": 1}
     assert joined.pretraining is not None
     assert joined.pretraining[11] == joined.pretraining[17] == joined.pretraining.sum() / 2 == 1
-    assert len(joined.train_hashes) == 2
+    assert len(joined.train.graphs) == 2
     third = TrainingRecord.of(joined, [(data_of((3, 9)), ["x"])], [])
     assert third.pretraining is not None
     assert third.pretraining[11] == 2
-    assert len(third.train_hashes) == 3
+    assert len(third.train.graphs) == 3
+    tested = TrainingRecord.of(third, [], [], sets, stage={"targets": ["x"]})
+    assert len(tested.test.formulas) == 2
+    assert tested.with_stage({"name": "mine"}).stages == ({"targets": ["x"]}, {"name": "mine"})
     unknown = TrainingRecord.of(None, sets, [])
     assert (unknown.pretraining, unknown.unseen) == (None, None)
-    assert len(unknown.train_hashes) == 2
+    assert len(unknown.train.graphs) == 2
     assert TrainingRecord().unseen is None
 
 
 def test_hashes_are_those_of_the_store_and_of_unreduced_graphs(ionic_store, monkeypatch):
     monkeypatch.setattr(training_record, "BLOCK", 7)
     whole = ionic_store.all()
-    np.testing.assert_array_equal(graph_hashes(whole), ionic_store.hashes())
-    np.testing.assert_array_equal(graph_hashes(whole, np.array([5, 3])),
+    np.testing.assert_array_equal(crystal_hashes(whole).graphs, ionic_store.hashes())
+    np.testing.assert_array_equal(crystal_hashes(whole, np.array([5, 3])).graphs,
                                   ionic_store.hashes(rows=np.array([5, 3])))  # fmt: skip
     in_memory = GraphList([ionic_store.graph(k) for k in range(9)], ionic_store.graph_config)
     assert (whole.reduced, in_memory.reduced) == (True, False)
-    np.testing.assert_array_equal(graph_hashes(in_memory), ionic_store.hashes()[:9])
+    np.testing.assert_array_equal(crystal_hashes(in_memory).graphs, ionic_store.hashes()[:9])
 
 
 def test_equal_data_sets_are_hashed_once(monkeypatch):
@@ -94,11 +103,16 @@ def test_equal_data_sets_are_hashed_once(monkeypatch):
 def test_a_training_records_its_sets(trained_model, fresh_model, train_set, valid_set):
     record = trained_model.record
     assert fresh_model.record.training.sum() == 0
-    for data, hashes in ((train_set, record.train_hashes), (valid_set, record.valid_hashes)):
-        assert hashes.tolist() == sorted(set(graph_hashes(data).tolist()))
+    for data, hashes in ((train_set, record.train.graphs), (valid_set, record.valid.graphs)):
+        assert hashes.tolist() == sorted(set(crystal_hashes(data).graphs.tolist()))
     arrays = train_set.take(np.arange(len(train_set)))
     assert set(np.flatnonzero(record.training)) == set(arrays.atomic_numbers.tolist())
     assert record.pretraining.sum() == 0
+    assert len(set(train_set.formulas)) == len(record.train.formulas)
+    (stage,) = record.stages
+    assert (stage["targets"], stage["options"]["epochs"]) == ([LOW], 6)
+    assert stage["inputs"]["train"]["crystals"] == len(train_set)
+    assert {"jax", "cgatjax"} <= set(stage["versions"])
 
 
 @pytest.mark.parametrize(("mode", "is_kept"), [("full", True), ("head", True), ("none", False)])

@@ -19,7 +19,7 @@ from tests.commands import ok
 
 from cgatjax.cli import main
 from cgatjax.errors import DownloadError, InputError
-from cgatjax.model.model_io import load_model
+from cgatjax.model.model_io import read_model
 from cgatjax.preprocessing import downloads, records
 from cgatjax.preprocessing.downloads import download
 from cgatjax.preprocessing.records import RemoteFile, find_record
@@ -315,4 +315,4 @@ def test_a_published_model_becomes_a_run(server, tmp_path, monkeypatch, shared):
     ok("download", f"{server}/records/models", "--out", tmp_path, "--unpack")
     run = tmp_path / "run"
     ok("import-reference", tmp_path / "models" / "pbe" / "e-form.ckpt", "--out", run)
-    assert load_model(run).units == {"e-form": "eV/atom"}
+    assert read_model(run).units == {"e-form": "eV/atom"}

@@ -17,7 +17,7 @@ from cgatjax.errors import InputError, MismatchError, MissingExtraError
 from cgatjax.graphs.crystal_graph import CrystalGraph
 from cgatjax.inference.prediction import embed, predict
 from cgatjax.model.model import Model
-from cgatjax.model.model_io import load_model, save_model
+from cgatjax.model.model_io import read_model, save_model
 from cgatjax.model.normalizer import Normalizer
 from cgatjax.structures.elements import ElementTable
 from cgatjax.structures.readers import read_crystals
@@ -87,7 +87,7 @@ def test_a_model_round_trips_through_a_checkpoint(saved, model, tmp_path):
     assert found.units == model.units
     assert jax.tree.all(jax.tree.map(np.array_equal, found.params, dict(model.params)))
     save_model(tmp_path / "model", found)
-    assert load_model(tmp_path / "model").config == model.config
+    assert read_model(tmp_path / "model").config == model.config
 
 
 def test_the_flag_of_the_loss_is_inverted(saved):

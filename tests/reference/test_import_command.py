@@ -26,7 +26,7 @@ def test_features_and_a_checkpoint_work_together(shared, tmp_path):
     assert len(open_store(store)) == 480
     imported = called("import-reference", folder / "pretrained_eform.ckpt", "--out", run)
     assert imported.exit_code == 0, imported.output
-    assert json.loads((run / "model" / "model.json").read_text())["units"] == {"e-form": "eV/atom"}
+    assert json.loads((run / "model" / "config.json").read_text())["units"] == {"e-form": "eV/atom"}
     # The test errors of the reference on its 48 crystals.
     with np.load(folder / "pretrained_eform_test.npz") as file:
         expected = {name: file[name] for name in file.files}

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from cgatjax.cli import main
 from cgatjax.errors import ConfigError, TrainingError
-from cgatjax.model.model_io import load_model
+from cgatjax.model.model_io import read_model
 from cgatjax.runtime.devices import Devices, make_deterministic
 from cgatjax.runtime.distributed import initialize, is_first_process, lost_process_errors
 
@@ -216,7 +216,7 @@ class Hosts:
 
 def largest_change(run, other):
     """Between the weights of two runs, in units of the largest weight of each leaf."""
-    models = [load_model(folder).params for folder in (run, other)]
+    models = [read_model(folder).params for folder in (run, other)]
     changes = jax.tree.map(lambda a, b: np.abs(a - b).max() / max(np.abs(b).max(), 1e-6), *models)
     return max(jax.tree.leaves(changes))
 

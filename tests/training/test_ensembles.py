@@ -55,11 +55,11 @@ def test_members_share_the_record_of_their_training(two, train_set):
     found, _, path = two
     first, second = (member.record for member in found.members)
     assert first is not second
-    np.testing.assert_array_equal(first.train_hashes, second.train_hashes)
+    np.testing.assert_array_equal(first.train.graphs, second.train.graphs)
     assert first.training.max() <= len(train_set)
     assert found.count_trained_on(train_set).train == len(train_set)
     saved = cg.load_model(path / "members" / "1").record
-    np.testing.assert_array_equal(saved.train_hashes, first.train_hashes)
+    np.testing.assert_array_equal(saved.train.graphs, first.train.graphs)
 
 
 def test_a_resumed_run_takes_its_record_from_its_model(two, fresh_model, train_set, valid_set,
@@ -74,7 +74,7 @@ def test_a_resumed_run_takes_its_record_from_its_model(two, fresh_model, train_s
         fresh_model, train_set, valid_set, FAST, size=2, run=RunFolder(path, resume=True)
     )
     for old, new in zip(found.members, again.members, strict=True):
-        np.testing.assert_array_equal(new.record.train_hashes, old.record.train_hashes)
+        np.testing.assert_array_equal(new.record.train.graphs, old.record.train.graphs)
 
 
 def test_trainings_that_differ_in_seeds_and_data_share_their_compiled_steps(fresh_model):

@@ -25,6 +25,7 @@ from cgatjax.cli.commands.hull import hull
 from cgatjax.cli.commands.import_reference import import_reference
 from cgatjax.cli.commands.info import info
 from cgatjax.cli.commands.matbench import matbench
+from cgatjax.cli.commands.models import models
 from cgatjax.cli.commands.overlap import overlap
 from cgatjax.cli.commands.predict import predict
 from cgatjax.cli.commands.screen import screen
@@ -39,7 +40,7 @@ BAD_INPUT, SIGNALLED, INTERRUPTED = 2, 128, 130
 SECTIONS = {
     "Data": (download, featurize, info, hull, overlap),
     "Training": (train, transfer, fit_gp, calibrate),
-    "Predictions": (evaluate, predict, screen, select, embed, explain),
+    "Predictions": (models, evaluate, predict, screen, select, embed, explain),
     "Other": (import_reference, matbench, demo),
 }
 

@@ -118,6 +118,18 @@ def on_error_option(
     )
 
 
+def exclude_seen_option(help_text: str, group: str = OTHER) -> Decorator:
+    """Add --exclude-seen, crystals to leave out because a model was trained on them."""
+    return option(
+        "--exclude-seen",
+        type=click.Choice(["graph", "formula"]),
+        is_flag=False,
+        flag_value="graph",
+        group=group,
+        help=f"{help_text}: equal ones (graph, the default), or those of the same formula.",
+    )
+
+
 def subset_option(default: str | None, use: str) -> Decorator:
     """Add --subset to a command that reads a store by the split of a run.
 

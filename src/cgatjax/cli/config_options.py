@@ -9,7 +9,7 @@ import inspect
 import re
 import types
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import click
 
@@ -74,6 +74,10 @@ _FORMS = {
     "devices": Text("N|all", lambda text: text if text == "all" else int(text), "a number or all"),
 }
 """Field -> form of its text, where the type of the field does not say enough."""
+_WITHOUT_VALUE: dict[str, dict[str, Any]] = {
+    "exclude_seen": {"is_flag": False, "flag_value": "graph"}
+}
+"""Field -> its value where the option is given without one."""
 _NAMES = {"lr_groups": "lr-group"}
 """Field -> name of its option, where they differ."""
 
@@ -143,7 +147,7 @@ def _flag(name: str) -> str:
 
 def _settings(name: str, hint: Any) -> dict[str, Any]:
     """Type of an option, as arguments of `click.option`."""
-    if isinstance(hint, types.UnionType):
+    if get_origin(hint) in (types.UnionType, Union):
         hint = next(part for part in get_args(hint) if part is not types.NoneType)
     if name in _FORMS:
         item, *rest = get_args(hint) or (hint,)
@@ -151,7 +155,8 @@ def _settings(name: str, hint: Any) -> dict[str, Any]:
         is_list = rest == [Ellipsis] and item is not int
         return {"type": form, "metavar": form.name, "multiple": is_list}
     if get_origin(hint) is Literal:
-        return {"type": click.Choice(list(get_args(hint)))}
+        choice = {"type": click.Choice(list(get_args(hint)))}
+        return {**choice, **_WITHOUT_VALUE.get(name, {})}
     return {"default": None} if hint is bool else {"type": hint}
 
 

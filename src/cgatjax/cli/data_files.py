@@ -67,6 +67,17 @@ def require_new(*paths: str | Path | None) -> None:
             raise RunExistsError(f"{path} exists; choose another name or remove it")
 
 
+def require_own(run: str) -> None:
+    """Raise InputError for a name or an address, whose folder a command must not change."""
+    from cgatjax.pretrained.locations import is_own, locate
+
+    if not is_own(run):
+        raise InputError(
+            f"{run} is a published model, which is not changed; copy its folder ({locate(run)}), "
+            "or transfer it into a run of your own"
+        )
+
+
 def write_csv(
     path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]], notes: Sequence[str]
 ) -> None:
@@ -89,10 +100,10 @@ def or_empty(value: float) -> str:
 
 
 def prediction_notes(run: str, found: "Predictions") -> list[str]:
-    """Return comment lines: the model, the source of the standard deviations, unseen elements."""
+    """Return comment lines: model, source of the stds, unseen elements, seen crystals."""
     stds = [f"std of {t} ({found.units[t] or '?'}): {found.std_notes[t]}" for t in found.means]
-    unseen = [found.unseen_note] if found.unseen_note else []
-    return [f"cgatjax model: {run}", *stds, *unseen]
+    notes = [note for note in (found.unseen_note, found.seen_note) if note]
+    return [f"cgatjax model: {run}", *stds, *notes]
 
 
 def unseen_of(unseen: Sequence[Sequence[str]] | None, row: int) -> str:

@@ -8,13 +8,24 @@ from typing import Any
 
 import click
 
-from cgatjax import CgatjaxError, Model, load_model, load_predictor
+from cgatjax import CgatjaxError, Model, ModelCard, load_model, load_predictor
 from cgatjax.inference.loading import is_ensemble, member_folders, member_seeds
 from cgatjax.model.metrics import mean_over_targets
 from cgatjax.runs.run_folder import DATA, HISTORY, REPORT
 from cgatjax.runtime.text_tables import fields, table
 
 _MODEL_OPTIONS_SHOWN_ELSEWHERE = ("targets",)
+
+
+def show_card(folder: Path) -> None:
+    """Print the card of a published model, and what it records of its trainings.
+
+    Raises:
+      InputError: a file of the model is damaged.
+      MismatchError: its self-check failed.
+    """
+    click.echo(ModelCard.read(folder).text())
+    click.echo(f"## Memory\n\n{_training(load_model(folder))}")
 
 
 def show_run(path: Path) -> None:
@@ -72,9 +83,23 @@ def _training(model: Model) -> str:
         {
             "elements": int((record.training > 0).sum()),
             "elements of pre-training": before,
-            "distinct crystals, pre-training included": len(record.train_hashes),
-            "distinct validation crystals": len(record.valid_hashes),
+            "distinct crystals, pre-training included": len(record.train.graphs),
+            "their distinct formulas": len(record.train.formulas),
+            "distinct validation crystals": len(record.valid.graphs),
+            "distinct test crystals": len(record.test.graphs),
+            **{f"training {k}": _stage(stage) for k, stage in enumerate(record.stages, 1)},
         }
+    )
+
+
+def _stage(stage: Mapping[str, Any]) -> str:
+    """Describe an entry of a model's lineage in a line."""
+    if "published" in stage:
+        return f"published as {stage['published']} (weights {stage['weights']})"
+    data, versions = stage["inputs"]["train"], stage["versions"]
+    return (
+        f"{', '.join(stage['targets'])} on {data['crystals']} crystals (data {data['digest']}), "
+        f"from weights {stage['inputs']['weights']}, cgatjax {versions['cgatjax']}"
     )
 
 

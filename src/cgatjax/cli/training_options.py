@@ -21,7 +21,8 @@ TRAININGS = {name: training() for name, (_, training) in PRESETS.items()}
 _ON_DEVICES = ("devices", "device_mapping")
 _NETWORK_ON_DEVICES = ("precision", "rematerialize")
 
-_SPLIT = config_options(SplitConfig, "Data", without=("seed",))
+_SPLIT = config_options(SplitConfig, "Data", without=("seed", "exclude_seen"))
+_SEEN = config_options(SplitConfig, "Data", only=("exclude_seen",))
 _NETWORK = config_options(
     ModelConfig, "Network", without=("targets", *_NETWORK_ON_DEVICES), presets=NETWORKS
 )
@@ -85,6 +86,11 @@ _TRAINING: tuple[Decorator, ...] = (
 def split_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of the split."""
     return _SPLIT(command)
+
+
+def exclude_seen_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the option that leaves out what the pre-trained model has seen."""
+    return _SEEN(command)
 
 
 def network_options(command: Callable[..., Any]) -> Callable[..., Any]:

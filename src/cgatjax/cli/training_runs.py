@@ -25,7 +25,7 @@ from cgatjax import (
 )
 from cgatjax.cli.plots import draw_learning
 from cgatjax.cli.run_info import read_history, summary
-from cgatjax.data.leakage import split_from_options
+from cgatjax.data.leakage import IsSeen, split_from_options
 from cgatjax.data.splits import SUBSETS
 from cgatjax.inference.loading import is_ensemble, member_folders
 from cgatjax.inference.prediction import errors_by_target
@@ -88,6 +88,7 @@ def open_run(
     targets: Sequence[str],
     config: SplitConfig,
     about: Mapping[str, Any],
+    is_seen: IsSeen | None = None,
 ) -> tuple[RunFolder | None, Split]:
     """Create a run folder with its split and `data.json`, or open a run to resume it.
 
@@ -99,6 +100,7 @@ def open_run(
       targets: properties of which at least one must be known.
       config: options of the split.
       about: further entries of `data.json`.
+      is_seen: as of `split_from_options`.
 
     Raises:
       RunExistsError: the folder exists and is not to be resumed.
@@ -106,12 +108,12 @@ def open_run(
       ConfigError: a resumed run has another split.
     """
     if not is_first_process():
-        return None, split_from_options(store, targets, config)
+        return None, split_from_options(store, targets, config, is_seen)
     out, options = flags["out"], config.to_dict()
     if flags["resume"] and (run := RunFolder(out, resume=True)).resuming:
         _check_same_data(run, store, options)
         return run, Split.load(run.path / SPLIT)
-    split = split_from_options(store, targets, config)
+    split = split_from_options(store, targets, config, is_seen)
     run = RunFolder(out, resume=flags["resume"])
     split.save(run.path / SPLIT)
     counts = {subset: len(getattr(split, subset)) for subset in SUBSETS}
@@ -137,16 +139,18 @@ def _check_same_data(run: RunFolder, store: Store, options: Mapping[str, Any]) -
         )
 
 
-def labeled_sets(data: Store, split: Split, targets: Sequence[str]) -> tuple[Dataset, Dataset]:
-    """Return training and validation set without the crystals that have no value of a target."""
-    train, valid, _ = data.apply(split)
+def labeled_sets(
+    data: Store, split: Split, targets: Sequence[str]
+) -> tuple[Dataset, Dataset, Dataset]:
+    """Return the three sets of a split without the crystals that have no value of a target."""
+    train, valid, test = data.apply(split)
     known = train.with_targets(*targets), valid.with_targets(*targets)
     unknown = len(train) + len(valid) - sum(map(len, known))
     if unknown:
         click.echo(
             f"{unknown} crystals of the split have no value of {targets}; left out", err=True
         )
-    return known
+    return *known, test.with_targets(*targets)
 
 
 def report_run(run: RunFolder | None, model: Model, history: History, *, plots: bool) -> None:

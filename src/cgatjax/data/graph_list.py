@@ -21,10 +21,8 @@ class GraphList:
     Attributes:
       graphs: the graphs.
       graph_config: graph options of all graphs.
-      reduced: False, as graphs in memory may be reduced or not.
+      reduced: True if all graphs are known to be reduced.
     """
-
-    reduced = False
 
     def __init__(
         self,
@@ -32,6 +30,8 @@ class GraphList:
         graph_config: GraphConfig,
         targets: Mapping[str, np.ndarray] | None = None,
         units: Mapping[str, str] | None = None,
+        *,
+        reduced: bool = False,
     ) -> None:
         """Store the graphs.
 
@@ -40,7 +40,9 @@ class GraphList:
           graph_config: graph options of all graphs.
           targets: name -> (graphs,) values, NaN where unknown.
           units: name -> unit, where known.
+          reduced: True if all graphs are reduced.
         """
+        self.reduced = reduced
         self.graphs = list(graphs)
         self.graph_config = graph_config
         self._targets, self._units = dict(targets or {}), dict(units or {})

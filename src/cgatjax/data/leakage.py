@@ -8,18 +8,22 @@ crystals; here their duplicates can be removed as well (`cgatjax.data.overlap`).
 import csv
 import json
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from cgatjax.config import DuplicateKey, SplitConfig
 from cgatjax.data.datasets import Dataset
 from cgatjax.data.overlap import find_duplicates
 from cgatjax.data.splits import SUBSETS, Split, nested_subset
 from cgatjax.data.store import MANIFEST, Store, open_store
-from cgatjax.errors import InputError
+from cgatjax.errors import ConfigError, InputError
 from cgatjax.runs.run_folder import DATA, SPLIT
 
 logger = logging.getLogger("cgatjax")
+IsSeen = Callable[[Dataset], np.ndarray]
+"""Data set -> (crystals,) bool."""
 ID_COLUMNS = ("id", "entry_id", "mat_id", "material_id")
 """Names of the id column of a CSV file, in order of preference."""
 
@@ -71,6 +75,36 @@ def exclude(
     return Split(**subsets)
 
 
+def exclude_seen(split: Split, store: Store, is_seen: IsSeen) -> Split:
+    """Remove crystals that a model was trained on from the validation and the test set.
+
+    They may stay in the training set: their new values are new to the model.
+
+    Args:
+      split: the split to change, of ids of `store`.
+      store: the store that is split.
+      is_seen: marks the crystals of a data set that the model was trained on
+        (`Predictor.seen`).
+
+    Raises:
+      InputError: the model has no record of its training, or no validation crystal is left.
+    """
+    left = {}
+    for subset in ("valid", "test"):
+        ids: tuple[str, ...] = getattr(split, subset)
+        seen = is_seen(Dataset(store, store.rows_of(ids)))
+        left[subset] = tuple(i for i, known in zip(ids, seen, strict=True) if not known)
+        logger.info(
+            "excluded as seen in training: %d of %d %s crystals", seen.sum(), len(ids), subset
+        )
+    if not left["valid"]:
+        raise InputError(
+            f"{store.path}: the model was trained on all validation crystals; exclude by graph "
+            "instead of formula, or change the fractions of the split"
+        )
+    return Split(train=split.train, **left)
+
+
 def read_held_out(
     source: str | Path, store: Store, targets: Sequence[str], options: SplitConfig
 ) -> tuple[tuple[str, ...], Store]:
@@ -99,7 +133,12 @@ def read_held_out(
     return read_ids(source), store
 
 
-def split_from_options(store: Store, targets: Sequence[str], options: SplitConfig) -> Split:
+def split_from_options(
+    store: Store,
+    targets: Sequence[str],
+    options: SplitConfig,
+    is_seen: IsSeen | None = None,
+) -> Split:
     """Split a store, or read a split of it, and remove everything that the options exclude.
 
     The number of crystals removed by each source is logged.
@@ -108,8 +147,10 @@ def split_from_options(store: Store, targets: Sequence[str], options: SplitConfi
       store: the store to split.
       targets: only crystals with a value of at least one of these take part in a new split.
       options: the split options.
+      is_seen: marks the crystals that the pre-trained model was trained on, for `exclude_seen`.
 
     Raises:
+      ConfigError: `exclude_seen` without a pre-trained model.
       InputError: a source cannot be read, `store` lacks ids of a given split, the training set is
         smaller than the requested subset, or nothing is left to train on.
       TargetError: no crystal has a value of the targets.
@@ -121,6 +162,10 @@ def split_from_options(store: Store, targets: Sequence[str], options: SplitConfi
         before = _size(split)
         split = exclude(split, store, ids, by=options.exclude_by, home=home)
         logger.info("excluded by %s: %d of %d crystals", source, before - _size(split), before)
+    if options.exclude_seen is not None:
+        if is_seen is None:
+            raise ConfigError("exclude_seen: expected a pre-trained model, there is none")
+        split = exclude_seen(split, store, is_seen)
     if not split.train:
         raise InputError(f"{store.path}: no crystal is left to train on; exclude less")
     if options.train_size is not None:

@@ -1,6 +1,6 @@
 """Flat arrays of many crystal graphs: rows of a store, from which batches are assembled."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -86,6 +86,17 @@ def concatenate(pieces: Sequence[GraphArrays]) -> GraphArrays:
     targets = {t: np.concatenate([p.targets[t] for p in pieces]) for t in pieces[0].targets}
     merged = {name: np.concatenate([getattr(p, name) for p in pieces]) for name in names}
     return GraphArrays(**merged, targets=targets)
+
+
+def separate(arrays: GraphArrays) -> Iterator[CrystalGraph]:
+    """Yield the graphs one by one, without ids; any assignment of sites to classes will do."""
+    nodes, edges = np.cumsum(arrays.n_node), np.cumsum(arrays.n_edge)
+    for k, (last_node, last_edge) in enumerate(zip(nodes, edges, strict=True)):
+        where = {name: slice(last_node - arrays.n_node[k], last_node) for name in NODE_COLUMNS}
+        where |= {name: slice(last_edge - arrays.n_edge[k], last_edge) for name in EDGE_COLUMNS}
+        columns = {name: getattr(arrays, name)[part] for name, part in where.items()}
+        sites = np.repeat(np.arange(arrays.n_node[k]), columns["node_multiplicity"])
+        yield CrystalGraph(site_class=sites.astype(np.uint16), **columns)
 
 
 def reorder(arrays: GraphArrays, place: np.ndarray) -> GraphArrays:

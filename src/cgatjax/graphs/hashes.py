@@ -1,6 +1,6 @@
-"""Hashes of crystal graphs, equal for the same crystal or for the same structure type.
+"""Hashes of crystal graphs, equal for the same crystal, structure type or reduced formula.
 
-Both hashes refine colors over the reduced graph as `reduction` does. The *graph* hash starts from
+The first two refine colors over the reduced graph as `reduction` does. The *graph* hash starts from
 the elements: it is equal for crystals that no network can distinguish, whatever the order of sites,
 the orientation or the cell. The *prototype* hash starts from one color for all sites, and a message
 depends on the elements only by their equality at both ends: it is equal for all decorations of a
@@ -14,12 +14,12 @@ color refinement cannot distinguish share it always.
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 
 from cgatjax.graphs.crystal_graph import CrystalGraph
-from cgatjax.graphs.graph_arrays import EDGE_COLUMNS, NODE_COLUMNS, GraphArrays
+from cgatjax.graphs.graph_arrays import GraphArrays, separate
 from cgatjax.graphs.reduction import INCOMING, OUTGOING, mixed, reduce_graph, run_starts
 
 CHUNK = 1024
@@ -100,7 +100,7 @@ def hash_arrays(arrays: GraphArrays, *, with_elements: bool, reduced: bool) -> n
     if len(arrays.n_node) == 0:
         return np.zeros(0, np.uint64)
     if not reduced:
-        arrays = GraphArrays.from_graphs([reduce_graph(graph) for graph in _graphs(arrays)])
+        arrays = GraphArrays.from_graphs([reduce_graph(graph) for graph in separate(arrays)])
     owner = np.repeat(np.arange(len(arrays.n_node)), arrays.n_node)
     starts = np.cumsum(arrays.n_node) - arrays.n_node
     # A supercell has the same colors and k times the multiplicities.
@@ -117,16 +117,29 @@ def hash_arrays(arrays: GraphArrays, *, with_elements: bool, reduced: bool) -> n
     return np.frombuffer(digests, "<u8").astype(np.uint64)
 
 
-def _graphs(arrays: GraphArrays) -> Iterator[CrystalGraph]:
-    """Yield the graphs one by one."""
-    nodes, edges = np.cumsum(arrays.n_node), np.cumsum(arrays.n_edge)
-    for k, (last_node, last_edge) in enumerate(zip(nodes, edges, strict=True)):
-        where = {name: slice(last_node - arrays.n_node[k], last_node) for name in NODE_COLUMNS}
-        where |= {name: slice(last_edge - arrays.n_edge[k], last_edge) for name in EDGE_COLUMNS}
-        columns = {name: getattr(arrays, name)[part] for name, part in where.items()}
-        # Any assignment of sites will do: hashes use the multiplicities only.
-        sites = np.repeat(np.arange(arrays.n_node[k]), columns["node_multiplicity"])
-        yield CrystalGraph(site_class=sites.astype(np.uint16), **columns)
+def formula_hashes(arrays: GraphArrays) -> np.ndarray:
+    """Compute (graphs,) uint64 hashes of the reduced formulas, for any graph options.
+
+    Examples:
+      >>> ring = CrystalGraph.from_neighbors([11, 17], [[1, 1], [0, 0]], [[1, 1], [1, 1]])
+      >>> double = CrystalGraph.from_neighbors([17, 11] * 2, [[1], [0], [3], [2]], [[1]] * 4)
+      >>> len(set(formula_hashes(GraphArrays.from_graphs([ring, double])).tolist()))
+      1
+    """
+    if len(arrays.n_node) == 0:
+        return np.zeros(0, np.uint64)
+    owner = np.repeat(np.arange(len(arrays.n_node)), arrays.n_node)
+    keys, place = np.unique(owner << 8 | arrays.atomic_numbers, return_inverse=True)
+    counts = np.bincount(place, arrays.node_multiplicity).astype(np.int64)
+    begins = run_starts(keys >> 8)
+    lengths = np.diff(begins, append=len(keys))
+    counts //= np.repeat(np.gcd.reduceat(counts, begins), lengths)
+    content = memoryview(np.stack([keys & 255, counts], 1).astype("<u8").tobytes())
+    digests = b"".join(
+        hashlib.blake2b(content[16 * first : 16 * (first + n)], digest_size=8).digest()
+        for first, n in zip(begins.tolist(), lengths.tolist(), strict=True)
+    )
+    return np.frombuffer(digests, "<u8").astype(np.uint64)
 
 
 def _colors(

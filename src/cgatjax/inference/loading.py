@@ -13,7 +13,7 @@ from cgatjax.inference.predictor import Predictor, Uncertainty
 from cgatjax.inference.uncertainty_io import load_processes, load_rescalings
 from cgatjax.model.fingerprint import weights_digest
 from cgatjax.model.model import Model
-from cgatjax.model.model_io import load_model
+from cgatjax.model.model_io import read_model
 from cgatjax.runs.run_folder import ENSEMBLE, MEMBERS
 
 
@@ -56,7 +56,7 @@ def member_folders(path: str | Path) -> list[Path]:
     return [path / MEMBERS / str(number) for number in range(len(member_seeds(path)))]
 
 
-def load_predictor(path: str | Path, uncertainty: Uncertainty | None = None) -> Predictor:
+def read_predictor(path: str | Path, uncertainty: Uncertainty | None = None) -> Predictor:
     """Load the predictor of a run or model folder: one model, or all members of an ensemble.
 
     Args:
@@ -79,7 +79,7 @@ def load_predictor(path: str | Path, uncertainty: Uncertainty | None = None) -> 
                 f"{path}: {len(untrained)} of {len(folders)} members have no model yet ({names}); "
                 "finish the training with --resume"
             )
-    members = [load_model(folder) for folder in folders]
+    members = [read_model(folder) for folder in folders]
     weights = digest_of(members)
     return Predictor.of(
         members, uncertainty, load_processes(path, weights), load_rescalings(path, weights)

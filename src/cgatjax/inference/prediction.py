@@ -18,7 +18,7 @@ from cgatjax.data.store import Store, crystals_of, is_dataset, is_store_folder
 from cgatjax.errors import InputError
 from cgatjax.graphs.crystal_graph import CrystalGraph
 from cgatjax.graphs.reduction import graph_or_rejected
-from cgatjax.inference.prediction_table import UNRECORDED, Predictions
+from cgatjax.inference.prediction_table import UNRECORDED, Predictions, TrainedOn, total_of
 from cgatjax.inference.predictor import Outputs, Pass, Predictor
 from cgatjax.model.metrics import errors_of
 from cgatjax.model.model import Model
@@ -95,6 +95,7 @@ def _predicted(
     runner = BatchRunner(predictor.passes, batch_size)
     ids: list[str] = []
     unseen: list[tuple[str, ...]] = []
+    counts: list[TrainedOn | None] = []
     found: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {t: [] for t in predictor.targets}
     with progress("predict", shown=show_progress) as advance:
         for part in parts:
@@ -106,6 +107,7 @@ def _predicted(
                 ids += part.ids
                 if predictor.unseen is not None:
                     unseen += unseen_elements(part, predictor.unseen)
+                counts.append(predictor.count_trained_on(part))
             advance(len(part), "")
     if not ids:
         raise InputError(f"no crystal to predict ({len(skipped)} skipped)")
@@ -116,6 +118,7 @@ def _predicted(
         units=predictor.units,
         std_notes={t: predictor.std_note(t) for t in predictor.targets},
         unseen=unseen if predictor.unseen is not None else None,
+        trained_on=total_of(counts),
         skipped=skipped,
     )
 
@@ -129,20 +132,20 @@ def evaluate(
     training set of the model, by graph: their errors are those of training.
 
     Returns:
-      {"mae", "rmse", "n"}, or {target: {"mae", "rmse", "n"}} for several targets.
+      {"mae", "rmse", "n"}, or {target: {"mae", "rmse", "n"}} if the data have several targets.
 
     Raises:
       MismatchError: graphs made with other options, or targets in another unit.
-      TargetError: the data do not have one of the model's targets.
+      TargetError: the data have none of the model's targets.
     """
     predictor = Predictor.of(model)
     crystals = crystals_of(data, "the crystals to evaluate")
     found = _evaluated(predictor, crystals, batch_size)
     log_unseen(found)
-    trained_on = predictor.count_trained_on(crystals)
-    if trained_on is not None and trained_on.train:
-        logger.warning("%s; their errors are those of training", trained_on)
-    errors = {t: errors_of(found.means[t], crystals.target(t)) for t in found.means}
+    if found.trained_on is not None and found.trained_on.train:
+        logger.warning("%s; their errors are those of training", found.trained_on.text())
+    known = predictor.model.targets_in(crystals)
+    errors = {t: errors_of(found.means[t], crystals.target(t)) for t in known}
     return errors if len(errors) > 1 else next(iter(errors.values()))
 
 
@@ -152,7 +155,8 @@ def errors_by_target(
     """Compute {target: {"mae", "rmse", "n"}} as `evaluate` does, without its warnings."""
     crystals = crystals_of(data, "the crystals to evaluate")
     found = _evaluated(Predictor.of(model), crystals, batch_size)
-    return {t: errors_of(found.means[t], crystals.target(t)) for t in found.means}
+    known = Predictor.of(model).model.targets_in(crystals)
+    return {t: errors_of(found.means[t], crystals.target(t)) for t in known}
 
 
 def _evaluated(predictor: Predictor, crystals: Crystals, batch_size: int) -> Predictions:
@@ -240,7 +244,9 @@ def graphs_of(
     skipped: list[Rejected] = []
     network = Predictor.of(model).model
     parts = _featurized(network, structures, on_error, skipped)
-    graphs = GraphList([g for part in parts for g in part.graphs], network.graph_config)
+    graphs = GraphList(
+        [g for part in parts for g in part.graphs], network.graph_config, reduced=True
+    )
     return Dataset(graphs, np.arange(len(graphs))), skipped
 
 
@@ -252,7 +258,7 @@ def _featurized(
     while chunk := list(islice(found, CHUNK)):
         graphs = [g for item in chunk if (g := _graph(model, item, on_error, skipped)) is not None]
         if graphs:
-            yield GraphList(graphs, model.graph_config)
+            yield GraphList(graphs, model.graph_config, reduced=True)
 
 
 def _graph(

@@ -1,7 +1,7 @@
 """Predictions as a table: one row per crystal, with text, data frame and indexing."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
@@ -17,6 +17,53 @@ if TYPE_CHECKING:
 
 
 UNRECORDED = "the model does not record the elements that it was trained on"
+
+
+class TrainedOn(NamedTuple):
+    """Numbers of crystals of a data set that were used in training.
+
+    Attributes:
+      train: crystals of the training set, by graph.
+      valid: further crystals of the validation set, by graph.
+      formulas: crystals whose reduced formula the training set has, those of `train` included.
+      total: size of the data set.
+      model: name of the model.
+    """
+
+    train: int
+    valid: int
+    formulas: int
+    total: int
+    model: str = "the model"
+
+    def text(self, crystals: str = "crystals") -> str:
+        """Describe the numbers in a sentence.
+
+        Args:
+          crystals: word for the crystals of the data set.
+        """
+        if not (self.train or self.valid or self.formulas):
+            return f"no {crystals} were in the training set of {self.model} (by graph or formula)"
+        verb = "was" if self.train == 1 else "were"
+        known = (
+            f"{self.train} of the {self.total} {crystals} {verb} in the training set of "
+            f"{self.model} (by graph), {self.formulas} by formula"
+        )
+        return known + (f"; {self.valid} more in its validation set" if self.valid else "")
+
+
+def total_of(counts: Sequence[TrainedOn | None]) -> TrainedOn | None:
+    """Add the counts of the parts of a data set; None if they are unknown."""
+    known = [count for count in counts if count is not None]
+    if not known or len(known) < len(counts):
+        return None
+    return TrainedOn(
+        train=sum(count.train for count in known),
+        valid=sum(count.valid for count in known),
+        formulas=sum(count.formulas for count in known),
+        total=sum(count.total for count in known),
+        model=known[0].model,
+    )
 
 
 class Prediction(NamedTuple):
@@ -48,6 +95,7 @@ class Predictions:
       std_notes: target -> origin of the standard deviation, or why there is none.
       unseen: elements of each crystal that the model was never trained on, mostly (); None if
         the model has no record of its training.
+      trained_on: number of crystals that the model was trained on; None if it has no record.
       skipped: crystals that could not be predicted, and why.
     """
 
@@ -57,6 +105,7 @@ class Predictions:
     units: dict[str, str]
     std_notes: dict[str, str]
     unseen: list[tuple[str, ...]] | None = None
+    trained_on: TrainedOn | None = None
     skipped: list[Rejected] = field(default_factory=list)
 
     def __len__(self) -> int:
@@ -123,6 +172,12 @@ class Predictions:
         frame.attrs["units"] = dict(self.units)
         return frame
 
+    def restrict_targets(self, targets: Collection[str]) -> "Predictions":
+        """Return the predictions of some targets."""
+        means, stds = ({t: v for t, v in values.items() if t in targets}
+                       for values in (self.means, self.stds))  # fmt: skip
+        return dataclasses.replace(self, means=means, stds=stds)
+
     @property
     def unseen_elements(self) -> tuple[str, ...]:
         """Elements of all crystals that the model was never trained on, by atomic number."""
@@ -141,6 +196,13 @@ class Predictions:
         verb = "contains" if count == 1 else "contain"
         names = ", ".join(self.unseen_elements)
         return f"{count} of {total} structures {verb} elements never seen in training: {names}"
+
+    @property
+    def seen_note(self) -> str:
+        """Count the crystals that the model was trained on; "" if there are none."""
+        if self.trained_on is None or not self.trained_on.train:
+            return ""
+        return self.trained_on.text()
 
     @property
     def mean(self) -> np.ndarray | dict[str, np.ndarray]:

@@ -16,10 +16,11 @@ from cgatjax.config import GraphConfig
 from cgatjax.data.datasets import Crystals
 from cgatjax.errors import ConfigError, InputError, MismatchError
 from cgatjax.inference.gaussian_process import SparseGP
+from cgatjax.inference.prediction_table import TrainedOn
 from cgatjax.inference.uncertainty_io import Rescaling, Rescalings
 from cgatjax.model.model import Model, require_model
 from cgatjax.model.network import Method
-from cgatjax.model.training_record import graph_hashes
+from cgatjax.model.training_record import THE_MODEL, CrystalHashes, SeenBy, crystal_hashes
 
 Uncertainty = Literal["ensemble", "aleatoric", "gp", "none"]
 UNCERTAINTIES: tuple[Uncertainty, ...] = ("ensemble", "aleatoric", "gp")
@@ -41,28 +42,6 @@ class Pass(NamedTuple):
 
     model: Model
     method: Method
-
-
-class TrainedOn(NamedTuple):
-    """Numbers of crystals of a data set that were used in training.
-
-    Attributes:
-      train: crystals of the training set.
-      valid: further crystals of the validation set.
-      total: size of the data set.
-    """
-
-    train: int
-    valid: int
-    total: int
-
-    def __str__(self) -> str:
-        plural = "was" if self.train == 1 else "were"
-        text = (
-            f"{self.train} of the {self.total} crystals {plural} in the training set of the model "
-            "(by graph)"
-        )
-        return text + (f", {self.valid} more in its validation set" if self.valid else "")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -171,7 +150,7 @@ class Predictor:
         return np.any(known, axis=0) if len(known) == len(masks) else None
 
     def count_trained_on(self, data: Crystals) -> TrainedOn | None:
-        """Count crystals of the training and validation sets of a member, by graph.
+        """Count crystals of the training and validation sets of a member, by graph and formula.
 
         Args:
           data: crystals with the graph options of the models; hashing takes some 20 us for each,
@@ -180,15 +159,48 @@ class Predictor:
         Returns:
           The counts; None if no member has a record of its training.
         """
-        records = [m.record for m in self.members if m.record is not None]
-        if not any(len(record.train_hashes) for record in records):
+        if not self.has_memory:
             return None
-        hashes = graph_hashes(data)
-        train, valid = (
-            np.any([np.isin(hashes, getattr(record, name)) for record in records], axis=0)
-            for name in ("train_hashes", "valid_hashes")
+        hashes = crystal_hashes(data)
+        train, valid = (self._among(hashes, subset, "graph") for subset in ("train", "valid"))
+        formulas = train | self._among(hashes, "train", "formula")
+        return TrainedOn(
+            train=int(train.sum()),
+            valid=int((valid & ~train).sum()),
+            formulas=int(formulas.sum()),
+            total=len(data),
+            model=self.model.record.name if self.model.record is not None else THE_MODEL,
         )
-        return TrainedOn(int(train.sum()), int((valid & ~train).sum()), len(data))
+
+    @property
+    def has_memory(self) -> bool:
+        """True if a member has a record of the crystals that it was trained on."""
+        return any(m.record is not None and len(m.record.train.graphs) for m in self.members)
+
+    def seen(self, data: Crystals, by: SeenBy = "graph") -> np.ndarray:
+        """Return (crystals,) bool, True for crystals that a member was trained on.
+
+        Args:
+          data: crystals with the graph options of the models.
+          by: "graph" for equal crystals, "formula" for crystals of the same reduced formula.
+
+        Raises:
+          InputError: no member has a record of its training.
+        """
+        if not self.has_memory:
+            raise InputError(
+                "the model does not record the crystals that it was trained on, so none of them "
+                "can be found in other data"
+            )
+        return self._among(crystal_hashes(data), "train", by)
+
+    def _among(
+        self, hashes: CrystalHashes, subset: Literal["train", "valid"], by: SeenBy
+    ) -> np.ndarray:
+        """Mark the crystals that are in the training or validation set of a member."""
+        records = [m.record for m in self.members if m.record is not None]
+        known: list[CrystalHashes] = [getattr(record, subset) for record in records]
+        return np.any([np.isin(hashes.of(by), own.of(by)) for own in known], axis=0)
 
     @property
     def passes(self) -> tuple[Pass, ...]:

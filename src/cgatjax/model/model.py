@@ -101,15 +101,34 @@ class Model:
                 "featurize again with the model's options, or train a new model"
             )
 
+    def targets_in(self, data: Crystals) -> tuple[str, ...]:
+        """Return the targets that the data have.
+
+        Raises:
+          TargetError: the data have none of them.
+        """
+        found = tuple(name for name in self.targets if _has(data, name))
+        if not found:
+            data.unit(self.targets[0])  # whose error lists the targets of the data
+        return found
+
     def check_units(self, data: Crystals, where: str) -> None:
         """Raise MismatchError where a target has another unit in the data than in the model."""
-        for name in self.targets:
+        for name in self.targets_in(data):
             ours, theirs = self.units.get(name, ""), data.unit(name)
             if ours and theirs and ours != theirs:
                 raise MismatchError(
                     f"{where}: target {name!r} is in {theirs} there, the model predicts {ours}; "
                     "compare like with like, or transfer the model to these data"
                 )
+
+
+def _has(data: Crystals, target: str) -> bool:
+    try:
+        data.unit(target)
+    except TargetError:
+        return False
+    return True
 
 
 def require_model(model: Any, call: str = "") -> None:

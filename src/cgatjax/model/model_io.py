@@ -1,9 +1,9 @@
 """Model files: safetensors and JSON, in which nothing can run.
 
 A model folder holds `model.safetensors` (parameters, element vectors, hashes of the training
-crystals), `model.json` (options, normalizers, units, element counts of the training crystals) and
-`manifest.json` (sizes and SHA-256 of both). It is written whole or not at all, and checked when it
-is read.
+crystals), `config.json` (options, normalizers, units, element counts of the training crystals, the
+trainings) and `manifest.json` (sizes and SHA-256 of the others). It is written whole or not at all,
+and checked when it is read. Published models have further files (`cgatjax.pretrained`).
 """
 
 import json
@@ -22,7 +22,7 @@ from cgatjax.config import GraphConfig, ModelConfig
 from cgatjax.errors import InputError, MismatchError, RunExistsError
 from cgatjax.model.model import Model
 from cgatjax.model.normalizer import Normalizer
-from cgatjax.model.training_record import TrainingRecord
+from cgatjax.model.training_record import CrystalHashes, TrainingRecord
 from cgatjax.options import from_dict
 from cgatjax.runs.run_folder import ENSEMBLE, MEMBERS
 from cgatjax.runtime.atomic_writes import MANIFEST, damage, new_folder, recovered
@@ -30,10 +30,10 @@ from cgatjax.runtime.parse_errors import reading
 from cgatjax.structures.elements import SYMBOLS, ElementTable, atomic_number
 
 WEIGHTS = "model.safetensors"
-DESCRIPTION = "model.json"
-FORMAT = 1
+DESCRIPTION = "config.json"
+FORMAT = 2
 _VECTORS, _KNOWN = "element_table/vectors", "element_table/known"
-_TRAIN, _VALID = "record/train_hashes", "record/valid_hashes"
+_SUBSETS = ("train", "valid", "test")
 
 
 def save_model(path: str | Path, model: Model) -> None:
@@ -47,8 +47,22 @@ def save_model(path: str | Path, model: Model) -> None:
     held = {entry.name for entry in path.iterdir()} if path.is_dir() else set()
     if foreign := sorted(held - {WEIGHTS, DESCRIPTION, MANIFEST}):
         raise RunExistsError(f"{path} holds more than a model ({foreign[0]}); choose another name")
+    with new_folder(path) as folder:
+        write_model(folder, model)
+
+
+def write_model(folder: Path, model: Model, *, half: bool = False) -> None:
+    """Write the two files of a model into an open folder.
+
+    Args:
+      folder: folder of `new_folder`.
+      model: the model.
+      half: store the parameters in float16, in half of the space; they are read as float32.
+    """
     flat = traverse_util.flatten_dict({"params": dict(model.params)}, sep="/")
     tensors = {name: np.asarray(value, order="C") for name, value in flat.items()}
+    if half:
+        tensors = {name: value.astype(np.float16) for name, value in tensors.items()}
     tensors[_VECTORS] = np.ascontiguousarray(model.element_table.vectors)
     tensors[_KNOWN] = np.ascontiguousarray(model.element_table.known)
     description: dict[str, Any] = {
@@ -61,17 +75,19 @@ def save_model(path: str | Path, model: Model) -> None:
         "predicts_std": list(model.predicts_std),
     }
     if model.record is not None:
-        tensors |= {_TRAIN: model.record.train_hashes, _VALID: model.record.valid_hashes}
+        for subset in _SUBSETS:
+            hashes: CrystalHashes = getattr(model.record, subset)
+            tensors |= {_hashes_name(subset, k): v for k, v in hashes._asdict().items()}
         description["record"] = {
             "training": _symbols_and_counts(model.record.training),
             "pretraining": _symbols_and_counts(model.record.pretraining),
+            "stages": list(model.record.stages),
         }
-    with new_folder(path) as folder:
-        (folder / WEIGHTS).write_bytes(save(tensors))
-        (folder / DESCRIPTION).write_text(json.dumps(description, indent=1))
+    (folder / WEIGHTS).write_bytes(save(tensors))
+    (folder / DESCRIPTION).write_text(json.dumps(description, indent=1))
 
 
-def load_model(path: str | Path) -> Model:
+def read_model(path: str | Path) -> Model:
     """Read a model from its folder, or from the run folder that holds it as `model/`.
 
     Raises:
@@ -117,9 +133,10 @@ def _described(description: Mapping[str, Any], tensors: dict[str, np.ndarray]) -
         known=tensors.pop(_KNOWN),
     )
     record = _record(description, tensors)
+    params = {k: v.astype(np.float32) if v.dtype == np.float16 else v for k, v in tensors.items()}
     return Model(
         config=from_dict(ModelConfig, description["model"]),
-        params=traverse_util.unflatten_dict(tensors, sep="/")["params"],
+        params=traverse_util.unflatten_dict(params, sep="/")["params"],
         graph_config=from_dict(GraphConfig, description["graph"]),
         element_table=table,
         normalizers={n: Normalizer(**v) for n, v in description["normalizers"].items()},
@@ -135,16 +152,27 @@ def _record(
     """Build the training record; None for models without one."""
     if "record" not in description:
         return None
-    counts, hashes = description["record"], [tensors.pop(name) for name in (_TRAIN, _VALID)]
-    for found in hashes:
-        if found.dtype != np.uint64 or found.ndim != 1:
-            raise InputError(f"expected hashes (n,) uint64, got {found.shape} {found.dtype}")
+    found = description["record"]
+    if not all(isinstance(stage, dict) for stage in found["stages"]):
+        raise InputError(f"expected trainings with their entries, got {found['stages']!r:.80}")
     return TrainingRecord(
-        training=_counts(counts["training"]),
-        pretraining=None if counts["pretraining"] is None else _counts(counts["pretraining"]),
-        train_hashes=hashes[0],
-        valid_hashes=hashes[1],
+        training=_counts(found["training"]),
+        pretraining=None if found["pretraining"] is None else _counts(found["pretraining"]),
+        stages=tuple(found["stages"]),
+        **{subset: _hashes(subset, tensors) for subset in _SUBSETS},
     )
+
+
+def _hashes_name(subset: str, kind: str) -> str:
+    return f"record/{subset}_{kind}"
+
+
+def _hashes(subset: str, tensors: dict[str, np.ndarray]) -> CrystalHashes:
+    found = CrystalHashes(*(tensors.pop(_hashes_name(subset, k)) for k in CrystalHashes._fields))
+    for values in found:
+        if values.dtype != np.uint64 or values.ndim != 1:
+            raise InputError(f"expected hashes (n,) uint64, got {values.shape} {values.dtype}")
+    return found
 
 
 def _symbols_and_counts(counts: np.ndarray | None) -> dict[str, int] | None:

@@ -1,18 +1,20 @@
-"""Record of the crystals that a model was trained on: element counts and graph hashes.
+"""Record of the crystals that a model was trained on, and of the trainings themselves.
 
 The record travels in the model file. Predictions can then name elements that the network has never
 seen, and evaluations can count the crystals that it was trained on, under whatever id.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from cgatjax.data.datasets import Crystals
 from cgatjax.graphs.graph_arrays import GraphArrays
-from cgatjax.graphs.hashes import hash_arrays
+from cgatjax.graphs.hashes import formula_hashes, hash_arrays
 from cgatjax.runtime.progress import progress
 from cgatjax.structures.elements import SYMBOLS
 
@@ -22,32 +24,63 @@ SHOWN_FROM = 100_000
 """Size of a data set from which the progress of hashing is shown; below, it takes seconds."""
 Labeled = tuple[Crystals, Sequence[str]]
 """Data set, and the targets of which a crystal must have a value to be trained on."""
+SeenBy = Literal["graph", "formula"]
+THE_MODEL = "the model"
+"""Name of a model that was not published."""
+
+
+class CrystalHashes(NamedTuple):
+    """Hashes of crystals, 16 bytes each.
+
+    Attributes:
+      graphs: uint64 graph hashes (`cgatjax.graphs.hashes`).
+      formulas: uint64 hashes of the reduced formulas.
+    """
+
+    graphs: np.ndarray
+    formulas: np.ndarray
+
+    @classmethod
+    def none(cls) -> "CrystalHashes":
+        """Return the hashes of no crystal."""
+        return cls(np.zeros(0, np.uint64), np.zeros(0, np.uint64))
+
+    def of(self, by: SeenBy) -> np.ndarray:
+        """Return the hashes of one kind."""
+        return self.graphs if by == "graph" else self.formulas
+
+
+def union(sets: Iterable[CrystalHashes]) -> CrystalHashes:
+    """Return the sorted distinct hashes of several sets of crystals."""
+    columns = zip(CrystalHashes.none(), *sets, strict=True)
+    return CrystalHashes(*(np.unique(np.concatenate(column)) for column in columns))
 
 
 def _no_elements() -> np.ndarray:
     return np.zeros(len(SYMBOLS), np.int64)
 
 
-def _no_hashes() -> np.ndarray:
-    return np.zeros(0, np.uint64)
-
-
 @dataclass(frozen=True, eq=False, kw_only=True)
 class TrainingRecord:
-    """Record of training and validation sets, pre-training included.
+    """Record of training, validation and test sets, pre-training included.
 
     Attributes:
       training: (104,) int64, number of training crystals with each element, by atomic number.
       pretraining: the same for all earlier trainings; None if they are unknown, as for weights of
         the PyTorch code.
-      train_hashes: (n,) sorted uint64, graph hashes of all known training crystals.
-      valid_hashes: (n,) sorted uint64, those of validation crystals.
+      train: sorted distinct hashes of all known training crystals.
+      valid: those of validation crystals.
+      test: those of test crystals, where a training was given a test set.
+      stages: all known trainings, the first one first: plain values that describe data, options
+        and versions.
     """
 
     training: np.ndarray = field(default_factory=_no_elements)
     pretraining: np.ndarray | None = field(default_factory=_no_elements)
-    train_hashes: np.ndarray = field(default_factory=_no_hashes)
-    valid_hashes: np.ndarray = field(default_factory=_no_hashes)
+    train: CrystalHashes = field(default_factory=CrystalHashes.none)
+    valid: CrystalHashes = field(default_factory=CrystalHashes.none)
+    test: CrystalHashes = field(default_factory=CrystalHashes.none)
+    stages: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def unseen(self) -> np.ndarray | None:
@@ -56,13 +89,21 @@ class TrainingRecord:
             return None
         return self.training + self.pretraining == 0
 
+    @property
+    def name(self) -> str:
+        """Name under which the model was published, if it was not trained further."""
+        last = self.stages[-1] if self.stages else {}
+        return str(last.get("published", THE_MODEL))
+
     @classmethod
     def of(
         cls,
         before: "TrainingRecord | None",
         train: Sequence[Labeled],
         valid: Sequence[Labeled],
+        test: Sequence[Labeled] = (),
         *,
+        stage: Mapping[str, Any] | None = None,
         show_progress: bool | None = None,
     ) -> "TrainingRecord":
         """Record a training that continues from an earlier one.
@@ -72,21 +113,29 @@ class TrainingRecord:
             an empty one for random weights.
           train: the training sets.
           valid: the validation sets.
+          test: the test sets, which are only remembered.
+          stage: description of the training, plain values.
           show_progress: show the progress of hashing large data sets; by default in terminals and
             notebooks.
         """
-        trained, validated = (
+        trained, validated, tested = (
             [_summary(data, tuple(targets), show_progress) for data, targets in sets]
-            for sets in (train, valid)
+            for sets in (train, valid, test)
         )
         old = before or cls(pretraining=None)
         earlier = None if old.pretraining is None else old.pretraining + old.training
         return cls(
             training=sum((counts for counts, _ in trained), _no_elements()),
             pretraining=earlier,
-            train_hashes=_union([old.train_hashes, *(hashes for _, hashes in trained)]),
-            valid_hashes=_union([old.valid_hashes, *(hashes for _, hashes in validated)]),
+            train=union([old.train, *(hashes for _, hashes in trained)]),
+            valid=union([old.valid, *(hashes for _, hashes in validated)]),
+            test=union([old.test, *(hashes for _, hashes in tested)]),
+            stages=(*old.stages, *([] if stage is None else [stage])),
         )
+
+    def with_stage(self, stage: Mapping[str, Any]) -> "TrainingRecord":
+        """Return the record with one more stage."""
+        return dataclasses.replace(self, stages=(*self.stages, stage))
 
 
 def unseen_elements(data: Crystals, unseen: np.ndarray) -> list[tuple[str, ...]]:
@@ -106,10 +155,10 @@ def unseen_elements(data: Crystals, unseen: np.ndarray) -> list[tuple[str, ...]]
     return found
 
 
-def graph_hashes(
+def crystal_hashes(
     data: Crystals, positions: np.ndarray | None = None, *, show_progress: bool | None = None
-) -> np.ndarray:
-    """Compute (n,) uint64 graph hashes of crystals, in their order.
+) -> CrystalHashes:
+    """Compute the hashes of crystals, in their order: (n,) each.
 
     Args:
       data: the crystals.
@@ -120,14 +169,14 @@ def graph_hashes(
     return _counts_and_hashes(data, rows, show_progress)[1]
 
 
-_summaries: WeakKeyDictionary[Crystals, dict[tuple[str, ...], tuple[np.ndarray, np.ndarray]]]
+_summaries: WeakKeyDictionary[Crystals, dict[tuple[str, ...], tuple[np.ndarray, CrystalHashes]]]
 _summaries = WeakKeyDictionary()
 
 
 def _summary(
     data: Crystals, targets: tuple[str, ...], show_progress: bool | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Count the elements and hash the graphs of the crystals with a value of a target."""
+) -> tuple[np.ndarray, CrystalHashes]:
+    """Count the elements and hash the crystals with a value of a target."""
     # Kept as long as the data set, so that the members of an ensemble share it.
     known = _summaries.setdefault(data, {})
     if targets not in known:
@@ -138,15 +187,16 @@ def _summary(
 
 def _counts_and_hashes(
     data: Crystals, rows: np.ndarray, show_progress: bool | None
-) -> tuple[np.ndarray, np.ndarray]:
-    counts, hashes = _no_elements(), [_no_hashes()]
+) -> tuple[np.ndarray, CrystalHashes]:
+    counts, hashes = _no_elements(), [CrystalHashes.none()]
     shown = show_progress if len(rows) >= SHOWN_FROM else False
     with progress("graph hashes", len(rows), shown=shown) as advance:
         for block, arrays in _blocks(data, rows):
             counts += np.bincount(_elements_by_crystal(arrays)[:, 1], minlength=len(SYMBOLS))
-            hashes.append(hash_arrays(arrays, with_elements=True, reduced=data.reduced))
+            graphs = hash_arrays(arrays, with_elements=True, reduced=data.reduced)
+            hashes.append(CrystalHashes(graphs, formula_hashes(arrays)))
             advance(len(block), "")
-    return counts, np.concatenate(hashes)
+    return counts, CrystalHashes(*map(np.concatenate, zip(*hashes, strict=True)))
 
 
 def _blocks(data: Crystals, rows: np.ndarray) -> Iterator[tuple[np.ndarray, GraphArrays]]:
@@ -161,7 +211,3 @@ def _elements_by_crystal(arrays: GraphArrays) -> np.ndarray:
     owner = np.repeat(np.arange(len(arrays.n_node)), arrays.n_node)
     keys = np.unique(owner * size + arrays.atomic_numbers)
     return np.stack([keys // size, keys % size], 1)
-
-
-def _union(hashes: Iterable[np.ndarray]) -> np.ndarray:
-    return np.unique(np.concatenate(list(hashes)))

@@ -6,7 +6,6 @@ Compiling takes longer than a short training: without a cache every command pays
 import functools
 import hashlib
 import importlib
-import os
 import platform
 import zlib
 from importlib.metadata import version
@@ -16,8 +15,8 @@ from typing import Any
 import jax
 from jax.experimental.compilation_cache import compilation_cache
 
-VARIABLE = "CGATJAX_CACHE"
-"""Environment variable; "off" keeps nothing on disk."""
+from cgatjax.runtime.user_cache import is_off, user_cache
+
 LARGEST = 1_000_000_000
 """Bytes of compiled programs that are kept, the most recently used ones."""
 CHECKED = "checked"
@@ -38,7 +37,7 @@ def keep_compiled_programs() -> Path | None:
       The folder, or None if the user set another one, switched this off, or it cannot be written.
     """
     config: Any = jax.config
-    if os.environ.get(VARIABLE, "").lower() == "off" or not config.jax_enable_compilation_cache:
+    if is_off() or not config.jax_enable_compilation_cache:
         return None
     if config.jax_compilation_cache_dir is not None:
         return None
@@ -62,10 +61,9 @@ def keep_compiled_programs() -> Path | None:
 
 def cache_folder() -> Path:
     """Return the folder for this version of XLA and this processor, below the user's cache."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     # XLA compiles for all instructions of the processor; a shared home has machines of many kinds.
     name = f"{version('jaxlib')}-{hashlib.sha256(_processor().encode()).hexdigest()[:12]}"
-    return Path(base) / "cgatjax" / "jax" / name
+    return user_cache("jax") / name
 
 
 def remove_damaged(folder: Path) -> None:

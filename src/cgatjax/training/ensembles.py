@@ -44,6 +44,7 @@ def fit_ensemble(
     config: TrainConfig | Mapping[str, Any] = TrainConfig(),  # noqa: B008 - frozen
     *,
     size: int,
+    test: Crystals | None = None,
     run: RunFolder | None = None,
     loggers: LoggersOf = lambda run: (),
     show_progress: bool | None = None,
@@ -59,6 +60,7 @@ def fit_ensemble(
       valid: the validation set, the same for all members.
       config: how to train; `seed` is the first member's.
       size: number of members.
+      test: as of `fit`.
       run: folder that receives the members' runs; a resumed one may get more members.
       loggers: makes the loggers of a member, with a run folder only.
       show_progress: show progress of each member; by default in terminals and notebooks.
@@ -78,6 +80,7 @@ def fit_ensemble(
             train,
             valid,
             own,
+            test=test,
             run=folder,
             loggers=loggers,
             show_progress=show_progress,
@@ -89,7 +92,7 @@ def fit_ensemble(
 
 def transfer_ensemble(
     models: Model | Predictor,
-    data: Store | tuple[Dataset, Dataset],
+    data: Store | Sequence[Dataset],
     config: TransferConfig | Mapping[str, Any] = TransferConfig(),  # noqa: B008 - frozen
     *,
     size: int,
@@ -106,7 +109,7 @@ def transfer_ensemble(
 
     Args:
       models: the trained model or ensemble.
-      data: (training, validation) sets, or a store to split by id with the training seed.
+      data: as of `transfer_model`.
       config: what is carried over and how to train; the seed is the first member's.
       size: number of members.
       keep_training: for mode "joint", the low-fidelity data that the old heads train on further.
@@ -120,11 +123,8 @@ def transfer_ensemble(
     """
     old, shared = Predictor.of(models), TransferConfig.of(config)
     target, seed = shared.target or old.targets[0], shared.train.seed
-    if isinstance(data, Store):
-        train, valid, _ = data.split(seed=seed, targets=(target,))
-        sets = train, valid
-    else:
-        sets = training_sets(data)
+    split = data.split(seed=seed, targets=(target,)) if isinstance(data, Store) else data
+    sets = training_sets(split)
 
     def train_member(number: int, folder: RunFolder | None, loggers: Sequence[Logger]) -> Trained:
         return transfer_model(

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -10,9 +10,9 @@ from cgatjax.config import TrainConfig
 from cgatjax.data.datasets import Crystals
 from cgatjax.data.store import require_dataset
 from cgatjax.errors import CgatjaxError, ConfigError, InputError, TargetError
-from cgatjax.model.fingerprint import inputs_of
+from cgatjax.model.fingerprint import inputs_of, versions
 from cgatjax.model.model import Model, require_model
-from cgatjax.model.model_io import load_model
+from cgatjax.model.model_io import read_model
 from cgatjax.model.normalizer import Normalizer
 from cgatjax.model.training_record import Labeled, TrainingRecord
 from cgatjax.runs.loggers import Logger
@@ -27,8 +27,20 @@ from cgatjax.training.trainer import RatesAt, Trainer
 from cgatjax.training.transfer_params import TRAINED, label_parameters
 
 logger = logging.getLogger("cgatjax")
-RecordedSets = tuple[Sequence[Labeled], Sequence[Labeled]]
-"""Training sets and validation sets, each with its targets."""
+
+
+class Recorded(NamedTuple):
+    """What the model records of its training.
+
+    Attributes:
+      train, valid, test: data sets, each with its targets.
+      options: options of the training, plain values.
+    """
+
+    train: Sequence[Labeled]
+    valid: Sequence[Labeled]
+    test: Sequence[Labeled]
+    options: Mapping[str, Any]
 
 
 def fit(
@@ -37,6 +49,7 @@ def fit(
     valid: Crystals,
     config: TrainConfig | Mapping[str, Any] = TrainConfig(),  # noqa: B008 - frozen
     *,
+    test: Crystals | None = None,
     labels: Labels | None = None,
     rates: RatesAt | None = None,
     run: RunFolder | None = None,
@@ -60,6 +73,7 @@ def fit(
       train: the training set.
       valid: the validation set; all of it is used.
       config: how to train; a dictionary of options will do.
+      test: test set, whose hashes the model records; nothing else is done with it.
       labels: "frozen" or a learning-rate group for every parameter; None trains all.
       rates: learning-rate factors of the groups; by default the schedule's for all.
       run: folder that receives options, history, checkpoints and the best model. If a mistake ends
@@ -83,9 +97,12 @@ def fit(
         config = check_arguments(model, train, valid, config)
         if run is not None:
             run.save_config({"graph": model.graph_config, "model": model.config, "train": config})
-        sets: RecordedSets = [(train, model.targets)], [(valid, model.targets)]
+        tested = [] if test is None else [(test, model.targets)]
+        recorded = Recorded(
+            [(train, model.targets)], [(valid, model.targets)], tested, config.to_dict()
+        )
         return train_epochs(
-            model, train, valid, sets, config, labels, rates, run, loggers, show_progress
+            model, train, valid, recorded, config, labels, rates, run, loggers, show_progress
         )
 
 
@@ -108,7 +125,7 @@ def train_epochs(
     model: Model,
     train: Crystals,
     valid: Crystals,
-    recorded: RecordedSets,
+    recorded: Recorded,
     config: TrainConfig,
     labels: Labels | None,
     rates: RatesAt | None,
@@ -119,16 +136,25 @@ def train_epochs(
     """Train for all epochs that are left, once the options of the run are written.
 
     The one training loop: `fit` and `transfer_model` end here; arguments and errors as of `fit`,
-    and `recorded`: the training and the validation sets with their targets, for the record.
+    and `recorded`: the sets with their targets and the options, for the record.
     """
     if run is not None and not is_first_process():
         raise ConfigError("of several processes only the first has a run folder; give None here")
     model = _ready(model, train, valid)
     # A resumed run must have the data and first weights that it began with.
+    inputs = inputs_of(model, train, valid)
     if run is not None:
-        run.save_inputs(inputs_of(model, train, valid))
+        run.save_inputs(inputs)
     shown = show_progress if is_first_process() else False
-    record = _saved_record(run) or TrainingRecord.of(model.record, *recorded, show_progress=shown)
+    record = _saved_record(run)
+    if record is None:
+        stage = {
+            "targets": list(model.targets),
+            "inputs": inputs,
+            "options": recorded.options,
+            "versions": versions(),
+        }
+        record = TrainingRecord.of(model.record, *recorded[:3], stage=stage, show_progress=shown)
     model = model.replace(record=record)
     labels = label_parameters(model.params, [("*", TRAINED)]) if labels is None else labels
     recorder = RunRecorder(run, loggers if is_first_process() else (), model, config)
@@ -167,7 +193,7 @@ def _saved_record(run: RunFolder | None) -> TrainingRecord | None:
     if run is None or not run.resuming or not (run.path / "model").is_dir():
         return None
     try:
-        return load_model(run.path / "model").record
+        return read_model(run.path / "model").record
     except CgatjaxError:  # a damaged model is written again; the record is computed again
         return None
 

@@ -11,11 +11,12 @@ from cgatjax.data.datasets import ConcatDataset, Crystals, Dataset
 from cgatjax.data.store import Store, require_dataset
 from cgatjax.errors import InputError
 from cgatjax.inference.prediction import errors_by_target
+from cgatjax.inference.predictor import Predictor
 from cgatjax.model.model import Model, require_model
 from cgatjax.runs.loggers import Logger
 from cgatjax.runs.run_folder import REPORT, RunFolder, removed_if_untrained
 from cgatjax.training.history import History
-from cgatjax.training.loop import RecordedSets, train_epochs
+from cgatjax.training.loop import Recorded, train_epochs
 from cgatjax.training.transfer_params import TransferReport, prepare_transfer, rates_at
 
 logger = logging.getLogger("cgatjax")
@@ -23,7 +24,7 @@ logger = logging.getLogger("cgatjax")
 
 def transfer_model(
     model: Model,
-    data: Store | tuple[Dataset, Dataset],
+    data: Store | Sequence[Dataset],
     config: TransferConfig | Mapping[str, Any] = TransferConfig(),  # noqa: B008 - frozen
     *,
     keep_training: Dataset | None = None,
@@ -35,7 +36,8 @@ def transfer_model(
 
     Args:
       model: the trained model.
-      data: (training, validation) sets, or a store to split by id with the training seed.
+      data: (training, validation) sets, or with a test set, whose hashes the model records; or a
+        store to split by id with the training seed.
       config: what is carried over, frozen or re-initialized, and how to train.
       keep_training: for mode "joint", the low-fidelity data that the old heads train on further.
       run: folder that receives the report and everything of `fit`.
@@ -54,7 +56,7 @@ def transfer_model(
 
 def _transfer(
     model: Model,
-    data: Store | tuple[Dataset, Dataset],
+    data: Store | Sequence[Dataset],
     config: TransferConfig,
     keep_training: Dataset | None,
     run: RunFolder | None,
@@ -64,24 +66,28 @@ def _transfer(
     """Carry over and train; arguments and errors as of `transfer_model`."""
     target = config.target or model.targets[0]
     if isinstance(data, Store):
-        train, valid, _ = data.split(seed=config.train.seed, targets=(target,))
-    else:
-        train, valid = training_sets(data)
+        data = data.split(seed=config.train.seed, targets=(target,))
+    train, valid, *tests = training_sets(data)
     prepared = prepare_transfer(model, train, config)
-    recorded: RecordedSets = [(train, (target,))], [(valid, (target,))]
+    named = (target,)
+    recorded = Recorded(
+        [(train, named)], [(valid, named)], [(test, named) for test in tests], config.to_dict()
+    )
     together: Crystals = train
     if config.mode == "joint":
         if keep_training is None:
             raise InputError(
                 "joint transfer needs the low-fidelity data that the old heads train on further"
             )
-        recorded = [*recorded[0], (keep_training, model.targets)], recorded[1]
+        recorded = recorded._replace(train=[(train, named), (keep_training, model.targets)])
         # Both stores may have a column of the same name; each trains its own head.
         together = ConcatDataset(
             keep_training.restrict_targets(*model.targets), train.restrict_targets(target)
         )
         valid = valid.restrict_targets(target)
     sets = {"train": train.restrict_targets(target), "valid": valid.restrict_targets(target)}
+    if config.mode != "none":
+        log_seen(Predictor.of(model), {"validation": valid, "test": tests[0] if tests else None})
     step_zero = {name: errors_by_target(prepared.model, d)[target] for name, d in sets.items()}
     report = dataclasses.replace(prepared.report, step_zero=step_zero)
     log_report(report)
@@ -106,8 +112,16 @@ def _transfer(
     return trained, history
 
 
-def training_sets(data: Any) -> tuple[Dataset, Dataset]:
-    """Return training and validation set of the argument of a transfer.
+def log_seen(predictor: Predictor, sets: Mapping[str, Dataset | None]) -> None:
+    """Log how many held-out crystals the old model was trained on."""
+    for name, data in sets.items():
+        counts = predictor.count_trained_on(data) if data else None
+        if counts is not None and (counts.train or counts.formulas):
+            logger.info("%s", counts.text(f"{name} crystals"))
+
+
+def training_sets(data: Any) -> Sequence[Dataset]:
+    """Return training and validation set of the argument of a transfer, and its test set if any.
 
     Raises:
       InputError: it is no pair of data sets.
@@ -117,9 +131,9 @@ def training_sets(data: Any) -> tuple[Dataset, Dataset]:
             "the data of a transfer: expected a store or the pair (train, valid), got "
             f"{type(data).__name__}"
         )
-    for part, name in zip(data, ("training", "validation"), strict=False):
+    for part, name in zip(data, ("training", "validation", "test"), strict=False):
         require_dataset(part, f"the {name} set")
-    return data[0], data[1]
+    return data
 
 
 def log_report(report: TransferReport) -> None:

@@ -7,7 +7,7 @@ import click
 
 from cgatjax import ConfigError
 from cgatjax.cli.command_options import command, option, subset_option, uncertainty_option
-from cgatjax.cli.data_files import require_new
+from cgatjax.cli.data_files import require_new, require_own
 from cgatjax.runtime.text_tables import table
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def calibrate(
     from cgatjax.inference.uncertainty_io import save_rescalings
 
     require_new(plot)
+    require_own(run)
     loaded, data = load_predictor(run, uncertainty), open_store(store)
     kind, before = loaded.uncertainty, loaded.without_rescaling()
     if kind == "none":

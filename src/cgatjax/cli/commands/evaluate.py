@@ -6,14 +6,22 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cgatjax.cli.command_options import command, option, subset_option, uncertainty_option
+from cgatjax.cli.command_options import (
+    command,
+    exclude_seen_option,
+    option,
+    subset_option,
+    uncertainty_option,
+)
 from cgatjax.cli.data_files import or_empty, prediction_notes, require_new, unseen_of, write_csv
 from cgatjax.runtime.text_tables import table
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from cgatjax import Dataset, Predictions, Predictor, Store, Uncertainty
+    from cgatjax import Predictions, Store, Uncertainty
+    from cgatjax.inference.prediction_table import TrainedOn
+    from cgatjax.model.training_record import SeenBy
 
 _COLUMNS = ("id", "property", "target", "prediction", "std", "unit", "unseen_elements")
 
@@ -22,6 +30,7 @@ _COLUMNS = ("id", "property", "target", "prediction", "std", "unit", "unseen_ele
 @click.argument("run", type=click.Path())
 @click.argument("store", type=click.Path())
 @subset_option(None, "to evaluate")
+@exclude_seen_option("Leave out crystals that the model was trained on")
 @option("--out", type=click.Path(), help="CSV file of all values and predictions.")
 @option("--plot", type=click.Path(), help="Parity plot, PNG, PDF or SVG.")
 @option(
@@ -34,6 +43,7 @@ def evaluate(
     run: str,
     store: str,
     subset: str | None,
+    exclude_seen: "SeenBy | None",
     out: str | None,
     plot: str | None,
     plots: str | None,
@@ -42,9 +52,11 @@ def evaluate(
     """Compute the errors of a model on a store.
 
     Errors are in the unit of the target. The number of crystals that the model was trained on,
-    under this or another id, is printed: their errors say nothing about new crystals.
+    under this or another id, is printed: their errors say nothing about new crystals, and
+    --exclude-seen leaves them out. Properties that the store lacks are not evaluated.
 
     \b
+    cgatjax evaluate mp-small mine.store --exclude-seen
     cgatjax evaluate runs/scan scan.store --out errors.csv --plots figures
     """
     from cgatjax import load_predictor, open_store, predict
@@ -56,13 +68,18 @@ def evaluate(
     predictor, data = load_predictor(run, uncertainty), open_store(store)
     crystals, name = chosen_subset(run, data, subset)
     predictor.model.check_units(crystals, store)
-    values = {t: crystals.target(t) for t in predictor.targets}
-    found = predict(predictor, crystals, show_progress=True)
-    errors = {t: errors_of(found.means[t], values[t]) for t in predictor.targets}
+    if exclude_seen:
+        before = len(crystals)
+        crystals = crystals.select(~predictor.seen(crystals, exclude_seen))
+        name = f"{name} without {before - len(crystals)} seen in training (by {exclude_seen})"
+    known = predictor.model.targets_in(crystals)
+    values = {t: crystals.target(t) for t in known}
+    found = predict(predictor, crystals, show_progress=True).restrict_targets(known)
+    errors = {t: errors_of(found.means[t], values[t]) for t in known}
     click.echo(f"{run} on {store}, {name}: {len(crystals)} crystals")
     rows = [(t, found.units[t] or "?", e["mae"], e["rmse"], e["n"]) for t, e in errors.items()]
     click.echo(table(("target", "unit", "MAE", "RMSE", "n"), rows))
-    _echo_trained_on(predictor, crystals, name, run, data)
+    _echo_trained_on(found.trained_on, name, run, data)
     _echo_calibration(found, values)
     if out:
         write_csv(Path(out), _COLUMNS, _rows(found, values), prediction_notes(run, found))
@@ -73,28 +90,25 @@ def evaluate(
         draw_evaluation(Path(plots), found, values, crystals)
 
 
-def _echo_trained_on(
-    predictor: "Predictor", crystals: "Dataset", name: str, run: str, data: "Store"
-) -> None:
+def _echo_trained_on(trained_on: "TrainedOn | None", name: str, run: str, data: "Store") -> None:
     """Print the number of crystals that were used in training, and the way to leave them out."""
     from cgatjax import Split
     from cgatjax.runs.run_folder import SPLIT
 
     store = data.path
-    trained_on = predictor.count_trained_on(crystals)
     if trained_on is None:
         click.echo("the model does not record the crystals that it was trained on")
         return
     if trained_on.train == trained_on.valid == 0:
-        click.echo("no crystal was in the training or validation set of the model (by graph)")
+        click.echo(trained_on.text())
         return
     if name.startswith("test"):
         advice = "they have other ids there; train with --split-by formula to keep polymorphs apart"
     elif (Path(run) / SPLIT).is_file() and set(Split.load(Path(run) / SPLIT).test) <= set(data.ids):
         advice = f"for new crystals: cgatjax evaluate {run} {store} --subset test"
     else:
-        advice = f"to keep them out of training: train --exclude {store} --exclude-by graph"
-    click.echo(f"{trained_on}; {advice}")
+        advice = f"without them: --exclude-seen; or train --exclude {store} --exclude-by graph"
+    click.echo(f"{trained_on.text()}; {advice}")
 
 
 def _echo_calibration(found: "Predictions", values: "dict[str, np.ndarray]") -> None:

@@ -30,10 +30,11 @@ def fit_gp(run: str, store: str, subset: str, **flags: Any) -> None:
     """
     from cgatjax import embed, load_predictor, open_store
     from cgatjax import fit_gp as fit
-    from cgatjax.cli.data_files import chosen_subset
+    from cgatjax.cli.data_files import chosen_subset, require_own
     from cgatjax.inference.loading import digest_of
     from cgatjax.inference.uncertainty_io import save_processes, save_rescalings
 
+    require_own(run)
     options = GPConfig(**chosen(flags, GPConfig))
     predictor, data = load_predictor(run), open_store(store)
     crystals, name = chosen_subset(run, data, subset)

@@ -91,11 +91,13 @@ def train(
         return
     with removed_if_untrained(run):
         model = init_model(network, data, target=targets, seed=seed, element_table=vectors)
-        sets = runs.labeled_sets(data, split, targets)
-        common: dict[str, Any] = {"run": run, "show_progress": True}
+        known, valid, test = runs.labeled_sets(data, split, targets)
+        common: dict[str, Any] = {"test": test, "run": run, "show_progress": True}
         if size:
-            members = fit_ensemble(model, *sets, options, size=size, loggers=loggers, **common)
-            runs.report_ensemble(run, *members, sets[1], plots=flags["plots"])
+            members = fit_ensemble(
+                model, known, valid, options, size=size, loggers=loggers, **common
+            )
+            runs.report_ensemble(run, *members, valid, plots=flags["plots"])
         else:
-            found = fit(model, *sets, options, loggers=loggers(run), **common)
+            found = fit(model, known, valid, options, loggers=loggers(run), **common)
             runs.report_run(run, *found, plots=flags["plots"])

@@ -1,5 +1,6 @@
 """`transfer`: train a network that starts from the parameters of another one."""
 
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ from cgatjax import ConfigError, InputError, ModelConfig, TrainConfig, TransferC
 from cgatjax.cli.command_options import command, option, preset_option
 from cgatjax.cli.config_options import chosen, config_options
 from cgatjax.cli.training_options import (
+    exclude_seen_option,
     read_tables,
     split_config,
     split_options,
@@ -32,13 +34,14 @@ if TYPE_CHECKING:
     help="Property to learn; NAME@LABEL reads the column NAME.",
 )
 @split_options
+@exclude_seen_option
 @option(
     "--from",
     "source",
     required=True,
     type=click.Path(),
     group="Transfer",
-    help="Run or model folder of the pre-trained network.",
+    help="Run or model folder of the pre-trained network, name of a model or its address.",
 )
 @config_options(TransferConfig, "Transfer", without=("target", "train"), required=("mode",))
 @option(
@@ -68,7 +71,7 @@ def transfer(
     --config, otherwise from --preset.
 
     \b
-    cgatjax transfer scan.store --from runs/pbe --target e-form --mode full --out runs/scan
+    cgatjax transfer scan.store --from mp-small --target e-form --mode full --out runs/scan
     cgatjax transfer scan.store --from runs/pbe --target e-form@scan --mode joint \\
         --with pbe.store --out runs/joint
     """
@@ -87,7 +90,8 @@ def transfer(
     kept = _training_set(source_store, Path(source)) if source_store else None
     loggers = runs.logger_factory(flags)
     splitting = split_config(flags, options.train.seed)
-    run, split = runs.open_run(flags, data, (target,), splitting, about)
+    seen_by = functools.partial(Predictor.of(models).seen, by=splitting.exclude_seen or "graph")
+    run, split = runs.open_run(flags, data, (target,), splitting, about, seen_by)
     network = chosen(flags, ModelConfig)
     models = tuple(m.replace(config=m.config.replace(**network)) for m in models)
     if run is not None and size and runs.is_finished(run, size, options.train.epochs):

@@ -1,0 +1,201 @@
+"""Evaluation of a pre-trained model on held-out crystals, its card, and its published folder."""
+
+import dataclasses
+import re
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import cgatjax as cg
+from cgatjax.inference.calibration import known_errors
+from cgatjax.model.fingerprint import versions
+from cgatjax.model.metrics import errors_of
+from cgatjax.pretrained.publishing import rounded, with_std_factors
+
+Sets = tuple[cg.Dataset, cg.Dataset, cg.Dataset]
+CHECKED = 8
+"""Test crystals of the self-check."""
+FACTS: dict[str, dict[str, str]] = {
+    "pbe": {
+        "name": "Materials Project, PBE",
+        "method": "DFT, PBE (GGA and GGA+U)",
+        "source": (
+            "formation energies and band gaps of the MEGNet benchmark (Materials Project, version "
+            "of 2018-06-01) in the jarvis_leaderboard of NIST; distances to the hull from these "
+            "energies by linear programming; structures of topology_databases and others. The "
+            "Materials Project: Jain et al., APL Mater. 1, 011002 (2013); MEGNet: Chen et al., "
+            "Chem. Mater. 31, 3564 (2019)."
+        ),
+        "license": "CC-BY-4.0",
+    },
+    "chgnet": {
+        "name": "Materials Project, CHGNet",
+        "method": "universal potential CHGNet 0.3.0 at PBE geometries; volumes of these",
+        "source": (
+            "structures of the Materials Project in topology_databases (CC-BY-4.0); energies "
+            "computed with CHGNet (BSD): Deng et al., Nat. Mach. Intell. 5, 1031 (2023)."
+        ),
+        "license": "CC-BY-4.0; BSD-3-Clause",
+    },
+}
+"""Store of a stage -> facts of its data."""
+LIMITS = (
+    "The network sees the elements and the order of neighbors, but no distances: the prediction is "
+    "that of the relaxed crystal, whatever the volume of the given cell.",
+    "Trained on crystals close to their ground state, of two elements or more and at most 40 "
+    "sites; compounds of noble gases are rare.",
+    "Labels are those of one version of the Materials Project, GGA and GGA+U mixed; those of other "
+    "versions differ by 10 to 20 meV/atom in the median.",
+    "Band gaps are PBE gaps, which are too small; the gap of most training crystals is 0.",
+    "Errors on compositions and structure types that no training crystal has are larger than those "
+    "on held-out formulas: see the table.",
+)
+NOT_FOR = (
+    "Forces, stresses, relaxations, or energies of distorted or compressed crystals.",
+    "The order of polymorphs whose predicted energies differ by less than the error.",
+    "Claims of stability without a calculation: use predictions to choose what to compute.",
+    "Crystals with elements that `predict` reports as never seen.",
+    "Comparisons on test sets of the Materials Project, unless `--exclude-seen` removed its "
+    "training crystals.",
+)
+
+
+def publish_with_report(
+    path: Path,
+    model: cg.Model,
+    sets: Mapping[str, Sets],
+    *,
+    license_name: str,
+    recipe: Mapping[str, Any],
+    commit: str | None,
+) -> cg.Model:
+    """Calibrate and evaluate a model, and write its folder.
+
+    Args:
+      path: folder to create; its name is that of the model.
+      model: the trained model.
+      sets: stage -> training, validation and test set; the last stage is evaluated.
+      license_name: license of the weights.
+      recipe: options of the trainings.
+      commit: commit of the code; None for that of the checkout.
+    """
+    _, valid, test = list(sets.values())[-1]
+    # Predictions need no shortcut of the training.
+    exact = model.replace(config=model.config.replace(compute="parameters", rematerialize=False))
+    exact, factors = _calibrated(exact, valid)
+    stored = exact.replace(params=rounded(exact.params))
+    found, before = cg.predict(stored, test), cg.predict(exact, test)
+    values = {t: test.target(t) for t in model.targets}
+    tests = {"held-out formulas": np.ones(len(test), bool)}
+    tests["of these: structure types that no training crystal has"] = _new_types(test, sets)
+    card = cg.ModelCard(
+        name=path.name,
+        about=_about(model),
+        license=license_name,
+        targets={t: model.units[t] for t in model.targets},
+        parameters=model.n_params,
+        data=tuple(_source(name, *stage) for name, stage in sets.items()),
+        split=dict(zip(("train", "valid", "test"), map(len, list(sets.values())[-1]), strict=True)),
+        split_by="formula",
+        excluded=_excluded(recipe),
+        errors={
+            name: {t: errors_of(found.means[t][rows], values[t][rows]) for t in model.targets}
+            for name, rows in tests.items()
+        },
+        by_element={t: _by_element(found.means[t] - values[t], test) for t in model.targets},
+        calibration=_calibration(found, values, factors),
+        storage={t: _changes(found.means[t], before.means[t]) for t in model.targets},
+        limits=LIMITS,
+        not_for=NOT_FOR,
+        made_by=_made_by(recipe, commit),
+    )
+    return cg.publish_model(path, exact, card, test[: min(CHECKED, len(test))])
+
+
+def _about(model: cg.Model) -> str:
+    return (
+        "A crystal graph attention network (Hoffmann et al., Digital Discovery 2, 1368, 2023) with "
+        f"one encoder and {len(model.targets)} heads. Predicts properties of a crystal from its "
+        "elements and the order of neighbors of each site, and serves as the start of transfers to "
+        "more accurate or other data."
+    )
+
+
+def _source(name: str, train: cg.Dataset, _valid: cg.Dataset, _test: cg.Dataset) -> cg.DataSource:
+    facts = FACTS.get(name) or dict.fromkeys(("name", "method", "source", "license"), name)
+    return cg.DataSource(**facts, crystals=len(train), digest=train.digest)
+
+
+def _excluded(recipe: Mapping[str, Any]) -> str:
+    names = ", ".join(Path(store).name for store in recipe["exclude"])
+    return f"the formulas of the validation and test sets of {names}" if names else ""
+
+
+def _calibrated(model: cg.Model, valid: cg.Dataset) -> tuple[cg.Model, dict[str, float]]:
+    """Scale the standard deviations that the model predicts by the validation errors."""
+    found, factors = cg.predict(model, valid), {}
+    for target in model.predicts_std:
+        error, std = known_errors(valid.target(target), found.means[target], found.stds[target])
+        factors[target] = cg.best_factor(error, std, "area")
+    return with_std_factors(model, factors), factors
+
+
+def _new_types(test: cg.Dataset, sets: Mapping[str, Sets]) -> np.ndarray:
+    """Mark the test crystals whose structure type is in no training set."""
+    types = [_store_of(train).hashes("prototype", train.rows) for train, _, _ in sets.values()]
+    return ~np.isin(_store_of(test).hashes("prototype", test.rows), np.concatenate(types))
+
+
+def _store_of(data: cg.Dataset) -> cg.Store:
+    if not isinstance(data.store, cg.Store):
+        raise TypeError(f"expected a data set of a store, got one of {type(data.store).__name__}")
+    return data.store
+
+
+def _by_element(residuals: np.ndarray, test: cg.Dataset) -> dict[str, dict[str, float]]:
+    """Return element -> MAE and number of the crystals that contain it."""
+    rows: dict[str, list[int]] = {}
+    for row, formula in enumerate(test.formulas):
+        for symbol in set(re.findall(r"[A-Z][a-z]?", formula)):
+            rows.setdefault(symbol, []).append(row)
+    errors = {k: errors_of(residuals[v], np.zeros(len(v))) for k, v in sorted(rows.items())}
+    return {k: {"mae": e["mae"], "n": e["n"]} for k, e in errors.items()}
+
+
+def _calibration(
+    found: cg.Predictions, values: Mapping[str, np.ndarray], factors: Mapping[str, float]
+) -> dict[str, dict[str, float]]:
+    reports = {t: cg.calibration_report(values[t], found.means[t], found.stds[t]) for t in factors}
+    return {t: {"factor": factors[t], **dataclasses.asdict(r)} for t, r in reports.items()}
+
+
+def _changes(found: np.ndarray, before: np.ndarray) -> dict[str, float]:
+    changes = np.abs(found - before)
+    return {"mean": float(changes.mean()), "largest": float(changes.max())}
+
+
+def _made_by(recipe: Mapping[str, Any], commit: str | None) -> dict[str, str]:
+    """Return command, commit and versions."""
+    if commit is None:
+        root = Path(__file__).parents[1]
+        asked = subprocess.run(
+            ["git", "-C", root, "rev-parse", "HEAD"], capture_output=True, text=True, check=False
+        )
+        commit = asked.stdout.strip() or "unknown"
+    given = {k: v for k, v in recipe.items() if k not in ("network", "training")}
+    options = {**given, **recipe["training"]}
+    flags = " ".join(
+        f"--{name.replace('_', '-')} {value}"
+        for name, entry in options.items()
+        for value in (entry if name == "exclude" else [_flag_value(entry)])
+        if value is not None
+    )
+    command = f"python -m experiments pretrain train {flags}"
+    return {"command": command, "commit": commit, **versions()}
+
+
+def _flag_value(value: Any) -> Any:
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else value

@@ -1,0 +1,212 @@
+"""Pre-trained models that come with the package: stores, trainings, evaluation, model folder.
+
+    python -m experiments pretrain stores --data DATA --out STORES
+    python -m experiments pretrain train --stores STORES --out OUT --training-steps 60000
+    python -m experiments pretrain publish --stores STORES --out OUT --name mp-small
+
+`stores` reads structures. The other two read stores alone, on any machine with JAX and the
+libraries of the training. All three continue where they were interrupted.
+
+One encoder learns four properties of the PBE crystals, optionally after a first stage on a
+potential's energies of more crystals. All subsets are split by formula; the first stage sees no
+formula of the validation and test sets of the second one, and no stage those of the validation and
+test sets of the stores named by `--exclude`, such as those that the study tests transfers on.
+"""
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+import cgatjax as cg
+from cgatjax.cli.config_options import chosen, config_options
+from cgatjax.cli.training_options import NETWORKS, TRAININGS
+from cgatjax.data.leakage import exclude
+from cgatjax.model.normalizer import Normalizer
+from cgatjax.options import Options
+from cgatjax.runs.run_folder import SPLIT
+from cgatjax.runtime.atomic_writes import write_durably
+from cgatjax.training.transfer_params import rescale_head
+from experiments.grid.datasets import DatasetSource, build_dataset, split_by_formula
+from experiments.model_report import publish_with_report
+from experiments.scales import SCALES
+
+PBE, CHGNET = "pbe", "chgnet"
+SOURCES = {
+    PBE: DatasetSource(label="PBE", folder="pbe", crystals=37_000),
+    CHGNET: DatasetSource(label="CHGNet", folder="mp_chgnet", crystals=86_000),
+}
+"""Data of the two stages, crystals of any size."""
+HELD_OUT = ("optb88vdw", "r2scan_eform", "r2scan_volume", "hse")
+"""Data sets of the study's transfers."""
+TARGETS = ("e-form@PBE", "e_above_hull_new@PBE", "volume@PBE", "band_gap_ind@PBE")
+FIRST_TARGETS = ("e-form_chgnet", "volume")
+HEADS = {"e-form@PBE": "e-form_chgnet", "volume@PBE": "volume"}
+"""Head of the second stage -> head of the first stage that it starts from."""
+FIRST_FRACTIONS = (0.97, 0.03, 0.0)
+VALIDATIONS = 40
+"""Approximate number of validations of a stage."""
+DERIVED = ("epochs", "validate_every", "seed")
+"""Training options that follow from the recipe."""
+RECIPE = "recipe.json"
+STORES = click.option(
+    "--stores", type=click.Path(path_type=Path), required=True, help="Folder of the stores."
+)
+OUT = click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="Folder of runs and models."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe(Options):
+    """Options of both stages, besides those of network and training.
+
+    Attributes:
+      training_steps: optimizer steps on the PBE crystals.
+      first_training_steps: optimizer steps on the potential's energies before; 0 for none.
+      first_rate: learning rate of these steps; by default that of the others.
+      exclude: stores, split as in the study, whose validation and test formulas are kept out of
+        both stages.
+      fractions: fractions of train, valid and test of the PBE crystals.
+      seed: seed of splits, initialization and shuffling.
+    """
+
+    training_steps: int = 60_000
+    first_training_steps: int = 0
+    first_rate: float | None = None
+    exclude: tuple[str, ...] = ()
+    fractions: tuple[float, float, float] = (0.9, 0.05, 0.05)
+    seed: int = 0
+
+    def _check(self) -> None:
+        self._require(self.training_steps >= 1, "training_steps", "at least 1")
+        self._require(self.first_training_steps >= 0, "first_training_steps", "at least 0")
+
+
+@click.group()
+def pretrain() -> None:
+    """Make the pre-trained models that come with the package."""
+
+
+@pretrain.command()
+@click.option("--data", type=click.Path(path_type=Path), required=True, help="Folder of the data.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the stores.")
+def stores(data: Path, out: Path) -> None:
+    """Featurize the data sets that the folder has, without those that are done."""
+    sources = {**SOURCES, **{name: SCALES["local"]().sources[name] for name in HELD_OUT}}
+    for name, source in sources.items():
+        if (data / source.folder).exists():
+            store = build_dataset(name, source, data, out / name)
+            click.echo(f"{out / name}: {len(store)} crystals, {sorted(store.units)}")
+
+
+@pretrain.command()
+@STORES
+@OUT
+@click.option("--preset", type=click.Choice(list(NETWORKS)), default="small", show_default=True)
+@config_options(Recipe, "Recipe")
+@config_options(cg.ModelConfig, "Network", without=("targets",), presets=NETWORKS)
+@config_options(cg.TrainConfig, "Training", without=DERIVED, presets=TRAININGS)
+def train(stores: Path, out: Path, preset: str, **flags: Any) -> None:
+    """Train both stages; robust L1 loss unless another one is chosen."""
+    recipe = Recipe(**chosen(flags, Recipe))
+    network = NETWORKS[preset].replace(**chosen(flags, cg.ModelConfig))
+    own = chosen(flags, cg.TrainConfig, without=DERIVED)
+    training = TRAININGS[preset].replace(**{"loss": "robust_l1", **own, "seed": recipe.seed})
+    out.mkdir(parents=True, exist_ok=True)
+    plain = {"preset": preset, **recipe.to_dict(), "training": own, "network": network.to_dict()}
+    write_durably(out / RECIPE, json.dumps(plain, indent=1).encode())
+    pbe = cg.open_store(stores / PBE)
+    split = pbe.make_split(recipe.fractions, by="formula", seed=recipe.seed)
+    split = _without_excluded(pbe, split, recipe)
+    start = None
+    if recipe.first_training_steps:
+        first = cg.open_store(stores / CHGNET)
+        first_split = first.make_split(FIRST_FRACTIONS, by="formula", seed=recipe.seed)
+        first_split = exclude(first_split, first, split, by="formula", home=pbe)
+        first_split = _without_excluded(first, first_split, recipe)
+        rate = recipe.first_rate or training.learning_rate
+        options = training.replace(learning_rate=rate)
+        model = cg.init_model(network, first, target=FIRST_TARGETS, seed=recipe.seed)
+        start = _run(out / CHGNET, model, first, first_split, options, recipe.first_training_steps)
+    train_set, _, _ = pbe.apply(split)
+    model = cg.init_model(network, train_set, target=TARGETS, seed=recipe.seed)
+    if start is not None:
+        model = continued(model, start, train_set)
+    _run(out / PBE, model, pbe, split, training, recipe.training_steps)
+
+
+@pretrain.command()
+@STORES
+@OUT
+@click.option("--name", required=True, help="Name of the model, and of its folder below --out.")
+@click.option("--license", "license_name", default="CC-BY-4.0", show_default=True)
+@click.option("--commit", help="Commit of the code; by default that of the checkout.")
+def publish(stores: Path, out: Path, name: str, license_name: str, commit: str | None) -> None:
+    """Evaluate the trained model, and write its folder with card and self-check."""
+    recipe = json.loads((out / RECIPE).read_text())
+    sets = {
+        stage: cg.open_store(stores / stage).apply(cg.Split.load(out / stage / SPLIT))
+        for stage in (CHGNET, PBE)
+        if (out / stage / SPLIT).is_file()
+    }
+    model = publish_with_report(
+        out / name,
+        cg.load_model(out / PBE),
+        sets,
+        license_name=license_name,
+        recipe=recipe,
+        commit=commit,
+    )
+    click.echo(f"{out / name}\n{cg.ModelCard.read(out / name).text()}")
+    click.echo(repr(model))
+
+
+def continued(model: cg.Model, start: cg.Model, train: cg.Dataset) -> cg.Model:
+    """Return a fresh model with the encoder of another one, and its heads of the same property.
+
+    Args:
+      model: the fresh model.
+      start: model of the first stage.
+      train: training set of the second stage, which normalizers are fitted to.
+    """
+    heads, normalizers = dict(model.params["heads"]), dict(model.normalizers)
+    for target, source in HEADS.items():
+        normalizers[target] = Normalizer.fit(train.target(target), target)
+        heads[target] = rescale_head(
+            start.params["heads"][source], start.normalizers[source], normalizers[target]
+        )
+    params = {**model.params, "encoder": start.params["encoder"], "heads": heads}
+    return model.replace(params=params, normalizers=normalizers, record=start.record)
+
+
+def _without_excluded(store: cg.Store, split: cg.Split, recipe: Recipe) -> cg.Split:
+    """Remove the formulas of the validation and test sets of the excluded stores."""
+    for path in recipe.exclude:
+        home = cg.open_store(path)
+        split = exclude(split, store, split_by_formula(home), by="formula", home=home)
+    return split
+
+
+def _run(
+    folder: Path,
+    model: cg.Model,
+    store: cg.Store,
+    split: cg.Split,
+    options: cg.TrainConfig,
+    steps: int,
+) -> cg.Model:
+    """Train a stage, or what is left of it."""
+    train, valid, test = store.apply(split)
+    epochs = max(1, round(steps / math.ceil(len(train) / options.batch_size)))
+    options = options.replace(epochs=epochs, validate_every=max(1, epochs // VALIDATIONS))
+    run = cg.RunFolder(folder, resume=folder.exists())
+    if run.is_finished(epochs):
+        return cg.load_model(folder)
+    split.save(folder / SPLIT)
+    tested = test if len(test) else None
+    trained, _ = cg.fit(model, train, valid, options, test=tested, run=run, show_progress=True)
+    return trained

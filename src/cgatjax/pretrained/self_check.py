@@ -1,0 +1,163 @@
+"""Self-check of a published model: some crystals' graphs with the predictions that belong to them.
+
+A change of the code or of a library may change what weights mean. Loading a published model
+therefore repeats the predictions, once for each file and version, and refuses a model whose numbers
+are not those of its authors.
+"""
+
+import functools
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import load_file, save
+
+from cgatjax.data.datasets import Crystals
+from cgatjax.data.graph_list import GraphList
+from cgatjax.errors import InputError, MismatchError, StorageError
+from cgatjax.graphs.graph_arrays import EDGE_COLUMNS, NODE_COLUMNS, GraphArrays, separate
+from cgatjax.inference.prediction import BatchRunner
+from cgatjax.inference.predictor import Predictor
+from cgatjax.model.fingerprint import versions, weights_digest
+from cgatjax.model.model import Model
+from cgatjax.model.model_io import read_model
+from cgatjax.pretrained.locations import SELF_CHECK
+from cgatjax.runtime.atomic_writes import MANIFEST, write_durably
+from cgatjax.runtime.parse_errors import reading
+from cgatjax.runtime.user_cache import is_off, user_cache
+
+TOLERANCE = 1e-3
+"""Largest difference, in standard deviations of the target: float32 sums in another order differ by
+1e-5, a changed function by far more."""
+_COLUMNS = ("n_node", "n_edge", *NODE_COLUMNS, *EDGE_COLUMNS)
+
+
+class Checked(NamedTuple):
+    """Result of a self-check.
+
+    Attributes:
+      crystals: number of crystals.
+      difference: largest difference, in standard deviations of the target.
+      tolerance: largest allowed difference.
+      made_with: versions of the libraries that made the predictions.
+    """
+
+    crystals: int
+    difference: float
+    tolerance: float
+    made_with: Mapping[str, str]
+
+
+def write_self_check(folder: Path, model: Model, crystals: Crystals) -> None:
+    """Write graphs and predictions into the open folder of a model.
+
+    Args:
+      folder: folder of `new_folder`.
+      model: model with the weights as they are read from the file.
+      crystals: the crystals, reduced.
+    """
+    arrays = crystals.take(np.arange(len(crystals)))
+    tensors = {name: np.ascontiguousarray(getattr(arrays, name)) for name in _COLUMNS}
+    for target, pair in _predictions(model, arrays).items():
+        tensors[f"predictions/{target}"] = pair
+    about = {
+        "weights": weights_digest(model.params),
+        "tolerance": repr(TOLERANCE),
+        "versions": json.dumps(versions()),
+    }
+    (folder / SELF_CHECK).write_bytes(save(tensors, about))
+
+
+def verify_once(folder: Path) -> None:
+    """Verify a model unless that was done before, with the same files and versions.
+
+    Folders without a self-check are left alone.
+
+    Raises:
+      InputError, MismatchError: as of `verify`.
+    """
+    if not (folder / SELF_CHECK).is_file() or not (folder / MANIFEST).is_file():
+        return
+    content = (folder / MANIFEST).read_bytes() + json.dumps(versions()).encode()
+    _verify_new(folder, hashlib.sha256(content).hexdigest())
+
+
+@functools.lru_cache(maxsize=64)
+def _verify_new(folder: Path, key: str) -> None:
+    """Verify a model unless a file in the user's cache says that it was done."""
+    stamp = user_cache("verified") / key
+    if not is_off() and stamp.exists():
+        return
+    verify(folder)
+    if not is_off():
+        try:
+            stamp.parent.mkdir(parents=True, exist_ok=True)
+            write_durably(stamp, f"{folder}\n".encode())
+        except (OSError, StorageError):
+            return
+
+
+def verify(folder: Path) -> Checked:
+    """Repeat the predictions of a model's self-check.
+
+    Raises:
+      InputError: the folder has no self-check, or a file is damaged.
+      MismatchError: other weights or other predictions than the authors'; names the versions.
+    """
+    file = folder / SELF_CHECK
+    if not file.is_file():
+        raise InputError(f"{folder}: has no {SELF_CHECK}, so that it cannot be verified")
+    model = read_model(folder)
+    with reading(
+        file, "the self-check of a model", "install or download it again", SafetensorError
+    ):
+        with safe_open(file, "numpy") as opened:
+            about: dict[str, str] = opened.metadata()
+        tensors = load_file(file)
+        tolerance, made_with = float(about["tolerance"]), json.loads(about["versions"])
+        columns: dict[str, Any] = {name: tensors[name] for name in _COLUMNS}
+        arrays = GraphArrays(**columns)
+        expected = {target: tensors[f"predictions/{target}"] for target in model.targets}
+        recorded = about["weights"]
+    advice = (
+        f"made with {_listed(made_with)}; here {_listed(versions())}. Do not use its predictions: "
+        "install it again, or the versions it was made with"
+    )
+    if weights_digest(model.params) != recorded:
+        raise MismatchError(f"{folder}: the weights are not those of the self-check; {advice}")
+    largest = 0.0
+    for target, found in _predictions(model, arrays).items():
+        scale, wanted = model.normalizers[target].std, expected[target]
+        if wanted.shape != found.shape:
+            raise MismatchError(f"{folder}: self-check of {target!r}: {wanted.shape} values")
+        differences = np.abs(found - wanted) / scale
+        # NaN, a standard deviation that the model does not have, must be NaN again.
+        differences[np.isnan(found) & np.isnan(wanted)] = 0
+        worst = int(np.argmax(np.nan_to_num(differences, nan=np.inf).max(1)))
+        if not (differences <= tolerance).all():
+            raise MismatchError(
+                f"{folder}: the self-check failed: {target} of its crystal {worst} is "
+                f"{found[worst, 0]:.6g} +- {found[worst, 1]:.6g}, expected {wanted[worst, 0]:.6g} "
+                f"+- {wanted[worst, 1]:.6g} (tolerance {tolerance:g} x {scale:.4g}); {advice}"
+            )
+        largest = max(largest, float(differences.max()))
+    return Checked(len(arrays.n_node), largest, tolerance, made_with)
+
+
+def _predictions(model: Model, arrays: GraphArrays) -> dict[str, np.ndarray]:
+    """Compute target -> (crystals, 2) means and standard deviations, in full precision."""
+    graphs = GraphList(list(separate(arrays)), model.graph_config)
+    predictor = Predictor.of(model)
+    # Otherwise accelerators multiply with fewer digits, each in its own way.
+    with jax.default_matmul_precision("highest"):
+        outputs = BatchRunner(predictor.passes, len(graphs))(graphs)
+    return {t: np.stack(predictor.moments(t, outputs), 1) for t in model.targets}
+
+
+def _listed(found: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in found.items())

@@ -1,0 +1,22 @@
+"""Folder of the user for files that can be made again."""
+
+import os
+from pathlib import Path
+
+VARIABLE = "CGATJAX_CACHE"
+"""Environment variable; "off" keeps nothing on disk that can be made again."""
+
+
+def user_cache(name: str) -> Path:
+    """Return the subfolder of a kind of files, whether it exists or not.
+
+    Raises:
+      RuntimeError: the user has no home folder.
+    """
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "cgatjax" / name
+
+
+def is_off() -> bool:
+    """True if the user wants nothing kept on disk that can be made again."""
+    return os.environ.get(VARIABLE, "").lower() == "off"

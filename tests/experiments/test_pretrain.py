@@ -1,0 +1,134 @@
+"""Pre-trained models from stores alone: both stages, held-out formulas, card and folder."""
+
+import dataclasses
+import json
+import sys
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from experiments.__main__ import main
+from experiments.grid.datasets import split_by_formula
+from experiments.pretrain import TARGETS, continued
+
+import cgatjax as cg
+from cgatjax.inference.prediction import embed
+from cgatjax.pretrained.self_check import verify
+
+NETWORK = ["--node-dim", 6, "--edge-dim", 4, "--heads", 2, "--steps", 1, "--composition-steps", 1,
+           "--composition-hidden", 6, "--head-widths", 8]  # fmt: skip
+
+
+def options(stores, out):
+    """Options of a training of seconds."""
+    return [
+        *("--stores", stores, "--out", out, "--exclude", stores / "hse"),
+        *("--training-steps", 8, "--first-training-steps", 6, "--batch-size", 32),
+        *("--learning-rate", 0.005, "--fractions", "0.8,0.1,0.1", *NETWORK),
+    ]
+
+
+def run(*arguments):
+    result = CliRunner().invoke(main, [str(a) for a in arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def renamed(crystals, **names):
+    """The crystals with some properties under other names."""
+    return [
+        dataclasses.replace(c, targets={new: c.targets[old] for new, old in names.items()})
+        for c in crystals
+    ]
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory):
+    """Stores named as those of the real data, of generated crystals."""
+    folder, graphs = tmp_path_factory.mktemp("stores"), cg.GraphConfig.recommended()
+    crystals = list(cg.ionic_crystals(240, seed=0))
+    low, high = "e-form@low", "e-form@high"
+    names = {"e-form": low, "e_above_hull_new": high, "band_gap_ind": low}
+    pbe = renamed(crystals[:160], **names)  # volumes come from the cells
+    cg.build_store(pbe, folder / "pbe", graphs)
+    cg.build_store(renamed(crystals, **{"e-form_chgnet": low}), folder / "chgnet", graphs)
+    cg.build_store(renamed(crystals[:60], **{"e-form": high}), folder / "hse", graphs)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def out(stores, tmp_path_factory):
+    """Folder of both stages and the published model, made without the readers of structures."""
+    folder = tmp_path_factory.mktemp("pretrain")
+    with pytest.MonkeyPatch.context() as patch:
+        readers = [n for n in sys.modules if n.split(".")[0] in ("pymatgen", "gemmi")]
+        for name in {*readers, "pymatgen", "gemmi"}:
+            patch.setitem(sys.modules, name, None)
+        run("pretrain", "train", *options(stores, folder))
+        run("pretrain", "publish", "--stores", stores, "--out", folder, "--name", "tiny",
+            "--commit", "abc")  # fmt: skip
+    return folder
+
+
+def test_no_stage_sees_a_held_out_formula(stores, out):
+    model = cg.load_model(out / "pbe")
+    sets = {
+        stage: cg.open_store(stores / stage).apply(cg.Split.load(out / stage / "split.json"))
+        for stage in ("chgnet", "pbe")
+    }
+    seen = {f for train, _, _ in sets.values() for f in train.formulas}
+    _, valid, test = sets["pbe"]
+    held = cg.open_store(stores / "hse")
+    _, *study = held.apply(split_by_formula(held))
+    for subset in (valid, test, *study):
+        assert len(subset) > 0
+        assert not seen & set(subset.formulas)
+    assert len(model.record.train.formulas) == len(seen)
+    assert len(model.record.test.formulas) == len(set(test.formulas))
+    first, second = model.record.stages
+    assert (first["targets"], second["targets"]) == (["e-form_chgnet", "volume"], list(TARGETS))
+
+
+def test_the_card_has_what_was_measured(stores, out):
+    model, card = cg.load_model(out / "tiny"), cg.ModelCard.read(out / "tiny")
+    assert model.targets == tuple(card.targets) == TARGETS
+    assert model.predicts_std == TARGETS
+    _, valid, test = cg.open_store(stores / "pbe").apply(cg.Split.load(out / "pbe" / "split.json"))
+    assert card.errors["held-out formulas"] == cg.evaluate(model, test)
+    new_types = list(card.errors.values())[1]["e-form@PBE"]["n"]
+    assert 0 <= new_types <= len(test)
+    elements = card.by_element["e-form@PBE"]
+    assert sum(e["n"] for e in elements.values()) >= 2 * len(test)
+    found = cg.predict(model, valid)
+    error = np.abs(found.means["volume@PBE"] - valid.target("volume"))
+    # The factor puts the right part of the validation set into the central halves.
+    inside = np.mean(error < 0.6745 * found.stds["volume@PBE"])
+    assert 0.2 < inside < 0.8
+    assert card.calibration["volume@PBE"]["factor"] > 0
+    assert card.storage["volume@PBE"]["largest"] >= card.storage["volume@PBE"]["mean"] >= 0
+    assert card.made_by["commit"] == "abc"
+    assert "--first-training-steps 6" in card.made_by["command"]
+    assert "test sets of hse" in card.text()
+    assert [source.crystals for source in card.data] == [
+        stage["inputs"]["train"]["crystals"] for stage in model.record.stages[:2]
+    ]
+    assert verify(out / "tiny").crystals == min(8, len(test))
+
+
+def test_a_second_call_trains_nothing(stores, out):
+    before = (out / "pbe" / "history.csv").read_bytes()
+    recipe = json.loads((out / "recipe.json").read_text())
+    assert recipe["exclude"] == [str(stores / "hse")]
+    run("pretrain", "train", *options(stores, out))
+    assert (out / "pbe" / "history.csv").read_bytes() == before
+
+
+def test_the_second_stage_continues_the_first(stores, out):
+    start, pbe = cg.load_model(out / "chgnet"), cg.open_store(stores / "pbe")
+    train = pbe.all()
+    fresh = cg.init_model(start.config, train, target=TARGETS, seed=1)
+    model = continued(fresh, start, train)
+    np.testing.assert_array_equal(embed(model, train[:5]), embed(start, train[:5]))
+    ours, theirs = cg.predict(model, train[:5]).means, cg.predict(start, train[:5]).means
+    np.testing.assert_allclose(ours["volume@PBE"], theirs["volume"], rtol=1e-4)
+    np.testing.assert_allclose(ours["e-form@PBE"], theirs["e-form_chgnet"], rtol=1e-3, atol=1e-4)
