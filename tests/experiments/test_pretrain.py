@@ -35,10 +35,13 @@ def run(*arguments):
 
 
 def renamed(crystals, **names):
-    """The crystals with some properties under other names."""
+    """The crystals with some properties under other names, and the volume per atom."""
+    volumes = [abs(np.linalg.det(c.lattice)) / c.n_sites for c in crystals]
     return [
-        dataclasses.replace(c, targets={new: c.targets[old] for new, old in names.items()})
-        for c in crystals
+        dataclasses.replace(
+            c, targets={"volume": v, **{new: c.targets[old] for new, old in names.items()}}
+        )
+        for c, v in zip(crystals, volumes, strict=True)
     ]
 
 
@@ -49,7 +52,7 @@ def stores(tmp_path_factory):
     crystals = list(cg.ionic_crystals(240, seed=0))
     low, high = "e-form@low", "e-form@high"
     names = {"e-form": low, "e_above_hull_new": high, "band_gap_ind": low}
-    pbe = renamed(crystals[:160], **names)  # volumes come from the cells
+    pbe = renamed(crystals[:160], **names)
     cg.build_store(pbe, folder / "pbe", graphs)
     cg.build_store(renamed(crystals, **{"e-form_chgnet": low}), folder / "chgnet", graphs)
     cg.build_store(renamed(crystals[:60], **{"e-form": high}), folder / "hse", graphs)

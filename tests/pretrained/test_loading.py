@@ -145,7 +145,8 @@ def test_commands_take_names(shipped, ionic_store, tmp_path):
     assert "K 9" not in card  # too few crystals
     out = tmp_path / "predictions.csv"
     ok("predict", "tiny", ionic_store.path, "--out", out)
-    assert "cgatjax model: tiny" in out.read_text()
+    assert "# cgatjax model: tiny" in out.read_text()
+    assert "# 96 of the 120 crystals were in the training set of tiny (by graph)" in out.read_text()
     errors = ok("evaluate", "tiny", ionic_store.path)
     assert "96 of the 120 crystals were in the training set of tiny (by graph)" in errors
     for command in ("calibrate", "fit-gp"):
