@@ -84,7 +84,7 @@ def publish_with_report(
     """
     _, valid, test = list(sets.values())[-1]
     # Predictions need no shortcut of the training.
-    exact = model.replace(config=model.config.replace(compute="parameters", rematerialize=False))
+    exact = model.replace(config=model.config.replace(precision="float32", rematerialize=False))
     exact, factors = _calibrated(exact, valid)
     stored = exact.replace(params=rounded(exact.params))
     found, before = cg.predict(stored, test), cg.predict(exact, test)

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save
@@ -150,12 +149,10 @@ def verify(folder: Path) -> Checked:
 
 
 def _predictions(model: Model, arrays: GraphArrays) -> dict[str, np.ndarray]:
-    """Compute target -> (crystals, 2) means and standard deviations, in full precision."""
+    """Compute target -> (crystals, 2) means and standard deviations, in true float32."""
     graphs = GraphList(list(separate(arrays)), model.graph_config)
-    predictor = Predictor.of(model)
-    # Otherwise accelerators multiply with fewer digits, each in its own way.
-    with jax.default_matmul_precision("highest"):
-        outputs = BatchRunner(predictor.passes, len(graphs))(graphs)
+    predictor = Predictor.of(model.replace(config=model.config.replace(precision="float32")))
+    outputs = BatchRunner(predictor.passes, len(graphs))(graphs)
     return {t: np.stack(predictor.moments(t, outputs), 1) for t in model.targets}
 
 
