@@ -1,21 +1,13 @@
 """Multi-head networks on edges, and attention pooling of atoms into a crystal embedding."""
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 from jax import Array
 
+from cgatjax.nn.edge_network import EdgeNetwork
 from cgatjax.nn.initializers import uniform_fan_in
-from cgatjax.nn.mlp import GatheredRows, add_gathered, leaky_relu, matmul, project
-from cgatjax.nn.segment import softmax_sum
-
-
-# Gathered again for the gradient: (heads, edges, hidden) is by far the largest array of a step, and
-# a gather is cheaper than keeping it.
-@jax.checkpoint
-def _hidden(parts: tuple[GatheredRows, ...], bias: Array) -> Array:
-    """Apply LeakyReLU to a sum of gathered projections."""
-    return leaky_relu(add_gathered(parts) + bias)
+from cgatjax.nn.mlp import GatheredRows, project
+from cgatjax.nn.segment import attend
 
 
 class MultiHeadNetwork(nn.Module):
@@ -37,9 +29,13 @@ class MultiHeadNetwork(nn.Module):
     heads: int
     low_precision: bool = False
 
-    @nn.compact
     def __call__(self, *parts: GatheredRows) -> Array:
         """Map parts of widths d_1, d_2, … to (heads, rows, features)."""
+        return self.factors(*parts).apply(tuple(p.index for p in parts), self.low_precision)
+
+    @nn.compact
+    def factors(self, *parts: GatheredRows) -> EdgeNetwork:
+        """Project the rows of each part, and collect all other factors."""
         fan_in = sum(part.rows.shape[-1] for part in parts)
         wide = self.heads * self.hidden
         kernel = self.param("kernel_in", uniform_fan_in(fan_in), (fan_in, wide))
@@ -48,35 +44,16 @@ class MultiHeadNetwork(nn.Module):
         kernel_out = self.param("kernel_out", init, (self.heads, self.hidden, self.features))
         bias_out = self.param("bias_out", init, (self.heads, self.features))
         terms = project(parts, kernel, self.low_precision)
-        by_head = [self._by_head(term.rows) for term in terms]
-        indices = [term.index for term in terms]
-
-        # The indices are those of all heads, so that only the rows are mapped over.
-        def hidden(rows: list[Array], bias: Array) -> Array:
-            return _hidden(tuple(map(GatheredRows, rows, indices)), bias)
-
-        x = jax.vmap(hidden)(by_head, bias.reshape(self.heads, self.hidden))
-        return matmul(x, kernel_out, self.low_precision) + bias_out[:, None]
+        return EdgeNetwork(
+            rows=tuple(self._by_head(term.rows) for term in terms),
+            bias_in=bias.reshape(self.heads, self.hidden),
+            kernel_out=kernel_out,
+            bias_out=bias_out,
+        )
 
     def _by_head(self, rows: Array) -> Array:
         """Reshape (rows, H * hidden) to (H, rows, hidden)."""
         return rows.reshape(-1, self.heads, self.hidden).swapaxes(0, 1)
-
-
-def attend(
-    scores: Array,
-    messages: Array,
-    index: Array,
-    size: int,
-    weights: Array,
-    ascending: bool = False,
-) -> Array:
-    """Apply `softmax_sum` per head: (heads, rows, channels) -> (heads, size, channels)."""
-
-    def head(scores: Array, messages: Array) -> Array:
-        return softmax_sum(scores, messages, index, size, weights=weights, ascending=ascending)
-
-    return jax.vmap(head)(scores, messages)
 
 
 class AtomPooling(nn.Module):

@@ -13,12 +13,12 @@ from jax import Array
 
 from cgatjax.config import ModelConfig
 from cgatjax.data.batching import CrystalBatch
-from cgatjax.nn.attention import AtomPooling, MultiHeadNetwork, attend
+from cgatjax.nn.attention import AtomPooling, MultiHeadNetwork
 from cgatjax.nn.composition import CompositionNetwork
 from cgatjax.nn.hypernetwork import DampedHypernetwork
 from cgatjax.nn.initializers import normal
 from cgatjax.nn.mlp import Dense, GatheredRows, ResidualHead, leaky_relu
-from cgatjax.nn.segment import graph_index
+from cgatjax.nn.segment import attend, graph_index
 from cgatjax.structures.elements import ElementTable
 
 

@@ -59,3 +59,19 @@ def softmax_sum(
     mixed = segment_sum(shares * values, index, size, ascending=ascending)
     # Divided after the sum: there are fewer groups than rows.
     return mixed / jnp.where(total > 0, total, 1)
+
+
+def attend(
+    scores: Array,
+    messages: Array,
+    index: Array,
+    size: int,
+    weights: Array,
+    ascending: bool = False,
+) -> Array:
+    """Apply `softmax_sum` per head: (heads, rows, channels) -> (heads, size, channels)."""
+
+    def head(scores: Array, messages: Array) -> Array:
+        return softmax_sum(scores, messages, index, size, weights=weights, ascending=ascending)
+
+    return jax.vmap(head)(scores, messages)
