@@ -18,7 +18,7 @@ from jax.experimental.pallas import triton as plgpu
 
 from cgatjax.nn.edge_network import EdgeNetwork
 from cgatjax.nn.mlp import LEAKY_SLOPE
-from cgatjax.nn.segment import attend
+from cgatjax.nn.segment import attend, segment_sum
 
 CHUNK = 8
 """Edges of a chunk, all of one receiver."""
@@ -219,11 +219,11 @@ def combine_chunks(largest: Array, total: Array, mixed: Array, receiver: Array, 
     """Combine the chunks of each receiver: (heads, chunks, features) -> (heads, size, features)."""
 
     def head(largest: Array, total: Array, mixed: Array) -> Array:
-        options = {"num_segments": size + 1, "indices_are_sorted": True}
-        top = jax.ops.segment_max(largest, receiver, **options)
+        # One more segment is that of the unused chunks.
+        top = jax.ops.segment_max(largest, receiver, size + 1, indices_are_sorted=True)
         share = jnp.exp(largest - top[receiver])
-        total = jax.ops.segment_sum(share * total, receiver, **options)[:size]
-        mixed = jax.ops.segment_sum(share * mixed, receiver, **options)[:size]
+        total = segment_sum(share * total, receiver, size + 1, ascending=True)[:size]
+        mixed = segment_sum(share * mixed, receiver, size + 1, ascending=True)[:size]
         return mixed / jnp.where(total > 0, total, 1)
 
     return jax.vmap(head)(largest, total, mixed)
