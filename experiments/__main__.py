@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from cgatjax.errors import CgatjaxError
+from cgatjax.errors import CgatjaxError, InputError
 from cgatjax.runtime.allocator import keep_freed_memory
 from experiments.ablations import ABLATIONS
 from experiments.active_learning import ACTIVE_LEARNING
@@ -14,6 +14,7 @@ from experiments.budget import BUDGET
 from experiments.data_report import DATA_REPORT
 from experiments.grid import Experiment, Results, Scale
 from experiments.grid.datasets import Datasets
+from experiments.grid.folders import missing_data, needed_properties
 from experiments.grid.pool import TrainingPool
 from experiments.grid.report import write_report
 from experiments.grid.results import finished_rows
@@ -84,7 +85,11 @@ def list_experiments(scale: str) -> None:
 @OUT
 @click.option("--minutes", type=float, help="Time limit; no training is started that exceeds it.")
 @click.option("--seeds", type=int, help="Number of seeds, the first ones of the scale.")
-@click.option("--dry-run", is_flag=True, help="List all trainings with their expected time.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="List all trainings with their expected time, and all data that are missing.",
+)
 @click.option(
     "--crystals-per-second",
     type=float,
@@ -110,10 +115,22 @@ def run(
     made = SCALES[scale]().with_seeds(seeds)
     pool = _pool(made, data, out)
     pace = Pace(crystals_per_second=crystals_per_second)
-    for experiment in _chosen(name):
-        if dry_run:
+    needed = needed_properties(
+        made.sources, (t for e in _chosen(name) for t in trainings_of(e.rows(made)))
+    )
+    faults = missing_data(needed, data)
+    if dry_run:
+        for experiment in _chosen(name):
             _list_trainings(experiment, made, pool, pace)
-            continue
+        for folder, properties in needed.items():
+            click.echo(f"needs {folder}: {', '.join(properties) or 'ids and formulas'}")
+        click.echo("\n".join(f"missing: {fault}" for fault in faults) or "nothing is missing")
+        if data is not None and faults:
+            sys.exit(1)
+        return
+    if faults:
+        raise InputError(f"{len(faults)} things are missing: {'; '.join(faults)}")
+    for experiment in _chosen(name):
         rows = experiment.rows(made)
         run_grid(experiment.name, rows, pool, minutes=minutes, pace=pace, show_progress=True)
         if experiment.run is not None:

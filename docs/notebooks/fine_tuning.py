@@ -63,7 +63,7 @@ transfer_bars(errors, unit="meV/atom", title=f"{len(few)} high-fidelity energies
 # %% [markdown]
 # With so few low-fidelity energies and so small a network the modes hardly differ on the test set:
 # transfer is limited by the quality of pre-training. Use more crystals at the top, or see `make
-# demo` (6,000 crystals) and the [results on real data](../../results/transfer/). The head start is
+# demo` (6,000 crystals) and the [results on real data](../../results/study/). The head start is
 # visible nevertheless: transfer starts at a validation error that training from scratch does not
 # reach.
 

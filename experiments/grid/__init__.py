@@ -7,7 +7,7 @@ texts, a `Table`, a `Figure`. The names below are all that a script needs; the m
 experiment   Experiment, Results, Scale and TargetSet
 training     specification of a training with its key; row of a results table
 section      content of the report and its files; report: HTML page of all sections
-datasets     stores, splits and subsets of the data sets of a scale
+datasets     stores, splits and subsets of the data sets of a scale; folders: missing data
 pool         training, resuming and testing, each once
 results      results.csv and the finished rows; runner: running of a grid within a time limit
 locks        file locks between processes

@@ -18,6 +18,8 @@ from .data.leakage import exclude as exclude
 from .data.overlap import Overlap as Overlap
 from .data.overlap import compare as compare
 from .data.overlap import find_duplicates as find_duplicates
+from .data.pairs import Pairs as Pairs
+from .data.pairs import pairs as pairs
 from .data.splits import Split as Split
 from .data.store import Store as Store
 from .data.store import open_store as open_store
@@ -51,6 +53,8 @@ from .inference.prediction import predict as predict
 from .inference.prediction_table import Predictions as Predictions
 from .inference.predictor import Predictor as Predictor
 from .inference.predictor import Uncertainty as Uncertainty
+from .integrations.jarvis_leaderboard import write_contribution as write_contribution
+from .integrations.matbench_discovery import write_discovery as write_discovery
 from .integrations.matbench_files import MatbenchTask as MatbenchTask
 from .integrations.matbench_tasks import run_matbench as run_matbench
 from .integrations.sklearn_estimator import CGATRegressor as CGATRegressor
@@ -59,6 +63,8 @@ from .model.model import init_model as init_model
 from .model.model_io import save_model as save_model
 from .model.normalizer import Normalizer as Normalizer
 from .nn.cgat import CGAT as CGAT
+from .preprocessing.data_summary import DataSummary as DataSummary
+from .preprocessing.data_summary import summarize_data as summarize_data
 from .preprocessing.downloads import download as download
 from .preprocessing.hull import HullEnergies as HullEnergies
 from .preprocessing.hull import KnownHull as KnownHull

@@ -129,13 +129,14 @@ def test_a_folder_without_results_makes_no_report(tmp_path):
 
 def test_real_data_sets_need_a_folder(tmp_path):
     result = CliRunner().invoke(main, ["run", "table1", "--scale", "local", "--out", str(tmp_path)])
-    assert "give a folder that has them with --data" in str(result.exception)
+    assert "give one with --data" in str(result.exception)
 
 
 def test_a_dry_run_of_the_paper_reads_no_data(tmp_path):
     text = run("run", "table1", "--scale", "paper", "--dry-run", "--out", tmp_path)
     assert "about 1,440,000 crystals" in text
-    assert "rows, " in text.splitlines()[-1]
+    assert "30 rows, 52 trainings" in text
+    assert "missing: no data folder" in text.splitlines()[-1]
     assert list(tmp_path.iterdir()) == []
 
 

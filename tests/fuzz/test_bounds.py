@@ -24,9 +24,10 @@ from cgatjax.model.normalizer import Normalizer
 from cgatjax.options import load_toml
 from cgatjax.reference import read_features
 from cgatjax.runtime.atomic_writes import MANIFEST, damage
+from cgatjax.structures.archives.rows import crystal_from_row
 from cgatjax.structures.ase_atoms import read_ase_database, read_extxyz
 from cgatjax.structures.crystal import Crystal, Rejected
-from cgatjax.structures.dcgat import crystal_from_entry, entry_of, write_dcgat
+from cgatjax.structures.dcgat import entry_of, write_dcgat
 from cgatjax.structures.formats import FREE_BYTES
 from cgatjax.structures.poscar import parse_poscar
 from cgatjax.structures.readers import read_crystals
@@ -142,7 +143,7 @@ ENTRY = st.fixed_dictionaries({"entry_id": JSON, "data": JSON, "structure": or_a
 
 @given(or_any(ENTRY))
 def test_any_entry_is_a_crystal_or_rejected(entry):
-    found = crystal_from_entry(entry, fallback_id="x:1", source="x.json", targets=None)
+    found = crystal_from_row(entry, fallback_id="x:1", source="x.json", targets=None)
     assert isinstance(found, Crystal) or (found.reason and len(found.reason) < 600)
     found.id.encode()
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from cgatjax.errors import InputError
+from cgatjax.structures.archives.json_files import read_json
 from cgatjax.structures.crystal import Crystal, Rejected
-from cgatjax.structures.dcgat import entry_of, read_dcgat, write_dcgat
+from cgatjax.structures.dcgat import entry_of, write_dcgat
 from cgatjax.structures.readers import read_crystals
 from cgatjax.synthetic.dataset import ionic_crystals
 
@@ -36,7 +37,7 @@ def write(path: Path, document: object) -> Path:
 
 
 def read(path: Path, targets=None) -> list[Crystal | Rejected]:
-    return list(read_dcgat(path, targets))
+    return list(read_json(path, targets))
 
 
 @pytest.mark.parametrize("name", ["a.json", "a.json.gz", "a.json.bz2"])
@@ -226,7 +227,7 @@ def test_documents_of_the_materials_project(tmp_path, wrap):
     first, second = read(write(tmp_path / "a.json", wrap(made)))
     assert (first.id, second.id) == ("mp-1", "mp-2")
     assert first.targets == {"band_gap": 4.0, "volume": 43.9, "energy_per_atom": -3.5}
-    assert first.units == {"volume": "A^3/cell"}
+    assert first.units == {"band_gap": "eV", "energy_per_atom": "eV/atom", "volume": "A^3/cell"}
     assert second.targets == {}
 
 

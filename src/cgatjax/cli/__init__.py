@@ -27,9 +27,11 @@ from cgatjax.cli.commands.info import info
 from cgatjax.cli.commands.matbench import matbench
 from cgatjax.cli.commands.models import models
 from cgatjax.cli.commands.overlap import overlap
+from cgatjax.cli.commands.pairs import pairs
 from cgatjax.cli.commands.predict import predict
 from cgatjax.cli.commands.screen import screen
 from cgatjax.cli.commands.select import select
+from cgatjax.cli.commands.submit import submit
 from cgatjax.cli.commands.train import train
 from cgatjax.cli.commands.transfer import transfer
 from cgatjax.runtime.allocator import keep_freed_memory
@@ -38,10 +40,10 @@ BAD_INPUT, SIGNALLED, INTERRUPTED = 2, 128, 130
 """Exit codes; the number of a signal is added to the second, so that SIGTERM gives 143."""
 
 SECTIONS = {
-    "Data": (download, featurize, info, hull, overlap),
+    "Data": (download, info, featurize, hull, overlap, pairs),
     "Training": (train, transfer, fit_gp, calibrate),
     "Predictions": (models, evaluate, predict, screen, select, embed, explain),
-    "Other": (import_reference, matbench, demo),
+    "Other": (import_reference, matbench, submit, demo),
 }
 
 

@@ -1,11 +1,12 @@
 """Commands with options in titled groups of `--help`, and options that several commands have."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
 
 from cgatjax.config import PRESETS
+from cgatjax.errors import ConfigError
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 OTHER = "Options"
@@ -78,6 +79,25 @@ def workers_option(group: str = OTHER) -> Decorator:
         help="Number of worker processes; the result does not depend on it.",
         default_note="all cores",
     )
+
+
+def where_option() -> Decorator:
+    """Add --where, labels of the crystals to keep, as a dictionary `where`."""
+    return option(
+        "--where",
+        multiple=True,
+        metavar="LABEL=VALUE",
+        callback=lambda _ctx, _param, texts: _labels(texts),
+        group="Data",
+        help="Keep crystals of which the file states this, such as functional=PBE. Repeatable.",
+    )
+
+
+def _labels(texts: Sequence[str]) -> dict[str, str]:
+    pairs = [text.partition("=") for text in texts]
+    if wrong := [name + sign + value for name, sign, value in pairs if not (name and value)]:
+        raise ConfigError(f"--where: expected LABEL=VALUE, such as functional=PBE, got {wrong}")
+    return {name: value for name, _, value in pairs}
 
 
 def uncertainty_option(group: str = OTHER) -> Decorator:

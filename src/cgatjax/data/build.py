@@ -53,6 +53,7 @@ def build_store(
     properties: str | Path | None = None,
     min_distance: float = MIN_DISTANCE,
     per_atom: Sequence[str] = (),
+    where: Mapping[str, str] | None = None,
     keep: Filter = Filter(),  # noqa: B008 - immutable
     reduce: bool = True,
     workers: int = 1,
@@ -74,6 +75,7 @@ def build_store(
       properties: CSV file with a row for each CIF or POSCAR file; None looks beside the files.
       min_distance: smallest allowed distance of two sites in angstrom; 0 allows any.
       per_atom: properties of the whole cell to divide by the number of sites.
+      where: label -> value of the crystals to keep, such as {"functional": "PBE"}.
       keep: filter of the crystals.
       reduce: merge equivalent sites and edges (exact, and smaller).
       workers: number of processes, or of the executor's workers; does not change the store.
@@ -112,7 +114,14 @@ def build_store(
     if resume and (out / MANIFEST).is_file():
         return _open_finished(out, config, reduce)
     source = BuildInput(
-        inputs, properties, targets, differences or {}, units, min_distance, tuple(per_atom)
+        inputs,
+        properties,
+        targets,
+        differences or {},
+        units,
+        min_distance,
+        tuple(per_atom),
+        where or {},
     )
     found = source.read()
     options = {**source.options, **_options(config, reduce, keep)}

@@ -38,6 +38,7 @@ class BuildInput:
     given_units: Mapping[str, str] | None
     min_distance: float = MIN_DISTANCE
     per_atom: tuple[str, ...] = ()
+    where: Mapping[str, str] = field(default_factory=dict)
     found_units: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -59,6 +60,7 @@ class BuildInput:
             "differences": {name: list(pair) for name, pair in self.differences.items()},
             "min_distance": self.min_distance,
             "per_atom": list(self.per_atom),
+            "where": dict(self.where),
         }
 
     def read(self) -> Iterator[Crystal | Rejected]:
@@ -70,6 +72,7 @@ class BuildInput:
             properties=self.properties,
             min_distance=self.min_distance,
             per_atom=self.per_atom,
+            where=self.where,
         )
         return with_differences(self._with_units(found), self.differences, self.targets)
 

@@ -21,7 +21,8 @@ import orjson
 from cgatjax import Crystal, InputError, Rejected, StructureError, read_crystals
 from cgatjax.runtime.atomic_writes import write_durably
 from cgatjax.runtime.parse_errors import reading
-from cgatjax.structures.dcgat import cell_of_dict
+from cgatjax.structures.archives.cells import cell_of_dict
+from cgatjax.structures.archives.matbench import matbench_ids
 from cgatjax.structures.formats import read_bytes
 
 BENCHMARK, VERSION = "matbench_v0.1", "0.6"
@@ -75,7 +76,7 @@ class MatbenchTask:
         numbers, (column, target), rows = _table(path)
         if column != "structure":
             raise InputError(f"{path}: expected structures, got the column {column!r}")
-        ids = _ids(name, numbers)
+        ids = matbench_ids(name, numbers)
         crystals = [_crystal(i, row[0], path) for i, row in zip(ids, rows, strict=True)]
         values = [row[1] for row in rows]
         if any(type(v) not in (int, float) or not math.isfinite(v) for v in values):
@@ -218,13 +219,6 @@ def _table(path: Path) -> tuple[list[int], list[str], list[list[Any]]]:
             f"{columns} and {len(rows)} rows"
         )
     return numbers, columns, rows
-
-
-def _ids(name: str, numbers: Sequence[int]) -> list[str]:
-    """Make the ids that the package gives to rows: mb-jdft2d-001 and so on."""
-    prefix = name.replace("matbench", "mb").replace("_", "-")
-    width = math.floor(math.log10(len(numbers))) + 1
-    return [f"{prefix}-{number + 1:0{width}d}" for number in numbers]
 
 
 def _crystal(name: str, structure: Any, path: Path) -> Crystal:

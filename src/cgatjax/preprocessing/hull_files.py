@@ -4,9 +4,10 @@ import csv
 import io
 import math
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Literal
@@ -31,8 +32,8 @@ from cgatjax.structures.readers import read_crystals
 EnergyKind = Literal["cell", "atom", "formation"]
 """Total energy of the cell in eV, total energy in eV/atom, or formation energy in eV/atom."""
 
-FORMATION, DISTANCE = "e-form", "e_above_hull_new"
-"""Names of the new targets, as in the DCGAT data."""
+FORMATION, DISTANCE, VOLUME = "e-form", "e_above_hull_new", "volume"
+"""Names of the new targets, as in the DCGAT data; the volume is in A^3/atom."""
 
 ENTRIES = 10_000
 """Crystals per file, as in the public archives."""
@@ -74,24 +75,28 @@ def add_hull(
     *,
     energy: str,
     kind: EnergyKind,
-    suffix: str = "",
+    suffix: str | None = None,
+    where: Mapping[str, str] | None = None,
     polymorphs: Polymorphs = "compete",
     workers: int = 1,
     executor: Executor | None = None,
     on_error: OnError = "raise",
 ) -> HullFiles:
-    """Copy files of crystals with formation energies and signed hull distances added.
+    """Copy files of crystals with formation energies, signed hull distances and volumes added.
 
     All crystals together define the hull. The files are read twice, so that only compositions and
     energies are in memory. Numeric properties are kept. Crystals without the new targets are
-    written without them.
+    written without them. The volume is that of the given structure per atom, and is added unless
+    there is a property of its name.
 
     Args:
       inputs: paths, folders or patterns that `read_crystals` takes.
       out: folder to create, with files `00000.json.gz` and so on for `featurize`.
       energy: name of the energy property; in DCGAT files "energy" may be the entry's own energy.
       kind: kind of energy: "cell", "atom" or "formation".
-      suffix: suffix of the new names, such as "@SCAN".
+      suffix: suffix of the new names, such as "@SCAN"; None for that of `energy`.
+      where: label -> value of the crystals to read, see `read_crystals`: all crystals of a hull
+        should have one functional and compatible settings.
       polymorphs: competing entries of the same composition, see `cgatjax.preprocessing.hull`.
       workers: number of processes to share the chemical systems.
       executor: executor to use instead of new processes.
@@ -111,12 +116,14 @@ def add_hull(
             "expected kind 'cell', 'atom' or 'formation' and on_error 'raise' or 'skip', "
             f"got {kind!r} and {on_error!r}"
         )
-    out = Path(out)
+    if suffix is None:
+        suffix = "".join(energy.partition("@")[1:])
+    out, read = Path(out), partial(read_crystals, inputs, where=where)
     listed = out.with_name(out.name + ".skipped.csv")
     for path in (out, listed):
         if path.exists():
             raise RunExistsError(f"{path} exists; choose another folder or remove it")
-    entries, unread = _read(inputs, energy, kind, on_error)
+    entries, unread = _read(read(targets=[energy]), energy, kind, on_error)
     found = hull_energies(
         entries.compositions,
         entries.energies,
@@ -131,7 +138,8 @@ def add_hull(
     ]
     if unlabeled and on_error == "raise":
         raise unlabeled[0].error()
-    _write(inputs, out, found, (FORMATION + suffix, DISTANCE + suffix))
+    # Formation energies may have the name of the new ones: the values are the same.
+    _write(read(), out, found, suffix, energy if kind == "formation" else "")
     skipped = [*unread, *unlabeled]
     if skipped:
         _write_list(listed, skipped)
@@ -159,7 +167,8 @@ def read_hull(
       TargetError: no crystal has the property, or all have the placeholder 0.0.
       InputError: with on_error="raise", an entry cannot be used.
     """
-    entries, _ = _read(inputs, energy, "formation", on_error)
+    crystals = read_crystals(inputs, targets=[energy])
+    entries, _ = _read(crystals, energy, "formation", on_error)
     values = np.array(entries.energies)
     known = np.isfinite(values) if on_error == "skip" else np.ones(len(values), bool)
     compositions = [c for c, use in zip(entries.compositions, known, strict=True) if use]
@@ -167,11 +176,11 @@ def read_hull(
 
 
 def _read(
-    inputs: str | Path | Sequence[str | Path], energy: str, kind: EnergyKind, on_error: OnError
+    crystals: Iterator[Crystal | Rejected], energy: str, kind: EnergyKind, on_error: OnError
 ) -> tuple[_Entries, list[Rejected]]:
     """Read compositions and energies in eV/atom; also return the unreadable entries."""
     entries, unread = _Entries(), []
-    for item in read_crystals(inputs, targets=[energy]):
+    for item in crystals:
         if isinstance(item, Rejected):
             if on_error == "raise":
                 raise item.error()
@@ -192,10 +201,11 @@ def _read(
 
 
 def _write(
-    inputs: str | Path | Sequence[str | Path],
+    crystals: Iterator[Crystal | Rejected],
     out: Path,
     found: HullEnergies,
-    names: tuple[str, str],
+    suffix: str,
+    same: str,
 ) -> None:
     """Write the files into a temporary folder, and rename it when all are complete."""
     part = out.with_name(out.name + PART)
@@ -203,7 +213,7 @@ def _write(
     with writing(part):
         part.mkdir(parents=True)
         try:
-            labeled = _labeled(inputs, found, names)
+            labeled = _labeled(crystals, found, suffix, same)
             batches = iter(lambda: list(islice(labeled, ENTRIES)), [])
             for number, batch in enumerate(batches):
                 write_dcgat(batch, part / f"{number:05d}.json.gz")
@@ -213,19 +223,21 @@ def _write(
 
 
 def _labeled(
-    inputs: str | Path | Sequence[str | Path], found: HullEnergies, names: tuple[str, str]
+    items: Iterator[Crystal | Rejected], found: HullEnergies, suffix: str, same: str
 ) -> Iterator[Crystal]:
     """Read the crystals again, and add the new targets if known."""
-    crystals = (item for item in read_crystals(inputs) if isinstance(item, Crystal))
+    names, volume = (FORMATION + suffix, DISTANCE + suffix), VOLUME + suffix
+    crystals = (item for item in items if isinstance(item, Crystal))
     for crystal, *values in zip(crystals, found.formation, found.distance, strict=True):
-        given = sorted(set(names) & set(crystal.targets))
+        given = sorted(set(names) & set(crystal.targets) - {same})
         if given:
             raise TargetError(
                 f"{crystal.id!r} in {crystal.source} has {given} already; choose another suffix, "
                 "such as @SCAN"
             )
         new = dict(zip(names, map(float, values), strict=True))
-        yield replace(crystal, targets={**crystal.targets, **new})
+        own = {volume: crystal.volume / crystal.n_sites}
+        yield replace(crystal, targets={**own, **crystal.targets, **new})
 
 
 def _write_list(path: Path, skipped: Sequence[Rejected]) -> None:

@@ -43,6 +43,7 @@ class Crystal:
       atomic_numbers: (n,) uint8, 1..103.
       targets: property name -> value, per atom where the property is extensive; NaN if unknown.
       units: units of targets that the file states, where it does.
+      labels: what the file states about the calculation, such as its functional.
       source: the file (or object) that it came from, for messages.
     """
 
@@ -52,6 +53,7 @@ class Crystal:
     atomic_numbers: np.ndarray
     targets: Mapping[str, float] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
     source: str = ""
 
     def __repr__(self) -> str:
@@ -149,6 +151,7 @@ def parse_crystal(
     values: Mapping[str, Any],
     targets: Sequence[str] | None,
     units: Mapping[str, str] | None = None,
+    labels: Mapping[str, str] | None = None,
 ) -> Crystal | Rejected:
     """Parse a structure and its properties to a checked crystal.
 
@@ -160,6 +163,7 @@ def parse_crystal(
       values: properties of the crystal, of any type.
       targets: names of the properties to select, see `select_properties`.
       units: units of properties that the file states.
+      labels: what the file states about the calculation.
     """
     try:
         selected = select_properties(values, targets)
@@ -174,6 +178,7 @@ def parse_crystal(
             atomic_numbers=numbers,
             targets=selected,
             units=units or {},
+            labels=labels or {},
             source=source,
         )
     )

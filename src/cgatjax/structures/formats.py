@@ -1,21 +1,24 @@
-"""File formats by file name, and decompressed file content."""
+"""File formats by content and name, and decompressed file content."""
 
 import bz2
 import gzip
+import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 from cgatjax.errors import InputError
 
-Format = Literal["dcgat", "csv", "cif", "poscar", "extxyz", "ase-db"]
+Format = Literal["json", "parquet", "csv", "cif", "poscar", "extxyz", "ase-db"]
 
 STRUCTURE_FORMATS: tuple[Format, ...] = ("cif", "poscar")
 """Formats with one structure per file, whose id is the file name."""
 
 FORMATS = (
-    "DCGAT JSON (.json), CSV with a cif or poscar column (.csv), CIF (.cif), POSCAR (POSCAR*, "
+    "JSON of DCGAT, Alexandria, the Materials Project, MatPES, JARVIS, OQMD, OPTIMADE, Matbench "
+    "or WBM (.json, .jsonl; .zip with one of them), Parquet of LeMat-Bulk (.parquet), "
+    "CSV with a cif or poscar column (.csv), CIF (.cif), POSCAR (POSCAR*, "
     "CONTCAR*, .vasp, .poscar), extended XYZ (.extxyz, .xyz), each also .gz or .bz2, "
     "and ASE databases (.db, .json-db)"
 )
@@ -27,8 +30,21 @@ MAX_RATIO = 200
 
 _OPEN: dict[str, Callable[[Path], Any]] = {".gz": gzip.open, ".bz2": bz2.open}
 
+_HEAD = 4096
+"""Bytes that show the format of a file."""
+
+_MAGIC: dict[bytes, Format] = {
+    b"PAR1": "parquet",
+    b"SQLite format 3": "ase-db",
+    b"{": "json",
+    b"[": "json",
+}
+
 _FORMAT_OF_SUFFIX: dict[str, Format] = {
-    ".json": "dcgat",
+    ".json": "json",
+    ".jsonl": "json",
+    ".zip": "json",
+    ".parquet": "parquet",
     ".csv": "csv",
     ".cif": "cif",
     ".vasp": "poscar",
@@ -53,6 +69,51 @@ def format_of(path: Path) -> Format | None:
     if known is None and name.startswith(("POSCAR", "CONTCAR")):
         return "poscar"
     return known
+
+
+def format_of_content(path: Path) -> Format | None:
+    """Return the format that the first bytes of a file show, or None if its name must decide.
+
+    JSON, Parquet, CIF, zip files of JSON and SQLite databases are recognized, also compressed.
+    """
+    if not path.is_file():  # a pipe has no end, and might have no beginning
+        return None
+    try:
+        with open_stream(path) as stream:
+            head = stream.read(_HEAD).lstrip(b"\xef\xbb\xbf \t\r\n")
+    except (OSError, EOFError, ValueError, zlib.error, InputError):
+        return None
+    for start, kind in _MAGIC.items():
+        if head.startswith(start):
+            return kind
+    is_cif = head.startswith((b"data_", b"#")) and b"_cell_length_a" in head
+    return "cif" if is_cif else None
+
+
+def open_stream(path: Path) -> BinaryIO:
+    """Open a file for reading, decompressed if it is gzip, bzip2 or zip by content.
+
+    A file called .gz or .bz2 is always decompressed, so that a damaged one is noticed. A zip file
+    must have one file in .json or .jsonl.
+
+    Raises:
+      InputError: a zip file with another number of such files.
+      OSError, zipfile.BadZipFile: the file cannot be opened.
+    """
+    with open(path, "rb") as raw:
+        magic = raw.read(4)
+    if path.suffix.lower() == ".gz" or magic.startswith(b"\x1f\x8b"):
+        return gzip.open(path)  # type: ignore[return-value]
+    if path.suffix.lower() == ".bz2" or magic.startswith(b"BZh"):
+        return bz2.open(path)  # type: ignore[return-value]
+    if magic != b"PK\x03\x04":
+        return open(path, "rb")
+    archive = zipfile.ZipFile(path)
+    names = [n for n in archive.namelist() if n.lower().endswith((".json", ".jsonl"))]
+    if len(names) != 1:
+        archive.close()
+        raise InputError(f"expected one .json file in the zip file, it has {names or 'none'}")
+    return archive.open(names[0])  # type: ignore[return-value]
 
 
 def stem_of(path: Path) -> str:

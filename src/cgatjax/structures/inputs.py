@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any, Union
 
 from cgatjax.errors import InputError
 from cgatjax.structures.crystal import Crystal
-from cgatjax.structures.formats import FORMATS, STRUCTURE_FORMATS, Format, format_of
+from cgatjax.structures.formats import (
+    FORMATS,
+    STRUCTURE_FORMATS,
+    Format,
+    format_of,
+    format_of_content,
+)
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -22,6 +28,8 @@ CrystalInput = Union[str, Path, Crystal, "Structure", "Atoms"]
 PROPERTY_TABLES = ("properties.csv", "id_prop.csv")
 """File names of the property table of a folder of structure files; CGCNN uses the second."""
 
+_BY_NAME = ("cif", "poscar", "extxyz", "ase-db")
+"""Formats that the name decides: texts of many forms, and JSON databases of ASE."""
 
 _PROPERTY_PLACES = (
     (
@@ -29,7 +37,8 @@ _PROPERTY_PLACES = (
         "properties of CIF and POSCAR files are read from properties.csv beside them, or from a "
         "CSV file given as properties (--properties)",
     ),
-    (("dcgat",), 'properties in JSON are read from "data", or from beside "structure" or "atoms"'),
+    (("json",), 'properties in JSON are read from "data", or from beside "structure" or "atoms"'),
+    (("parquet",), "properties in Parquet are its columns of numbers"),
     (("csv",), "properties in a table are its columns of numbers"),
     (("extxyz",), "properties of extended XYZ are key=value pairs of the comment line"),
     (("ase-db",), "properties in ASE databases are key-value pairs and the energy"),
@@ -109,8 +118,12 @@ def _files_of(name: str | Path) -> list[SourceFile]:
         return _files_in(path)
     if exists:
         kind = format_of(path)
+        if kind not in _BY_NAME:
+            kind = format_of_content(path) or kind
         if kind is None:
-            raise InputError(f"{path}: cannot tell its format by its name; expected {FORMATS}")
+            raise InputError(
+                f"{path}: cannot tell its format by content or name; expected {FORMATS}"
+            )
         return [SourceFile(path, kind)]
     if not glob.has_magic(str(name)):
         raise InputError(f"{path}: no such file or folder")
@@ -164,7 +177,11 @@ def _readable_below(folder: Path) -> list[SourceFile]:
 
 def _readable(paths: Iterable[Path], root: Path | None) -> list[SourceFile]:
     kinds = ((path, format_of(path)) for path in paths)
-    return [SourceFile(path, kind, root) for path, kind in kinds if kind is not None]
+    return [
+        SourceFile(path, kind if kind in _BY_NAME else format_of_content(path) or kind, root)
+        for path, kind in kinds
+        if kind is not None
+    ]
 
 
 def property_table_path(folder: Path) -> Path | None:

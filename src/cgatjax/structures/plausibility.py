@@ -1,9 +1,9 @@
-"""Plausibility of crystals and of their energies: closest sites, totals among values per atom."""
+"""Choice of crystals by label; plausibility: closest sites, totals among values per atom."""
 
 import dataclasses
 import logging
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from cgatjax.errors import ConfigError, InputError
 from cgatjax.structures.crystal import Crystal, Rejected
@@ -33,6 +33,35 @@ def check_options(min_distance: float, per_atom: Sequence[str]) -> None:
         raise ConfigError(f"min_distance: expected a distance in angstrom, got {min_distance!r}")
     if isinstance(per_atom, str):
         raise ConfigError(f"per_atom: expected a list of property names, got {per_atom!r}")
+
+
+def labeled_as(
+    crystals: Iterable[Crystal | Rejected], where: Mapping[str, str]
+) -> Iterator[Crystal | Rejected]:
+    """Yield the crystals with given labels, and all that are rejected; log the number left out.
+
+    Args:
+      crystals: crystals as they are read.
+      where: label -> value, compared without case.
+
+    Raises:
+      ConfigError: a crystal lacks one of the labels.
+    """
+    left_out = 0
+    for item in crystals:
+        if isinstance(item, Crystal) and where:
+            if missing := sorted(set(where) - set(item.labels)):
+                raise ConfigError(
+                    f"{item.id!r} in {item.source}: no label {missing[0]!r} to choose by; its "
+                    f"labels are {dict(item.labels) or 'none'}"
+                )
+            if any(item.labels[k].lower() != str(v).lower() for k, v in where.items()):
+                left_out += 1
+                continue
+        yield item
+    if where:
+        chosen = ", ".join(f"{name}={value}" for name, value in where.items())
+        logger.info("%s crystals left out, not %s", f"{left_out:,}", chosen)
 
 
 def plausible(

@@ -13,7 +13,11 @@ ID_KEYS: tuple[str, ...] = ("entry_id", "id", "mat_id", "material_id", "jid")
 """Keys of a crystal's id, in order of preference."""
 
 EXCLUDED_KEYS = frozenset(
-    {*ID_KEYS, "nsites", "nelements", "spg", "spg_number", "spacegroup", "spacegroup_number"}
+    [
+        *ID_KEYS,
+        *"nsites n_sites natoms nelements nperiodic_dimensions".split(),
+        *"spg spg_number spacegroup spacegroup_number space_group_it_number".split(),
+    ]
 )
 """Numbers that describe the structure or the record: only read if named as a target."""
 

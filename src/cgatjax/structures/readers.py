@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from cgatjax.errors import InputError
+from cgatjax.structures.archives.json_files import read_json
+from cgatjax.structures.archives.parquet import read_parquet
 from cgatjax.structures.ase_atoms import crystal_from_atoms, read_ase_database, read_extxyz
 from cgatjax.structures.cif.parser import cell_of_cif
 from cgatjax.structures.crystal import Cell, Crystal, Rejected, cell_of, checked, parse_crystal
@@ -21,7 +23,6 @@ from cgatjax.structures.csv_tables import (
     read_csv,
     read_property_table,
 )
-from cgatjax.structures.dcgat import read_dcgat
 from cgatjax.structures.formats import Format, read_text, stem_of
 from cgatjax.structures.inputs import (
     CrystalInput,
@@ -31,7 +32,12 @@ from cgatjax.structures.inputs import (
     property_table_path,
     resolve,
 )
-from cgatjax.structures.plausibility import MIN_DISTANCE, check_options, plausible
+from cgatjax.structures.plausibility import (
+    MIN_DISTANCE,
+    check_options,
+    labeled_as,
+    plausible,
+)
 from cgatjax.structures.poscar import parse_poscar
 from cgatjax.structures.properties import check_target_names, crystal_id, select_properties
 
@@ -44,7 +50,8 @@ _EXAMPLES = 3
 """Ids shown in messages."""
 
 _TABLE_READERS: dict[Format, Callable[[Path, Targets], Stream]] = {
-    "dcgat": read_dcgat,
+    "json": read_json,
+    "parquet": read_parquet,
     "csv": read_csv,
     "extxyz": read_extxyz,
     "ase-db": read_ase_database,
@@ -65,6 +72,7 @@ def read_crystals(
     properties: str | Path | None = None,
     min_distance: float = MIN_DISTANCE,
     per_atom: Sequence[str] = (),
+    where: Mapping[str, str] | None = None,
 ) -> Stream:
     """Read crystals one after the other, file by file.
 
@@ -81,12 +89,15 @@ def read_crystals(
         folders of the files.
       min_distance: smallest allowed distance of two sites in angstrom; 0 allows any.
       per_atom: properties of the whole cell to divide by the number of sites.
+      where: label -> value of the crystals to keep, such as {"functional": "PBE"} (any case); see
+        `Crystal.labels`.
 
     Returns:
       An iterator over `Crystal`s, with a `Rejected` for each unusable crystal or file (with an
       empty id). Objects without an id are called "structure-N", N from 0.
 
     Raises:
+      ConfigError: (while reading) a crystal lacks a label that `where` names.
       InputError: at once for a missing path, a folder or pattern without a readable file, an
         unknown format or an object of another type (for an iterator: when it is reached), for a
         missing or damaged table of properties, and for one whose ids match none of the files.
@@ -118,7 +129,7 @@ def read_crystals(
         )
     else:
         raise InputError(f"expected paths, structures or crystals, got {type(inputs).__name__}")
-    return plausible(found, min_distance, per_atom)
+    return plausible(labeled_as(found, where or {}), min_distance, per_atom)
 
 
 def _read_named_table(path: str | Path, targets: Targets) -> PropertyTable:

@@ -6,7 +6,13 @@ from typing import Any
 import click
 
 from cgatjax import ConfigError, GraphConfig
-from cgatjax.cli.command_options import command, on_error_option, option, workers_option
+from cgatjax.cli.command_options import (
+    command,
+    on_error_option,
+    option,
+    where_option,
+    workers_option,
+)
 from cgatjax.cli.config_options import chosen, config_options
 from cgatjax.options import load_toml
 
@@ -64,6 +70,7 @@ _STARTS = {"released": GraphConfig(), "--recommended": GraphConfig.recommended()
     group="Data",
     help="Property of the whole cell, to be divided by the number of sites. Repeatable.",
 )
+@where_option()
 @option(
     "--min-distance",
     type=float,
@@ -106,6 +113,7 @@ def featurize(
     max_atoms: int | None,
     min_elements: int,
     per_atom: tuple[str, ...],
+    where: dict[str, str],
     min_distance: float,
     recommended: bool,
     config: str | None,
@@ -117,10 +125,12 @@ def featurize(
 ) -> None:
     """Make a store of crystal graphs from structures.
 
-    INPUT: files, folders or patterns of DCGAT JSON (.json, .gz, .bz2), CSV with a column cif or
-    poscar, CIF, POSCAR and, with the extra "ase", extxyz and ASE databases. Extensive properties
-    are stored per atom, in the unit of the input. The properties of CIF and POSCAR files come from
-    a CSV file whose first column (or the one called id) has the names of the files.
+    INPUT: files, folders or patterns of JSON (DCGAT, Alexandria, Materials Project, MatPES, JARVIS,
+    OQMD, OPTIMADE, Matbench, WBM), Parquet (LeMat-Bulk), CSV with a column cif or poscar, CIF,
+    POSCAR and, with the extra "ase", extxyz and ASE databases; `info` shows what a file has.
+    Extensive properties are stored per atom, in the unit of the input; where a file states the
+    functional of a value, its name is NAME@FUNCTIONAL. The properties of CIF and POSCAR files come
+    from a CSV file whose first column (or the one called id) has the names of the files.
 
     \b
     cgatjax featurize pbe/*.json.bz2 --out pbe.store --target e-form --min-elements 2
@@ -142,6 +152,7 @@ def featurize(
         differences=_differences(differences),
         properties=properties,
         per_atom=per_atom,
+        where=where,
         min_distance=min_distance,
         keep=Filter(max_atoms=max_atoms, min_elements=min_elements),
         reduce=not no_reduce,

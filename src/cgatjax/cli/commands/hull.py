@@ -4,7 +4,13 @@ from typing import Any
 
 import click
 
-from cgatjax.cli.command_options import command, on_error_option, option, workers_option
+from cgatjax.cli.command_options import (
+    command,
+    on_error_option,
+    option,
+    where_option,
+    workers_option,
+)
 from cgatjax.cli.data_files import echo_skipped
 
 
@@ -18,7 +24,12 @@ from cgatjax.cli.data_files import echo_skipped
     help="Total energy of the cell, total energy per atom, or formation energy per atom, in eV.",
 )
 @option("--out", required=True, type=click.Path(), help="Folder to create.")
-@option("--suffix", default="", help="Suffix of the names of the new properties, such as @SCAN.")
+@option(
+    "--suffix",
+    help="Suffix of the names of the new properties, such as @SCAN.",
+    default_note="that of the energy",
+)
+@where_option()
 @option(
     "--polymorphs",
     type=click.Choice(["compete", "ignore"]),
@@ -34,6 +45,7 @@ def hull(inputs: tuple[str, ...], out: str, workers: int, **options: Any) -> Non
     \b
     cgatjax hull scan/ --energy energy --kind cell --out scan-hull
     cgatjax featurize scan-hull/ --out scan.store --target e_above_hull_new
+    cgatjax hull lemat/ --energy energy@PBE --kind cell --where functional=PBE --out lemat-hull
 
     INPUT: as for `featurize`. All entries together make the hull, and the elements among them are
     the references. The crystals are written again, as files for `featurize`, with two more
@@ -44,7 +56,10 @@ def hull(inputs: tuple[str, ...], out: str, workers: int, **options: Any) -> Non
     from cgatjax.preprocessing.hull_files import DISTANCE, FORMATION
 
     done = add_hull(list(inputs), out, workers=workers, **options)
-    names = " and ".join(name + options["suffix"] for name in (FORMATION, DISTANCE))
+    suffix = options["suffix"]
+    if suffix is None:
+        suffix = "".join(options["energy"].partition("@")[1:])
+    names = " and ".join(name + suffix for name in (FORMATION, DISTANCE))
     click.echo(
         f"{done.path}: {done.n_crystals} crystals, {done.n_labeled} with {names}, "
         f"{done.n_stable} of them on the hull, {len(done.skipped)} skipped"

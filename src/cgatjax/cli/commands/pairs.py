@@ -1,0 +1,90 @@
+"""`pairs`: the same crystals in two stores, their values side by side."""
+
+from typing import get_args
+
+import click
+
+from cgatjax import ConfigError
+from cgatjax.cli.command_options import command, option
+from cgatjax.cli.data_files import require_new
+from cgatjax.config import DuplicateKey
+from cgatjax.runtime.text_tables import table
+
+_KEYS = [key for key in get_args(DuplicateKey) if key != "prototype"]
+
+
+@command()
+@click.argument("low", metavar="LOW", type=click.Path())
+@click.argument("high", metavar="HIGH", type=click.Path())
+@option("--target", required=True, metavar="NAME", help="Property of HIGH.")
+@option("--low-target", metavar="NAME", help="Property of LOW.", default_note="that of HIGH")
+@option(
+    "--by",
+    multiple=True,
+    type=click.Choice(_KEYS),
+    help="Key to join by; repeatable, each joins what those before it left.",
+    default_note="id, then graph",
+)
+@option("--out", type=click.Path(), help="CSV file with a row for each pair.")
+@option(
+    "--store",
+    type=click.Path(),
+    help="Store to create: HIGH with the low-fidelity value and the difference as properties.",
+)
+@option(
+    "--as",
+    "low_name",
+    metavar="NAME",
+    help="Name of the low-fidelity property in --store.",
+    default_note="that of LOW",
+)
+def pairs(
+    low: str,
+    high: str,
+    target: str,
+    low_target: str | None,
+    by: tuple[DuplicateKey, ...],
+    out: str | None,
+    store: str | None,
+    low_name: str | None,
+) -> None:
+    """Find the same crystals in two stores and compare their values.
+
+    \b
+    cgatjax pairs pbe.store scan.store --target e-form --out pairs.csv
+    cgatjax pairs pbe.store scan.store --target e-form --store both.store --as e-form_pbe
+    cgatjax pairs lemat.store lemat.store --low-target e-form@PBE --target e-form@SCAN
+
+    LOW and HIGH: stores of low- and high-fidelity values, made with the same graph options; or one
+    store twice. Crystals are joined by id, and by graph where ids differ: the same crystal in any
+    cell. Keys that several crystals share are counted and pair none of them. The table shows how
+    far the low-fidelity value is from the other one, before and after a linear fit in the
+    composition.
+    """
+    from cgatjax import open_store
+    from cgatjax import pairs as find_pairs
+
+    require_new(out, store)
+    if low_name is not None and store is None:
+        raise ConfigError("--as names a property of the store that --store creates; it is missing")
+    low_store, high_store = open_store(low), open_store(high)
+    found = find_pairs(
+        low_store, high_store, target, low_target=low_target, by=by or ("id", "graph")
+    )
+    click.echo(
+        f"{low}: {found.n_low} crystals with {found.low_target}\n"
+        f"{high}: {found.n_high} crystals with {found.target}, {len(found)} of them paired"
+    )
+    steps = [(s.by, s.n_pairs, s.ambiguous, s.conflicts) for s in found.steps]
+    click.echo(table(("by", "pairs", "ambiguous", "other formula"), steps))
+    if len(found):
+        s = found.statistics()
+        header = ("unit", "mean difference", "std", "MAE", "MAE after fit", "correlation")
+        row = (found.unit or "?", s.mean, s.std, s.mae, s.mae_after_fit, s.correlation)
+        click.echo("\n" + table(header, [row]))
+    if out is not None:
+        found.write(out)
+        click.echo(f"{out}: {len(found)} pairs")
+    if store is not None:
+        made = found.write_store(high_store, store, low_name=low_name)
+        click.echo(f"{made.path}: {len(made)} crystals with {', '.join(made.units)}")

@@ -1,0 +1,119 @@
+"""`submit`: files for the leaderboards Matbench Discovery and JARVIS."""
+
+import csv
+import datetime
+import math
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cgatjax import ConfigError, InputError
+from cgatjax.cli.command_options import command, option
+from cgatjax.runtime.parse_errors import reading
+
+
+@command()
+@click.argument("leaderboard", type=click.Choice(["matbench-discovery", "jarvis"]))
+@click.argument("predictions", type=click.Path())
+@option("--metadata", required=True, type=click.Path(), help="TOML file with authors and so on.")
+@option("--target", metavar="NAME", help="Property of the predictions.", default_note="the only")
+@option("--out", required=True, type=click.Path(), help="Folder to write to.")
+@option(
+    "--run",
+    "run_path",
+    type=click.Path(),
+    group="Matbench Discovery",
+    help="Run that made the predictions; gives sizes and versions.",
+)
+@option(
+    "--family",
+    default="cgatjax",
+    show_default=True,
+    group="Matbench Discovery",
+    help="Folder of related models.",
+)
+@option("--date", group="Matbench Discovery", help="Date of the predictions.", default_note="today")
+@option(
+    "--benchmark",
+    type=click.Path(),
+    group="JARVIS",
+    help="File of the benchmark, DATASET_PROPERTY.json.zip.",
+)
+@option("--property", "prop", group="JARVIS", help="PROPERTY of the benchmark.")
+def submit(
+    leaderboard: str,
+    predictions: str,
+    metadata: str,
+    target: str | None,
+    out: str,
+    run_path: str | None,
+    family: str,
+    date: str | None,
+    benchmark: str | None,
+    prop: str | None,
+) -> None:
+    """Write the files of a submission to a leaderboard.
+
+    \b
+    cgatjax predict runs/mp wbm-init-structs.jsonl.gz --out wbm.csv --on-error skip
+    cgatjax submit matbench-discovery wbm.csv --run runs/mp --metadata me.toml --out submission
+    cgatjax submit jarvis jarvis.csv --benchmark dft_3d_mbj_bandgap.json.zip \\
+        --property mbj_bandgap --metadata me.toml --out submission
+
+    PREDICTIONS: CSV of `predict`. For Matbench Discovery they are formation energies in eV/atom,
+    with the corrections of the Materials Project, of a model trained on its 2022 data; the metadata
+    (an empty text stands for null) are checked against the rules of its model schema, and all
+    faults are listed. For JARVIS they must cover the whole test set of the benchmark. Nothing is
+    sent anywhere.
+    """
+    from cgatjax import write_contribution, write_discovery
+    from cgatjax.integrations.matbench_discovery import metadata_of_run
+
+    with reading(Path(metadata), "metadata as TOML"):
+        about = tomllib.loads(Path(metadata).read_text())
+    values = read_predictions(Path(predictions), target)
+    if leaderboard == "jarvis":
+        if benchmark is None or prop is None:
+            raise ConfigError("jarvis: --benchmark and --property are needed")
+        path = write_contribution(values, benchmark, prop, about, out)
+        click.echo(f"{path}: written, with metadata.json beside it")
+        return
+    found = metadata_of_run(run_path) if run_path is not None else {}
+    today = date or datetime.date.today().isoformat()
+    whole = {**found, **_as_in_json(about)}
+    path = write_discovery(values, whole, out, family=family, date=today)
+    missing = sum(not math.isfinite(value) for value in values.values())
+    click.echo(
+        f"{path}: written, with {len(values) - missing} predictions ({missing} missing); upload "
+        "these and add their address (url) to the file"
+    )
+
+
+def read_predictions(path: Path, target: str | None) -> dict[str, float]:
+    """Return id -> prediction of a CSV of `predict`, NaN for an empty one.
+
+    Raises:
+      InputError: another file, several properties and none named, or an id given twice.
+    """
+    with reading(path, "a CSV file of `cgatjax predict`"):
+        lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
+        rows = [(r["id"], r["property"], r["prediction"]) for r in csv.DictReader(lines)]
+        found = sorted({name for _, name, _ in rows})
+        if (target is None and len(found) != 1) or (target is not None and target not in found):
+            raise InputError(f"expected predictions of {target or 'one property'}, it has {found}")
+        chosen = [(i, float(value or "nan")) for i, name, value in rows if name == (target or name)]
+    values = dict(chosen)
+    if len(values) != len(chosen):
+        raise InputError(f"{path}: expected distinct ids")
+    return values
+
+
+def _as_in_json(value: Any) -> Any:
+    """Return metadata of TOML with dates as text, and None for empty texts (TOML has no null)."""
+    if isinstance(value, dict):
+        return {key: _as_in_json(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_as_in_json(part) for part in value]
+    return value.isoformat() if isinstance(value, datetime.date) else value or None

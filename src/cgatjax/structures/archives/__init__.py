@@ -1,0 +1,1 @@
+"""Public archives: data contracts, and readers of their JSON and Parquet files."""

@@ -1,0 +1,68 @@
+"""Tables of Matbench as matminer distributes them: pandas tables as JSON.
+
+A. Dunn et al., npj Comput. Mater. 6 (2020) 138.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cgatjax.errors import InputError
+from cgatjax.structures.formats import stem_of
+
+ID = "matbench_id"
+"""Key of the id in the rows that are made here."""
+
+E_FORM_UNITS = {"mp_e_form": "eV/atom", "perovskites": "eV/cell"}
+"""Unit of the column `e_form`, which only the name of the data set tells."""
+
+
+def is_matbench(document: Mapping[str, Any]) -> bool:
+    """Check for a table of structures, or for the keys before its rows."""
+    columns = document.get("columns")
+    return isinstance(columns, list) and "structure" in columns and "index" in document
+
+
+def matbench_ids(name: str, numbers: Sequence[int]) -> list[str]:
+    """Return the ids that the package matbench gives to rows: mb-jdft2d-001 and so on."""
+    prefix = name.replace("matbench", "mb").replace("_", "-")
+    width = math.floor(math.log10(len(numbers))) + 1
+    return [f"{prefix}-{number + 1:0{width}d}" for number in numbers]
+
+
+def rows_of_table(
+    header: Mapping[str, Any], path: Path
+) -> Callable[[Sequence[Any]], list[dict[str, Any]]]:
+    """Return a function that makes dictionaries of the next rows of a table.
+
+    Args:
+      header: "index" and "columns" of the table.
+      path: the file, whose name is that of the data set.
+
+    Raises:
+      InputError: (by the function) a row has another number of columns, or there are more rows
+        than numbers in the index.
+    """
+    name, columns = stem_of(path), [str(column) for column in header["columns"]]
+    numbers = header["index"]
+    if not numbers or not all(type(number) is int for number in numbers):
+        raise InputError("expected a Matbench table with an index of whole numbers")
+    names = iter(matbench_ids(name, numbers))
+    unit = next((u for key, u in E_FORM_UNITS.items() if key in name), "")
+
+    def rows(batch: Sequence[Any]) -> list[dict[str, Any]]:
+        made = []
+        for values in batch:
+            row_id = next(names, None)
+            if row_id is None or not isinstance(values, list) or len(values) != len(columns):
+                raise InputError(
+                    f"expected {len(numbers)} rows with a value for each column of {columns}, got "
+                    f"{values!r:.80}"
+                )
+            made.append(
+                {**dict(zip(columns, values, strict=True)), ID: row_id, "e_form_unit": unit}
+            )
+        return made
+
+    return rows
