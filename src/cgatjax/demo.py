@@ -44,7 +44,9 @@ from cgatjax.data.splits import make_split
 from cgatjax.model.metrics import errors_of
 from cgatjax.options import Options
 from cgatjax.plotting.learning_plots import learning_curves, parity, transfer_bars
+from cgatjax.plotting.style import save_figure
 from cgatjax.runs.run_folder import CONFIG, SPLIT
+from cgatjax.runtime.atomic_writes import write_durably
 from cgatjax.structures.elements import reduced_formula
 
 logger = logging.getLogger("cgatjax")
@@ -296,8 +298,8 @@ def _write(
     """Write results, options and figures."""
     import tomli_w
 
-    (out / RESULTS).write_text(json.dumps(dataclasses.asdict(result), indent=1))
-    (out / CONFIG).write_bytes(tomli_w.dumps({"demo": config.to_dict()}).encode())
+    write_durably(out / RESULTS, json.dumps(dataclasses.asdict(result), indent=1).encode())
+    write_durably(out / CONFIG, tomli_w.dumps({"demo": config.to_dict()}).encode())
     bars = {name: MEV * result.errors[name]["mae"] for name in (LOW_MODEL, *MODES)}
     rows = {mode: [_in_mev(row) for row in history.rows] for mode, history in histories.items()}
     title = f"{result.counts['train']} high-fidelity formation energies"
@@ -307,7 +309,7 @@ def _write(
         "parity": parity(*full, unit="eV/atom", title="full transfer, high-fidelity test set"),
     }
     for name, figure in figures.items():
-        figure.savefig(out / f"{name}.png")
+        save_figure(figure, out / f"{name}.png")
 
 
 def _in_mev(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from cgatjax.runtime.atomic_writes import (
     damage,
     new_folder,
     recovered,
+    remove_leftovers,
     write_durably,
     writing,
 )
@@ -135,3 +136,14 @@ def test_a_damaged_manifest_is_named(tmp_path, manifest):
     else:
         (tmp_path / "folder" / MANIFEST).write_text(manifest)
     assert (damage(tmp_path / "folder") or "").startswith(f"{MANIFEST}: expected sizes")
+
+
+def test_leftovers_are_removed_and_an_interrupted_exchange_is_undone(tmp_path):
+    for name, text in (("model.earlier", "one"), ("kept", "two"), ("kept.earlier", "old")):
+        write(tmp_path / name, text)
+    write(tmp_path / "model.part", "half")
+    (tmp_path / "a.json.part").write_text("{")
+    remove_leftovers(tmp_path)
+    assert sorted(f.name for f in tmp_path.iterdir()) == ["kept", "model"]
+    assert (tmp_path / "model" / "below" / "a.txt").read_text() == "one"
+    assert (tmp_path / "kept" / "below" / "a.txt").read_text() == "two"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cgatjax import InputError, RunExistsError
-from cgatjax.runtime.atomic_writes import write_durably, writing
+from cgatjax.runtime.atomic_writes import write_durably
 
 if TYPE_CHECKING:
     from cgatjax import Dataset, Predictions, Rejected, Store
@@ -89,8 +89,6 @@ def write_csv(
     text = io.StringIO(newline="")
     text.writelines(f"# {note}\n" for note in notes)
     csv.writer(text).writerows([header, *rows])
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
     write_durably(path, text.getvalue().encode())
 
 

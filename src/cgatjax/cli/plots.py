@@ -12,7 +12,7 @@ from cgatjax import Dataset, Model, Predictions
 from cgatjax.plotting.calibration_plots import calibration
 from cgatjax.plotting.learning_plots import learning_curves, parity
 from cgatjax.plotting.residual_plots import residuals_by_element, residuals_by_sites
-from cgatjax.runtime.atomic_writes import writing
+from cgatjax.plotting.style import save_figure
 
 BLOCK = 16384
 """Number of crystals whose sites are counted at once."""
@@ -50,11 +50,10 @@ def draw_evaluation(
 
 def draw_parity(path: Path, found: Predictions, values: Mapping[str, np.ndarray]) -> None:
     """Draw a parity plot for each target; several targets are part of the file names."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     for target, target_values in values.items():
         figure = parity(target_values, found.means[target], found.units[target], target)
         file = path if len(values) == 1 else path.with_stem(f"{path.stem}-{target}")
-        figure.savefig(file)
+        save_figure(figure, file)
         click.echo(f"parity plot: {file}")
 
 
@@ -101,9 +100,7 @@ def _curve(rows: Sequence[Mapping[str, Any]], column: str) -> list[dict[str, Any
 
 def _save(folder: Path, figures: Mapping[str, Any], target: str) -> None:
     """Write KIND.png, or KIND-TARGET.png if there are several targets."""
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        for kind, figure in figures.items():
-            file = folder / f"{kind}{f'-{target}' if target else ''}.png"
-            figure.savefig(file)
-            click.echo(f"{kind}: {file}")
+    for kind, figure in figures.items():
+        file = folder / f"{kind}{f'-{target}' if target else ''}.png"
+        save_figure(figure, file)
+        click.echo(f"{kind}: {file}")

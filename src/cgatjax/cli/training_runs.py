@@ -31,6 +31,7 @@ from cgatjax.inference.loading import is_ensemble, member_folders
 from cgatjax.inference.prediction import errors_by_target
 from cgatjax.runs.loggers import make_logger
 from cgatjax.runs.run_folder import DATA, SPLIT, differences, epochs_done
+from cgatjax.runtime.atomic_writes import remove_leftovers
 from cgatjax.runtime.devices import Devices, make_deterministic
 from cgatjax.runtime.distributed import initialize, is_first_process, several_processes
 from cgatjax.runtime.text_tables import table
@@ -170,6 +171,8 @@ def is_finished(run: RunFolder | None, size: int | None, epochs: int) -> bool:
     if size is None:
         return run.is_finished(epochs)
     folders = member_folders(run.path)
+    for folder in folders:
+        remove_leftovers(folder)
     return len(folders) == size and all(epochs_done(f) == epochs for f in folders)
 
 

@@ -49,15 +49,20 @@ class BuildLog:
         with writing(self._path):
             self._file: BinaryIO = open(self._path, "a+b")  # noqa: SIM115 - closed by `close`
         with ExitStack() as on_failure:
-            on_failure.callback(self._file.close)
+            on_failure.callback(self.close)
             lock(self._file, folder, "building this store")
             self._read(json.loads(json.dumps(options)))
             self._drop_unfinished_shards()
             on_failure.pop_all()
 
     def close(self) -> None:
-        """Close and unlock the file."""
-        self._file.close()
+        """Close and unlock the file.
+
+        Raises:
+          StorageError: a line that could not be written before cannot be written now either.
+        """
+        with writing(self._path):
+            self._file.close()
 
     def add_failure(self, rejected: Rejected, digest: bytes) -> None:
         """Log a crystal that could not be featurized.

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from cgatjax.errors import InputError
+from cgatjax.runtime.atomic_writes import write_durably
 from cgatjax.runtime.parse_errors import reading
 
 SUBSETS = ("train", "valid", "test")
@@ -35,8 +36,13 @@ class Split:
         return f"Split({', '.join(f'{len(getattr(self, name))} {name}' for name in SUBSETS)})"
 
     def save(self, path: str | Path) -> None:
-        """Write the ids as JSON."""
-        Path(path).write_text(json.dumps({name: getattr(self, name) for name in SUBSETS}))
+        """Write the ids as JSON.
+
+        Raises:
+          StorageError: the file cannot be written; an earlier one is intact.
+        """
+        content = json.dumps({name: getattr(self, name) for name in SUBSETS})
+        write_durably(Path(path), content.encode())
 
     @classmethod
     def load(cls, path: str | Path) -> "Split":

@@ -43,7 +43,6 @@ def cached_embeddings(model: Model, data: Crystals, folder: Path | None) -> np.n
         return found
     embeddings = embed(model, data)
     if jax.process_index() == 0:
-        folder.mkdir(parents=True, exist_ok=True)
         with replacing(path) as file:
             np.save(file, embeddings)
     return embeddings

@@ -7,7 +7,10 @@ need no display and leave the global state of pyplot alone.
 import functools
 import io
 import textwrap
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from cgatjax.runtime.atomic_writes import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,6 +47,17 @@ def _figure_class() -> type["Figure"]:
             return image.getvalue()
 
     return NotebookFigure
+
+
+def save_figure(figure: "Figure", path: str | Path) -> None:
+    """Write a figure atomically; the ending of the name chooses PNG, PDF or SVG.
+
+    Raises:
+      StorageError: the file cannot be written; an earlier one is intact.
+    """
+    path = Path(path)
+    with replacing(path) as file:
+        figure.savefig(file, format=path.suffix.removeprefix(".") or None)
 
 
 def colors(n: int) -> list[str]:

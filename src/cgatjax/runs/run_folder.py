@@ -23,7 +23,7 @@ import tomli_w
 from cgatjax.config import TrainConfig
 from cgatjax.errors import CgatjaxError, ConfigError, InputError, MismatchError, RunExistsError
 from cgatjax.options import Options, load_toml
-from cgatjax.runtime.atomic_writes import PART, write_durably, writing
+from cgatjax.runtime.atomic_writes import PART, remove_leftovers, write_durably, writing
 from cgatjax.runtime.parse_errors import reading
 
 logger = logging.getLogger("cgatjax")
@@ -81,6 +81,8 @@ class RunFolder:
             )
         with writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
+        if resume:
+            remove_leftovers(self.path)
 
     def is_finished(self, epochs: int) -> bool:
         """Check whether a resumed run has done this number of epochs, with its model written."""

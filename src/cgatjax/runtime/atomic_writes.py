@@ -56,13 +56,15 @@ def writing(path: Path) -> Iterator[None]:
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """Open a file that is renamed to `path` when it is complete and on disk.
 
-    An earlier file of that name stays until then; after an error no new file is left.
+    An earlier file of that name stays until then; after an error no new file is left. A missing
+    folder is created.
 
     Raises:
       StorageError: the file cannot be written.
     """
     part = path.with_name(path.name + PART)
     with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with open(part, "wb") as file:
                 yield file
@@ -146,6 +148,27 @@ def recovered(path: str | Path) -> Path:
     path = Path(path)
     earlier = path.with_name(path.name + EARLIER)
     return earlier if earlier.is_dir() and not path.exists() else path
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what a crash has left of files and folders being written in a folder.
+
+    A folder whose exchange was interrupted gets its earlier content back.
+
+    Raises:
+      StorageError: a name cannot be changed.
+    """
+    with writing(folder):
+        for earlier in folder.glob(f"*{EARLIER}"):
+            final = earlier.with_name(earlier.name.removesuffix(EARLIER))
+            if not final.exists():
+                earlier.rename(final)
+            shutil.rmtree(earlier, ignore_errors=True)
+        for part in folder.glob(f"*{PART}"):
+            if part.is_dir():
+                shutil.rmtree(part, ignore_errors=True)
+            else:
+                part.unlink()
 
 
 def damage(folder: str | Path) -> str | None:

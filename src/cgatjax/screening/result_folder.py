@@ -99,8 +99,13 @@ class ResultFolder:
             raise
 
     def close(self) -> None:
-        """Close the journal, which releases the lock."""
-        self._file.close()
+        """Close the journal, which releases the lock.
+
+        Raises:
+          StorageError: a line that could not be written before cannot be written now either.
+        """
+        with writing(self.path / JOURNAL):
+            self._file.close()
 
     @property
     def is_finished(self) -> bool:

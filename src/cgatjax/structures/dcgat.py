@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 
 from cgatjax.errors import InputError
+from cgatjax.runtime.atomic_writes import write_durably
 from cgatjax.structures.crystal import Crystal
 from cgatjax.structures.elements import SYMBOLS, reduced_formula
 
@@ -71,6 +72,7 @@ def write_dcgat(crystals: Iterable[Crystal], path: str | Path) -> Path:
 
     Raises:
       InputError: another file name, or no crystals.
+      StorageError: the file cannot be written; an earlier one is intact.
     """
     path = Path(path)
     if not path.name.endswith((".json", ".json.gz", ".json.bz2")):
@@ -83,6 +85,5 @@ def write_dcgat(crystals: Iterable[Crystal], path: str | Path) -> Path:
         content = gzip.compress(content, mtime=0)
     elif path.suffix == ".bz2":
         content = bz2.compress(content)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
+    write_durably(path, content)
     return path

@@ -122,8 +122,8 @@ def _draw(
 ) -> None:
     """Draw a figure for each target; the file names of several targets have the target in them."""
     from cgatjax.plotting.calibration_plots import calibration
+    from cgatjax.plotting.style import save_figure
 
-    path.parent.mkdir(parents=True, exist_ok=True)
     for target, rescaling in fitted.items():
         mean, std = found.means[target], found.stds[target]
         lines = {
@@ -131,5 +131,5 @@ def _draw(
             "after": (values[target], mean, std * rescaling.factor),
         }
         file = path if len(fitted) == 1 else path.with_stem(f"{path.stem}-{target}")
-        calibration(lines, found.units[target], target).savefig(file)
+        save_figure(calibration(lines, found.units[target], target), file)
         click.echo(f"calibration: {file}")

@@ -66,6 +66,7 @@ def embed(
     from cgatjax.cli.data_files import chosen_subset
     from cgatjax.inference.embedding_table import write_embeddings
     from cgatjax.plotting.embedding_map import embedding_map, project
+    from cgatjax.plotting.style import save_figure
     from cgatjax.structures.elements import readable_formula
 
     require_new(out, map_file)
@@ -84,7 +85,6 @@ def embed(
     about = {"model": run, "store": store, "subset": name}
     about |= {f"unit of {t}": found.units[t] for t in predictor.targets}
     about |= {f"std of {t}": found.std_notes[t] for t in predictor.targets}
-    Path(out).parent.mkdir(parents=True, exist_ok=True)
     texts = {"id": crystals.ids, "formula": list(map(readable_formula, crystals.formulas))}
     write_embeddings(Path(out), texts, numbers, embeddings, about)
     click.echo(f"{out}: {len(crystals)} crystals ({name}), {embeddings.shape[1]} numbers each")
@@ -92,9 +92,8 @@ def embed(
         shown, label = _colors(color, target, found, values[target])
         place = project(embeddings, method, seed=seed)
         unit, is_log = found.units[target], color == "error"
-        Path(map_file).parent.mkdir(parents=True, exist_ok=True)
         figure = embedding_map(place, shown, label=label, unit=unit, log=is_log)
-        figure.savefig(map_file)
+        save_figure(figure, map_file)
         click.echo(f"map ({place.text}): {map_file}")
 
 

@@ -34,6 +34,7 @@ def explain(run: str, inputs: tuple[str, ...], out: str, step: int | None) -> No
     from cgatjax import Rejected, load_predictor, read_crystals
     from cgatjax import explain as explain_crystal
     from cgatjax.plotting.attention_plot import attention_figure
+    from cgatjax.plotting.style import save_figure
     from cgatjax.runtime.atomic_writes import write_durably
 
     folder = Path(out)
@@ -48,11 +49,10 @@ def explain(run: str, inputs: tuple[str, ...], out: str, step: int | None) -> No
             raise crystal.error()
         found = explain_crystal(predictor, crystal)
         stem = _file_name(crystal.id, taken)
-        folder.mkdir(parents=True, exist_ok=True)
         text = json.dumps({"model": run, **found.to_dict()}, indent=1, allow_nan=False)
         write_durably(folder / f"{stem}.json", text.encode())
         figure = attention_figure(found, step=steps if step is None else step)
-        figure.savefig(folder / f"{stem}.png")
+        save_figure(figure, folder / f"{stem}.png")
         click.echo(f"{folder / stem}.json, .png: {found.formula}, {len(found.elements)} sites")
     if not taken:
         raise InputError(f"expected crystals in {list(inputs)}, found none")

@@ -45,7 +45,7 @@ def fit_gp(run: str, store: str, subset: str, **flags: Any) -> None:
         for t in predictor.targets
     }
     weights = digest_of(predictor.members)
-    save_processes(run, processes, weights)
+    # First: a kill in between must not leave the new process with the factor of the old one.
     if "gp" in predictor.rescalings:
         others = {kind: r for kind, r in predictor.rescalings.items() if kind != "gp"}
         save_rescalings(run, others, weights)
@@ -53,6 +53,7 @@ def fit_gp(run: str, store: str, subset: str, **flags: Any) -> None:
             "the previous Gaussian process's calibration factor was removed; calibrate again",
             err=True,
         )
+    save_processes(run, processes, weights)
     rows = [
         (t, predictor.units[t] or "?", gp.n, len(gp.process.mean), gp.noise)
         for t, gp in processes.items()
