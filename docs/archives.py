@@ -34,9 +34,10 @@ missing.
   LeMat-Bulk. Without it all rows are read.
 - **Size.** Parquet is read in batches of rows and JSON beyond 32 MB as a stream of entries, so that
   memory is bounded. 20,000 generated rows in the layout of LeMat-Bulk (16 sites each on average)
-  take 1.3 s on one core, checks included; a million would take about a minute at this rate. Of a
-  damaged large file the crystals before the damage are kept with `--on-error skip`, and the damage
-  is listed.
+  take 1.3 s on one core, checks included; a million would take about a minute at this rate. A JSON
+  file of 37,322 entries (85 MB) takes 6 s and a process of 260 MB, against 960 MB if it is parsed
+  at once. Of a damaged large file the crystals before the damage are kept with `--on-error skip`,
+  and the damage is listed.
 - **JSON of one item per line** and pandas tables as JSON (`{column: {row: value}}`) are read, too.
 
 Other archives: structures of GNoME are CIF files with a table, which `featurize cifs/ --properties

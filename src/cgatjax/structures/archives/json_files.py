@@ -3,11 +3,12 @@
 Files of up to `WHOLE` bytes are parsed at once; larger ones are read as a stream of entries.
 """
 
+import io
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from cgatjax.errors import InputError
 from cgatjax.structures.archives import contracts
@@ -56,11 +57,12 @@ def row_batches(path: Path) -> Iterator[Sequence[Any]]:
             if len(head) <= WHOLE and not is_lines(head):
                 yield _rows_of(parsed(head), path)
                 return
-            read = _Limited(stream, head, path)
             start = list_start(head)
+            read = _Limited(stream, head, start.position, path)
             make = rows_of_table(start.header, path) if is_matbench(start.header) else list
             first = True
-            for batch in stream_items(read, head[start.position :], start.is_lines):  # type: ignore[arg-type]
+            del head
+            for batch in stream_items(read, start.is_lines):
                 rows = make(batch)
                 if first:
                     _require_structures(rows)
@@ -73,28 +75,33 @@ def row_batches(path: Path) -> Iterator[Sequence[Any]]:
 
 
 class _Limited:
-    """Stream that ends with an error far beyond the size of crystal data."""
+    """Rest of a file whose first bytes are read; ends with an error far beyond crystal data."""
 
-    def __init__(self, stream: Any, head: bytes, path: Path) -> None:
+    def __init__(self, stream: BinaryIO, head: bytes, position: int, path: Path) -> None:
         size = path.stat().st_size
-        self._stream = stream
+        self._stream = chain_reader(head, position, stream)
         self._message = (
             f"its {size} bytes expand to more than {MAX_RATIO} times as many, far beyond crystal "
             "data; if you trust the file, decompress it first"
         )
-        self._left = MAX_RATIO * size
-        self._count(head)
+        self._left = MAX_RATIO * size - position
+        if len(head) > MAX_RATIO * size:
+            raise InputError(self._message)
 
     def read(self, n: int) -> bytes:
         """Read at most n bytes."""
-        content: bytes = self._stream.read(n)
-        self._count(content)
-        return content
-
-    def _count(self, content: bytes) -> None:
+        content = self._stream(n)
         self._left -= len(content)
         if self._left < 0:
             raise InputError(self._message)
+        return content
+
+
+def chain_reader(head: bytes, position: int, stream: BinaryIO) -> Callable[[int], bytes]:
+    """Return a function that reads first the rest of a head, then a stream."""
+    rest = io.BytesIO(head)
+    rest.seek(position)
+    return lambda n: rest.read(n) or stream.read(n)
 
 
 def _rows_of(document: Any, path: Path) -> Sequence[Any]:

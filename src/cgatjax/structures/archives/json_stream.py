@@ -8,7 +8,7 @@ as fast as parsing the file at once.
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import orjson
@@ -105,18 +105,24 @@ def list_start(head: bytes) -> Start:
     )
 
 
-def stream_items(stream: BinaryIO, buffer: bytes, is_lines: bool) -> Iterator[list[Any]]:
+class Readable(Protocol):
+    """Interface of the streams that are read here."""
+
+    def read(self, n: int, /) -> bytes:
+        """Read at most n bytes."""
+
+
+def stream_items(stream: Readable, is_lines: bool) -> Iterator[list[Any]]:
     """Yield batches of the items of a list.
 
     Args:
-      stream: the rest of the file.
-      buffer: the bytes after the opening bracket of the list that are read already.
+      stream: the file from after the opening bracket of the list on.
       is_lines: see `Start`.
 
     Raises:
       InputError: damaged or incomplete, or an item longer than `LONGEST_ITEM`.
     """
-    size = CHUNK
+    buffer, size = b"", CHUNK
     while True:
         ends, is_end = _item_ends(buffer)
         if ends:
