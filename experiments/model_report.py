@@ -50,8 +50,8 @@ LIMITS = (
     "Labels are those of one version of the Materials Project, GGA and GGA+U mixed; those of other "
     "versions differ by 10 to 20 meV/atom in the median.",
     "Band gaps are PBE gaps, which are too small; the gap of most training crystals is 0.",
-    "Errors on compositions and structure types that no training crystal has are larger than those "
-    "on held-out formulas: see the table.",
+    "Errors were measured on crystals of the same origin as the training crystals; those of other "
+    "kinds of crystals may be larger.",
 )
 NOT_FOR = (
     "Forces, stresses, relaxations, or energies of distorted or compressed crystals.",
@@ -185,15 +185,15 @@ def _made_by(recipe: Mapping[str, Any], commit: str | None) -> dict[str, str]:
             ["git", "-C", root, "rev-parse", "HEAD"], capture_output=True, text=True, check=False
         )
         commit = asked.stdout.strip() or "unknown"
-    given = {k: v for k, v in recipe.items() if k not in ("network", "training")}
-    options = {**given, **recipe["training"]}
-    flags = " ".join(
-        f"--{name.replace('_', '-')} {value}"
-        for name, entry in options.items()
-        for value in (entry if name == "exclude" else [_flag_value(entry)])
+    given = {k: v for k, v in recipe.items() if k not in ("exclude", "network", "training")}
+    options = {**given, **recipe["network"], **recipe["training"]}
+    flags = [
+        f"--{name.replace('_', '-')} {_flag_value(value)}"
+        for name, value in options.items()
         if value is not None
-    )
-    command = f"python -m experiments pretrain train {flags}"
+    ]
+    flags += [f"--exclude STORES/{Path(store).name}" for store in recipe["exclude"]]
+    command = f"python -m experiments pretrain train --stores STORES {' '.join(flags)}"
     return {"command": command, "commit": commit, **versions()}
 
 

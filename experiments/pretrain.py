@@ -113,11 +113,12 @@ def stores(data: Path, out: Path) -> None:
 def train(stores: Path, out: Path, preset: str, **flags: Any) -> None:
     """Train both stages; robust L1 loss unless another one is chosen."""
     recipe = Recipe(**chosen(flags, Recipe))
-    network = NETWORKS[preset].replace(**chosen(flags, cg.ModelConfig))
+    own_network = chosen(flags, cg.ModelConfig)
+    network = NETWORKS[preset].replace(**own_network)
     own = chosen(flags, cg.TrainConfig, without=DERIVED)
     training = TRAININGS[preset].replace(**{"loss": "robust_l1", **own, "seed": recipe.seed})
     out.mkdir(parents=True, exist_ok=True)
-    plain = {"preset": preset, **recipe.to_dict(), "training": own, "network": network.to_dict()}
+    plain = {"preset": preset, **recipe.to_dict(), "training": own, "network": own_network}
     write_durably(out / RECIPE, json.dumps(plain, indent=1).encode())
     pbe = cg.open_store(stores / PBE)
     split = pbe.make_split(recipe.fractions, by="formula", seed=recipe.seed)
@@ -173,9 +174,9 @@ def continued(model: cg.Model, start: cg.Model, train: cg.Dataset) -> cg.Model:
       start: model of the first stage.
       train: training set of the second stage, which normalizers are fitted to.
     """
-    heads, normalizers = dict(model.params["heads"]), dict(model.normalizers)
+    normalizers = {t: Normalizer.fit(train.target(t), t) for t in model.targets}
+    heads = dict(model.params["heads"])
     for target, source in HEADS.items():
-        normalizers[target] = Normalizer.fit(train.target(target), target)
         heads[target] = rescale_head(
             start.params["heads"][source], start.normalizers[source], normalizers[target]
         )

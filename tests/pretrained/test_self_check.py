@@ -126,7 +126,7 @@ def test_publishing_needs_a_new_folder_and_a_trained_model(
         with pytest.raises(InputError, match="a trained model and at least one crystal"):
             publish_model(tmp_path / "new", model, CARD, crystals)
     with pytest.raises(cg.ConfigError, match="65504"):
-        rounded({"a": np.array([7e4], np.float32)})
+        rounded({"a": np.full(5000, 7e4, np.float32)})
 
 
 def test_factors_on_standard_deviations_are_in_the_weights(trained_model, test_set):

@@ -32,6 +32,8 @@ from cgatjax.structures.elements import SYMBOLS, ElementTable, atomic_number
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "config.json"
 FORMAT = 2
+HALVED_FROM = 4096
+"""Size of the arrays that can be stored in float16: most of the space, little of the rounding."""
 _VECTORS, _KNOWN = "element_table/vectors", "element_table/known"
 _SUBSETS = ("train", "valid", "test")
 
@@ -57,12 +59,13 @@ def write_model(folder: Path, model: Model, *, half: bool = False) -> None:
     Args:
       folder: folder of `new_folder`.
       model: the model.
-      half: store the parameters in float16, in half of the space; they are read as float32.
+      half: store large arrays of parameters in float16, in half of the space; they are read as
+        float32.
     """
     flat = traverse_util.flatten_dict({"params": dict(model.params)}, sep="/")
     tensors = {name: np.asarray(value, order="C") for name, value in flat.items()}
     if half:
-        tensors = {name: value.astype(np.float16) for name, value in tensors.items()}
+        tensors = {name: halved(value) for name, value in tensors.items()}
     tensors[_VECTORS] = np.ascontiguousarray(model.element_table.vectors)
     tensors[_KNOWN] = np.ascontiguousarray(model.element_table.known)
     description: dict[str, Any] = {
@@ -85,6 +88,11 @@ def write_model(folder: Path, model: Model, *, half: bool = False) -> None:
         }
     (folder / WEIGHTS).write_bytes(save(tensors))
     (folder / DESCRIPTION).write_text(json.dumps(description, indent=1))
+
+
+def halved(value: np.ndarray) -> np.ndarray:
+    """Convert a large array to float16; a small one, such as the last layer of a head, as it is."""
+    return value.astype(np.float16) if value.size >= HALVED_FROM else value
 
 
 def read_model(path: str | Path) -> Model:

@@ -11,7 +11,7 @@ from cgatjax.data.datasets import Crystals
 from cgatjax.errors import ConfigError, InputError, RunExistsError
 from cgatjax.model.fingerprint import weights_digest
 from cgatjax.model.model import Model
-from cgatjax.model.model_io import write_model
+from cgatjax.model.model_io import halved, write_model
 from cgatjax.pretrained.cards import ModelCard
 from cgatjax.pretrained.self_check import write_self_check
 from cgatjax.runtime.atomic_writes import new_folder
@@ -30,7 +30,7 @@ def publish_model(
       model: the trained model.
       card: its card.
       crystals: about ten crystals for the self-check.
-      half: store the weights in float16. They are read as float32.
+      half: store large arrays of weights in float16. They are read as float32.
 
     Returns:
       The model as it will be loaded.
@@ -60,7 +60,7 @@ def publish_model(
 
 
 def rounded(params: Any) -> Any:
-    """Round parameters to float16, as float32.
+    """Round large arrays of parameters to float16, as float32.
 
     Raises:
       ConfigError: a parameter is too large for float16.
@@ -68,7 +68,7 @@ def rounded(params: Any) -> Any:
 
     def of(leaf: Any) -> np.ndarray:
         with np.errstate(over="ignore"):
-            half = np.asarray(leaf).astype(np.float16)
+            half = halved(np.asarray(leaf))
         if not np.isfinite(half).all():
             raise ConfigError("a parameter exceeds 65504, the range of float16; use half=False")
         return half.astype(np.float32)
