@@ -11,16 +11,22 @@ import zipfile
 import jax
 import numpy as np
 import pytest
+from tests.cards import CARD
 
 from cgatjax import reference
 from cgatjax.config import GraphConfig, ModelConfig
 from cgatjax.data.batching import collate
+from cgatjax.data.graph_list import GraphList
 from cgatjax.errors import InputError
 from cgatjax.graphs.crystal_graph import CrystalGraph
+from cgatjax.graphs.reduction import reduce_graph
 from cgatjax.model.model import Model
 from cgatjax.model.model_io import DESCRIPTION, WEIGHTS, read_model, save_model
 from cgatjax.model.normalizer import Normalizer
 from cgatjax.model.training_record import CrystalHashes, TrainingRecord
+from cgatjax.pretrained.cards import ModelCard
+from cgatjax.pretrained.publishing import publish_model
+from cgatjax.pretrained.self_check import read_self_check
 from cgatjax.reference import read_features
 from cgatjax.runtime.atomic_writes import MANIFEST
 from cgatjax.structures.elements import SYMBOLS, reduced_formula
@@ -184,6 +190,28 @@ def test_model_folders(fuzz, model):
         load_forged,
         cost=6,
     )
+
+
+def test_published_folders(fuzz, model):
+    """Cards and self-checks, which the manifest of a downloaded model may not protect."""
+    folder = fuzz.folder / "published"
+    crystals = GraphList([reduce_graph(graph(2)), graph(1)], model.graph_config)
+    published = publish_model(folder, model, CARD, crystals)
+    card = (folder / "card.json").read_bytes()
+    fuzz.mutations("card", "published/card.json", card, read_card, cost=2)
+    fuzz.values("card, values", "published/card.json", json.loads(card), read_card)
+    check = (folder / "self_check.safetensors").read_bytes()
+    fuzz.mutations(
+        "self-check",
+        "published/self_check.safetensors",
+        check,
+        lambda path: read_self_check(path.parent, published),
+        cost=4,
+    )
+
+
+def read_card(path):
+    return ModelCard.read(path.parent)
 
 
 def load_in(path):

@@ -110,7 +110,10 @@ class ModelCard:
             content["data"] = tuple(DataSource(**source) for source in content["data"])
             for name in ("limits", "not_for"):
                 content[name] = tuple(content[name])
-            return cls(**content)
+            card = cls(**content)
+            # A text of every entry, so that a malformed one is found here.
+            repr(card), card.text()
+            return card
 
     def text(self) -> str:
         """Return the card as Markdown."""

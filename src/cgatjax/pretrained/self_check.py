@@ -29,11 +29,30 @@ from cgatjax.pretrained.locations import SELF_CHECK
 from cgatjax.runtime.atomic_writes import MANIFEST, write_durably
 from cgatjax.runtime.parse_errors import reading
 from cgatjax.runtime.user_cache import is_off, user_cache
+from cgatjax.structures.elements import SYMBOLS
 
 TOLERANCE = 1e-3
 """Largest difference, in standard deviations of the target: float32 sums in another order differ by
 1e-5, a changed function by far more."""
 _COLUMNS = ("n_node", "n_edge", *NODE_COLUMNS, *EDGE_COLUMNS)
+
+
+class SelfCheck(NamedTuple):
+    """Content of the file of a self-check.
+
+    Attributes:
+      graphs: the crystals.
+      predictions: target -> (crystals, 2) means and standard deviations.
+      weights: hash of the weights.
+      tolerance: largest allowed difference, in standard deviations of the target.
+      versions: versions of the libraries that made the predictions.
+    """
+
+    graphs: GraphArrays
+    predictions: Mapping[str, np.ndarray]
+    weights: str
+    tolerance: float
+    versions: Mapping[str, str]
 
 
 class Checked(NamedTuple):
@@ -112,28 +131,17 @@ def verify(folder: Path) -> Checked:
     if not file.is_file():
         raise InputError(f"{folder}: has no {SELF_CHECK}, so that it cannot be verified")
     model = read_model(folder)
-    with reading(
-        file, "the self-check of a model", "install or download it again", SafetensorError
-    ):
-        with safe_open(file, "numpy") as opened:
-            about: dict[str, str] = opened.metadata()
-        tensors = load_file(file)
-        tolerance, made_with = float(about["tolerance"]), json.loads(about["versions"])
-        columns: dict[str, Any] = {name: tensors[name] for name in _COLUMNS}
-        arrays = GraphArrays(**columns)
-        expected = {target: tensors[f"predictions/{target}"] for target in model.targets}
-        recorded = about["weights"]
+    stored = read_self_check(folder, model)
     advice = (
-        f"made with {_listed(made_with)}; here {_listed(versions())}. Do not use its predictions: "
-        "install it again, or the versions it was made with"
+        f"made with {_listed(stored.versions)}; here {_listed(versions())}. Do not use its "
+        "predictions: install it again, or the versions it was made with"
     )
-    if weights_digest(model.params) != recorded:
+    if weights_digest(model.params) != stored.weights:
         raise MismatchError(f"{folder}: the weights are not those of the self-check; {advice}")
+    tolerance = stored.tolerance
     largest = 0.0
-    for target, found in _predictions(model, arrays).items():
-        scale, wanted = model.normalizers[target].std, expected[target]
-        if wanted.shape != found.shape:
-            raise MismatchError(f"{folder}: self-check of {target!r}: {wanted.shape} values")
+    for target, found in _predictions(model, stored.graphs).items():
+        scale, wanted = model.normalizers[target].std, stored.predictions[target]
         differences = np.abs(found - wanted) / scale
         # NaN, a standard deviation that the model does not have, must be NaN again.
         differences[np.isnan(found) & np.isnan(wanted)] = 0
@@ -145,7 +153,54 @@ def verify(folder: Path) -> Checked:
                 f"+- {wanted[worst, 1]:.6g} (tolerance {tolerance:g} x {scale:.4g}); {advice}"
             )
         largest = max(largest, float(differences.max()))
-    return Checked(len(arrays.n_node), largest, tolerance, made_with)
+    return Checked(len(stored.graphs.n_node), largest, tolerance, stored.versions)
+
+
+def read_self_check(folder: Path, model: Model) -> SelfCheck:
+    """Read the self-check of a model.
+
+    Raises:
+      InputError: the file is damaged.
+    """
+    file = folder / SELF_CHECK
+    with reading(file, "a self-check", "install or download the model again", SafetensorError):
+        with safe_open(file, "numpy") as opened:
+            about: dict[str, str] = opened.metadata()
+        tensors, made_with = load_file(file), json.loads(about["versions"])
+        columns: dict[str, Any] = {name: tensors[name] for name in _COLUMNS}
+        stored = SelfCheck(
+            graphs=GraphArrays(**columns),
+            predictions={t: tensors[f"predictions/{t}"].astype(np.float64) for t in model.targets},
+            weights=about["weights"],
+            tolerance=float(about["tolerance"]),
+            versions={str(name): str(version) for name, version in made_with.items()},
+        )
+        if not _is_sound(stored):
+            raise InputError("expected graphs with a mean and a standard deviation of each target")
+        return stored
+
+
+def _is_sound(stored: SelfCheck) -> bool:
+    """True if graphs and predictions fit together, so that they can be compared."""
+    graphs = stored.graphs
+    columns = [getattr(graphs, name) for name in _COLUMNS]
+    if any(c.ndim != 1 or c.dtype.kind not in "iu" or (len(c) and c.min() < 0) for c in columns):
+        return False
+    nodes, edges, n = graphs.n_node.sum(), graphs.n_edge.sum(), len(graphs.n_node)
+    lengths = {len(getattr(graphs, name)) for name in NODE_COLUMNS} - {nodes}
+    lengths |= {len(getattr(graphs, name)) for name in EDGE_COLUMNS} - {edges}
+    if n == 0 or lengths or len(graphs.n_edge) != n or min(graphs.n_node.min(), nodes) < 1:
+        return False
+    limit = np.repeat(graphs.n_node, graphs.n_edge)
+    ends = (graphs.edge_center < limit).all() and (graphs.edge_neighbor < limit).all()
+    is_element = graphs.atomic_numbers.max() < len(SYMBOLS)
+    return bool(
+        ends
+        and is_element
+        and graphs.weight_denominator.min(initial=1) > 0
+        and stored.tolerance > 0
+        and all(values.shape == (n, 2) for values in stored.predictions.values())
+    )
 
 
 def _predictions(model: Model, arrays: GraphArrays) -> dict[str, np.ndarray]:
