@@ -3,9 +3,10 @@
     python -m experiments pretrain stores --data DATA --out STORES
     python -m experiments pretrain train --stores STORES --out OUT --training-steps 60000
     python -m experiments pretrain publish --stores STORES --out OUT --name mp-small
+    python -m experiments pretrain transfers --stores STORES --model OUT/pbe --out RESULTS
 
-`stores` reads structures. The other two read stores alone, on any machine with JAX and the
-libraries of the training. All three continue where they were interrupted.
+`stores` reads structures. The others read stores alone, on any machine with JAX and the
+libraries of the training. All continue where they were interrupted.
 
 One encoder learns four properties of the PBE crystals, optionally after a first stage on a
 potential's energies of more crystals. All subsets are split by formula; the first stage sees no
@@ -32,6 +33,7 @@ from cgatjax.runtime.atomic_writes import write_durably
 from cgatjax.training.transfer_params import rescale_head
 from experiments.grid.datasets import DatasetSource, build_dataset, split_by_formula
 from experiments.model_report import publish_with_report
+from experiments.pretrained_transfers import transfers
 from experiments.scales import SCALES
 
 PBE, CHGNET = "pbe", "chgnet"
@@ -164,6 +166,9 @@ def publish(stores: Path, out: Path, name: str, license_name: str, commit: str |
     )
     click.echo(f"{out / name}\n{cg.ModelCard.read(out / name).text()}")
     click.echo(repr(model))
+
+
+pretrain.add_command(transfers)
 
 
 def continued(model: cg.Model, start: cg.Model, train: cg.Dataset) -> cg.Model:

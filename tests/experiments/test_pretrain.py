@@ -1,5 +1,6 @@
 """Pre-trained models from stores alone: both stages, held-out formulas, card and folder."""
 
+import csv
 import dataclasses
 import json
 import sys
@@ -22,7 +23,7 @@ NETWORK = ["--node-dim", 6, "--edge-dim", 4, "--heads", 2, "--steps", 1, "--comp
 def options(stores, out):
     """Options of a training of seconds."""
     return [
-        *("--stores", stores, "--out", out, "--exclude", stores / "hse"),
+        *("--stores", stores, "--out", out, "--exclude", stores / "optb88vdw"),
         *("--training-steps", 8, "--first-training-steps", 6, "--batch-size", 32),
         *("--learning-rate", 0.005, "--fractions", "0.8,0.1,0.1", *NETWORK),
     ]
@@ -55,7 +56,7 @@ def stores(tmp_path_factory):
     pbe = renamed(crystals[:160], **names)
     cg.build_store(pbe, folder / "pbe", graphs)
     cg.build_store(renamed(crystals, **{"e-form_chgnet": low}), folder / "chgnet", graphs)
-    cg.build_store(renamed(crystals[:60], **{"e-form": high}), folder / "hse", graphs)
+    cg.build_store(renamed(crystals[:60], **{"e-form": high}), folder / "optb88vdw", graphs)
     return folder
 
 
@@ -81,7 +82,7 @@ def test_no_stage_sees_a_held_out_formula(stores, out):
     }
     seen = {f for train, _, _ in sets.values() for f in train.formulas}
     _, valid, test = sets["pbe"]
-    held = cg.open_store(stores / "hse")
+    held = cg.open_store(stores / "optb88vdw")
     _, *study = held.apply(split_by_formula(held))
     for subset in (valid, test, *study):
         assert len(subset) > 0
@@ -111,7 +112,7 @@ def test_the_card_has_what_was_measured(stores, out):
     assert card.storage["volume@PBE"]["largest"] >= card.storage["volume@PBE"]["mean"] >= 0
     assert card.made_by["commit"] == "abc"
     assert "--first-training-steps 6" in card.made_by["command"]
-    assert "test sets of hse" in card.text()
+    assert "test sets of optb88vdw" in card.text()
     assert [source.crystals for source in card.data] == [
         stage["inputs"]["train"]["crystals"] for stage in model.record.stages[:2]
     ]
@@ -121,7 +122,7 @@ def test_the_card_has_what_was_measured(stores, out):
 def test_a_second_call_trains_nothing(stores, out):
     before = (out / "pbe" / "history.csv").read_bytes()
     recipe = json.loads((out / "recipe.json").read_text())
-    assert recipe["exclude"] == [str(stores / "hse")]
+    assert recipe["exclude"] == [str(stores / "optb88vdw")]
     run("pretrain", "train", *options(stores, out))
     assert (out / "pbe" / "history.csv").read_bytes() == before
 
@@ -135,3 +136,26 @@ def test_the_second_stage_continues_the_first(stores, out):
     ours, theirs = cg.predict(model, train[:5]).means, cg.predict(start, train[:5]).means
     np.testing.assert_allclose(ours["volume@PBE"], theirs["volume"], rtol=1e-4)
     np.testing.assert_allclose(ours["e-form@PBE"], theirs["e-form_chgnet"], rtol=1e-3, atol=1e-4)
+
+
+def test_transfers_are_those_of_the_study(stores, out):
+    table = out / "transfers"
+    base = ("pretrain", "transfers", "--stores", stores, "--model", out / "pbe", "--out", table,
+            "--sizes", "16,1000", "--rates", "1e-2", "--seeds", 2, "--batch-size", 16)  # fmt: skip
+    shown = run(*base, "--training-steps", 2)
+    with open(table / "results.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    held = cg.open_store(stores / "optb88vdw")
+    split = split_by_formula(held)
+    assert [int(row["training crystals"]) for row in rows] == [16, len(split.train)]
+    for row in rows:
+        assert (row["unit"], int(row["test crystals"])) == ("meV/atom", len(split.test))
+        assert (row["seen by graph"], row["seen by formula"]) == ("0", "0")
+        assert row["test MAE"] in shown
+    folders = sorted(table.glob("optb88vdw-full-16-*-0.01"))
+    assert len(folders) == 2
+    errors = [json.loads((f / "record.json").read_text())["test_mae"] for f in folders]
+    assert float(rows[0]["test MAE"]) == pytest.approx(500 * sum(errors), abs=1e-3)
+    before = (table / "results.csv").read_bytes()
+    run(*base, "--training-steps", 2)
+    assert (table / "results.csv").read_bytes() == before
