@@ -141,7 +141,7 @@ def test_the_second_stage_continues_the_first(stores, out):
 def test_transfers_are_those_of_the_study(stores, out):
     table = out / "transfers"
     base = ("pretrain", "transfers", "--stores", stores, "--model", out / "pbe", "--out", table,
-            "--sizes", "16,1000", "--rates", "1e-2", "--seeds", 2, "--batch-size", 16)  # fmt: skip
+            "--sizes", "16,1000", "--rates", "1e-2", "--seeds", 1, "--batch-size", 16)  # fmt: skip
     shown = run(*base, "--training-steps", 2)
     with open(table / "results.csv", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -151,11 +151,9 @@ def test_transfers_are_those_of_the_study(stores, out):
     for row in rows:
         assert (row["unit"], int(row["test crystals"])) == ("meV/atom", len(split.test))
         assert (row["seen by graph"], row["seen by formula"]) == ("0", "0")
-        assert row["test MAE"] in shown
-    folders = sorted(table.glob("optb88vdw-full-16-*-0.01"))
-    assert len(folders) == 2
-    errors = [json.loads((f / "record.json").read_text())["test_mae"] for f in folders]
-    assert float(rows[0]["test MAE"]) == pytest.approx(500 * sum(errors), abs=1e-3)
+        assert f"{float(row['test MAE']):.5g}" in shown
+    record = json.loads((table / "optb88vdw-full-16-0-0.01" / "record.json").read_text())
+    assert float(rows[0]["test MAE"]) == pytest.approx(1000 * record["test_mae"], abs=1e-3)
     before = (table / "results.csv").read_bytes()
     run(*base, "--training-steps", 2)
     assert (table / "results.csv").read_bytes() == before
