@@ -17,6 +17,7 @@ A measurement that fails is reported with its traceback, and the others go on. R
 after each of them: accelerator.json, and accelerator.md with a table, which is also printed.
 """
 
+import itertools
 import json
 import time
 import traceback
@@ -39,6 +40,7 @@ NEIGHBORS = 24
 COLUMNS = {
     "size": "network",
     "precision": "precision",
+    "kernels": "kernels",
     "kind": "computation",
     "ms": "ms",
     "crystals_per_second": "crystals/s",
@@ -91,20 +93,21 @@ def rates(precisions: list[str]) -> dict[str, float]:
 
 
 def measure(
-    size: str, precision: str, batch: CrystalBatch, crystals: int, least: float
+    size: str, precision: str, kernels: str, batch: CrystalBatch, crystals: int, least: float
 ) -> dict[str, dict[str, Any]]:
     """Measure forward pass and training step of one network: {"forward", "step"}."""
-    network = Network(SIZES[size].replace(targets=(TARGET,), precision=precision))
+    plain = Network(SIZES[size].replace(targets=(TARGET,), precision=precision))
+    network = Network(plain.config.replace(kernels=kernels))
     params = jax.device_put(network.init(0))
     weights = 4 * sum(leaf.size for leaf in jax.tree.leaves(params))
     apply = network.jitted("apply")
 
     def loss(params: Any) -> jax.Array:
-        return abs(network.apply(params, batch)[TARGET][:, 0] - batch.targets[TARGET]).sum()
+        return abs(plain.apply(params, batch)[TARGET][:, 0] - batch.targets[TARGET]).sum()
 
     # A step reads the weights for both passes and writes a gradient, before the optimizer.
     kinds: dict[str, tuple[Any, Any, int]] = {
-        "forward": (lambda: apply(params, batch), lambda p: network.apply(p, batch), weights),
+        "forward": (lambda: apply(params, batch), lambda p: plain.apply(p, batch), weights),
         "step": (
             repeated_step(network.apply, params, batch),
             jax.grad(loss),
@@ -144,10 +147,10 @@ def add_floors(found: dict[str, Any], flops: float, bandwidth: float) -> None:
 
 def table(report: dict[str, Any]) -> str:
     """Format all measurements in Markdown."""
-    rows = [list(COLUMNS.values()), ["---"] * 3 + ["---:"] * (len(COLUMNS) - 3)]
+    rows = [list(COLUMNS.values()), ["---"] * 4 + ["---:"] * (len(COLUMNS) - 4)]
     for row in report["results"]:
         if "error" in row:
-            rows.append([row["size"], row["precision"], row["kind"], "failed"])
+            rows.append([row["size"], row["precision"], row["kernels"], row["kind"], "failed"])
         else:
             rows.append([_shown(row[column]) for column in COLUMNS])
     speeds = ", ".join(
@@ -175,6 +178,9 @@ def main() -> None:
         default=["tf32", "bfloat16", "float32"],
         help="precisions of the matrix products",
     )
+    parser.add_argument(
+        "--kernels", nargs="+", choices=["xla", "pallas"], default=["xla"], help="kernels to run"
+    )
     parser.add_argument("--crystals", type=int, default=512, help="crystals in the batch")
     parser.add_argument("--seconds", type=float, default=0.5, help="measuring time of each number")
     parser.add_argument("--out", type=Path, required=True, help="folder for the results")
@@ -194,18 +200,16 @@ def main() -> None:
         "rates": rates(args.precisions),
         "results": [],
     }
-    for size in args.sizes:
-        for precision in args.precisions:
-            found = measure(size, precision, batch, len(arrays.n_node), args.seconds)
-            for kind, row in found.items():
-                add_floors(row, report["rates"][precision], report["rates"]["bytes"])
-                report["results"].append(
-                    {"size": size, "precision": precision, "kind": kind, **row}
-                )
-                print(f"{size}, {precision}, {kind}: {row.get('ms', 'failed')} ms", flush=True)
-            report["peak_memory_gib"] = machine.peak_memory()
-            (args.out / "accelerator.json").write_text(json.dumps(report, indent=1))
-            (args.out / "accelerator.md").write_text(table(report))
+    for case in itertools.product(args.sizes, args.precisions, args.kernels):
+        named = dict(zip(("size", "precision", "kernels"), case, strict=True))
+        found = measure(*case, batch, len(arrays.n_node), args.seconds)
+        for kind, row in found.items():
+            add_floors(row, report["rates"][named["precision"]], report["rates"]["bytes"])
+            report["results"].append({**named, "kind": kind, **row})
+            print(", ".join(case), f"{kind}: {row.get('ms', 'failed')} ms", flush=True)
+        report["peak_memory_gib"] = machine.peak_memory()
+        (args.out / "accelerator.json").write_text(json.dumps(report, indent=1))
+        (args.out / "accelerator.md").write_text(table(report))
     print(table(report))
 
 

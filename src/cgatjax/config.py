@@ -129,6 +129,8 @@ class ModelConfig(Options):
         own default rounds on GPUs and TPUs), "tf32" (factors rounded to 10 bits) or "bfloat16"
         (to 7 bits; a few small products in tf32). Weights, sums, softmax and normalization are in
         float32. CPUs compute "tf32" in float32.
+      kernels: "pallas" runs hypernetworks and messages as fused kernels on GPUs, "xla" as compiled
+        by XLA. Other devices run the latter; results agree to rounding.
       rematerialize: recompute the activations of each step for the gradient instead of storing
         them: less memory, about a third more arithmetic.
 
@@ -155,6 +157,7 @@ class ModelConfig(Options):
     rezero: bool = True
     head_widths: tuple[int, ...] = (1024, 1024, 512, 512, 256, 256, 128)
     precision: Literal["float32", "tf32", "bfloat16"] = "float32"
+    kernels: Literal["xla", "pallas"] = "xla"
     rematerialize: bool = False
 
     def _check(self) -> None:

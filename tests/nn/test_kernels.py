@@ -7,7 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from cgatjax.nn import bilinear_kernels, message_kernels
+from cgatjax.config import ModelConfig
+from cgatjax.data.batching import collate
+from cgatjax.graphs.crystal_graph import CrystalGraph
+from cgatjax.model.network import Network
+from cgatjax.nn import bilinear_kernels, cgat, message_kernels
 from cgatjax.nn.bilinear_kernels import fused_bilinear
 from cgatjax.nn.edge_network import EdgeNetwork
 from cgatjax.nn.hypernetwork import bilinear
@@ -100,9 +104,9 @@ def test_messages_and_their_gradients(low, tolerance):
 def test_widths_that_no_tile_fits_are_told():
     assert bilinear_kernels.is_supported(np.zeros((128, 129, 128)))
     assert not bilinear_kernels.is_supported(np.zeros((100, 101, 100)))
-    networks, _ = random_messages()
-    assert message_kernels.is_supported(networks[0])
-    assert not message_kernels.is_supported(networks[0]._replace(kernel_out=np.zeros((2, 50, 16))))
+    assert message_kernels.is_supported(512, 128)
+    assert not message_kernels.is_supported(50, 16)
+    assert not message_kernels.is_supported(64, 100)
 
 
 def a_gpu():
@@ -137,3 +141,26 @@ def test_kernels_are_lowered_for_a_gpu(low):
         with a_gpu():
             lowered = jax.jit(function).trace(*arguments).lower(lowering_platforms=("cuda",))
         assert lowered.as_text().count("xla.gpu.triton") >= kernels
+
+
+def test_a_network_with_kernels_computes_the_same(monkeypatch):
+    config = ModelConfig.small(node_dim=16, edge_dim=16, heads=2, steps=2, head_widths=(8,))
+    crystals = [random_graph(sites) for sites in (1, 3, 60, 70)]
+    batch = collate(crystals, {"target": np.zeros(4)})
+    params = Network(config).init(0)
+    expected = jax.jit(Network(config).apply)(params, batch)
+    monkeypatch.setattr(cgat, "runs_fused_kernels", lambda config: config.kernels == "pallas")
+    network = Network(config.replace(kernels="pallas"))
+    messages, layers = 2, 2 * 4
+    traced = str(jax.make_jaxpr(network.apply)(params, batch))
+    assert traced.count("pallas_call[") == messages + layers
+    close(jax.jit(network.apply)(params, batch), expected, 1e-5)
+    scores = network.attention(params, batch).steps
+    assert [s.shape for s in scores] == [(2, len(batch.crystal.senders), 16)] * 2
+
+
+def random_graph(sites):
+    random = np.random.default_rng(sites)
+    neighbors = random.integers(0, sites, (sites, 5))
+    shells = np.sort(random.integers(1, 6, (sites, 5)), axis=1)
+    return CrystalGraph.from_neighbors(random.integers(1, 90, sites), neighbors, shells)

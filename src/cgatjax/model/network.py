@@ -6,7 +6,7 @@ screening share (`compiled`), and on disk between processes (`runtime.compilatio
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple, TypeVar
 
 import jax
@@ -103,7 +103,9 @@ class Network:
 
     def attention(self, params: Params, batch: CrystalBatch) -> AttentionScores:
         """Collect the attention scores that the encoder sows on its way to the embedding."""
-        found = self._call(params, batch, "embed", mutable=["intermediates"])
+        # Fused kernels keep no scores.
+        network = replace(self, config=self.config.replace(kernels="xla"))
+        found = network._call(params, batch, "embed", mutable=["intermediates"])
         embedding, sown = found[0], found[1]["intermediates"]["encoder"]
         steps = tuple(sown[f"node_{i}"]["scores"][0] for i in range(self.config.steps))
         return AttentionScores(embedding, steps, sown["pooling"]["scores"][0])

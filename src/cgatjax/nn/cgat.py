@@ -5,9 +5,10 @@ Equations: Schmidt et al., Sci. Adv. 7 (2021) eabi7948, and Hoffmann et al., Dig
 """
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 from jax import Array
 
@@ -21,6 +22,9 @@ from cgatjax.nn.mlp import Dense, GatheredRows, ResidualHead, leaky_relu
 from cgatjax.nn.segment import attend, graph_index
 from cgatjax.structures.elements import ElementTable
 
+if TYPE_CHECKING:
+    from cgatjax.nn.message_kernels import ChunkedEdges
+
 
 class _Edges(NamedTuple):
     """Edge indices of a message-passing step.
@@ -29,6 +33,7 @@ class _Edges(NamedTuple):
       centers, neighbors: node at either end of each edge.
       senders, receivers: the same two in the configured message direction.
       weights: (edges,) multiplicities as seen by one receiver.
+      layout: order of the edges in fused kernels, None for plain ones.
     """
 
     centers: Array
@@ -36,6 +41,7 @@ class _Edges(NamedTuple):
     senders: Array
     receivers: Array
     weights: Array
+    layout: "ChunkedEdges | None"
 
 
 class CGAT(nn.Module):
@@ -176,13 +182,22 @@ class NodeUpdate(nn.Module):
         """Compute (nodes, D) from states h and start states of nodes, and states e of edges."""
         config = self.config
         parts = (h.regather(edges.receivers), e, h.regather(edges.senders))
-        scores, messages = _scores_and_messages(config, config.node_dim, parts)
-        self.sow("intermediates", "scores", scores)
+        attention, message = _edge_networks(config, config.node_dim)
         size = len(h.gather())
         # Batches keep edges in the order of their centers.
         ascending = config.message_direction == "neighbor_to_center"
-        mixed = attend(scores, messages, edges.receivers, size, edges.weights, ascending)
-        hyper = DampedHypernetwork(config.node_dim, self.first, config.low_precision, name="update")
+        if edges.layout is None:
+            scores, messages = attention(*parts), message(*parts)
+            self.sow("intermediates", "scores", scores)
+            mixed = attend(scores, messages, edges.receivers, size, edges.weights, ascending)
+        else:
+            from cgatjax.nn.message_kernels import Options, gathered_messages
+
+            networks = attention.factors(*parts), message.factors(*parts)
+            options = Options(size, ascending, config.low_precision)
+            ends = edges.receivers, edges.weights
+            mixed = gathered_messages(networks, parts, ends, edges.layout, options)
+        hyper = _hypernetwork(config, config.node_dim, self.first)
         return hyper(mixed.mean(0), start)
 
 
@@ -200,11 +215,11 @@ class EdgeUpdate(nn.Module):
         config = self.config
         # The edge networks read [center | e | neighbor] whatever way the messages run.
         parts = (h.regather(edges.centers), e, h.regather(edges.neighbors))
-        scores, messages = _scores_and_messages(config, config.edge_dim, parts)
-        x = (nn.softmax(scores, axis=0) * messages).sum(0)
+        attention, message = _edge_networks(config, config.edge_dim)
+        x = (nn.softmax(attention(*parts), axis=0) * message(*parts)).sum(0)
         if config.edge_update == "attention":
             return _two_layers(config, x)
-        hyper = DampedHypernetwork(config.edge_dim, self.first, config.low_precision, name="update")
+        hyper = _hypernetwork(config, config.edge_dim, self.first)
         return hyper(x / config.heads, start)
 
 
@@ -226,16 +241,41 @@ def _two_layers(config: ModelConfig, x: Array) -> Array:
     return Dense(config.edge_dim, low_precision=low, name="dense_1")(x)
 
 
-def _scores_and_messages(
-    config: ModelConfig, features: int, parts: tuple[GatheredRows, ...]
-) -> tuple[Array, Array]:
-    """Apply the attention and message networks, submodules of the caller."""
-    hidden = int((2 * config.node_dim + config.edge_dim) / 1.5)  # reference: `CGAT.py`
-    low = config.low_precision
+def _hypernetwork(config: ModelConfig, width: int, first: bool) -> DampedHypernetwork:
+    """Make the hypernetwork of an update, submodule of the caller."""
+    low, fused = config.low_precision, runs_fused_kernels(config)
+    return DampedHypernetwork(width, first, low, fused, name="update")
+
+
+def _edge_networks(config: ModelConfig, features: int) -> tuple[MultiHeadNetwork, MultiHeadNetwork]:
+    """Make the attention and message networks, submodules of the caller."""
+    hidden, low = _hidden_width(config), config.low_precision
     score_width = features if config.vector_attention else 1
     attention = MultiHeadNetwork(hidden, score_width, config.heads, low, name="attention")
-    message = MultiHeadNetwork(hidden, features, config.heads, low, name="message")
-    return attention(*parts), message(*parts)
+    return attention, MultiHeadNetwork(hidden, features, config.heads, low, name="message")
+
+
+def _hidden_width(config: ModelConfig) -> int:
+    """Width of the hidden layer of edge networks (reference: `CGAT.py`)."""
+    return int((2 * config.node_dim + config.edge_dim) / 1.5)
+
+
+def runs_fused_kernels(config: ModelConfig) -> bool:
+    """True if the fused kernels are chosen and there is a GPU to run them."""
+    return config.kernels == "pallas" and jax.default_backend() == "gpu"
+
+
+def _edge_layout(
+    config: ModelConfig, receivers: Array, weights: Array, size: int
+) -> "ChunkedEdges | None":
+    """Lay out edges for the fused kernel of messages, where it is used."""
+    if not (runs_fused_kernels(config) and config.vector_attention):
+        return None
+    from cgatjax.nn.message_kernels import Tiling, chunked, is_supported
+
+    if not is_supported(_hidden_width(config), config.node_dim):
+        return None
+    return chunked(receivers, weights, size, Tiling().edges)
 
 
 def _with_plain_padding(batch: CrystalBatch) -> CrystalBatch:
@@ -270,7 +310,8 @@ def _edges_of(batch: CrystalBatch, config: ModelConfig) -> _Edges:
         (sites[centers], sites[neighbors]),
         batch.crystal.edges["weight"],
     )
-    return _Edges(centers, neighbors, senders, receivers, weights)
+    layout = _edge_layout(config, receivers, weights, len(sites))
+    return _Edges(centers, neighbors, senders, receivers, weights, layout)
 
 
 def oriented(

@@ -17,7 +17,7 @@ from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton as plgpu
 
 from cgatjax.nn.edge_network import EdgeNetwork
-from cgatjax.nn.mlp import LEAKY_SLOPE
+from cgatjax.nn.mlp import LEAKY_SLOPE, GatheredRows, matmul_precision
 from cgatjax.nn.segment import attend, segment_sum
 
 CHUNK = 8
@@ -87,6 +87,7 @@ def chunked(receivers: Array, weights: Array, size: int, tile: int) -> ChunkedEd
       size: number of receivers.
       tile: number that the number of slots is a multiple of.
     """
+    receivers, weights = jnp.asarray(receivers), jnp.asarray(weights)
     order = jnp.argsort(receivers)
     receiver = receivers[order]
     counts = jnp.zeros(size, jnp.int32).at[receivers].add(1)
@@ -104,9 +105,8 @@ def chunked(receivers: Array, weights: Array, size: int, tile: int) -> ChunkedEd
     )
 
 
-def is_supported(network: EdgeNetwork, tiling: Tiling = Tiling()) -> bool:  # noqa: B008
-    """True for the widths that the tiles fit."""
-    _, hidden, features = network.kernel_out.shape
+def is_supported(hidden: int, features: int, tiling: Tiling = Tiling()) -> bool:  # noqa: B008
+    """True for the widths of edge networks that the tiles fit."""
     return hidden % tiling.hidden == 0 and features >= 16 and features & (features - 1) == 0
 
 
@@ -233,6 +233,32 @@ Networks = tuple[EdgeNetwork, EdgeNetwork]
 """Attention and message network."""
 Edges = tuple[tuple[Array, ...], Array, Array]
 """(edges,) row of every part, receiver and multiplicity of each edge."""
+
+
+def gathered_messages(
+    networks: Networks,
+    parts: tuple[GatheredRows, ...],
+    edges: tuple[Array, Array],
+    layout: ChunkedEdges,
+    options: Options,
+) -> Array:
+    """Compute `fused_messages` of gathered parts, of which some may have no gather.
+
+    Args:
+      networks: attention and message network.
+      parts: inputs of both.
+      edges: (edges,) receiver and multiplicity of each edge.
+      layout: order of the edges.
+      options: sizes and precision; those of where this is traced are added.
+    """
+    every = jnp.arange(len(edges[0]))
+    indices = tuple(every if part.index is None else part.index for part in parts)
+    options = options._replace(
+        precision=matmul_precision(),
+        interpret=jax.default_backend() == "cpu",  # in tests
+    )
+    found: Array = fused_messages(networks, (indices, *edges), layout, options)
+    return found
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(3,))

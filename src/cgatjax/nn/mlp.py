@@ -40,6 +40,12 @@ def leaky_relu(x: Array) -> Array:
     return nn.leaky_relu(x, LEAKY_SLOPE)
 
 
+def matmul_precision() -> str | None:
+    """Return the default precision of float32 products where the caller is traced."""
+    found: str | None = jax.config.jax_default_matmul_precision  # type: ignore[attr-defined]
+    return found
+
+
 def matmul(x: Array, kernel: Array, low_precision: bool) -> Array:
     """Multiply x @ kernel; in low precision the factors are bfloat16 and the sum is float32."""
     return _low_matmul(x, kernel) if low_precision else x @ kernel
