@@ -8,6 +8,7 @@ docs/table1.md tells where the files come from. Folders whose files are not give
 
 import csv
 import json
+import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -99,10 +100,13 @@ def write(crystals: list[cg.Crystal], folder: Path) -> None:
     """Write a folder of DCGAT files; an existing one is an error."""
     if folder.exists():
         raise cg.RunExistsError(f"{folder} exists; remove it to make it again")
-    folder.mkdir(parents=True)
+    part = folder.with_name(folder.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)  # left by a killed run
+    part.mkdir(parents=True)
     for start in range(0, len(crystals), PART):
         name = f"{folder.name}_{start // PART:03d}.json.bz2"
-        cg.write_dcgat(crystals[start : start + PART], folder / name)
+        cg.write_dcgat(crystals[start : start + PART], part / name)
+    part.rename(folder)
     click.echo(f"{folder}: {len(crystals)} crystals")
 
 

@@ -30,6 +30,12 @@ MAX_RATIO = 200
 
 _OPEN: dict[str, Callable[[Path], Any]] = {".gz": gzip.open, ".bz2": bz2.open}
 
+DAMAGE = (
+    *(OSError, EOFError, ValueError, zlib.error, zipfile.BadZipFile),
+    *(NotImplementedError, RuntimeError),
+)
+"""Errors of damaged compressed files; the last two are of unusual and of encrypted zip files."""
+
 _HEAD = 4096
 """Bytes that show the format of a file."""
 
@@ -81,7 +87,7 @@ def format_of_content(path: Path) -> Format | None:
     try:
         with open_stream(path) as stream:
             head = stream.read(_HEAD).lstrip(b"\xef\xbb\xbf \t\r\n")
-    except (OSError, EOFError, ValueError, zlib.error, InputError):
+    except (*DAMAGE, InputError):
         return None
     for start, kind in _MAGIC.items():
         if head.startswith(start):

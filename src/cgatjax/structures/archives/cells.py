@@ -108,9 +108,11 @@ def cell_of_optimade(attributes: Any) -> Cell:
                 f"expected 3 lattice vectors and a position for each of {len(names)} sites, got "
                 f"shapes {lattice.shape} and {positions.shape}"
             )
-        if not np.isfinite(lattice).all() or np.linalg.det(lattice) == 0.0:
-            raise StructureError(f"singular lattice {lattice.tolist()}")
-        return lattice, fractional(lattice, positions), numbers
+        with np.errstate(over="ignore", invalid="ignore"):
+            volume = np.linalg.det(lattice) if np.isfinite(lattice).all() else 0.0
+            if volume == 0.0 or not np.isfinite(volume):
+                raise StructureError(f"singular lattice {lattice.tolist()}")
+            return lattice, fractional(lattice, positions), numbers
 
 
 def number_of(name: str, known: Mapping[str, int]) -> int:

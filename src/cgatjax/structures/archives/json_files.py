@@ -4,9 +4,7 @@ Files of up to `WHOLE` bytes are parsed at once; larger ones are read as a strea
 """
 
 import io
-import zipfile
-import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,7 +14,7 @@ from cgatjax.structures.archives.json_stream import is_lines, list_start, parsed
 from cgatjax.structures.archives.matbench import is_matbench, rows_of_table
 from cgatjax.structures.archives.rows import STRUCTURE_KEYS, contract_of, crystal_from_row
 from cgatjax.structures.crystal import Crystal, Rejected
-from cgatjax.structures.formats import MAX_RATIO, open_stream, stem_of
+from cgatjax.structures.formats import DAMAGE, MAX_RATIO, open_stream, stem_of
 
 WHOLE = 2**25
 """Bytes, decompressed, of the largest file that is parsed at once."""
@@ -57,8 +55,9 @@ def row_batches(path: Path) -> Iterator[Sequence[Any]]:
             if len(head) <= WHOLE and not is_lines(head):
                 yield _rows_of(parsed(head), path)
                 return
+            read = _Limited(stream, head, path)
             start = list_start(head)
-            read = _Limited(stream, head, start.position, path)
+            read.seek(start.position)
             make = rows_of_table(start.header, path) if is_matbench(start.header) else list
             first = True
             del head
@@ -68,40 +67,41 @@ def row_batches(path: Path) -> Iterator[Sequence[Any]]:
                     _require_structures(rows)
                 first = False
                 yield rows
-    except (OSError, EOFError, ValueError, zlib.error, zipfile.BadZipFile) as error:
+    except DAMAGE as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"expected a complete file; it is damaged: {error}") from error
 
 
 class _Limited:
-    """Rest of a file whose first bytes are read; ends with an error far beyond crystal data."""
+    """File of which a head is read already; ends with an error far beyond crystal data."""
 
-    def __init__(self, stream: BinaryIO, head: bytes, position: int, path: Path) -> None:
+    def __init__(self, stream: BinaryIO, head: bytes, path: Path) -> None:
         size = path.stat().st_size
-        self._stream = chain_reader(head, position, stream)
+        self._head, self._stream = io.BytesIO(head), stream
+        self._left = MAX_RATIO * size - len(head)
         self._message = (
             f"its {size} bytes expand to more than {MAX_RATIO} times as many, far beyond crystal "
             "data; if you trust the file, decompress it first"
         )
-        self._left = MAX_RATIO * size - position
-        if len(head) > MAX_RATIO * size:
-            raise InputError(self._message)
+        self._require_more()
+
+    def seek(self, position: int) -> None:
+        """Continue at a position in the head."""
+        self._head.seek(position)
 
     def read(self, n: int) -> bytes:
         """Read at most n bytes."""
-        content = self._stream(n)
-        self._left -= len(content)
-        if self._left < 0:
-            raise InputError(self._message)
+        content = self._head.read(n)
+        if not content:
+            content = self._stream.read(n)
+            self._left -= len(content)
+            self._require_more()
         return content
 
-
-def chain_reader(head: bytes, position: int, stream: BinaryIO) -> Callable[[int], bytes]:
-    """Return a function that reads first the rest of a head, then a stream."""
-    rest = io.BytesIO(head)
-    rest.seek(position)
-    return lambda n: rest.read(n) or stream.read(n)
+    def _require_more(self) -> None:
+        if self._left < 0:
+            raise InputError(self._message)
 
 
 def _rows_of(document: Any, path: Path) -> Sequence[Any]:

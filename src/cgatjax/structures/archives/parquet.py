@@ -29,6 +29,9 @@ BATCH = 2048
 """Rows in memory at a time."""
 
 _ARRAYS = ("lattice_vectors", "cartesian_site_positions", "species_at_sites", "species")
+_SMALLEST_VOLUME = 1e-6
+"""Cubic angstrom; smaller cells are read one by one, to be rejected."""
+
 _UNUSED = {"forces", "charges", "magnetic_moments", "stress_tensor", "elements", "elements_ratios"}
 """Columns with a number for each site or element, which are not read."""
 
@@ -139,7 +142,9 @@ def _cells(batch: Any) -> list[Cell | str] | None:
         if kinds.null_count or not all(kind == [1, 1, 1] for kind in kinds.to_pylist()):
             return None
     vectors = lattices[0].reshape(-1, 3, 3)
-    if not np.isfinite(vectors).all() or (np.linalg.det(vectors) == 0.0).any():
+    with np.errstate(over="ignore", invalid="ignore"):
+        volumes = np.linalg.det(vectors)
+    if not np.isfinite(volumes).all() or (np.abs(volumes) < _SMALLEST_VOLUME).any():
         return None
     names = sites.flatten().to_pylist()
     owner = np.repeat(np.arange(len(counts)), counts)

@@ -166,10 +166,11 @@ def _texts(found: object) -> dict[str, str]:
 
 def _document(row: Mapping[str, Any], targets: Sequence[str] | None) -> Row | str:
     """Take a document with properties beside the structure apart."""
-    key, parser = ("structure", cell_of_dict) if "structure" in row else ("atoms", cell_of_jarvis)
+    is_jarvis = "atoms" in row and "structure" not in row
+    key, parser = ("atoms", cell_of_jarvis) if is_jarvis else ("structure", cell_of_dict)
     values = {name: value for name, value in row.items() if name != key}
     stated = row.get("functional") or row.get("thermo_type")
-    return Row(values, parser, row[key], functional_name(stated))
+    return Row(values, parser, row.get(key), functional_name(stated))
 
 
 def _thermo(row: Mapping[str, Any], targets: Sequence[str] | None) -> Row | str:
