@@ -23,6 +23,7 @@ from cgatjax.nn.bilinear_kernels import fused_bilinear
 from cgatjax.nn.edge_network import EdgeNetwork
 from cgatjax.nn.hypernetwork import bilinear
 from cgatjax.nn.message_kernels import Options, chunked, fused_messages, plain_messages
+from cgatjax.nn.mlp import matmul
 
 BILINEAR = [
     bilinear_kernels.Tiling(rows=64, splits=4, warps=8, stages=2),
@@ -75,6 +76,22 @@ def on_cpu() -> bool:
     return jax.default_backend() == "cpu"
 
 
+def first_step_cases(precision: str, row: Any) -> dict[str, Callable[..., Any]]:
+    """Make the ways to apply weights that few z produce, z of an element, to many rows."""
+    low, name = precision == "bfloat16", MATMUL_PRECISION[precision]
+
+    def gathered(z: Any, x: Any, kernel: Any) -> Any:
+        with jax.default_matmul_precision(name):
+            weights = matmul(z, kernel.reshape(len(kernel), -1), low)
+            return jnp.einsum("ni,nio->no", x, weights.reshape(-1, *kernel.shape[1:])[row])
+
+    def multiplied(z: Any, x: Any, kernel: Any) -> Any:
+        with jax.default_matmul_precision(name):
+            return bilinear(z[row], x, kernel, low)
+
+    return {"weights gathered": gathered, "z gathered": multiplied}
+
+
 def _name(tiling: Any) -> str:
     return ", ".join(f"{k} {v}" for k, v in tiling._asdict().items())
 
@@ -118,7 +135,9 @@ def compare(
     rows = []
     numbers = tuple(range(len(arguments)))
     for name, function in cases.items():
-        for kind in ("forward", "gradient"):
+        # Messages are fused in the forward pass alone.
+        no_gradient = label.startswith("messages") and name != "plain"
+        for kind in ("forward",) if no_gradient else ("forward", "gradient"):
             row: dict[str, Any] = {"kernel": label, "kind": kind, "tiling": name}
             try:
                 if kind == "forward":
@@ -179,6 +198,12 @@ def main() -> None:
     for precision in args.precisions:
         cases = bilinear_cases(precision)
         rows += compare(f"bilinear {precision}", cases, arguments, exact, args.seconds)
+    element = jax.device_put(np.random.default_rng(0).integers(0, 104, args.nodes))
+    arguments = (arguments[0][:104], *arguments[1:])
+    exact = exact_results(first_step_cases("float32", element)["z gathered"], arguments)
+    for precision in args.precisions:
+        cases = first_step_cases(precision, element)
+        rows += compare(f"first step {precision}", cases, arguments, exact, args.seconds)
     edges, arguments = random_messages(args.nodes, args.edges, args.heads, args.hidden, args.width)
     exact = exact_results(message_cases(edges, args.nodes, "float32")["plain"], arguments)
     for precision in args.precisions:

@@ -267,7 +267,8 @@ def fused_messages(
 ) -> Array:
     """Attention-weighted messages of all edges to each receiver: (heads, size, features).
 
-    The gradient is that of `plain_messages`, which computes the hidden states again.
+    Under differentiation `plain_messages` takes its place: a gradient reads scores and messages of
+    all edges, so that writing them once is less work than computing them twice.
     """
     sums = chunk_sums(*networks, edges[0], layout, options)
     return combine_chunks(*sums, layout.receiver, options.size)
@@ -282,17 +283,13 @@ def plain_messages(networks: Networks, edges: Edges, options: Options) -> Array:
 
 def _forward(
     networks: Networks, edges: Edges, layout: ChunkedEdges, options: Options
-) -> tuple[Array, tuple[Networks, Edges]]:
-    return fused_messages(networks, edges, layout, options), (networks, edges)
-
-
-def _backward(
-    options: Options, kept: tuple[Networks, Edges], gradient: Array
-) -> tuple[Networks, None, None]:
-    networks, edges = kept
+) -> tuple[Array, Any]:
     with jax.default_matmul_precision(options.precision):
-        _, pull_back = jax.vjp(lambda networks: plain_messages(networks, edges, options), networks)
-        return *pull_back(gradient), None, None
+        return jax.vjp(lambda networks: plain_messages(networks, edges, options), networks)
+
+
+def _backward(options: Options, pull_back: Any, gradient: Array) -> tuple[Networks, None, None]:
+    return *pull_back(gradient), None, None
 
 
 fused_messages.defvjp(_forward, _backward)
