@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 VARIABLE = "CGATJAX_CACHE"
-"""Environment variable; "off" keeps nothing on disk that can be made again."""
+"""Environment variable; "off" keeps neither compiled programs nor results of self-checks."""
 
 
 def user_cache(name: str) -> Path:
@@ -18,5 +18,5 @@ def user_cache(name: str) -> Path:
 
 
 def is_off() -> bool:
-    """True if the user wants nothing kept on disk that can be made again."""
+    """True if compiled programs and results of self-checks are not to be kept."""
     return os.environ.get(VARIABLE, "").lower() == "off"
