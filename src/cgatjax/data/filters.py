@@ -87,6 +87,9 @@ class InputFilter:
                 self._skip("error", item)
             elif item.id in self._seen:
                 reason = "its id was read before; ids must be unique in a store"
+                if item.labels:
+                    stated = ", ".join(f"{k}={v}" for k, v in item.labels.items())
+                    reason += f"; choose one kind of rows with where (--where), here {stated}"
                 self._skip("error", _rejected(item, reason))
             elif (unwanted := self._keep.reason(item)) is not None:
                 self._skip("filter", _rejected(item, unwanted))

@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 from tests.structures.archives import samples
 
-from cgatjax.errors import ConfigError, InputError
+from cgatjax.data.build import build_store
+from cgatjax.errors import ConfigError, InputError, StructureError
 from cgatjax.structures.archives import json_files, json_stream
 from cgatjax.structures.archives.contracts import CONTRACTS, LEMAT, MATBENCH, Contract, Field
 from cgatjax.structures.archives.json_files import contract_of_file, row_batches
@@ -128,6 +129,16 @@ def test_thermo_types_are_told_apart(tmp_path: Path) -> None:
     assert "expected entries['HSE06']" in third.reason
     [chosen, _] = read_crystals(path, where={"thermo_type": "gga_gga+u"})
     assert chosen.labels == {"thermo_type": "GGA_GGA+U"}
+
+
+def test_two_kinds_of_rows_with_one_id_are_no_store(tmp_path: Path) -> None:
+    values = {"formation_energy_per_atom": -2.0}
+    kinds = (("GGA_GGA+U", "GGA"), ("R2SCAN", "R2SCAN"))
+    path = dump(tmp_path / "x", [samples.thermo("mp-1", values, *kind) for kind in kinds])
+    with pytest.raises(StructureError, match=r"--where\), here thermo_type=R2SCAN"):
+        build_store(path, tmp_path / "all")
+    store = build_store(path, tmp_path / "one", where={"thermo_type": "R2SCAN"})
+    assert store.units == {"formation_energy_per_atom@r2SCAN": "eV/atom"}
 
 
 def test_scan_values_of_an_optimade_record_of_alexandria(tmp_path: Path) -> None:
