@@ -40,8 +40,8 @@ missing.
   and the damage is listed.
 - **JSON of one item per line** and pandas tables as JSON (`{column: {row: value}}`) are read, too.
 
-Other archives: structures of GNoME are CIF files with a table, which `featurize cifs/ --properties
-TABLE.csv` reads.
+Structures in CIF or POSCAR files with a table of values, as of GNoME, are read by `featurize cifs/
+--properties TABLE.csv` ([Your own data](guides/own_data.md)).
 """
 
 

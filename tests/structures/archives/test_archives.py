@@ -141,6 +141,15 @@ def test_two_kinds_of_rows_with_one_id_are_no_store(tmp_path: Path) -> None:
     assert store.units == {"formation_energy_per_atom@r2SCAN": "eV/atom"}
 
 
+def test_the_run_type_of_an_entry_is_a_label(tmp_path: Path) -> None:
+    rows = [samples.alexandria(name, {"e-form": 1.0}) for name in "ab"]
+    rows[0]["parameters"] = {"run_type": "GGA+U", "hubbards": {"Fe": 5.3}}
+    rows[1]["parameters"] = {"run_type": "GGA"}
+    path = dump(tmp_path / "x", rows)
+    assert [c.labels for c in read_crystals(path)] == [{"run_type": "GGA+U"}, {"run_type": "GGA"}]
+    assert [c.id for c in read_crystals(path, where={"run_type": "gga"})] == ["b"]
+
+
 def test_scan_values_of_an_optimade_record_of_alexandria(tmp_path: Path) -> None:
     names = ("_alexandria_energy", "_alexandria_scan_energy")
     row = samples.optimade("agm1", {names[0]: -7.0, names[1]: -30.0})

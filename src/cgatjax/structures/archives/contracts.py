@@ -67,8 +67,8 @@ ALEXANDRIA = Contract(
     missing="NaN, null or no key",
     checked="real files: 98 entries of Alexandria, DCGAT layout; e_form, e-form and volume",
     fields=(
-        Field("e-form", "eV/atom", "DCGAT"),
-        Field("e_form", "eV/atom", "Alexandria since 2023"),
+        Field("e-form", "eV/atom", "DCGAT; the released code divides it by the sites: see `info`"),
+        Field("e_form", "eV/atom", "Alexandria, files of 2023 and later"),
         Field("e_above_hull", "eV/atom", _POSITIVE),
         Field("e_above_hull_new", "eV/atom", f"DCGAT; {_NEGATIVE}"),
         Field("phase_separation_energy", "eV/atom", f"Alexandria; {_NEGATIVE}"),
@@ -78,6 +78,7 @@ ALEXANDRIA = Contract(
         Field("band_gap_ind", "eV", "indirect"),
         Field("band_gap_dir", "eV", "direct"),
     ),
+    labels=("run_type",),
 )
 
 MATERIALS_PROJECT = Contract(

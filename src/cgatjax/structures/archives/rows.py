@@ -134,7 +134,9 @@ def labels_of(row: Mapping[str, Any] | None, contract: Contract) -> dict[str, st
     """Return the fields of a row that describe its calculation, as text."""
     if contract is contracts.ALEXANDRIA:
         stated = (row or {}).get("parameters")
-        return _texts(stated.get("labels")) if isinstance(stated, dict) else {}
+        if not isinstance(stated, dict):
+            return {}
+        return _texts({"run_type": stated.get("run_type")}) | _texts(stated.get("labels"))
     given = row or {}
     found = {name: given[name] for name in contract.labels if given.get(name) is not None}
     return {name: _label(name, value) for name, value in found.items()}
