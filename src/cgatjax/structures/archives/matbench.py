@@ -46,12 +46,15 @@ def rows_of_table(
     """
     name, columns = stem_of(path), [str(column) for column in header["columns"]]
     numbers = header["index"]
-    if not numbers or not all(type(number) is int for number in numbers):
+    is_list = isinstance(numbers, list) and bool(numbers)
+    if not is_list or not all(type(number) is int for number in numbers):
         raise InputError("expected a Matbench table with an index of whole numbers")
     names = iter(matbench_ids(name, numbers))
     unit = next((u for key, u in E_FORM_UNITS.items() if key in name), "")
 
     def rows(batch: Sequence[Any]) -> list[dict[str, Any]]:
+        if not isinstance(batch, list):
+            raise InputError(f"expected a list of rows, got {batch!r:.80}")
         made = []
         for values in batch:
             row_id = next(names, None)

@@ -179,9 +179,10 @@ def _thermo(row: Mapping[str, Any], targets: Sequence[str] | None) -> Row | str:
     """Take a document of the Materials Project apart, with the structure of its energy."""
     if "structure" in row or "thermo_type" not in row:
         return _document(row, targets)
-    entries = row.get("entries") or {}
+    given = row.get("entries")
+    entries = given if isinstance(given, dict) else {}
     run = row.get("energy_type") or (next(iter(entries)) if len(entries) == 1 else None)
-    entry = entries.get(run)
+    entry = entries.get(run) if isinstance(run, str) else None
     if not isinstance(entry, dict) or "structure" not in entry:
         return (
             f"missing structure: expected entries[{run!r}] with a structure, the run type of "
@@ -201,7 +202,8 @@ def _optimade(row: Mapping[str, Any], targets: Sequence[str] | None) -> Row | st
             named[f"_alexandria_{key.removeprefix(_SCAN)}@SCAN"] = value
         elif key == "_mp_stability" and isinstance(value, dict):
             for kind, part in value.items():
-                named |= {f"{k}@{kind}": v for k, v in part.items()} if part else {}
+                parts = part.items() if isinstance(part, dict) else ()
+                named |= {f"{k}@{kind}": v for k, v in parts}
         elif functional and key.startswith("_alexandria_"):
             named[f"{key}@{functional}"] = value
         else:
