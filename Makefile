@@ -11,7 +11,7 @@ export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/jax
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-lowest lint bench docs figures clean
+.PHONY: help demo test test-lowest test-locked lock lint bench docs figures clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -45,6 +45,17 @@ test-lowest:  ## run the test suite with the oldest allowed libraries (through u
 	  --resolution lowest-direct -e '.[test]'
 	.venv-lowest/bin/python -m pytest $(PYTEST_ARGS)
 
+test-locked:  ## run the test suite with the versions of requirements.lock
+	$(PYTHON) -m venv .venv-locked
+	.venv-locked/bin/python -m pip install -q --disable-pip-version-check -r requirements.lock
+	.venv-locked/bin/python -m pip install -q --disable-pip-version-check --no-deps -e .
+	.venv-locked/bin/python -m pytest $(PYTEST_ARGS)
+
+lock: $(BIN)/python  ## write requirements.lock anew: the newest versions for the tests (through uv)
+	$(BIN)/python -m pip install -q --disable-pip-version-check uv
+	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --no-header \
+	  --no-annotate --extra test pyproject.toml -o requirements.lock
+
 lint: $(VENV)/.installed-dev  ## check style, formatting and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -61,6 +72,6 @@ figures: $(VENV)/.installed  ## draw the figures of the documentation
 	$(BIN)/python docs/figures/draw.py
 
 clean:  ## delete everything that these targets created, including the environment
-	rm -rf $(VENV) .venv-lowest .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks \
+	rm -rf $(VENV) .venv-lowest .venv-locked .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks \
 	  build dist site demo bench
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,167 @@
+"""Numbers in the tables of README and docs are those of the stored results in docs/results/local.
+
+Each table names its results file; each of its cells is computed from the rows of that file.
+"""
+
+import csv
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from statistics import fmean
+
+import pytest
+from experiments.grid.section import mean_and_spread
+
+ROOT = Path(__file__).resolve().parents[1]
+STORED = ROOT / "docs" / "results" / "local"
+MEV = 1000.0
+SHARED = ("formation energy, meV/atom", "OptB88vdW")
+Row = dict[str, str]
+
+
+def rows_of(experiment: str) -> list[Row]:
+    """Read the results of an experiment: one row for each label and seed."""
+    with open(STORED / experiment / "results.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def errors(rows: Iterable[Row], factor: float, **labels: str) -> list[float]:
+    """Return the test errors of the rows with these labels, in the unit of the docs."""
+    chosen = [row for row in rows if all(row[k] == v for k, v in labels.items())]
+    seeds = [row["seed"] for row in chosen]
+    assert len(set(seeds)) == len(seeds), f"a seed twice: {labels}"
+    return [factor * float(row["test_mae"]) for row in chosen]
+
+
+def table_under(page: str, heading: str, first_cell: str) -> list[list[str]]:
+    """Return the cells of the first table with this first cell below a heading, bold removed."""
+    text = (ROOT / page).read_text()
+    assert f"\n## {heading}" in text, f"{page}: no heading {heading!r}"
+    section = text.split(f"\n## {heading}")[1].split("\n## ")[0]
+    tables = re.findall(r"(?:^\|.*\n)+", section, re.MULTILINE)
+    for table in tables:
+        lines = [line.strip("|\n").split("|") for line in table.replace("**", "").splitlines()]
+        cells = [[cell.strip() for cell in line] for line in lines]
+        if cells[0][0] == first_cell:
+            return [cells[0], *cells[2:]]
+    raise AssertionError(f"{page}: no such table under {heading!r}")
+
+
+def percent(values: list[float], base: list[float]) -> str:
+    return f"{fmean(values) / fmean(base) - 1:+.0%}".replace("%", " %")
+
+
+def short(values: list[float], digits: int = 3) -> str:
+    """Format a mean as README does, with trailing zeros kept."""
+    mean = fmean(values)
+    return f"{mean:.0f}" if mean >= 10 else f"{mean:#.{digits}g}"
+
+
+TARGETS = {
+    ("formation energy, meV/atom", "OptB88vdW"): ("formation energy, OptB88vdW", MEV),
+    ("formation energy, meV/atom", "r2SCAN"): ("formation energy, r2SCAN", MEV),
+    ("volume, A^3/atom", "r2SCAN"): ("volume, r2SCAN", 1.0),
+    ("band gap, eV", "HSE06"): ("band gap, HSE06", 1.0),
+    ("band gap > 0.1 eV, eV", "HSE06"): ("band gap > 0.1 eV, HSE06", 1.0),
+}
+"""(property, data) of the docs -> (name in the results, factor)."""
+
+
+def table1_row(cells: list[str], ways: list[str], text: Callable[[list[float]], str]) -> list[str]:
+    """Compute the cells of a row of errors: a mean, and the change from no transfer."""
+    name, factor = TARGETS[cells[0], cells[1]]
+    rows = rows_of("table1")
+    of = {way: errors(rows, factor, targets=name, way=way) for way in {*ways, "none"}}
+    if "pre-training" in of and not of["pre-training"]:
+        # Both sets of energies have one pre-training, which is stored once.
+        of["pre-training"] = errors(rows, factor, targets=TARGETS[SHARED][0], way="pre-training")
+    changed = ("head", "full", "joint")
+    return [
+        text(of[way]) + (f" ({percent(of[way], of['none'])})" if way in changed else "")
+        for way in ways
+    ]
+
+
+def test_the_table_of_the_readme() -> None:
+    header, *lines = table_under("README.md", "Results", "target")
+    assert header[2:] == ["from scratch", "head only", "full transfer"]
+    assert len(lines) == 4
+    for cells in lines:
+        assert cells[2:] == table1_row(cells, ["none", "head", "full"], short)
+
+
+def test_table_1_of_the_study() -> None:
+    header, *lines = table_under("docs/results/study.md", "Table 1", "property")
+    ways = header[3:]
+    assert ways == ["pre-training", "none", "head", "full", "joint"]
+    assert len(lines) == len(TARGETS)
+    for cells in lines:
+        assert cells[3:] == table1_row(cells, ways, mean_and_spread)
+        name, _ = TARGETS[cells[0], cells[1]]
+        row = next(r for r in rows_of("table1") if r["targets"] == name and r["way"] == "none")
+        assert cells[2] == f"{int(row['n_train']):,}, {int(row['n_test']):,}"
+
+
+PAIRS = {
+    "formation energy -> volume": 1.0,
+    "volume -> formation energy": MEV,
+    "distance to the hull -> formation energy": MEV,
+}
+
+
+def test_the_recipes_of_transfer_between_properties() -> None:
+    header, *lines = table_under("docs/results/study.md", "Transfer between properties", "")
+    names = [cell.split(" (")[0] for cell in header[1:]]
+    assert names == list(PAIRS)
+    rows = [r for r in rows_of("interproperty") if r["way"] not in ("none", "pre-training")]
+    ways = {cells[0]: cells[1:] for cells in lines[1:]}
+    assert len(ways) == 10
+    for way, shown in ways.items():
+        own = way.replace("decay 10^", "decay 1e")
+        found = [
+            mean_and_spread(errors(rows, factor, targets=pair, way=own))
+            for pair, factor in PAIRS.items()
+        ]
+        assert shown == found, way
+
+
+OLD_LABELS = {
+    "messages to the center (paper)": "messages to the centre (paper)",
+    "shell tolerance 10^-8": "shell tolerance 1e-8",
+    "shell tolerance 10^-5": "shell tolerance 1e-5",
+    "shell tolerance 10^-3": "shell tolerance 1e-3",
+    "delta learning, after pre-training": "difference to the cheap value",
+    "delta learning, from scratch": "difference, from scratch",
+}
+"""Label in the docs -> label of the stored rows."""
+
+
+def test_the_ablations() -> None:
+    header, *lines = table_under("docs/results/study.md", "Ablations", "changed option")
+    ways = {"pre-training": header.index("pre-training"), "full": header.index("full transfer")}
+    rows, checked = rows_of("ablations"), 0
+    for cells in lines:
+        name = OLD_LABELS.get(cells[0], cells[0])
+        for way, column in ways.items():
+            if cells[column] == "-":
+                continue
+            values = errors(rows, MEV, variant=name, way=way)
+            change = re.search(r"\(([+-]\d+ %)", cells[column])
+            assert cells[column].split(" (")[0] == mean_and_spread(values), (name, way)
+            if change is not None:
+                base = errors(rows, MEV, variant="standard", way=way)
+                assert change[1] == percent(values, base), (name, way)
+            checked += 1
+    assert checked == 24
+
+
+def test_a_changed_number_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two parts in a hundred of the stored errors are enough."""
+    original = rows_of("table1")
+    changed = [
+        {**row, "test_mae": str(float(row["test_mae"]) * 1.02)} if row["way"] == "full" else row
+        for row in original
+    ]
+    monkeypatch.setitem(globals(), "rows_of", lambda experiment: changed)
+    with pytest.raises(AssertionError):
+        test_the_table_of_the_readme()
