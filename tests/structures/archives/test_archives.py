@@ -158,6 +158,22 @@ def test_scan_values_of_an_optimade_record_of_alexandria(tmp_path: Path) -> None
     assert set(crystal.units.values()) == {"eV/cell"}
 
 
+def test_lines_of_optimade_that_are_no_structures_are_left_out(tmp_path: Path) -> None:
+    lines = [
+        {"x-optimade": {"meta": {"api_version": "1.2.0"}}},
+        {"type": "info", "id": "structures", "properties": {}},
+        samples.optimade("agm1", {"_alexandria_energy": -7.0}),
+        {"type": "references", "id": "doi", "attributes": {}},
+        {"type": "structures", "id": "broken"},
+    ]
+    path = tmp_path / "x.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines)))
+    first, second = read_crystals(path)
+    assert (first.id, second.id) == ("agm1", "broken")
+    assert "missing structure" in second.reason
+    assert contract_of_file(path).name == "OPTIMADE responses"
+
+
 def test_the_energy_of_perovskites_is_of_the_cell_and_unknown_elsewhere(tmp_path: Path) -> None:
     table = {
         "index": [0],

@@ -146,12 +146,13 @@ OQMD = Contract(
 
 OPTIMADE = Contract(
     name="OPTIMADE responses",
-    layout='{"data": [...]} of resources with "attributes"',
+    layout='{"data": [...]}, or lines, of resources with "attributes"; others are left out',
     functional=(
         "_alexandria_xc_functional of the row: NAME@PBE; _alexandria_scan_X is _alexandria_X@SCAN; "
         "the keys of _mp_stability: NAME@gga_gga+u; OQMD: PBE and PBE+U, not stated"
     ),
     missing="null or no key",
+    checked="field list; layout: test data of the OPTIMADE reference server, JSON and JSON lines",
     fields=(
         *_OQMD,
         Field("_alexandria_formation_energy_per_atom", "eV/atom"),

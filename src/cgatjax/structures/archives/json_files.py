@@ -12,7 +12,12 @@ from cgatjax.errors import InputError
 from cgatjax.structures.archives import contracts
 from cgatjax.structures.archives.json_stream import is_lines, list_start, parsed, stream_items
 from cgatjax.structures.archives.matbench import is_matbench, rows_of_table
-from cgatjax.structures.archives.rows import STRUCTURE_KEYS, contract_of, crystal_from_row
+from cgatjax.structures.archives.rows import (
+    STRUCTURE_KEYS,
+    contract_of,
+    crystal_from_row,
+    is_other_resource,
+)
 from cgatjax.structures.crystal import Crystal, Rejected
 from cgatjax.structures.formats import DAMAGE, MAX_RATIO, open_stream, stem_of
 
@@ -34,6 +39,8 @@ def read_json(path: Path, targets: Sequence[str] | None) -> Iterator[Crystal | R
     for batch in row_batches(path):
         for row in batch:
             number += 1
+            if is_other_resource(row):
+                continue
             yield crystal_from_row(
                 row, fallback_id=f"{stem}:{number}", source=source, targets=targets
             )
@@ -157,6 +164,6 @@ def contract_of_file(path: Path) -> contracts.Contract:
     """
     for batch in row_batches(path):
         for row in batch:
-            if isinstance(row, dict):
+            if isinstance(row, dict) and not is_other_resource(row):
                 return contract_of(row)
     raise InputError("expected entries; no item is a JSON object")

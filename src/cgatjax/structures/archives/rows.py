@@ -26,6 +26,9 @@ STRUCTURE_KEYS = (
 )
 """Keys of which a row has at least one."""
 
+_OTHER_RESOURCES = ("info", "references", "links", "calculations", "files", "providers")
+"""Types of OPTIMADE resources that are no structures."""
+
 _CSE = ("computed_structure_entry", "cse")
 _SCAN = "_alexandria_scan_"
 
@@ -47,6 +50,14 @@ class Row(NamedTuple):
     functional: str = ""
     named: Mapping[str, Any] = {}
     units: Mapping[str, str] = {}
+
+
+def is_other_resource(row: Any) -> bool:
+    """Check for a line of an OPTIMADE file that is no structure: its header, a reference, ..."""
+    if not isinstance(row, dict):
+        return False
+    kind = row.get("type")
+    return "x-optimade" in row or (isinstance(kind, str) and kind in _OTHER_RESOURCES)
 
 
 def contract_of(row: Mapping[str, Any]) -> Contract:
