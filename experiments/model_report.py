@@ -33,7 +33,7 @@ FACTS: dict[str, dict[str, str]] = {
     },
     "chgnet": {
         "name": "Materials Project, CHGNet",
-        "method": "universal potential CHGNet 0.3.0 at PBE geometries; volumes of these",
+        "method": "universal potential CHGNet 0.3.0 at PBE geometries",
         "source": (
             "structures of the Materials Project in topology_databases (CC-BY-4.0); energies "
             "computed with CHGNet (BSD): Deng et al., Nat. Mach. Intell. 5, 1031 (2023)."

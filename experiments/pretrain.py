@@ -45,8 +45,8 @@ SOURCES = {
 HELD_OUT = ("optb88vdw", "r2scan_eform", "r2scan_volume", "hse")
 """Data sets of the study's transfers."""
 TARGETS = ("e-form@PBE", "e_above_hull_new@PBE", "volume@PBE", "band_gap_ind@PBE")
-FIRST_TARGETS = ("e-form_chgnet", "volume")
-HEADS = {"e-form@PBE": "e-form_chgnet", "volume@PBE": "volume"}
+FIRST_TARGETS = ("e-form_chgnet",)
+HEADS = {"e-form@PBE": "e-form_chgnet"}
 """Head of the second stage -> head of the first stage that it starts from."""
 FIRST_FRACTIONS = (0.97, 0.03, 0.0)
 VALIDATIONS = 40
