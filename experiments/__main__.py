@@ -24,6 +24,7 @@ from experiments.interproperty import INTERPROPERTY
 from experiments.learning_curves import LEARNING_CURVES
 from experiments.pretrain import pretrain
 from experiments.pretraining_size import PRETRAINING_SIZE
+from experiments.recipe import RECIPE
 from experiments.scales import SCALES
 from experiments.table1 import TABLE1
 from experiments.training_size import TRAINING_SIZE
@@ -39,6 +40,7 @@ EXPERIMENTS = {
         BUDGET,
         INTERPROPERTY,
         ABLATIONS,
+        RECIPE,
         ACTIVE_LEARNING,
     )
 }

@@ -28,6 +28,28 @@ ALL_VARIANTS = (
     "delta learning, from scratch",
 )
 """Names of `ablations.VARIANTS`."""
+ALL_RECIPES = (
+    "standard",
+    "matscholar's vectors as published",
+    "periodic vectors alone",
+    "head without ReZero",
+    "head of one layer",
+    "messages to the center",
+    "one attention head",
+    "heads averaged in pooling",
+    "two steps",
+    "half the width",
+    "twice the width",
+    "squared loss",
+    "weight decay 0.1",
+    "clipping at 1",
+    "cosine",
+    "batches of 256",
+    "a third of the rate",
+    "three times the rate",
+    "twice the steps",
+)
+"""Names of `recipe.RECIPES`."""
 
 
 def _smoke() -> Scale:
@@ -83,6 +105,7 @@ def _smoke() -> Scale:
             "delta learning",
         ),
         ablation_seeds=(0,),
+        recipes=("standard", "matscholar's vectors as published"),
     )
 
 
@@ -142,6 +165,7 @@ def _local() -> Scale:
         pretrain_sizes=(1000, 2000, 4000, 8000, None),
         ablations=ALL_VARIANTS,
         ablation_seeds=(0, 1),
+        recipes=ALL_RECIPES,
     )
 
 

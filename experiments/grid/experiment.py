@@ -81,6 +81,7 @@ class Scale:
       train_sizes, pretrain_sizes: sizes of the learning curves; None for all crystals.
       ablations: names of `ablations.VARIANTS`.
       ablation_seeds: seeds of all variants but the standard one, which has all seeds.
+      recipes: names of `recipe.RECIPES`, for trainings from scratch.
       costs: relative computing time of a low-fidelity and of a high-fidelity calculation.
     """
 
@@ -100,6 +101,7 @@ class Scale:
     pretrain_sizes: tuple[int | None, ...]
     ablations: tuple[str, ...]
     ablation_seeds: tuple[int, ...]
+    recipes: tuple[str, ...] = ()
     costs: tuple[float, float] = (1.0, 5.0)
 
     def with_seeds(self, count: int | None) -> "Scale":
