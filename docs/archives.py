@@ -29,6 +29,8 @@ missing.
 - **Energies per cell** cannot be trained on: `--per-atom NAME` divides them, and `hull` makes
   formation energies of them, within one functional: a property `energy@PBE` exists only in the
   rows of PBE, and gives `e-form@PBE`.
+- **One name for a transfer.** A head is reused for the property of its own name (before `@`);
+  `--rename formation_energy_per_atom@r2SCAN=e-form@r2SCAN` makes MatPES fit a model of `e-form`.
 - **Which rows are compatible** (corrections, +U, pseudopotentials) is your decision: `--where`
   keeps the rows of which the file states something, such as `cross_compatibility=true` of
   LeMat-Bulk. Without it all rows are read.

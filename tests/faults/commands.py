@@ -220,3 +220,20 @@ def predict(folder: Path) -> Case:
     _run(folder)
     arguments = ("predict", "./pbe", "./ionic.json", "--out", "./out/predictions.csv")
     return Case(tuple(_paths(folder, *arguments)), "out/predictions.csv", refuses=True)
+
+
+@command_case
+def hull(folder: Path) -> Case:
+    """A folder of files, and a list of what was skipped."""
+    write_dcgat(ionic_crystals(24), folder / "ionic.json")
+    arguments = ("hull", "./ionic.json", "--energy", LOW, "--kind", "formation", "--workers", "1")
+    return Case(tuple(_paths(folder, *arguments, "--out", "./hulls")), "hulls", refuses=True)
+
+
+@command_case
+def pairs(folder: Path) -> Case:
+    """A store with two more properties."""
+    _store(folder)
+    arguments = ("pairs", "./ionic.store", "./ionic.store", "--low-target", LOW, "--target", HIGH)
+    more = ("--store", "./both.store", "--as", "e-form_low")
+    return Case(tuple(_paths(folder, *arguments, *more)), "both.store", refuses=True)

@@ -54,6 +54,7 @@ def build_store(
     min_distance: float = MIN_DISTANCE,
     per_atom: Sequence[str] = (),
     where: Mapping[str, str] | None = None,
+    rename: Mapping[str, str] | None = None,
     keep: Filter = Filter(),  # noqa: B008 - immutable
     reduce: bool = True,
     workers: int = 1,
@@ -76,6 +77,8 @@ def build_store(
       min_distance: smallest allowed distance of two sites in angstrom; 0 allows any.
       per_atom: properties of the whole cell to divide by the number of sites.
       where: label -> value of the crystals to keep, such as {"functional": "PBE"}.
+      rename: property of the input -> name in the store, which `targets` and `units` then use; the
+        unit stays. A transfer reuses the head of a property of the same name (before "@").
       keep: filter of the crystals.
       reduce: merge equivalent sites and edges (exact, and smaller).
       workers: number of processes, or of the executor's workers; does not change the store.
@@ -89,7 +92,7 @@ def build_store(
     Raises:
       RunExistsError: `out` exists and `resume` is not set, or another process is building it.
       ConfigError: a resumed build had other options; a difference of two units, or with the name
-        of a property; a property in different units.
+        of a property; a property in different units; two properties renamed to one.
       MismatchError: a resumed build had other crystals.
       StructureError: a crystal cannot be used, with on_error="raise".
       TargetError: no crystal has a named target.
@@ -122,6 +125,7 @@ def build_store(
         min_distance,
         tuple(per_atom),
         where or {},
+        rename or {},
     )
     found = source.read()
     options = {**source.options, **_options(config, reduce, keep)}

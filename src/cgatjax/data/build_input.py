@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from math import isfinite
 from pathlib import Path
@@ -39,6 +39,7 @@ class BuildInput:
     min_distance: float = MIN_DISTANCE
     per_atom: tuple[str, ...] = ()
     where: Mapping[str, str] = field(default_factory=dict)
+    rename: Mapping[str, str] = field(default_factory=dict)
     found_units: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -61,11 +62,19 @@ class BuildInput:
             "min_distance": self.min_distance,
             "per_atom": list(self.per_atom),
             "where": dict(self.where),
+            "rename": dict(self.rename),
         }
 
     def read(self) -> Iterator[Crystal | Rejected]:
-        """Read the crystals, with differences among their properties."""
+        """Read the crystals, with new names and with differences among their properties.
+
+        Raises:
+          ConfigError: two properties get one name.
+        """
         names = properties_to_read(self.targets, self.differences)
+        if names is not None:
+            old = {new: name for name, new in self.rename.items()}
+            names = [old.get(name, name) for name in names]
         found = read_crystals(
             self.inputs,
             targets=names,
@@ -74,7 +83,22 @@ class BuildInput:
             per_atom=self.per_atom,
             where=self.where,
         )
+        found = map(self._renamed, found) if self.rename else found
         return with_differences(self._with_units(found), self.differences, self.targets)
+
+    def _renamed(self, item: Crystal | Rejected) -> Crystal | Rejected:
+        """Return a crystal with new names of properties, which keep their units."""
+        if isinstance(item, Rejected):
+            return item
+        new = {name: self.rename.get(name, name) for name in item.targets}
+        if len(set(new.values())) != len(new):
+            raise ConfigError(
+                f"{item.id!r} in {item.source}: rename {dict(self.rename)} gives two of its "
+                f"properties {sorted(new)} one name"
+            )
+        units = {new[name]: item.units.get(name, unit_of(name)) for name in new}
+        targets = {new[name]: value for name, value in item.targets.items()}
+        return replace(item, targets=targets, units=units)
 
     def _with_units(self, crystals: Iterator[Crystal | Rejected]) -> Iterator[Crystal | Rejected]:
         """Yield the same items; collect the units of properties."""

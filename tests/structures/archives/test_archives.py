@@ -330,3 +330,17 @@ def test_the_page_of_archives_is_up_to_date() -> None:
     assert page == script["page"](), "run PYTHONPATH=src python docs/archives.py"
     for name in NAMES:
         assert f"`[{name}]`" in page
+
+
+def test_properties_of_archives_get_one_name_for_a_transfer(tmp_path: Path) -> None:
+    path = dump(tmp_path / "x", [samples.matpes("a", {"formation_energy_per_atom": -2.0})])
+    rename = {"formation_energy_per_atom@r2SCAN": "e-form@r2SCAN"}
+    for targets in (None, ["e-form@r2SCAN"]):
+        out = tmp_path / f"store-{targets}"
+        store = build_store(path, out, targets=targets, rename=rename)
+        assert store.units == {"e-form@r2SCAN": "eV/atom"}
+        assert store.target("e-form@r2SCAN").tolist() == [-2.0]
+    twice = samples.matpes("a", {"formation_energy_per_atom": -2.0, "bandgap": 1.0})
+    clash = {**rename, "bandgap@r2SCAN": "e-form@r2SCAN"}
+    with pytest.raises(ConfigError, match="one name"):
+        build_store(dump(tmp_path / "y", [twice]), tmp_path / "no", rename=clash)

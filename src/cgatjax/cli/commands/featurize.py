@@ -72,6 +72,14 @@ _STARTS = {"released": GraphConfig(), "--recommended": GraphConfig.recommended()
 )
 @where_option()
 @option(
+    "--rename",
+    "renames",
+    multiple=True,
+    metavar="OLD=NEW",
+    group="Data",
+    help="Keep a property under the name that it has in other stores or models. Repeatable.",
+)
+@option(
     "--min-distance",
     type=float,
     default=0.5,
@@ -114,6 +122,7 @@ def featurize(
     min_elements: int,
     per_atom: tuple[str, ...],
     where: dict[str, str],
+    renames: tuple[str, ...],
     min_distance: float,
     recommended: bool,
     config: str | None,
@@ -148,11 +157,12 @@ def featurize(
         out,
         _graph_config(recommended, config, flags),
         targets=targets or None,
-        units=_units(units),
+        units=_pairs(units, "--unit", "NAME=UNIT, such as heat=eV/atom"),
         differences=_differences(differences),
         properties=properties,
         per_atom=per_atom,
         where=where,
+        rename=_pairs(renames, "--rename", "OLD=NEW, such as formation_energy_peratom=e-form"),
         min_distance=min_distance,
         keep=Filter(max_atoms=max_atoms, min_elements=min_elements),
         reduce=not no_reduce,
@@ -166,13 +176,13 @@ def featurize(
     echo_reasons(store)
 
 
-def _units(pairs: Sequence[str]) -> dict[str, str]:
-    """Units by property, from NAME=UNIT."""
-    split = [pair.partition("=") for pair in pairs]
-    wrong = [name + sign for name, sign, unit in split if not (name and sign and unit)]
+def _pairs(texts: Sequence[str], name: str, expected: str) -> dict[str, str]:
+    """Parts before and after "=" of the values of an option."""
+    split = [text.partition("=") for text in texts]
+    wrong = [before + sign for before, sign, after in split if not (before and sign and after)]
     if wrong:
-        raise ConfigError(f"--unit: expected NAME=UNIT, such as heat=eV/atom, got {wrong}")
-    return {name: unit for name, _, unit in split}
+        raise ConfigError(f"{name}: expected {expected}, got {wrong}")
+    return {before: after for before, _, after in split}
 
 
 def _differences(texts: Sequence[str]) -> dict[str, tuple[str, str]]:
