@@ -101,7 +101,9 @@ def stores(data: Path, out: Path) -> None:
     sources = {**SOURCES, **{name: SCALES["local"]().sources[name] for name in HELD_OUT}}
     for name, source in sources.items():
         if (data / source.folder).exists():
-            store = build_dataset(name, source, data, out / name)
+            # The volumes of these files are those of whole cells.
+            targets = FIRST_TARGETS if name == CHGNET else None
+            store = build_dataset(name, source, data, out / name, targets)
             click.echo(f"{out / name}: {len(store)} crystals, {sorted(store.units)}")
 
 

@@ -137,8 +137,21 @@ class Datasets:
         return everything if training.size is None else min(training.size, everything)
 
 
-def build_dataset(name: str, source: DatasetSource, data: Path | None, path: Path) -> cg.Store:
+def build_dataset(
+    name: str,
+    source: DatasetSource,
+    data: Path | None,
+    path: Path,
+    targets: Sequence[str] | None = None,
+) -> cg.Store:
     """Featurize a data set, or resume an interrupted build.
+
+    Args:
+      name: name of the data set.
+      source: where its crystals come from.
+      data: folder of the data.
+      path: folder of the store.
+      targets: properties to keep; all by default.
 
     Raises:
       InputError: the data set needs files, and there is no data folder, or it lacks them.
@@ -156,6 +169,7 @@ def build_dataset(name: str, source: DatasetSource, data: Path | None, path: Pat
         source.graph,
         differences={new: (one, other) for new, one, other in source.differences},
         keep=cg.Filter(max_atoms=source.max_atoms, min_elements=2),
+        targets=targets,
         on_error="skip" if source.folder else "raise",
         resume=True,
         show_progress=bool(source.folder),
