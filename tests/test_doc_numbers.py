@@ -34,10 +34,13 @@ def errors(rows: Iterable[Row], factor: float, **labels: str) -> list[float]:
 
 
 def table_under(page: str, heading: str, first_cell: str) -> list[list[str]]:
-    """Return the cells of the first table with this first cell below a heading, bold removed."""
+    """Return the cells of the first table with this first cell below a heading, bold removed.
+
+    No heading means the beginning of the page.
+    """
     text = (ROOT / page).read_text()
     assert f"\n## {heading}" in text, f"{page}: no heading {heading!r}"
-    section = text.split(f"\n## {heading}")[1].split("\n## ")[0]
+    section = text.split(f"\n## {heading}")[1 if heading else 0].split("\n## ")[0]
     tables = re.findall(r"(?:^\|.*\n)+", section, re.MULTILINE)
     for table in tables:
         lines = [line.strip("|\n").split("|") for line in table.replace("**", "").splitlines()]
@@ -82,8 +85,9 @@ def table1_row(cells: list[str], ways: list[str], text: Callable[[list[float]], 
     ]
 
 
-def test_the_table_of_the_readme() -> None:
-    header, *lines = table_under("README.md", "Results", "target")
+@pytest.mark.parametrize(("page", "heading"), [("README.md", "Results"), ("docs/index.md", "")])
+def test_the_results_of_the_readme_and_the_home_page(page: str, heading: str) -> None:
+    header, *lines = table_under(page, heading, "target")
     assert header[2:] == ["from scratch", "head only", "full transfer"]
     assert len(lines) == 4
     for cells in lines:
@@ -125,13 +129,11 @@ def test_the_recipes_of_transfer_between_properties() -> None:
         assert shown == found, way
 
 
-OLD_LABELS = {
-    "messages to the center (paper)": "messages to the centre (paper)",
+LABELS = {
     "shell tolerance 10^-8": "shell tolerance 1e-8",
     "shell tolerance 10^-5": "shell tolerance 1e-5",
     "shell tolerance 10^-3": "shell tolerance 1e-3",
-    "delta learning, after pre-training": "difference to the cheap value",
-    "delta learning, from scratch": "difference, from scratch",
+    "delta learning, after pre-training": "delta learning",
 }
 """Label in the docs -> label of the stored rows."""
 
@@ -141,7 +143,7 @@ def test_the_ablations() -> None:
     ways = {"pre-training": header.index("pre-training"), "full": header.index("full transfer")}
     rows, checked = rows_of("ablations"), 0
     for cells in lines:
-        name = OLD_LABELS.get(cells[0], cells[0])
+        name = LABELS.get(cells[0], cells[0])
         for way, column in ways.items():
             if cells[column] == "-":
                 continue
@@ -164,4 +166,4 @@ def test_a_changed_number_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
     monkeypatch.setitem(globals(), "rows_of", lambda experiment: changed)
     with pytest.raises(AssertionError):
-        test_the_table_of_the_readme()
+        test_the_results_of_the_readme_and_the_home_page("README.md", "Results")

@@ -6,7 +6,7 @@ import numpy as np
 
 from cgatjax.errors import InputError
 from cgatjax.inference.interpretation import Explanation
-from cgatjax.plotting.style import COLORS, colors, new_figure
+from cgatjax.plotting.style import COLOR_SCALE, COLORS, colors, new_figure
 from cgatjax.structures.elements import SYMBOLS
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def _draw_shells(axes: "Axes", found: Explanation, attention: np.ndarray) -> Non
     order = np.argsort(-table.sum(1), kind="stable")[:MAX_ROWS]
     order = np.sort(order)
     drawn = axes.imshow(
-        np.ma.masked_equal(table[order], 0), aspect="auto", cmap="viridis_r", vmin=0
+        np.ma.masked_equal(table[order], 0), aspect="auto", cmap=COLOR_SCALE, vmin=0
     )
     axes.figure.colorbar(drawn, ax=axes, label="share of the center's attention", shrink=0.8)
     labels = [f"{SYMBOLS[a]} ← {SYMBOLS[b]}" for a, b in (pairs[row] for row in order)]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from cgatjax.errors import InputError, MissingExtraError
-from cgatjax.plotting.style import new_figure, with_unit, wrapped
+from cgatjax.plotting.style import COLOR_SCALE, new_figure, with_unit, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -119,7 +119,14 @@ def embedding_map(
             low, high = (low / 2, low * 2) if log else (low - 0.5, low + 0.5)
         norm = LogNorm(low, high) if log else Normalize(low, high)
         drawn = axes.scatter(
-            x[order], y[order], c=values[order], s=size, norm=norm, linewidths=0, zorder=2
+            x[order],
+            y[order],
+            c=values[order],
+            cmap=COLOR_SCALE,
+            s=size,
+            norm=norm,
+            linewidths=0,
+            zorder=2,
         )
         ends = "both" if log else "max"
         figure.colorbar(drawn, ax=axes, label=with_unit(label, unit), extend=ends)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from cgatjax.errors import InputError
-from cgatjax.plotting.style import COLORS, colors, new_figure, plain_ticks, with_unit, wrapped
+from cgatjax.plotting.style import COLORS, colors_of, new_figure, plain_ticks, with_unit, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,7 +31,7 @@ def learning_curves(
       InputError: a run has no such column.
     """
     figure, (axes,) = new_figure(6.0, 4.0)
-    for color, (name, rows) in zip(colors(len(histories)), histories.items(), strict=True):
+    for color, (name, rows) in zip(colors_of(histories), histories.items(), strict=True):
         column = _column(name, rows, quantity)
         points = [(row["epoch"], row[column]) for row in rows if row.get(column) is not None]
         marker = "o" if len(points) == 1 else None  # a line of one point is invisible
@@ -138,7 +138,7 @@ def transfer_panels(panels: Sequence[Bars]) -> "Figure":
 def _draw_bars(axes: "Axes", panel: Bars) -> None:
     seeds = {method: np.atleast_1d(values) for method, values in panel.errors.items()}
     means = [float(values.mean()) for values in seeds.values()]
-    axes.bar(list(seeds), means, width=0.65, color=colors(len(seeds)))
+    axes.bar(list(seeds), means, width=0.65, color=colors_of(seeds))
     for place, (mean, values) in enumerate(zip(means, seeds.values(), strict=True)):
         top, above = (place, max(mean, values.max())), (0, 4)
         axes.annotate(f"{mean:.3g}", top, above, textcoords="offset points", ha="center")
@@ -170,7 +170,7 @@ def error_against_size(
     if not any(curves.values()):
         raise InputError("expected at least one error to draw, got none")
     figure, (axes,) = new_figure(6.0, 4.0)
-    for color, (name, found) in zip(colors(len(curves)), curves.items(), strict=True):
+    for color, (name, found) in zip(colors_of(curves), curves.items(), strict=True):
         sizes = sorted(found)
         low, mean, high = (
             [function(found[n]) for n in sizes] for function in (np.min, np.mean, np.max)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cgatjax.errors import InputError
-from cgatjax.plotting.style import new_figure
+from cgatjax.plotting.style import COLOR_SCALE, new_figure
 from cgatjax.structures.elements import SYMBOLS, atomic_number
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def periodic_table(
         low, high = (low / 2, high * 2) if log else (low - spread, high + spread)
     norm = LogNorm(low, high) if log else Normalize(low, high)
     figure, (axes,) = new_figure(11.0, 5.6)
-    colors = ScalarMappable(norm, "viridis_r")
+    colors = ScalarMappable(norm, COLOR_SCALE)
     for number in range(1, len(SYMBOLS)):
         _draw_cell(axes, number, numbers.get(number), colors, number_format)
     axes.set(xlim=(0.45, 18.55), ylim=(10.6, 0.4), aspect="equal", title=title)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 MAX_GROUPS = 12
 """Number of boxes whose labels do not overlap."""
+_FEWEST = 10
+"""Number of crystals below which a group has no box."""
 _WIDE = 5.0
 """Ratio of the largest to the smallest error beyond which colors are logarithmic."""
 
@@ -46,6 +48,8 @@ def residuals_by_sites(
 ) -> "Figure":
     """Draw residuals against the number of sites: quartiles, 5 % and 95 %, mean |error|.
 
+    Groups of fewer than ten crystals are drawn as points.
+
     If there are too many numbers of sites, adjacent ones share a box, with about equally many
     crystals in each.
 
@@ -74,9 +78,14 @@ def residuals_by_sites(
     width = max(4.5, 1.2 + 0.62 * len(groups))
     figure, (axes,) = new_figure(width, 4.0)
     axes.axhline(0, color="0.6", linewidth=1, zorder=0)
+    # Quartiles of a few crystals would say nothing: they are drawn as points.
+    whole = [group if len(group) >= _FEWEST else np.empty(0) for group in groups]
     boxes = axes.boxplot(
-        groups, whis=(5, 95), showfliers=False, widths=0.6, patch_artist=True, tick_labels=labels
+        whole, whis=(5, 95), showfliers=False, widths=0.6, patch_artist=True, tick_labels=labels
     )
+    for place, group in enumerate(groups, 1):
+        if len(group) < _FEWEST:
+            axes.plot(np.full(len(group), place), group, ".", color=COLORS[0], markersize=5)
     for box, median in zip(boxes["boxes"], boxes["medians"], strict=True):
         box.set(facecolor=COLORS[0], alpha=0.35)
         median.set(color=COLORS[0], linewidth=2)

@@ -8,7 +8,7 @@ import numpy as np
 from cgatjax.analysis.budget import BudgetPlan
 from cgatjax.analysis.scaling import PowerLaw
 from cgatjax.errors import InputError
-from cgatjax.plotting.style import COLORS, colors, new_figure, plain_ticks, with_unit
+from cgatjax.plotting.style import COLORS, colors_of, new_figure, plain_ticks, with_unit
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -44,7 +44,7 @@ def scaling_figure(
     if len(units) != 1:
         raise InputError(f"expected fits in one unit, got {sorted(units) or 'no fits'}")
     figure, (axes,) = new_figure(6.0, 4.4)
-    for color, (name, law) in zip(colors(len(laws)), laws.items(), strict=True):
+    for color, (name, law) in zip(colors_of(laws), laws.items(), strict=True):
         grid = np.geomspace(law.sizes[0] / _MARGIN, law.sizes[-1] * _MARGIN, 100)
         low, high = law.band(grid)
         axes.fill_between(grid, low, high, color=color, alpha=0.15, linewidth=0)

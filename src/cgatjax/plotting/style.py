@@ -6,7 +6,9 @@ need no display and leave the global state of pyplot alone.
 
 import functools
 import io
+import itertools
 import textwrap
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,21 @@ if TYPE_CHECKING:
 
 COLORS = ("#4C72B0", "#DD8452", "#55A868", "#C44E52", "#8172B3", "#937860")
 """Color-blind safe colors of lines and bars."""
+COLOR_SCALE = "viridis_r"
+"""Color map of amounts and errors: the darker, the larger, in every figure."""
+_MEANINGS = {
+    "none": 0,
+    "from scratch": 0,
+    "head": 1,
+    "head only": 1,
+    "full": 2,
+    "full transfer": 2,
+    "joint": 3,
+    "joint training": 3,
+    "pre-training": 4,
+    "pre-training itself": 4,
+}
+"""Method -> number of its color, the same in every figure."""
 _LETTERS_PER_INCH = 9.5
 """Letters per inch of a title in the default font size."""
 
@@ -63,6 +80,18 @@ def save_figure(figure: "Figure", path: str | Path) -> None:
 def colors(n: int) -> list[str]:
     """Return n colors, repeating them if they run out."""
     return [COLORS[i % len(COLORS)] for i in range(n)]
+
+
+def colors_of(names: Iterable[str]) -> list[str]:
+    """Return a color for each name: transfer modes have theirs, others what is left, in order.
+
+    >>> colors_of(["full", "mine", "none"]) == [COLORS[2], COLORS[1], COLORS[0]]
+    True
+    """
+    names = list(names)
+    taken = {_MEANINGS[name] for name in names if name in _MEANINGS}
+    free = itertools.cycle([i for i in range(len(COLORS)) if i not in taken] or range(len(COLORS)))
+    return [COLORS[_MEANINGS[name] if name in _MEANINGS else next(free)] for name in names]
 
 
 def wrapped(title: str, inches: float) -> str:
