@@ -26,6 +26,7 @@ from experiments.pretrain import pretrain
 from experiments.pretraining_size import PRETRAINING_SIZE
 from experiments.recipe import RECIPE
 from experiments.scales import SCALES
+from experiments.simple_answers import SIMPLE_ANSWERS
 from experiments.table1 import TABLE1
 from experiments.training_size import TRAINING_SIZE
 
@@ -33,6 +34,7 @@ EXPERIMENTS = {
     experiment.name: experiment
     for experiment in (
         DATA_REPORT,
+        SIMPLE_ANSWERS,
         TABLE1,
         LEARNING_CURVES,
         TRAINING_SIZE,

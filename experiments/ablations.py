@@ -46,9 +46,8 @@ class Variant:
       model: changed options of the network.
       train: changed options of both trainings.
       transfer: changed attributes of the transfer's `Training`.
-      is_delta: True for delta learning: the target of the transfer is the high-fidelity minus the
-        low-fidelity value. The low-fidelity value of a crystal is known at prediction, so that the
-        errors are those of the high-fidelity value.
+      is_delta: True for delta learning: the low-fidelity value of each crystal is the baseline of
+        the transfer's target, in prediction, too.
       from_scratch: True to train on the high-fidelity data only.
     """
 
@@ -115,7 +114,7 @@ def _rows(scale: Scale, name: str, seed: int) -> list[Row]:
     transfer = changed.transfer(targets, mode, seed, targets.size, start)
     transfer = transfer.replace(**variant.transfer)
     if variant.is_delta:
-        transfer = transfer.replace(target=targets.delta_target)
+        transfer = transfer.replace(train=transfer.train.replace(baseline=targets.low_value))
     trainings = {"full": transfer}
     if not variant.from_scratch:
         trainings = {"pre-training": start, **trainings}
@@ -179,9 +178,9 @@ def _low_fidelity_error(results: Results) -> str:
     """Error of the low-fidelity value itself, the baseline of delta learning."""
     scale, targets = results.scale, results.scale.target_sets[0]
     training = scale.transfer(targets, "none", 0, targets.size, scale.pretraining(targets, 0))
-    delta = targets.delta_target
-    test = results.pool.datasets.subsets(training.replace(target=delta))[2]
-    error = targets.factor * float(np.abs(test.target(delta)).mean())
+    test = results.pool.datasets.subsets(training)[2]
+    differences = test.target(targets.high_target) - test.target(targets.low_value)
+    error = targets.factor * float(np.nanmean(np.abs(differences)))
     return (
         f"The low-fidelity value itself has an MAE of {error:.3g} {targets.unit} on the same test "
         "crystals."

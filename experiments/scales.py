@@ -59,17 +59,13 @@ def _smoke() -> Scale:
         low_target="e-form@low",
         high="high",
         high_target="e-form@high",
-        delta_target="e-form_difference@high",
+        low_value="e-form@low",
         size=64,
         held_out=("high",),
     )
     sources = {
         "low": DatasetSource(label="low", crystals=300),
-        "high": DatasetSource(
-            label="high",
-            crystals=160,
-            differences=(("e-form_difference@high", "e-form@high", "e-form@low"),),
-        ),
+        "high": DatasetSource(label="high", crystals=160),
     }
     return Scale(
         name="smoke",
@@ -111,16 +107,15 @@ def _smoke() -> Scale:
 
 def _local() -> Scale:
     energy = dataclasses.replace(
-        _from_pbe("formation energy, OptB88vdW", "e-form", "optb88vdw", "OptB88vdW", size=1000),
-        delta_target="e-form_difference@OptB88vdW",
+        _with_pbe("formation energy, OptB88vdW", "e-form", "optb88vdw", "OptB88vdW", size=1000),
         held_out=("optb88vdw", "r2scan_eform"),
     )
     energy_r2scan = dataclasses.replace(
-        _from_pbe("formation energy, r2SCAN", "e-form", "r2scan_eform", "r2SCAN"),
+        _with_pbe("formation energy, r2SCAN", "e-form", "r2scan_eform", "r2SCAN"),
         held_out=energy.held_out,  # so that both share the pre-training
     )
-    volume = _from_pbe("volume, r2SCAN", "volume", "r2scan_volume", "r2SCAN", size=1000)
-    gap = _from_pbe("band gap, HSE06", "band_gap_ind", "hse", "HSE06", size=1000)
+    volume = _with_pbe("volume, r2SCAN", "volume", "r2scan_volume", "r2SCAN", size=1000)
+    gap = _with_pbe("band gap, HSE06", "band_gap_ind", "hse", "HSE06", size=1000)
     labels_and_sizes = {
         "pbe": ("PBE", 19_000),
         "optb88vdw": ("OptB88vdW", 9_200),
@@ -132,9 +127,6 @@ def _local() -> Scale:
         name: DatasetSource(label=label, folder=name, crystals=crystals, max_atoms=12)
         for name, (label, crystals) in labels_and_sizes.items()
     }
-    sources["optb88vdw"] = sources["optb88vdw"].replace(
-        differences=(("e-form_difference", "e-form", "e-form_pbe"),)
-    )
     return Scale(
         name="local",
         about=(
@@ -221,6 +213,14 @@ def _from_pbe(
         size=size,
         held_out=(high,),
     )
+
+
+def _with_pbe(
+    name: str, target: str, high: str, functional: str, size: int | None = None
+) -> TargetSet:
+    """Transfer from PBE to a data set that has the PBE values of its crystals, too."""
+    targets = _from_pbe(name, target, high, functional, size)
+    return dataclasses.replace(targets, low_value=f"{target}_pbe")
 
 
 def _property_pairs(

@@ -5,7 +5,9 @@
 All modes of a row get the same training crystals, candidate learning rates and number of steps.
 Each keeps the checkpoint with the lowest validation error, and is evaluated on the test set once.
 Joint training continues on as many low-fidelity crystals beside the high-fidelity ones, within the
-same steps.
+same steps. "difference" learns the difference to the low-fidelity value of each crystal, which is
+known in the test set, too, from scratch; the simple answers beside it are those of
+`simple_answers`.
 
 Paper (Hoffmann et al. 2023, Table 1, `PAPER` below): the head only gains 8 to 16 % for energies and
 volumes and loses 19 % for gaps; full transfer gains 13 to 35 %.
@@ -13,6 +15,9 @@ Expected at the local scale: full transfer is best on every row, with gains of 6
 36 % for volumes and 20 % for gaps; joint training is not better.
 """
 
+from typing import Any
+
+from cgatjax.model.normalizer import SOURCE
 from cgatjax.plotting.learning_plots import Bars, transfer_panels
 from experiments.grid import (
     Content,
@@ -23,11 +28,16 @@ from experiments.grid import (
     Scale,
     Table,
     TargetSet,
+    Training,
     mean_and_spread,
 )
+from experiments.simple_answers import answers_table
 
 MODES = ("none", "head", "full", "joint")
-HEADER = ("property", "functional", "pre-training", *MODES)
+DIFFERENCES = {"difference": "none", "difference to the source": "full"}
+"""Way of learning a difference -> transfer mode: to the low-fidelity value of each crystal, from
+scratch; and to the prediction of the pre-trained network."""
+HEADER = ("property", "functional", "pre-training", *MODES, *DIFFERENCES)
 PAPER = {
     ("distance to the hull (meV/atom)", "PBEsol"): (23, 26, 22, 19),
     ("distance to the hull (meV/atom)", "SCAN"): (23, 31, 26, 22),
@@ -54,6 +64,22 @@ def grid(scale: Scale) -> list[Row]:
                 training = scale.transfer(targets, mode, seed, targets.size, start)
                 candidates = training.at_rates(scale.rates)
                 rows.append(Row(labels={**labels, "way": mode}, candidates=candidates))
+            rows += _differences(scale, targets, labels, start)
+    return rows
+
+
+def _differences(
+    scale: Scale, targets: TargetSet, labels: dict[str, Any], start: Training
+) -> list[Row]:
+    """Return the rows of the differences to low-fidelity values."""
+    baselines = {"difference": targets.low_value, "difference to the source": SOURCE}
+    rows = []
+    for way, mode in DIFFERENCES.items():
+        if not baselines[way]:
+            continue
+        training = scale.transfer(targets, mode, labels["seed"], targets.size, start)
+        training = training.replace(train=training.train.replace(baseline=baselines[way]))
+        rows.append(Row(labels={**labels, "way": way}, candidates=training.at_rates(scale.rates)))
     return rows
 
 
@@ -63,7 +89,7 @@ def show(results: Results) -> Content:
     for targets in results.scale.target_sets:
         errors = {
             way: results.errors(targets, targets=targets.name, way=way)
-            for way in ("pre-training", *MODES)
+            for way in ("pre-training", *MODES, *DIFFERENCES)
         }
         ours.append(_row(results.scale, targets, errors))
         modes = {mode: errors[mode] for mode in MODES}
@@ -79,7 +105,7 @@ def show(results: Results) -> Content:
             f"{pretrained:g}",
             f"{none:g}",
             *(f"{e:g} ({e / none - 1:+.0%})" for e in rest),
-            "-",
+            *("-" for _ in ("joint", *DIFFERENCES)),
         )
         for names, (pretrained, none, *rest) in PAPER.items()
     ]
@@ -91,7 +117,11 @@ def show(results: Results) -> Content:
             "learning rates.",
             "; ".join(sizes) + "." if sizes else "Nothing is finished yet.",
         ),
-        tables=(Table("Ours", HEADER, ours), Table("Hoffmann et al. 2023", HEADER, theirs)),
+        tables=(
+            Table("Ours", HEADER, ours),
+            answers_table(results.scale, results.pool),
+            Table("Hoffmann et al. 2023", HEADER, theirs),
+        ),
         figures=(Figure("errors", caption, transfer_panels(panels)),) if panels else (),
     )
 
@@ -102,7 +132,7 @@ def _row(scale: Scale, targets: TargetSet, errors: dict[str, list[float]]) -> tu
     cells = []
     for way, values in errors.items():
         text = mean_and_spread(values)
-        if values and base and way in MODES[1:]:
+        if values and base and way not in ("pre-training", "none"):
             change = (sum(values) / len(values)) / (sum(base) / len(base)) - 1
             text += f" ({change:+.0%})"
         cells.append(text)

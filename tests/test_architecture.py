@@ -20,13 +20,14 @@ SOURCE = ROOT / "src" / "cgatjax"
 ORDER = """
 _version errors options config
 runtime structures graphs runs data nn model inference training
-simple_models synthetic preprocessing pretrained reference screening active_learning
+simple_models labeling synthetic preprocessing pretrained reference screening active_learning
 analysis plotting cgatjax integrations demo cli __main__
 """.split()
 
 # Third-party library -> the only modules (or packages) that may import it.
 WALLS = {
-    "ase": ["structures"],
+    "ase": ["labeling", "structures"],
+    "chgnet": ["labeling"],
     "gemmi": ["structures"],
     "grain": ["data.loader"],
     "jraph": ["data.batching", "nn.segment"],
@@ -44,7 +45,8 @@ WALLS = {
         "screening.ranked_parquet",
         "structures.archives.parquet",
     ],
-    "pymatgen": ["graphs.neighbors", "screening.oxidation_states", "structures"],
+    "pymatgen": ["graphs.neighbors", "labeling", "screening.oxidation_states", "structures"],
+    "sevenn": ["labeling"],
     "sklearn": ["integrations.sklearn_estimator", "plotting.embedding_map", "simple_models.models"],
     "tensorboardX": ["runs.loggers"],
     "torch": ["reference"],
@@ -200,7 +202,7 @@ def test_users_mistakes_are_raised_not_asserted() -> None:
 def test_every_imported_library_is_declared_with_a_floor() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    optional = ("ase", "sklearn", "tensorboard", "torch", "umap", "wandb")
+    optional = ("ase", "chgnet", "sevennet", "sklearn", "tensorboard", "torch", "umap", "wandb")
     declared = [*project["dependencies"], *(line for name in optional for line in extras[name])]
     floors = {re.match(r"[\w-]+", line)[0]: ">=" in line for line in declared}
     assert all(floors.values()), floors

@@ -42,7 +42,6 @@ class DatasetSource(Options):
       crystals: approximate size after filtering, for dry runs; exact size if synthetic.
       max_atoms: largest number of sites per cell.
       graph: graph options.
-      differences: (name, property, subtracted property) triples of delta-learning targets.
     """
 
     label: str
@@ -50,7 +49,6 @@ class DatasetSource(Options):
     crystals: int
     max_atoms: int = 1000
     graph: cg.GraphConfig = RECOMMENDED
-    differences: tuple[tuple[str, str, str], ...] = ()
 
 
 def with_graph_variants(sources: Mapping[str, DatasetSource]) -> dict[str, DatasetSource]:
@@ -167,7 +165,6 @@ def build_dataset(
         [inputs] if source.folder else cg.ionic_crystals(source.crystals, seed=0),
         path,
         source.graph,
-        differences={new: (one, other) for new, one, other in source.differences},
         keep=cg.Filter(max_atoms=source.max_atoms, min_elements=2),
         targets=targets,
         on_error="skip" if source.folder else "raise",

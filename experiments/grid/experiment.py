@@ -24,8 +24,8 @@ class TargetSet:
       name: name in tables and figures.
       low, low_target: data set and property of the pre-training (low fidelity).
       high, high_target: data set and property of the transfer (high fidelity).
-      delta_target: property of the high-fidelity data set for delta learning: the high-fidelity
-        minus the low-fidelity value; "" if the low-fidelity values are not known.
+      low_value: property of the high-fidelity data set that is the low-fidelity value of the same
+        crystals, the baseline of delta learning; "" if it is not known.
       size: training crystals of the transfer; None for all.
       minimum: exclusive lower bound of the values in both data sets.
       held_out: data sets whose validation and test formulas are excluded from pre-training.
@@ -36,7 +36,7 @@ class TargetSet:
     low_target: str
     high: str
     high_target: str
-    delta_target: str = ""
+    low_value: str = ""
     size: int | None = None
     minimum: float | None = None
     held_out: tuple[str, ...]

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import cgatjax as cg
 from cgatjax.errors import CgatjaxError
+from cgatjax.model.normalizer import SOURCE
+from cgatjax.structures.properties import CELL_VOLUME
 from experiments.grid.datasets import DatasetSource
 from experiments.grid.training import Training
 
@@ -31,8 +33,9 @@ def needed_properties(
             if folder:
                 needed.setdefault(folder, [])
         source = sources[training.data]
-        made = {new: [one, other] for new, one, other in source.differences}
-        wanted = made.get(training.target.split("@")[0], [training.target])
+        baseline = training.train.baseline
+        wanted = [training.target]
+        wanted += [baseline] if baseline and baseline not in (SOURCE, CELL_VOLUME) else []
         if source.folder:
             known = needed[source.folder]
             known += [name for name in wanted if name not in known]

@@ -58,9 +58,12 @@ from .integrations.matbench_discovery import write_discovery as write_discovery
 from .integrations.matbench_files import MatbenchTask as MatbenchTask
 from .integrations.matbench_tasks import run_matbench as run_matbench
 from .integrations.sklearn_estimator import CGATRegressor as CGATRegressor
+from .labeling.label import Labeled as Labeled
+from .labeling.label import label as label
 from .model.model import Model as Model
 from .model.model import init_model as init_model
 from .model.model_io import save_model as save_model
+from .model.normalizer import Baseline as Baseline
 from .model.normalizer import Normalizer as Normalizer
 from .nn.cgat import CGAT as CGAT
 from .preprocessing.data_summary import DataSummary as DataSummary

@@ -244,6 +244,12 @@ class TrainConfig(Options):
         always has one.
       max_bad_steps: longest sequence of steps with a loss or gradient that is not finite; a longer
         one ends the run. Such a step changes no parameter.
+      baseline: low-fidelity value that is known for every crystal, to learn the difference to it: a
+        property, "cell_volume" (of the given cell, per atom), in a transfer also "source" (the
+        prediction of the pre-trained model) or "none"; by default none, in a transfer that of the
+        pre-trained model for the same property.
+      references: fit a value per element (ridge regression on element fractions), and learn the
+        rest; in a transfer within a property, fit the change of these values.
       seed: random seed of initialization, shuffling and splits.
 
     Examples:
@@ -270,9 +276,12 @@ class TrainConfig(Options):
     patience: int | None = None
     checkpoint_seconds: float = 60.0
     max_bad_steps: int = 20
+    baseline: str | None = None
+    references: bool = False
     seed: int = 0
 
     def _check(self) -> None:
+        self._require(self.baseline != "", "baseline", "the name of a property")
         counts = ("batch_size", "accumulate", "devices", "validate_every", "plateau_patience")
         for name in counts:
             self._require(getattr(self, name) >= 1, name, "at least 1")

@@ -4,12 +4,12 @@ import gzip
 import json
 from pathlib import Path
 
-import numpy as np
 from tests.commands import ok, refused
 
 from cgatjax.cli.commands.featurize import featurize
 from cgatjax.data.store import open_store
 from cgatjax.structures.plausibility import MIN_DISTANCE
+from cgatjax.structures.readers import read_crystals
 
 LOW, HIGH = "e-form@low", "e-form@high"
 
@@ -64,19 +64,17 @@ def test_graph_options_come_from_flags_over_file_over_preset(
     assert not store.reduced
 
 
-def test_differences_of_properties_are_stored(
+def test_the_volume_of_the_cell_is_stored_with_all_properties_or_by_name(
     dcgat_file: Path, store: Path, tmp_path: Path
 ) -> None:
-    gain = f"gain={HIGH},{LOW}"
     ok("featurize", dcgat_file, "--out", tmp_path / "s", "--workers", 1, "--target", LOW,
-       "--difference", gain)  # fmt: skip
+       "--target", "cell_volume")  # fmt: skip
     opened = open_store(tmp_path / "s")
-    both = open_store(store)
-    assert opened.units == {LOW: "eV/atom", "gain": "eV/atom"}
-    np.testing.assert_array_equal(opened.target("gain"), both.target(HIGH) - both.target(LOW))
-    new = ("--out", tmp_path / "new", "--workers", 1)
-    for wrong in ("gain", f"gain={HIGH}", f"gain={HIGH},{LOW},more"):
-        assert "NAME=ONE,OTHER" in refused("featurize", dcgat_file, "--difference", wrong, *new)
+    assert opened.units == {LOW: "eV/atom", "cell_volume": "A^3/atom"}
+    expected = {c.id: c.volume / c.n_sites for c in read_crystals([dcgat_file])}
+    assert dict(zip(opened.ids, opened.target("cell_volume"), strict=True)) == expected
+    everything = open_store(store)
+    assert everything.unit("cell_volume") == "A^3/atom"
 
 
 def test_mistakes_get_one_line(dcgat_file: Path, store: Path, tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def test_a_saved_process_predicts_the_same(copy, trained_model, test_set, proces
     assert predicted.std_notes[LOW] == note
     assert read_predictor(copy).uncertainty == "aleatoric"
     with pytest.raises(InputError, match="expected embeddings"):
-        found.moments(LOW, [{"embedding": np.zeros((5, 2))}])
+        found.moments(LOW, [{"embedding": np.zeros((5, 2))}], test_set)
 
 
 def test_files_of_other_weights_are_refused(copy, process):

@@ -318,7 +318,7 @@ def folder_with(tmp_path: Path, table: str, z: float = 0.5) -> Path:
 def test_units_in_the_header_of_a_table_are_stored(tmp_path):
     folder = folder_with(tmp_path, "id,gap [meV],e-form\na,1,2\nb,3,4\n")
     store = build_store(folder, tmp_path / "s", SHARE)
-    assert store.units == {"gap": "meV", "e-form": "eV/atom"}
+    assert store.units == {"cell_volume": "A^3/atom", "gap": "meV", "e-form": "eV/atom"}
     given = build_store(folder, tmp_path / "given", SHARE, units={"gap": "K"}, targets=["gap"])
     assert given.units == {"gap": "K"}
 
@@ -327,19 +327,29 @@ def test_a_property_in_two_units_is_refused(tmp_path):
     crystals = [rocksalt("a", units={"heat": "K"}), rocksalt("b", units={"heat": "eV"})]
     with pytest.raises(ConfigError, match="'b' in here: 'heat' is in eV, in crystals before in K"):
         build_store(crystals, tmp_path / "s", SHARE)
-    assert build_store(crystals, tmp_path / "s", SHARE, units={"heat": "J"}).units == {"heat": "J"}
+    assert build_store(crystals, tmp_path / "s", SHARE, units={"heat": "J"}).unit("heat") == "J"
     missing = [crystals[0], rocksalt("b", targets={"heat": np.nan}, units={"heat": "eV"})]
-    assert build_store(missing, tmp_path / "nan", SHARE).units == {"heat": "K"}
+    assert build_store(missing, tmp_path / "nan", SHARE).unit("heat") == "K"
+
+
+def test_a_property_of_two_calculators_is_refused(tmp_path):
+    one, other = (rocksalt(str(k), origins={"heat": f"potential {k}"}) for k in (1, 2))
+    store = build_store([one], tmp_path / "one", SHARE)
+    assert store.origins == {"heat": "potential 1"}
+    assert store.origin("heat") == store.all().origin("heat@x") == "potential 1"
+    assert store.origin("cell_volume") == ""
+    with pytest.raises(ConfigError, match="computed by potential 2, that of crystals before by po"):
+        build_store([one, other], tmp_path / "both", SHARE)
 
 
 def test_totals_are_divided_or_cannot_be_trained_on(tmp_path):
     crystals = [rocksalt(str(k), targets={"energy_total": -7.0 - k}) for k in range(4)]
     total = build_store(crystals, tmp_path / "total", SHARE)
-    assert total.units == {"energy_total": "eV/cell"}
+    assert total.unit("energy_total") == "eV/cell"
     with pytest.raises(TargetError, match=r"eV/cell, of the whole cell.*per_atom=\['energy_total'"):
         init_model(ModelConfig.small(), total, target="energy_total")
     divided = build_store(crystals, tmp_path / "divided", SHARE, per_atom=["energy_total"])
-    assert divided.units == {"energy_total": "eV/atom"}
+    assert divided.unit("energy_total") == "eV/atom"
     np.testing.assert_array_equal(divided.target("energy_total"), [-3.5, -4.0, -4.5, -5.0])
 
 

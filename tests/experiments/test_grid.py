@@ -68,7 +68,7 @@ def test_the_names_that_enter_keys_and_folders_are_fixed():
     names = "data target size minimum held_out model train steps start mode normalizer lr_groups"
     assert set(training().to_dict()) == {*names.split(), "frozen_share", "seed"}
     source = DatasetSource(label="PBE", crystals=1).to_dict()
-    assert set(source) == {"label", "folder", "crystals", "max_atoms", "graph", "differences"}
+    assert set(source) == {"label", "folder", "crystals", "max_atoms", "graph"}
 
 
 def test_the_data_sets_of_a_transfer_include_those_of_its_start():

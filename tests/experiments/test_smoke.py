@@ -34,7 +34,8 @@ def read(path):
 
 def test_table_1_has_every_mode_on_the_same_crystals(out):
     rows = {row["way"]: row for row in read(out / "table1" / "results.csv")}
-    assert list(rows) == ["pre-training", "none", "head", "full", "joint"]
+    differences = ["difference", "difference to the source"]
+    assert list(rows) == ["pre-training", "none", "head", "full", "joint", *differences]
     modes = [rows[mode] for mode in ("none", "head", "full", "joint")]
     assert {row["n_train"] for row in modes} == {"64"}
     assert len({row["n_test"] for row in modes}) == 1
@@ -43,8 +44,8 @@ def test_table_1_has_every_mode_on_the_same_crystals(out):
 
 
 def test_experiments_share_their_trainings(out):
-    """Table 1 has five trainings; the learning curves are of the same ones."""
-    assert len(list((out / "trainings").glob("*/record.json"))) == 5
+    """Table 1 has seven trainings; the learning curves are of the same ones."""
+    assert len(list((out / "trainings").glob("*/record.json"))) == 7
     assert len(read(out / "learning_curves" / "results.csv")) == 3
 
 

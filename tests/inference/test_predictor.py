@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import cgatjax as cg
+from cgatjax.data.graph_list import GraphList
 from cgatjax.errors import ConfigError, InputError, MismatchError
 from cgatjax.inference.loading import describe_ensemble, member_folders
 from cgatjax.inference.prediction import embed, evaluate, predict
@@ -12,6 +13,8 @@ from cgatjax.model.model_io import save_model
 from cgatjax.runs.run_folder import ENSEMBLE, RunFolder
 
 LOW = "e-form@low"
+NONE = GraphList([], cg.GraphConfig())
+"""Crystals of which nothing need be known: the models have no baselines."""
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +41,7 @@ def by_hand(members, outputs):
 
 def test_moments_are_those_of_the_mixture(members):
     outputs = np.random.default_rng(1).normal(0, 0.5, (3, 7, 2))
-    mean, std = Predictor.of(members).moments(LOW, [{LOW: rows} for rows in outputs])
+    mean, std = Predictor.of(members).moments(LOW, [{LOW: rows} for rows in outputs], NONE)
     expected = by_hand(members, outputs)
     np.testing.assert_allclose(mean, expected[0], rtol=1e-12)
     np.testing.assert_allclose(std, expected[1], rtol=1e-9)
@@ -47,13 +50,13 @@ def test_moments_are_those_of_the_mixture(members):
 def test_parts_of_the_variance(members):
     outputs = [{LOW: np.array([row])} for row in ([-1, np.log(3)], [1, np.log(4)])]
     scale = members[0].normalizers[LOW].std
-    both = Predictor.of(members[:2]).moments(LOW, outputs)[1]
+    both = Predictor.of(members[:2]).moments(LOW, outputs, NONE)[1]
     assert both == pytest.approx(scale * np.sqrt(1 + 12.5))
-    noise = Predictor.of(members[:2], "aleatoric").moments(LOW, outputs)[1]
+    noise = Predictor.of(members[:2], "aleatoric").moments(LOW, outputs, NONE)[1]
     assert noise == pytest.approx(scale * np.sqrt(12.5))
     plain = [m.replace(predicts_std=()) for m in members[:2]]
-    assert Predictor.of(plain).moments(LOW, outputs)[1] == pytest.approx(scale)
-    assert np.isnan(Predictor.of(members[:2], "none").moments(LOW, outputs)[1]).all()
+    assert Predictor.of(plain).moments(LOW, outputs, NONE)[1] == pytest.approx(scale)
+    assert np.isnan(Predictor.of(members[:2], "none").moments(LOW, outputs, NONE)[1]).all()
 
 
 def test_an_ensemble_predicts_the_mean_of_its_members(members, test_set):

@@ -4,6 +4,7 @@ Those checks pass arrays, so `ArrayRegressor` maps each row to a crystal, and do
 them take minutes; the default suite runs those that do not fit.
 """
 
+import dataclasses
 import hashlib
 import pickle
 import warnings
@@ -43,6 +44,25 @@ WITHOUT_FIT = {
 
 def tiny(**options) -> CGATRegressor:
     return CGATRegressor(**{"network": SMALLEST, "epochs": 0, **options})
+
+
+def test_a_difference_to_a_property_of_the_structures_is_learned():
+    low = np.array([crystal.targets["e-form@low"] for crystal in CRYSTALS])
+    high = np.array([crystal.targets["e-form@high"] for crystal in CRYSTALS])
+    regressor = tiny(baseline="e-form@low", references=True, target="e-form@high", unit="eV/atom")
+    found = regressor.fit(CRYSTALS, high).predict(CRYSTALS)
+    normalizer = regressor.model_.normalizers["e-form@high"]
+    assert normalizer.baseline.name == "e-form@low"
+    assert np.abs(found - low).mean() < np.abs(found - found.mean()).mean()
+    bare = [dataclasses.replace(crystal, targets={}) for crystal in CRYSTALS[:2]]
+    with pytest.raises(StructureError, match="no value of"):
+        regressor.predict(bare)
+    with pytest.raises(InputError, match="has no value of"):
+        tiny(baseline="e-form@low").fit(bare, high[:2])
+    volumes = np.array([crystal.targets["volume@high"] for crystal in CRYSTALS])
+    regressor = tiny(baseline="cell_volume", target="volume", unit="A^3/atom")
+    regressor.fit(CRYSTALS, volumes)
+    assert len(regressor.predict(bare)) == 2
 
 
 class ArrayRegressor(CGATRegressor):

@@ -24,6 +24,7 @@ from cgatjax.cli.commands.fit_gp import fit_gp
 from cgatjax.cli.commands.hull import hull
 from cgatjax.cli.commands.import_reference import import_reference
 from cgatjax.cli.commands.info import info
+from cgatjax.cli.commands.label import label
 from cgatjax.cli.commands.matbench import matbench
 from cgatjax.cli.commands.models import models
 from cgatjax.cli.commands.overlap import overlap
@@ -40,7 +41,7 @@ BAD_INPUT, SIGNALLED, INTERRUPTED = 2, 128, 130
 """Exit codes; the number of a signal is added to the second, so that SIGTERM gives 143."""
 
 SECTIONS = {
-    "Data": (download, info, featurize, hull, overlap, pairs),
+    "Data": (download, info, featurize, label, hull, overlap, pairs),
     "Training": (train, transfer, fit_gp, calibrate),
     "Predictions": (models, evaluate, predict, screen, select, embed, explain),
     "Other": (import_reference, matbench, submit, demo),

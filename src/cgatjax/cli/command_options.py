@@ -111,6 +111,18 @@ def uncertainty_option(group: str = OTHER) -> Decorator:
     )
 
 
+def properties_option(group: str = OTHER) -> Decorator:
+    """Add --properties, the table of known values of structure files."""
+    return option(
+        "--properties",
+        type=click.Path(),
+        group=group,
+        help="CSV file with the properties of CIF and POSCAR files, one row each, for models that "
+        "learned the difference to one of them.",
+        default_note="properties.csv or id_prop.csv in their folder",
+    )
+
+
 def preset_option(help_text: str) -> Decorator:
     """Add --preset, the options that a training starts from."""
     return option(
@@ -126,12 +138,13 @@ def preset_option(help_text: str) -> Decorator:
 def on_error_option(
     help_text: str = "Stop at an unusable structure, or skip and list it.",
     group: str = OTHER,
+    default: str = "raise",
 ) -> Decorator:
     """Add --on-error raise|skip to a command that reads structures."""
     return option(
         "--on-error",
         type=click.Choice(["raise", "skip"]),
-        default="raise",
+        default=default,
         show_default=True,
         group=group,
         help=help_text,

@@ -44,6 +44,9 @@ def show_run(path: Path) -> None:
     )
     click.echo("\ntargets")
     click.echo(table(("name", "unit", "mean", "std", "predicted std"), _targets(model)))
+    for name, normalizer in model.normalizers.items():
+        if normalizer.known_part:
+            click.echo(f"{name} = {normalizer.known_part} + mean + std x network")
     click.echo(f"\nstandard deviations\n{_std_sources(path)}")
     click.echo(f"\ntrained on\n{_training(model)}")
     click.echo("\nnetwork")

@@ -32,9 +32,6 @@ from cgatjax.runtime.atomic_writes import writing
 from cgatjax.runtime.executors import map_in_order, worker_processes
 from cgatjax.runtime.progress import progress
 from cgatjax.structures.crystal import Crystal, Rejected
-from cgatjax.structures.delta_targets import (
-    Differences,
-)
 from cgatjax.structures.plausibility import MIN_DISTANCE
 
 logger = logging.getLogger("cgatjax")
@@ -49,7 +46,6 @@ def build_store(
     *,
     targets: Sequence[str] | None = None,
     units: Mapping[str, str] | None = None,
-    differences: Differences | None = None,
     properties: str | Path | None = None,
     min_distance: float = MIN_DISTANCE,
     per_atom: Sequence[str] = (),
@@ -69,10 +65,9 @@ def build_store(
       inputs: any input of `read_crystals`: files, folders, globs, structures.
       out: folder to create.
       config: graph options, stored with the data.
-      targets: properties to keep; None keeps every numeric one.
+      targets: properties to keep; None keeps every numeric one, and "cell_volume".
       units: units of targets; else those of the files (in brackets in the header of a table), else
         those known by name.
-      differences: further targets: name -> (minuend, subtrahend).
       properties: CSV file with a row for each CIF or POSCAR file; None looks beside the files.
       min_distance: smallest allowed distance of two sites in angstrom; 0 allows any.
       per_atom: properties of the whole cell to divide by the number of sites.
@@ -91,8 +86,8 @@ def build_store(
 
     Raises:
       RunExistsError: `out` exists and `resume` is not set, or another process is building it.
-      ConfigError: a resumed build had other options; a difference of two units, or with the name
-        of a property; a property in different units; two properties renamed to one.
+      ConfigError: a resumed build had other options; a property in different units, or computed
+        by different calculators; two properties renamed to one.
       MismatchError: a resumed build had other crystals.
       StructureError: a crystal cannot be used, with on_error="raise".
       TargetError: no crystal has a named target.
@@ -109,7 +104,7 @@ def build_store(
       >>> folder = Path(tempfile.mkdtemp())
       >>> store = build_store([salt], folder / "salt.store", GraphConfig.recommended())
       >>> len(store), store.units, store.target("e-form").tolist()
-      (1, {'e-form': 'eV/atom'}, [-2.1])
+      (1, {'cell_volume': 'A^3/atom', 'e-form': 'eV/atom'}, [-2.1])
     """
     if on_error not in ("raise", "skip"):
         raise ConfigError(f"on_error: expected 'raise' or 'skip', got {on_error!r}")
@@ -120,7 +115,6 @@ def build_store(
         inputs,
         properties,
         targets,
-        differences or {},
         units,
         min_distance,
         tuple(per_atom),
@@ -140,7 +134,7 @@ def build_store(
         stored = source.stored_units(writer.known)
         chosen.write_skipped(out / SKIPPED, log.failures())
         chosen.close()
-        finish(writer, config, reduce, chosen.counts, stored)
+        finish(writer, config, reduce, chosen.counts, stored, source.origins)
     return open_store(out)
 
 

@@ -11,16 +11,10 @@ from typing import Any
 from cgatjax.data.store_writer import unit_for
 from cgatjax.errors import ConfigError, TargetError
 from cgatjax.structures.crystal import Crystal, Rejected
-from cgatjax.structures.delta_targets import (
-    Differences,
-    properties_to_read,
-    units_with,
-    with_differences,
-)
 from cgatjax.structures.inputs import property_advice
 from cgatjax.structures.plausibility import MIN_DISTANCE
-from cgatjax.structures.properties import unit_of
-from cgatjax.structures.readers import read_crystals
+from cgatjax.structures.properties import check_target_names, unit_of
+from cgatjax.structures.readers import read_crystals, with_cell_volume
 
 logger = logging.getLogger("cgatjax")
 EARLY = 1000
@@ -34,23 +28,23 @@ class BuildInput:
     inputs: Any
     properties: str | Path | None
     targets: Sequence[str] | None
-    differences: Differences
     given_units: Mapping[str, str] | None
     min_distance: float = MIN_DISTANCE
     per_atom: tuple[str, ...] = ()
     where: Mapping[str, str] = field(default_factory=dict)
     rename: Mapping[str, str] = field(default_factory=dict)
     found_units: dict[str, str] = field(default_factory=dict)
+    origins: dict[str, str] = field(default_factory=dict)
 
     @property
     def named(self) -> list[str]:
         """Targets that must have a value."""
-        return list(dict.fromkeys([*(self.targets or ()), *self.differences]))
+        return list(self.targets or ())
 
     @property
     def units(self) -> dict[str, str]:
-        """Given units, those found so far, and those of the differences."""
-        return units_with({**self.found_units, **(self.given_units or {})}, self.differences)
+        """Given units, and those found so far."""
+        return {**self.found_units, **(self.given_units or {})}
 
     @property
     def options(self) -> dict[str, Any]:
@@ -58,7 +52,6 @@ class BuildInput:
         return {
             "targets": None if self.targets is None else list(self.targets),
             "units": self.units,
-            "differences": {name: list(pair) for name, pair in self.differences.items()},
             "min_distance": self.min_distance,
             "per_atom": list(self.per_atom),
             "where": dict(self.where),
@@ -66,15 +59,15 @@ class BuildInput:
         }
 
     def read(self) -> Iterator[Crystal | Rejected]:
-        """Read the crystals, with new names and with differences among their properties.
+        """Read the crystals, with new names; without named targets, the volume of the cell is one.
 
         Raises:
           ConfigError: two properties get one name.
         """
-        names = properties_to_read(self.targets, self.differences)
+        names = check_target_names(self.targets)
         if names is not None:
             old = {new: name for name, new in self.rename.items()}
-            names = [old.get(name, name) for name in names]
+            names = tuple(old.get(name, name) for name in names)
         found = read_crystals(
             self.inputs,
             targets=names,
@@ -84,10 +77,10 @@ class BuildInput:
             where=self.where,
         )
         found = map(self._renamed, found) if self.rename else found
-        return with_differences(self._with_units(found), self.differences, self.targets)
+        return self._noted(map(with_cell_volume, found) if names is None else found)
 
     def _renamed(self, item: Crystal | Rejected) -> Crystal | Rejected:
-        """Return a crystal with new names of properties, which keep their units."""
+        """Return a crystal with new names of properties, which keep their units and origins."""
         if isinstance(item, Rejected):
             return item
         new = {name: self.rename.get(name, name) for name in item.targets}
@@ -96,16 +89,38 @@ class BuildInput:
                 f"{item.id!r} in {item.source}: rename {dict(self.rename)} gives two of its "
                 f"properties {sorted(new)} one name"
             )
-        units = {new[name]: item.units.get(name, unit_of(name)) for name in new}
-        targets = {new[name]: value for name, value in item.targets.items()}
-        return replace(item, targets=targets, units=units)
+        return replace(
+            item,
+            targets={new[name]: value for name, value in item.targets.items()},
+            units={new[name]: item.units.get(name, unit_of(name)) for name in new},
+            origins={new[name]: text for name, text in item.origins.items() if name in new},
+        )
 
-    def _with_units(self, crystals: Iterator[Crystal | Rejected]) -> Iterator[Crystal | Rejected]:
-        """Yield the same items; collect the units of properties."""
+    def _noted(self, crystals: Iterator[Crystal | Rejected]) -> Iterator[Crystal | Rejected]:
+        """Yield the same items; collect units and origins of properties."""
         for item in crystals:
             if isinstance(item, Crystal):
                 self._add_units(item)
+                self._add_origins(item)
             yield item
+
+    def _add_origins(self, crystal: Crystal) -> None:
+        """Add the calculators of a crystal's properties to `origins`.
+
+        Raises:
+          ConfigError: a property was computed by another calculator before.
+        """
+        for name, value in crystal.targets.items():
+            if not isfinite(value):
+                continue
+            origin = crystal.origins.get(name, "")
+            known = self.origins.setdefault(name, origin)
+            if known != origin:
+                raise ConfigError(
+                    f"{crystal.id!r} in {crystal.source}: {name!r} was computed by "
+                    f"{origin or 'an unknown calculator'}, that of crystals before by "
+                    f"{known or 'an unknown calculator'}; label all of them with one calculator"
+                )
 
     def _add_units(self, crystal: Crystal) -> None:
         """Add the units of a crystal's properties to `found_units`.

@@ -1,10 +1,10 @@
 """Compositions of data sets as element fractions."""
 
 from collections.abc import Iterator
+from typing import Protocol
 
 import numpy as np
 
-from cgatjax.data.datasets import Crystals
 from cgatjax.graphs.graph_arrays import GraphArrays
 from cgatjax.structures.elements import SYMBOLS
 
@@ -12,7 +12,16 @@ BLOCK = 16384
 """Crystals read at a time."""
 
 
-def element_fractions(data: Crystals) -> np.ndarray:
+class HasGraphs(Protocol):
+    """Interface of data sets whose compositions are read."""
+
+    def __len__(self) -> int: ...
+
+    def take(self, positions: np.ndarray, /) -> GraphArrays:
+        """Return the graphs at the given positions."""
+
+
+def element_fractions(data: HasGraphs) -> np.ndarray:
     """Compute the fraction of each element in each crystal.
 
     Returns:
@@ -23,7 +32,7 @@ def element_fractions(data: Crystals) -> np.ndarray:
     return np.concatenate(blocks) if blocks else np.zeros((0, len(SYMBOLS)))
 
 
-def fraction_blocks(data: Crystals) -> Iterator[tuple[slice, np.ndarray]]:
+def fraction_blocks(data: HasGraphs) -> Iterator[tuple[slice, np.ndarray]]:
     """Yield the positions and the element fractions of blocks of crystals, in order."""
     for start in range(0, len(data), BLOCK):
         block = slice(start, min(start + BLOCK, len(data)))

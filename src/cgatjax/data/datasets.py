@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, overload
 
 import numpy as np
@@ -81,6 +81,9 @@ class Crystals(Protocol):
     def unit(self, name: str) -> str:
         """Return the unit of a target, "" if unknown."""
 
+    def origin(self, name: str) -> str:
+        """Return the calculator that computed a target, "" if unknown."""
+
     def take(self, positions: np.ndarray, /, targets: Sequence[str] = ()) -> GraphArrays:
         """Return the graphs at the given positions, with the named targets."""
 
@@ -111,11 +114,13 @@ class Dataset:
       rows: (crystals,) int64 row numbers.
       only: targets visible in these rows; None for all. In joint training two stores have a
         column of the same name, and each trains one head.
+      offsets: target -> (crystals,) values that are subtracted from it, as of `minus`.
     """
 
     store: GraphStore
     rows: np.ndarray
     only: tuple[str, ...] | None = None
+    offsets: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -205,29 +210,45 @@ class Dataset:
         """Return (crystals,) float64 values of a target, NaN where unknown."""
         if self.only is not None and name not in self.only:
             return np.full(len(self), np.nan)
-        return self.store.target(name)[self.rows]
+        return self.store.target(name)[self.rows] - self.offsets.get(name, 0.0)
 
     def unit(self, name: str) -> str:
         """Return the unit of a target, "" if unknown."""
         return self.store.unit(name)
 
+    def origin(self, name: str) -> str:
+        """Return the calculator that computed a target, "" if unknown."""
+        return self.store.origin(name)
+
     def take(self, positions: np.ndarray, targets: Sequence[str] = ()) -> GraphArrays:
         """Return the graphs at positions within this data set, with the named targets."""
         known = [t for t in targets if self.only is None or t in self.only]
         arrays = self.store.take(self.rows[positions], known)
-        if len(known) == len(targets):
+        if len(known) == len(targets) and not self.offsets:
             return arrays
         unknown = np.full(len(positions), np.nan)
         values = {t: arrays.targets.get(t, unknown) for t in targets}
+        for name in set(values) & set(self.offsets):
+            values[name] = values[name] - self.offsets[name][positions]
         return dataclasses.replace(arrays, targets=values)
 
     def select(self, keep: np.ndarray) -> "Dataset":
         """Return the crystals at the given positions, or where a mask of this length is True."""
-        return dataclasses.replace(self, rows=self.rows[keep])
+        offsets = {name: values[keep] for name, values in self.offsets.items()}
+        return dataclasses.replace(self, rows=self.rows[keep], offsets=offsets)
 
     def restrict_targets(self, *targets: str) -> "Dataset":
         """Return the same rows with all other targets hidden."""
         return dataclasses.replace(self, only=targets)
+
+    def minus(self, offsets: Mapping[str, np.ndarray]) -> "Dataset":
+        """Return the same rows with values subtracted from targets, whose rest is to be learned.
+
+        Args:
+          offsets: target -> (crystals,) values in its unit; where one is NaN, so is the rest.
+        """
+        total = {t: self.offsets.get(t, 0.0) + values for t, values in offsets.items()}
+        return dataclasses.replace(self, offsets={**self.offsets, **total})
 
     def with_targets(self, *targets: str) -> "Dataset":
         """Return the crystals with a value of at least one of these targets."""
@@ -290,8 +311,15 @@ class ConcatDataset:
 
     def unit(self, name: str) -> str:
         """Return the unit of a target in the first data set where it is visible."""
+        return self._home(name).unit(name)
+
+    def origin(self, name: str) -> str:
+        """Return the calculator of a target in the first data set where it is visible."""
+        return self._home(name).origin(name)
+
+    def _home(self, name: str) -> Dataset:
         visible = [d for d in self.datasets if d.only is None or name in d.only]
-        return (visible or list(self.datasets))[0].unit(name)
+        return (visible or list(self.datasets))[0]
 
     def take(self, positions: np.ndarray, targets: Sequence[str] = ()) -> GraphArrays:
         """Return the graphs at positions, in their order, with the named targets."""

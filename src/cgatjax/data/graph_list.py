@@ -2,17 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import Self
 
 import numpy as np
 
 from cgatjax.config import GraphConfig
+from cgatjax.errors import MismatchError
 from cgatjax.graphs.crystal_graph import CrystalGraph
 from cgatjax.graphs.graph_arrays import GraphArrays
+from cgatjax.structures.crystal import Crystal
 from cgatjax.structures.elements import reduced_formula
-
-if TYPE_CHECKING:
-    pass
+from cgatjax.structures.properties import unit_of
 
 
 class GraphList:
@@ -30,6 +30,7 @@ class GraphList:
         graph_config: GraphConfig,
         targets: Mapping[str, np.ndarray] | None = None,
         units: Mapping[str, str] | None = None,
+        origins: Mapping[str, str] | None = None,
         *,
         reduced: bool = False,
     ) -> None:
@@ -40,12 +41,56 @@ class GraphList:
           graph_config: graph options of all graphs.
           targets: name -> (graphs,) values, NaN where unknown.
           units: name -> unit, where known.
+          origins: name -> calculator that computed it, where known.
           reduced: True if all graphs are reduced.
         """
         self.reduced = reduced
         self.graphs = list(graphs)
         self.graph_config = graph_config
         self._targets, self._units = dict(targets or {}), dict(units or {})
+        self._origins = dict(origins or {})
+
+    @classmethod
+    def of(
+        cls,
+        pairs: Sequence[tuple[CrystalGraph, Crystal]],
+        graph_config: GraphConfig,
+        names: Sequence[str],
+        *,
+        reduced: bool = True,
+    ) -> Self:
+        """Make a data set of graphs and their crystals, with the named properties as targets.
+
+        Raises:
+          MismatchError: a property was computed by different calculators.
+        """
+        values = {n: np.array([c.targets.get(n, np.nan) for _, c in pairs]) for n in names}
+        units, origins = dict[str, str](), dict[str, str]()
+        for _, crystal in pairs:
+            for name in names:
+                units.setdefault(name, crystal.units.get(name, unit_of(name)))
+                if (origin := crystal.origins.get(name, "")) and origins.setdefault(
+                    name, origin
+                ) != origin:
+                    raise MismatchError(
+                        f"{crystal.id!r}: {name!r} was computed by {origin}, that of others by "
+                        f"{origins[name]}; label all crystals with one calculator"
+                    )
+        graphs = [graph for graph, _ in pairs]
+        return cls(graphs, graph_config, values, units, origins, reduced=reduced)
+
+    @classmethod
+    def join(cls, parts: Sequence[Self], graph_config: GraphConfig) -> Self:
+        """Join data sets with the same targets; units and origins are those of the first."""
+        names = list(parts[0].units) if parts else []
+        return cls(
+            [graph for part in parts for graph in part.graphs],
+            graph_config,
+            {name: np.concatenate([part.target(name) for part in parts]) for name in names},
+            parts[0].units if parts else None,
+            {name: parts[0].origin(name) for name in names},
+            reduced=all(part.reduced for part in parts),
+        )
 
     def __len__(self) -> int:
         return len(self.graphs)
@@ -89,6 +134,10 @@ class GraphList:
     def unit(self, name: str) -> str:
         """Return the unit of a target, "" if unknown."""
         return self._units.get(name, "")
+
+    def origin(self, name: str) -> str:
+        """Return the calculator that computed a target, "" if unknown."""
+        return self._origins.get(name, "")
 
     def take(self, positions: np.ndarray, targets: Sequence[str] = ()) -> GraphArrays:
         """Return the graphs at positions, end to end, with the named targets."""

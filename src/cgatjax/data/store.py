@@ -51,6 +51,7 @@ class Store:
       manifest: content of `store.json`.
       graph_config: graph options of all rows.
       units: target name -> unit, "" where unknown.
+      origins: target name -> calculator that computed it, where known.
       reduced: True if sites are merged into classes.
       digest: hash of options and contents; does not depend on the number of workers.
       shards: the memory-mapped files.
@@ -61,6 +62,7 @@ class Store:
         self.manifest = manifest
         self.graph_config = from_dict(GraphConfig, manifest["graph"])
         self.units: dict[str, str] = dict(manifest["targets"])
+        self.origins: dict[str, str] = dict(manifest.get("origins", {}))
         self.reduced: bool = manifest["reduced"]
         self.digest: str = manifest["digest"]
         self.shards = shards
@@ -134,6 +136,10 @@ class Store:
     def unit(self, name: str) -> str:
         """Return the unit of a target, "" if unknown."""
         return self.units[self.column_of(name)]
+
+    def origin(self, name: str) -> str:
+        """Return the calculator that computed a target, "" if unknown."""
+        return self.origins.get(self.column_of(name), "")
 
     def rows_of(self, ids: Sequence[str]) -> np.ndarray:
         """Return (ids,) int64 row numbers of ids, in the given order.

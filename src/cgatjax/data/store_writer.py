@@ -128,6 +128,7 @@ def finish(
     reduced: bool,
     skipped: Mapping[str, int],
     units: Mapping[str, str],
+    origins: Mapping[str, str] | None = None,
 ) -> None:
     """Write the manifest, which makes the folder of the writer a store.
 
@@ -137,6 +138,7 @@ def finish(
       reduced: True if sites and edges are merged.
       skipped: number of crystals in `skipped.csv`, by kind.
       units: units of the targets.
+      origins: calculators of the targets, "" where unknown.
 
     Raises:
       StorageError: it cannot be written.
@@ -154,6 +156,7 @@ def finish(
             for key in ("sites", "nodes", "edges")
         },
         "targets": units,
+        "origins": {name: origin for name, origin in (origins or {}).items() if origin},
         "shards": entries,
         "digest": digest_of(config, reduced, entries),
     }

@@ -30,6 +30,7 @@ from cgatjax.model.model import Model
 from cgatjax.nn.cgat import oriented
 from cgatjax.structures.crystal import Crystal, to_crystal
 from cgatjax.structures.elements import SYMBOLS, readable_formula, reduced_formula
+from cgatjax.structures.readers import read_crystals
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -151,7 +152,12 @@ def explain(model: Model | Predictor, structure: Any, *, id: str = "") -> Explan
     else:
         crystal = to_crystal(structure, id=id)
         graph, vectors = featurize(crystal, config), bond_vectors(crystal, config)
-    predictions = predict(predictor, GraphList([graph], config), show_progress=False)
+    data = GraphList([graph], config)
+    if predictor.properties and crystal is not None:
+        [known] = read_crystals([structure], targets=predictor.properties)
+        if isinstance(known, Crystal):
+            data = GraphList.of([(graph, known)], config, predictor.properties, reduced=False)
+    predictions = predict(predictor, data, show_progress=False)
     return Explanation(
         graph=graph,
         crystal=crystal,

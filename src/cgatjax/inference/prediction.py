@@ -2,9 +2,11 @@
 
 import functools
 import logging
+import math
 from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Any, Literal
 
 import jax
@@ -18,6 +20,7 @@ from cgatjax.data.store import Store, crystals_of, is_dataset, is_store_folder
 from cgatjax.errors import InputError
 from cgatjax.graphs.crystal_graph import CrystalGraph
 from cgatjax.graphs.reduction import graph_or_rejected
+from cgatjax.inference.baselines import advice, has_known, require_known
 from cgatjax.inference.prediction_table import UNRECORDED, Predictions, TrainedOn, total_of
 from cgatjax.inference.predictor import Outputs, Pass, Predictor
 from cgatjax.model.metrics import errors_of
@@ -40,26 +43,33 @@ def predict(
     model: Model | Predictor,
     structures: Any,
     *,
+    properties: str | Path | None = None,
     on_error: Literal["raise", "skip"] = "raise",
     batch_size: int = BATCH,
     show_progress: bool | None = None,
 ) -> Predictions:
     """Predict properties of structures, files, or the crystals of a store.
 
-    A warning is logged if crystals contain elements that the model was never trained on.
+    A model that learned the difference to a low-fidelity value needs this value of each crystal
+    (`Predictor.properties`): in the store, with the structures, or in a table. A warning is logged
+    if crystals contain elements that the model was never trained on.
 
     Args:
       model: a trained model, or an ensemble of them.
       structures: a `Store`, its folder, a data set, or whatever `read_crystals` takes.
+      properties: CSV file with a row for each CIF or POSCAR file, as for `read_crystals`.
       on_error: "raise" at the first bad crystal, or "skip" it into `.skipped`.
       batch_size: crystals per batch.
       show_progress: show progress on standard error; by default in terminals and notebooks.
 
     Raises:
       StructureError: a crystal cannot be used, with on_error="raise".
-      MismatchError: a store whose graphs were made with other options.
+      MismatchError: a store whose graphs were made with other options, or a baseline of another
+        calculator.
+      TargetError: the crystals lack a low-fidelity value that the model needs.
     """
-    found = _predicted(Predictor.of(model), structures, on_error, batch_size, show_progress)
+    predictor = Predictor.of(model)
+    found = _predicted(predictor, structures, properties, on_error, batch_size, show_progress)
     log_unseen(found)
     return found
 
@@ -81,6 +91,7 @@ def log_unrecorded() -> None:
 def _predicted(
     predictor: Predictor,
     structures: Any,
+    properties: str | Path | None,
     on_error: Literal["raise", "skip"],
     batch_size: int,
     show_progress: bool | None,
@@ -91,7 +102,7 @@ def _predicted(
     if isinstance(structures, Store) or is_dataset(structures) or is_store_folder(structures):
         parts = iter([crystals_of(structures, "the crystals to predict")])
     else:
-        parts = _featurized(predictor.model, structures, on_error, skipped)
+        parts = _featurized(predictor, structures, properties, on_error, skipped)
     runner = BatchRunner(predictor.passes, batch_size)
     ids: list[str] = []
     unseen: list[tuple[str, ...]] = []
@@ -100,10 +111,11 @@ def _predicted(
     with progress("predict", shown=show_progress) as advance:
         for part in parts:
             predictor.model.check_graphs(part, "the crystals to predict")
+            part = _with_baselines(predictor, part, on_error, skipped)
             if len(part):
                 outputs = runner(part)
                 for target, moments in found.items():
-                    moments.append(predictor.moments(target, outputs))
+                    moments.append(predictor.moments(target, outputs, part))
                 ids += part.ids
                 if predictor.unseen is not None:
                     unseen += unseen_elements(part, predictor.unseen)
@@ -123,12 +135,30 @@ def _predicted(
     )
 
 
+def _with_baselines(
+    predictor: Predictor,
+    part: Crystals,
+    on_error: Literal["raise", "skip"],
+    skipped: list[Rejected],
+) -> Crystals:
+    """Return crystals with the properties that predictions need; raise, or skip the others."""
+    known = has_known(predictor.members, part)
+    if known.all() or not isinstance(part, Dataset) or on_error == "raise":
+        require_known(predictor.members, part)
+        return part
+    reason = f"no value of {', '.join(predictor.properties)}, which the model needs as a baseline"
+    lacking = part.select(~known)
+    skipped += [Rejected(id=name, source="the data set", reason=reason) for name in lacking.ids]
+    return part.select(known)
+
+
 def evaluate(
     model: Model | Predictor, data: Store | Crystals, *, batch_size: int = BATCH
 ) -> dict[str, Any]:
     """Compute the errors over all known values of a data set, in the target's unit.
 
-    An ensemble is evaluated by the mean of its members. A warning is logged if crystals were in the
+    An ensemble is evaluated by the mean of its members. Crystals without a low-fidelity value that
+    the model needs are left out, with a warning. A warning is logged if crystals were in the
     training set of the model, by graph: their errors are those of training.
 
     Returns:
@@ -140,6 +170,8 @@ def evaluate(
     """
     predictor = Predictor.of(model)
     crystals = crystals_of(data, "the crystals to evaluate")
+    if isinstance(crystals, Dataset):
+        crystals = with_known(predictor, crystals)
     found = _evaluated(predictor, crystals, batch_size)
     log_unseen(found)
     if found.trained_on is not None and found.trained_on.train:
@@ -153,15 +185,30 @@ def errors_by_target(
     model: Model | Predictor, data: Store | Crystals, *, batch_size: int = BATCH
 ) -> dict[str, dict[str, float]]:
     """Compute {target: {"mae", "rmse", "n"}} as `evaluate` does, without its warnings."""
+    predictor = Predictor.of(model)
     crystals = crystals_of(data, "the crystals to evaluate")
-    found = _evaluated(Predictor.of(model), crystals, batch_size)
-    known = Predictor.of(model).model.targets_in(crystals)
+    if isinstance(crystals, Dataset):
+        crystals = with_known(predictor, crystals)
+    found = _evaluated(predictor, crystals, batch_size)
+    known = predictor.model.targets_in(crystals)
     return {t: errors_of(found.means[t], crystals.target(t)) for t in known}
+
+
+def with_known(predictor: Predictor, crystals: Dataset) -> Dataset:
+    """Return the crystals with the low-fidelity values that predictions need; log the others."""
+    known = has_known(predictor.members, crystals)
+    if known.all():
+        return crystals
+    logger.warning(
+        "%d of %d crystals have no value of %s, a baseline of the model; left out",
+        int((~known).sum()), len(crystals), ", ".join(predictor.properties),
+    )  # fmt: skip
+    return crystals.select(known)
 
 
 def _evaluated(predictor: Predictor, crystals: Crystals, batch_size: int) -> Predictions:
     predictor.model.check_units(crystals, "the crystals to evaluate")
-    return _predicted(predictor, crystals, "raise", batch_size, False)
+    return _predicted(predictor, crystals, None, "raise", batch_size, False)
 
 
 def embed(
@@ -229,44 +276,62 @@ class BatchRunner:
 
 
 def graphs_of(
-    model: Model | Predictor, structures: Any, *, on_error: Literal["raise", "skip"] = "raise"
+    model: Model | Predictor,
+    structures: Any,
+    *,
+    properties: str | Path | None = None,
+    on_error: Literal["raise", "skip"] = "raise",
 ) -> tuple[Dataset, list[Rejected]]:
     """Make the reduced graphs of new structures, a data set in memory, and list rejected ones.
 
     Args:
-      model: decides graph options and known elements.
+      model: decides graph options, known elements, and the properties that are read (baselines).
       structures: whatever `read_crystals` takes.
+      properties: CSV file with a row for each CIF or POSCAR file, as for `read_crystals`.
       on_error: "raise" at the first bad crystal, or "skip" it into the list.
 
     Raises:
       StructureError: a crystal cannot be used, with on_error="raise".
     """
     skipped: list[Rejected] = []
-    network = Predictor.of(model).model
-    parts = _featurized(network, structures, on_error, skipped)
-    graphs = GraphList(
-        [g for part in parts for g in part.graphs], network.graph_config, reduced=True
-    )
+    predictor = Predictor.of(model)
+    parts = list(_featurized(predictor, structures, properties, on_error, skipped))
+    graphs = GraphList.join(parts, predictor.graph_config)
     return Dataset(graphs, np.arange(len(graphs))), skipped
 
 
 def _featurized(
-    model: Model, structures: Any, on_error: str, skipped: list[Rejected]
+    predictor: Predictor,
+    structures: Any,
+    properties: str | Path | None,
+    on_error: str,
+    skipped: list[Rejected],
 ) -> Iterator[GraphList]:
-    """Yield reduced graphs of new structures, CHUNK at a time."""
-    found = iter(read_crystals(structures))
+    """Yield reduced graphs of new structures with their baselines, CHUNK at a time."""
+    names = predictor.properties
+    found = iter(read_crystals(structures, targets=names, properties=properties))
     while chunk := list(islice(found, CHUNK)):
-        graphs = [g for item in chunk if (g := _graph(model, item, on_error, skipped)) is not None]
-        if graphs:
-            yield GraphList(graphs, model.graph_config, reduced=True)
+        pairs = [
+            (graph, item)
+            for item in chunk
+            if (graph := _graph(predictor, item, on_error, skipped)) is not None
+            and isinstance(item, Crystal)
+        ]
+        if pairs:
+            yield GraphList.of(pairs, predictor.graph_config, names)
 
 
 def _graph(
-    model: Model, item: Crystal | Rejected, on_error: str, skipped: list[Rejected]
+    predictor: Predictor, item: Crystal | Rejected, on_error: str, skipped: list[Rejected]
 ) -> CrystalGraph | None:
     found: CrystalGraph | Rejected
+    model = predictor.model
+    lacking = [] if isinstance(item, Rejected) else _lacking(predictor.properties, item)
     if isinstance(item, Rejected):
         found = item
+    elif lacking:
+        reason = f"no value of {lacking}; {'; '.join(map(advice, lacking))}"
+        found = Rejected(id=item.id, source=item.source, reason=reason)
     elif missing := model.element_table.missing(item.atomic_numbers):
         reason = f"the element table {model.element_table.name!r} has no vector for {missing}"
         found = Rejected(id=item.id, source=item.source, reason=reason)
@@ -278,3 +343,8 @@ def _graph(
         raise found.error()
     skipped.append(found)
     return None
+
+
+def _lacking(names: Sequence[str], crystal: Crystal) -> list[str]:
+    """List the properties of which a crystal has no value."""
+    return [name for name in names if not math.isfinite(crystal.targets.get(name, math.nan))]

@@ -15,6 +15,7 @@ import numpy as np
 from cgatjax.config import GraphConfig
 from cgatjax.data.datasets import Crystals
 from cgatjax.errors import ConfigError, InputError, MismatchError
+from cgatjax.inference.baselines import Known, known_part, properties_needed, require_known
 from cgatjax.inference.gaussian_process import SparseGP
 from cgatjax.inference.prediction_table import TrainedOn
 from cgatjax.inference.uncertainty_io import Rescaling, Rescalings
@@ -205,31 +206,59 @@ class Predictor:
     @property
     def passes(self) -> tuple[Pass, ...]:
         """Forward passes whose outputs `moments` takes, in this order."""
+        sources = (p for source in self._sources.values() for p in source.passes)
+        return (*self._own_passes, *sources)
+
+    @property
+    def properties(self) -> tuple[str, ...]:
+        """Properties of the crystals that predictions need: the baselines of the targets."""
+        return properties_needed(self.members)
+
+    @property
+    def _own_passes(self) -> tuple[Pass, ...]:
         if self.uncertainty == "gp":
             return (Pass(self.model, "embed"),)
         return tuple(Pass(member, "apply") for member in self.members)
+
+    @property
+    def _sources(self) -> "dict[tuple[int, str], Predictor]":
+        """Predictors of the models that are baselines, by member and target."""
+        members = self.members[: len(self._own_passes)]
+        return {
+            (number, target): Predictor.of(source, "none")
+            for number, member in enumerate(members)
+            for target, source in member.sources.items()
+        }
 
     def without_rescaling(self) -> "Predictor":
         """Remove the factors of `calibrate` from the standard deviations."""
         return dataclasses.replace(self, rescalings={})
 
-    def moments(self, target: str, outputs: Sequence[Outputs]) -> tuple[np.ndarray, np.ndarray]:
+    def moments(
+        self, target: str, outputs: Sequence[Outputs], data: Known
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Compute mean and standard deviation in the target's unit.
 
         Args:
           target: one of `targets`.
           outputs: outputs of `passes`, in their order.
+          data: the crystals, with the `properties` that are baselines.
 
         Returns:
           (crystals,) float64 each; the standard deviation is NaN where there is none.
 
         Raises:
           InputError: a member was never trained.
+          TargetError: a crystal does not have a property that is a baseline.
         """
+        own = outputs[: len(self._own_passes)]
+        require_known(self.members, data)
+        known = self._known_parts(target, outputs, data)
         if self.uncertainty == "gp":
-            mean, std = self.processes[target].predict(outputs[0]["embedding"])
+            mean, std = self.processes[target].predict(own[0]["embedding"])
+            mean = mean + known[0]
         else:
-            mean, std = self._mixture(target, [found[target] for found in outputs])
+            mean, std = self._mixture(target, [found[target] for found in own], known)
         rescaling = self._rescaling(target)
         return mean, std * rescaling.factor if rescaling is not None else std
 
@@ -240,10 +269,32 @@ class Predictor:
             return note
         return f"{note}; times {rescaling.factor:.4g}, fitted on {rescaling.n} {rescaling.data}"
 
-    def _mixture(self, target: str, outputs: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    def _known_parts(
+        self, target: str, outputs: Sequence[Outputs], data: Known
+    ) -> list[np.ndarray]:
+        """Compute baseline + references, (crystals,) or (1,), of the members that are run."""
+        predicted, start = dict[int, np.ndarray](), len(self._own_passes)
+        for (number, name), source in self._sources.items():
+            stop = start + len(source.passes)
+            if name == target:
+                head = source.targets[0]
+                predicted[number] = source.moments(head, outputs[start:stop], data)[0]
+            start = stop
+        members = self.members[: len(self._own_passes)]
+        return [
+            known_part(member, target, data, predicted.get(number))
+            if target in member.normalizers and member.normalizers[target].known_part
+            else np.zeros(1)
+            for number, member in enumerate(members)
+        ]
+
+    def _mixture(
+        self, target: str, outputs: Sequence[np.ndarray], known: Sequence[np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Compute the moments of an even mixture of the members' predictions."""
         each = [in_units(m, target, o) for m, o in zip(self.members, outputs, strict=True)]
-        means, stds = (np.stack(rows) for rows in zip(*each, strict=True))
+        means = np.stack([mean + part for (mean, _), part in zip(each, known, strict=True)])
+        stds = np.stack([std for _, std in each])
         mean, learns = means.mean(0), self._learns(target)
         if self.uncertainty == "none" or not (self.uncertainty == "ensemble" or learns):
             return mean, np.full(len(mean), np.nan)
@@ -278,7 +329,7 @@ class Predictor:
 
 
 def in_units(model: Model, target: str, output: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Convert (crystals, 2) outputs of a network to mean and std in the target's unit.
+    """Convert (crystals, 2) outputs of a network to mean and std, without baseline and references.
 
     Raises:
       InputError: the model was never trained.
@@ -298,6 +349,7 @@ def _check_equal(first: Model, other: Model, number: int) -> None:
         "network": (first.config.to_dict(), other.config.to_dict()),
         "graph options": (first.graph_config.to_dict(), other.graph_config.to_dict()),
         "units": (dict(first.units), dict(other.units)),
+        "baselines": (properties_needed([first]), properties_needed([other])),
         "element table": (first.element_table, other.element_table),
     }
     different = [name for name, (a, b) in parts.items() if a != b]

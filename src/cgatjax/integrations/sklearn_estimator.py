@@ -6,7 +6,7 @@ attributes that end in "_", and `clone`, pipelines, cross-validation and grid se
 """
 
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from cgatjax import (
     ConfigError,
+    Crystal,
     CrystalGraph,
     Dataset,
     GraphConfig,
@@ -21,6 +22,7 @@ from cgatjax import (
     InputError,
     Model,
     NotFittedError,
+    Predictor,
     Rejected,
     TransferConfig,
     fit,
@@ -33,7 +35,10 @@ from cgatjax import (
 from cgatjax.config import PRESETS
 from cgatjax.data.graph_list import GraphList
 from cgatjax.graphs.reduction import graph_or_rejected
+from cgatjax.inference.baselines import advice
+from cgatjax.model.normalizer import SOURCE
 from cgatjax.structures.inputs import is_single
+from cgatjax.training.target_fit import NONE
 
 
 class CGATRegressor:
@@ -60,6 +65,8 @@ class CGATRegressor:
         graph: GraphConfig | Mapping[str, Any] | None = None,
         start_from: Model | str | Path | None = None,
         mode: Literal["full", "head", "none"] = "full",
+        baseline: str | None = None,
+        references: bool = False,
         target: str | None = None,
         unit: str = "",
         valid_fraction: float = 0.1,
@@ -81,6 +88,10 @@ class CGATRegressor:
           start_from: pre-trained model, or its folder or run folder, for transfer learning; brings
             its network and graph options.
           mode: transfer mode.
+          baseline: low-fidelity value to learn the difference to: "cell_volume", a property of the
+            structures (of `structure.properties` or `atoms.info`), for prediction, too, or with
+            `start_from` "source", its prediction.
+          references: fit a value per element, and learn the rest.
           target: name of the property; None for that of `start_from`, or "target".
           unit: unit of the values; "" for that of `start_from` if it predicts this property.
           valid_fraction: fraction of the training crystals to use as validation set.
@@ -97,6 +108,8 @@ class CGATRegressor:
         self.graph = graph
         self.start_from = start_from
         self.mode = mode
+        self.baseline = baseline
+        self.references = references
         self.target = target
         self.unit = unit
         self.valid_fraction = valid_fraction
@@ -117,11 +130,19 @@ class CGATRegressor:
         """
         start = self._start()
         graph_config = self._graph_config(start)
-        graphs = _graphs(structures, graph_config)
-        values = _values(y, len(graphs))
+        names = self._properties(start)
+        known = GraphList.of(_graphs(structures, graph_config, names), graph_config, names)
+        values = _values(y, len(known))
         target = self.target or (start.targets[0] if start else "target")
         unit = self.unit or _unit_of(target, start)
-        data = GraphList(graphs, graph_config, {target: values}, {target: unit})
+        columns = {name: known.target(name) for name in names if name != target}
+        data = GraphList(
+            known.graphs,
+            graph_config,
+            {**columns, target: values},
+            {**known.units, target: unit},
+            {name: known.origin(name) for name in columns},
+        )
         train, valid = self._split(data)
         self.model_, self.history_ = self._train(start, target, train, valid)
         return self
@@ -233,6 +254,13 @@ class CGATRegressor:
         given = self.graph or GraphConfig.recommended()
         return start.graph_config if start else GraphConfig.of(given)
 
+    def _properties(self, start: Model | None) -> list[str]:
+        """List the properties of the structures that training needs: the baselines."""
+        names = [] if start is None else list(Predictor.of(start).properties)
+        if self.baseline not in (None, SOURCE, NONE):
+            names.append(str(self.baseline))
+        return list(dict.fromkeys(names))
+
     def _split(self, data: GraphList) -> tuple[Dataset, Dataset]:
         """Split the data into training and validation set at random."""
         n = len(data)
@@ -253,7 +281,8 @@ class CGATRegressor:
         make_network, make_training = PRESETS[self.preset]
         names = ("epochs", "batch_size", "learning_rate", "loss")
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
-        changes = {**(self.training or {}), **given, "seed": self.random_state}
+        known = {"baseline": self.baseline, "references": self.references}
+        changes = {**known, **(self.training or {}), **given, "seed": self.random_state}
         config = make_training().replace(**changes)
         if start is not None:
             transfer = TransferConfig(mode=self.mode, target=target, train=config)
@@ -297,17 +326,26 @@ def _listed(structures: Iterable[Any]) -> list[Any]:
     return listed
 
 
-def _graphs(structures: Iterable[Any], config: GraphConfig) -> list[CrystalGraph]:
-    """Make the reduced graph of each structure."""
+def _graphs(
+    structures: Iterable[Any], config: GraphConfig, names: Sequence[str]
+) -> list[tuple[CrystalGraph, Crystal]]:
+    """Make the reduced graph of each structure, and read the named properties.
+
+    Raises:
+      StructureError: a structure cannot be used.
+      InputError: a structure lacks a property.
+    """
     listed = _listed(structures)
     graphs = []
-    for item in read_crystals(listed, targets=()):
+    for item in read_crystals(listed, targets=names):
         if isinstance(item, Rejected):
             raise item.error()
+        if lacking := [name for name in names if not np.isfinite(item.targets[name])]:
+            raise InputError(f"{item.id!r} has no value of {lacking}; {advice(lacking[0])}")
         graph = graph_or_rejected(item, config)
         if isinstance(graph, Rejected):
             raise graph.error()
-        graphs.append(graph)
+        graphs.append((graph, item))
     return graphs
 
 

@@ -32,10 +32,12 @@ class Model:
       params: {"encoder": …, "heads": {target: …}}.
       graph_config: the options that its graphs must be made with.
       element_table: vectors of the elements.
-      normalizers: target -> mean and std, fitted on the training set; empty before training.
+      normalizers: target -> baseline, references, mean and std, fitted on the training set; empty
+        before training.
       units: target -> unit, "" where unknown.
       predicts_std: targets with a predicted aleatoric std (trained with a robust loss).
       record: elements and crystals that it was trained on; None if unknown.
+      sources: target -> model whose prediction is its baseline, with one head.
     """
 
     config: ModelConfig
@@ -46,6 +48,7 @@ class Model:
     units: Mapping[str, str] = field(default_factory=dict)
     predicts_std: tuple[str, ...] = ()
     record: TrainingRecord | None = None
+    sources: Mapping[str, "Model"] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         targets = ", ".join(f"{t} ({self.units.get(t) or '?'})" for t in self.targets)

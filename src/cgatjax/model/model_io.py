@@ -21,7 +21,8 @@ from safetensors.numpy import load_file, save
 from cgatjax.config import GraphConfig, ModelConfig
 from cgatjax.errors import InputError, MismatchError, RunExistsError
 from cgatjax.model.model import Model
-from cgatjax.model.normalizer import Normalizer
+from cgatjax.model.normalizer import SOURCE, Baseline, Normalizer
+from cgatjax.model.sources import source_origin
 from cgatjax.model.training_record import CrystalHashes, TrainingRecord
 from cgatjax.options import from_dict
 from cgatjax.runs.run_folder import ENSEMBLE, MEMBERS
@@ -35,6 +36,7 @@ FORMAT = 2
 HALVED_FROM = 4096
 """Size of the arrays that can be stored in float16: most of the space, little of the rounding."""
 _VECTORS, _KNOWN = "element_table/vectors", "element_table/known"
+_SOURCES = "sources"
 _SUBSETS = ("train", "valid", "test")
 
 
@@ -62,6 +64,13 @@ def write_model(folder: Path, model: Model, *, half: bool = False) -> None:
       half: store large arrays of parameters in float16, in half of the space; they are read as
         float32.
     """
+    description, tensors = _parts(model, half)
+    (folder / WEIGHTS).write_bytes(save(tensors))
+    (folder / DESCRIPTION).write_text(json.dumps(description, indent=1))
+
+
+def _parts(model: Model, half: bool) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return description and arrays of a model; those of the sources have their target in front."""
     flat = traverse_util.flatten_dict({"params": dict(model.params)}, sep="/")
     tensors = {name: np.asarray(value, order="C") for name, value in flat.items()}
     if half:
@@ -86,8 +95,12 @@ def write_model(folder: Path, model: Model, *, half: bool = False) -> None:
             "pretraining": _symbols_and_counts(model.record.pretraining),
             "stages": list(model.record.stages),
         }
-    (folder / WEIGHTS).write_bytes(save(tensors))
-    (folder / DESCRIPTION).write_text(json.dumps(description, indent=1))
+    sources = {target: _parts(source, half) for target, source in model.sources.items()}
+    if sources:
+        description["sources"] = {target: about for target, (about, _) in sources.items()}
+    for target, (_, arrays) in sources.items():
+        tensors |= {f"{_SOURCES}/{target}/{name}": value for name, value in arrays.items()}
+    return description, tensors
 
 
 def halved(value: np.ndarray) -> np.ndarray:
@@ -124,7 +137,25 @@ def read_model(path: str | Path) -> Model:
         description = json.loads((folder / DESCRIPTION).read_text())
         model = _described(description, load_file(folder / WEIGHTS))
         check_params(model.params, model)
+        _check_sources(model)
     return model
+
+
+def _check_sources(model: Model) -> None:
+    """Check that the models that are baselines are there and are those of the training.
+
+    Raises:
+      MismatchError: one is not.
+    """
+    for target, normalizer in model.normalizers.items():
+        if normalizer.baseline is None or normalizer.baseline.name != SOURCE:
+            continue
+        source = model.sources.get(target)
+        if source is None:
+            raise MismatchError(f"the model that is the baseline of {target!r} is missing")
+        check_params(source.params, source)
+        normalizer.baseline.check_origin(source_origin(source), target, "the model file")
+        _check_sources(source)
 
 
 def _described(description: Mapping[str, Any], tensors: dict[str, np.ndarray]) -> Model:
@@ -141,17 +172,33 @@ def _described(description: Mapping[str, Any], tensors: dict[str, np.ndarray]) -
         known=tensors.pop(_KNOWN),
     )
     record = _record(description, tensors)
+    sources = {
+        target: _described(about, _taken(tensors, f"{_SOURCES}/{target}/"))
+        for target, about in description.get("sources", {}).items()
+    }
     params = {k: v.astype(np.float32) if v.dtype == np.float16 else v for k, v in tensors.items()}
     return Model(
         config=from_dict(ModelConfig, description["model"]),
         params=traverse_util.unflatten_dict(params, sep="/")["params"],
         graph_config=from_dict(GraphConfig, description["graph"]),
         element_table=table,
-        normalizers={n: Normalizer(**v) for n, v in description["normalizers"].items()},
+        normalizers={n: _normalizer(v) for n, v in description["normalizers"].items()},
         units=description["units"],
         predicts_std=tuple(description["predicts_std"]),
         record=record,
+        sources=sources,
     )
+
+
+def _normalizer(plain: Mapping[str, Any]) -> Normalizer:
+    baseline = plain.get("baseline")
+    return Normalizer(**{**plain, "baseline": None if baseline is None else Baseline(**baseline)})
+
+
+def _taken(tensors: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    """Take the arrays with a prefix out of a dictionary, under their names without it."""
+    names = [name for name in tensors if name.startswith(prefix)]
+    return {name.removeprefix(prefix): tensors.pop(name) for name in names}
 
 
 def _record(

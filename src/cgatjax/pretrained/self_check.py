@@ -205,10 +205,13 @@ def _is_sound(stored: SelfCheck) -> bool:
 
 def _predictions(model: Model, arrays: GraphArrays) -> dict[str, np.ndarray]:
     """Compute target -> (crystals, 2) means and standard deviations, in true float32."""
-    graphs = GraphList(list(separate(arrays)), model.graph_config)
     predictor = Predictor.of(model.replace(config=model.config.replace(precision="float32")))
+    # The networks are checked: baselines, which graphs do not have, count as zero.
+    separated = list(separate(arrays))
+    zeros = dict.fromkeys(predictor.properties, np.zeros(len(separated)))
+    graphs = GraphList(separated, model.graph_config, zeros)
     outputs = BatchRunner(predictor.passes, len(graphs))(graphs)
-    return {t: np.stack(predictor.moments(t, outputs), 1) for t in model.targets}
+    return {t: np.stack(predictor.moments(t, outputs, graphs), 1) for t in model.targets}
 
 
 def _listed(found: Mapping[str, str]) -> str:

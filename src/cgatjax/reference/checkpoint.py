@@ -168,6 +168,10 @@ def state_dict_from_model(model: Model) -> dict[str, np.ndarray]:
     if target not in model.normalizers:
         raise InputError(f"expected a model with mean and std of {target!r}; train it first")
     scale = model.normalizers[target]
+    if scale.known_part:
+        raise InputError(
+            f"{target!r} is {scale.known_part} + network; the reference has no baselines"
+        )
     numbers = {"mean": scale.mean, "std": scale.std}
     head = {name: np.array([value], np.float32) for name, value in numbers.items()}
     return head | {f"model.{name}": value for name, value in weights.items()}

@@ -19,12 +19,14 @@ from jax import Array
 
 from cgatjax.config import ModelConfig
 from cgatjax.data.batching import CrystalBatch, collate, default_float
-from cgatjax.errors import MismatchError
+from cgatjax.errors import ConfigError, MismatchError
 from cgatjax.graphs.crystal_graph import CrystalGraph
+from cgatjax.graphs.graph_arrays import GraphArrays
 from cgatjax.inference.predictor import Predictor
 from cgatjax.model.network import Method, Network, compiled
 from cgatjax.runtime.executors import cores
 from cgatjax.screening.templates import Template
+from cgatjax.structures.elements import reduced_formula
 
 CPU_BYTES, DEVICE_BYTES = 2**22, 2**31
 """Memory for the largest array of a batch, on a CPU (size of its cache) and on other devices."""
@@ -90,6 +92,7 @@ class DecoratedPredictor:
 
         Raises:
           MismatchError: the graph has more neighbors per site than the network has shells.
+          ConfigError: the model needs properties of the crystals.
         """
         config = predictor.model.config
         if template.graph.max_neighbors > config.max_shells:
@@ -97,7 +100,13 @@ class DecoratedPredictor:
                 f"{template.crystal.id!r}: expected at most {config.max_shells} neighbors per site "
                 f"(max_shells of the model), got {template.graph.max_neighbors}"
             )
-        self.predictor, self.target = predictor, target
+        if predictor.properties:
+            raise ConfigError(
+                f"the model needs {', '.join(predictor.properties)} of each crystal as a baseline, "
+                "which decorations of prototypes do not have; give structures with this property "
+                "(a store, or an archive of `cgatjax label`) instead of --elements"
+            )
+        self.predictor, self.target, self._counts = predictor, target, template.counts
         self.batch_size = batch_size or suitable_batch(config, template)
         self._passes = [
             (compiled(_make_screening, model.network, method), jax.device_put(model.params))
@@ -141,7 +150,7 @@ class DecoratedPredictor:
              for name in found[0]}
             for found in zip(*parts, strict=True)
         ]  # fmt: skip
-        return self.predictor.moments(self.target, outputs)
+        return self.predictor.moments(self.target, outputs, _Compositions(self._counts, numbers))
 
     def _batches(self, numbers: np.ndarray) -> Iterator[np.ndarray]:
         size = self.batch_size
@@ -152,6 +161,55 @@ class DecoratedPredictor:
 
 def _on_cpu() -> bool:
     return jax.default_backend() == "cpu"
+
+
+@dataclass(frozen=True)
+class _Compositions:
+    """Decorations of a template as far as their compositions are concerned.
+
+    Attributes:
+      counts: (classes,) sites of each class.
+      numbers: (m, classes) atomic numbers.
+    """
+
+    counts: np.ndarray
+    numbers: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    @property
+    def ids(self) -> list[str]:
+        """Formulas, which say what there is to say."""
+        return [reduced_formula(row, self.counts) for row in self.numbers]
+
+    def target(self, name: str) -> np.ndarray:
+        """Return NaN: decorations have no properties."""
+        return np.full(len(self), np.nan)
+
+    def unit(self, name: str) -> str:
+        """Return ""."""
+        return ""
+
+    def origin(self, name: str) -> str:
+        """Return ""."""
+        return ""
+
+    def take(self, positions: np.ndarray, /) -> GraphArrays:
+        """Return graphs with a node for each class, and without edges."""
+        m, n = len(positions), len(self.counts)
+        none = np.zeros(0, np.int64)
+        return GraphArrays(
+            n_node=np.full(m, n),
+            n_edge=np.zeros(m, np.int64),
+            atomic_numbers=self.numbers[positions].reshape(-1),
+            node_multiplicity=np.tile(self.counts, m),
+            edge_center=none,
+            edge_neighbor=none,
+            edge_shell=none,
+            weight_numerator=none,
+            weight_denominator=none,
+        )
 
 
 def suitable_batch(config: ModelConfig, template: Template) -> int:

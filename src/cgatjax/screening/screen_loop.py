@@ -1,5 +1,6 @@
 """Screening loop: predict candidates chunk by chunk, keep the best, write sorted results."""
 
+import dataclasses
 import logging
 import time
 from collections import Counter
@@ -78,6 +79,7 @@ def screen(
     resume: bool = False,
     chunk_rows: int = CHUNK_ROWS,
     batch_size: int | None = None,
+    properties: str | Path | None = None,
     on_error: Literal["raise", "skip"] = "raise",
     show_progress: bool | None = None,
 ) -> Screened:
@@ -104,6 +106,7 @@ def screen(
       resume: continue an interrupted screening, if there is one; a finished one is returned as is.
       chunk_rows: predicted candidates per chunk, after which results are written to disk.
       batch_size: candidates per batch; None to choose it by graph size and device.
+      properties: CSV file with the baselines of CIF and POSCAR files, as for `predict`.
       on_error: "raise" at the first structure that cannot be used, or "skip" and list it.
         Prototypes are never skipped.
       show_progress: show progress on standard error; by default in terminals and notebooks.
@@ -147,7 +150,7 @@ def screen(
         )
         options["inputs"] = [data.digest, len(data)]
     else:
-        size, read = batch_size or BATCH, _reader(inputs)
+        size, read = batch_size or BATCH, _reader(inputs, properties)
         source = StructureStream(predictor, name, read, filters, chunk_rows, size, on_error, judge)
         options["inputs"] = "structures"
     folder = ResultFolder(Path(out), options, keep, resume=resume)
@@ -282,7 +285,7 @@ def _identity(
     return {
         "target": target,
         "weights": [weights_digest(member.params) for member in predictor.members],
-        "normalizers": [[scale.mean, scale.std] for scale in scales],
+        "normalizers": [dataclasses.asdict(scale) for scale in scales],
         "std": predictor.std_note(target),
         "process": _process_digest(predictor, target),
         "network": model.config.digest(),
@@ -303,13 +306,15 @@ def _process_digest(predictor: Predictor, target: str) -> str:
     return f"{weights_digest(numbers)} {factors.get(target)}"
 
 
-def _reader(inputs: Any) -> Callable[[], Iterator[Crystal | Rejected]]:
+def _reader(
+    inputs: Any, properties: str | Path | None
+) -> Callable[[], Iterator[Crystal | Rejected]]:
     """Return a function that reads the input from the start; an iterator can be read only once."""
     if isinstance(inputs, Iterator):
         once = iter([inputs])
 
         def read_once() -> Iterator[Crystal | Rejected]:
-            return read_crystals(next(once))
+            return read_crystals(next(once), properties=properties)
 
         return read_once
-    return lambda: read_crystals(inputs)
+    return lambda: read_crystals(inputs, properties=properties)

@@ -51,7 +51,7 @@ class _ChunkPredictor:
         ids, formulas = data.ids, data.formulas
         mean, std = np.empty(0), np.empty(0)
         if len(data):
-            mean, std = self.predictor.moments(self.target, self._runner(data))
+            mean, std = self.predictor.moments(self.target, self._runner(data), data)
 
         def rows(positions: np.ndarray) -> RankedRows:
             readable = [readable_formula(formulas[p]) for p in positions]

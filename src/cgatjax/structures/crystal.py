@@ -44,6 +44,7 @@ class Crystal:
       targets: property name -> value, per atom where the property is extensive; NaN if unknown.
       units: units of targets that the file states, where it does.
       labels: what the file states about the calculation, such as its functional.
+      origins: calculators (name, version, hash of weights) that computed targets, where known.
       source: the file (or object) that it came from, for messages.
     """
 
@@ -54,6 +55,7 @@ class Crystal:
     targets: Mapping[str, float] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
+    origins: Mapping[str, str] = field(default_factory=dict)
     source: str = ""
 
     def __repr__(self) -> str:
@@ -152,6 +154,7 @@ def parse_crystal(
     targets: Sequence[str] | None,
     units: Mapping[str, str] | None = None,
     labels: Mapping[str, str] | None = None,
+    origins: Mapping[str, str] | None = None,
 ) -> Crystal | Rejected:
     """Parse a structure and its properties to a checked crystal.
 
@@ -164,6 +167,7 @@ def parse_crystal(
       targets: names of the properties to select, see `select_properties`.
       units: units of properties that the file states.
       labels: what the file states about the calculation.
+      origins: calculators that computed properties, where the file states them.
     """
     try:
         selected = select_properties(values, targets)
@@ -179,6 +183,7 @@ def parse_crystal(
             targets=selected,
             units=units or {},
             labels=labels or {},
+            origins=origins or {},
             source=source,
         )
     )

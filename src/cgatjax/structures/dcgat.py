@@ -24,13 +24,13 @@ def entry_of(crystal: Crystal) -> dict[str, Any]:
     """Convert a crystal to the dictionary of a pymatgen `ComputedStructureEntry`.
 
     "energy" is a placeholder (0.0); properties are under "data", per atom where they are
-    extensive. NaN properties are omitted; the readers restore them as NaN. Units and labels of the
-    crystal are under "parameters".
+    extensive. NaN properties are omitted; the readers restore them as NaN. Units, labels, origins
+    of the crystal are under "parameters".
     """
     symbols = [SYMBOLS[z] for z in crystal.atomic_numbers.tolist()]
     known = {key: value for key, value in crystal.targets.items() if not math.isnan(value)}
-    stated = {"units": dict(crystal.units), "labels": dict(crystal.labels)}
-    stated = {name: part for name, part in stated.items() if part}
+    stated = {"units": crystal.units, "labels": crystal.labels, "origins": crystal.origins}
+    stated = {name: dict(part) for name, part in stated.items() if part}
     sites = [
         {"species": [{"element": symbol, "occu": 1.0}], "abc": abc, "properties": {}}
         for symbol, abc in zip(symbols, crystal.frac_coords.tolist(), strict=True)

@@ -9,6 +9,9 @@ from typing import Any
 
 from cgatjax.errors import InputError, StructureError, TargetError
 
+CELL_VOLUME = "cell_volume"
+"""Property that every crystal has: the volume of the given cell, per atom."""
+
 ID_KEYS: tuple[str, ...] = ("entry_id", "id", "mat_id", "material_id", "jid")
 """Keys of a crystal's id, in order of preference."""
 
@@ -29,6 +32,7 @@ UNITS: dict[str, str] = {
     "energy_total": "eV/cell",
     "energy_corrected": "eV/cell",
     "volume": "A^3/atom",
+    CELL_VOLUME: "A^3/atom",
     "band_gap": "eV",
     "band_gap_ind": "eV",
     "band_gap_dir": "eV",

@@ -39,7 +39,12 @@ from cgatjax.structures.plausibility import (
     plausible,
 )
 from cgatjax.structures.poscar import parse_poscar
-from cgatjax.structures.properties import check_target_names, crystal_id, select_properties
+from cgatjax.structures.properties import (
+    CELL_VOLUME,
+    check_target_names,
+    crystal_id,
+    select_properties,
+)
 
 logger = logging.getLogger("cgatjax")
 
@@ -84,7 +89,8 @@ def read_crystals(
         path where stems repeat); its properties are read from `properties.csv` or `id_prop.csv` in
         the same folder. An iterator (anything but a list or tuple) is consumed lazily.
       targets: names of the properties to read, NaN where one is missing; None for every finite
-        number found (see `select_properties`). Values keep the unit of the input.
+        number found (see `select_properties`). "cell_volume" is that of the given cell, per atom,
+        whatever the file says. Values keep the unit of the input.
       properties: CSV file with a row for each CIF or POSCAR file; None uses the tables in the
         folders of the files.
       min_distance: smallest allowed distance of two sites in angstrom; 0 allows any.
@@ -129,7 +135,16 @@ def read_crystals(
         )
     else:
         raise InputError(f"expected paths, structures or crystals, got {type(inputs).__name__}")
-    return plausible(labeled_as(found, where or {}), min_distance, per_atom)
+    found = plausible(labeled_as(found, where or {}), min_distance, per_atom)
+    return map(with_cell_volume, found) if CELL_VOLUME in (names or ()) else found
+
+
+def with_cell_volume(item: Crystal | Rejected) -> Crystal | Rejected:
+    """Add the volume of the cell, per atom, to the properties of a crystal."""
+    if isinstance(item, Rejected):
+        return item
+    volume = item.volume / item.n_sites
+    return dataclasses.replace(item, targets={**item.targets, CELL_VOLUME: volume})
 
 
 def _read_named_table(path: str | Path, targets: Targets) -> PropertyTable:

@@ -13,7 +13,6 @@ from cgatjax.errors import CgatjaxError, ConfigError, InputError, TargetError
 from cgatjax.model.fingerprint import inputs_of, versions
 from cgatjax.model.model import Model, require_model
 from cgatjax.model.model_io import read_model
-from cgatjax.model.normalizer import Normalizer
 from cgatjax.model.training_record import Labeled, TrainingRecord
 from cgatjax.runs.loggers import Logger
 from cgatjax.runs.run_folder import RunFolder, removed_if_untrained
@@ -23,6 +22,7 @@ from cgatjax.runtime.signals import stop_requests
 from cgatjax.training.history import History
 from cgatjax.training.optimizer import Labels
 from cgatjax.training.run_state import RunRecorder
+from cgatjax.training.target_fit import fitted_normalizers, without_known_parts
 from cgatjax.training.trainer import RatesAt, Trainer
 from cgatjax.training.transfer_params import TRAINED, label_parameters
 
@@ -140,7 +140,7 @@ def train_epochs(
     """
     if run is not None and not is_first_process():
         raise ConfigError("of several processes only the first has a run folder; give None here")
-    model = _ready(model, train, valid)
+    model, train, valid = _ready(model, train, valid, config)
     # A resumed run must have the data and first weights that it began with.
     inputs = inputs_of(model, train, valid)
     if run is not None:
@@ -198,8 +198,13 @@ def _saved_record(run: RunFolder | None) -> TrainingRecord | None:
         return None
 
 
-def _ready(model: Model, train: Crystals, valid: Crystals) -> Model:
-    """Fit the normalizers that are missing, after the checks that need no computing."""
+def _ready(
+    model: Model, train: Crystals, valid: Crystals, config: TrainConfig
+) -> tuple[Model, Crystals, Crystals]:
+    """Fit the normalizers that are missing, and subtract baselines and references.
+
+    The checks that need no computing come first.
+    """
     for data, name in ((train, "training"), (valid, "validation")):
         if len(data) == 0:
             raise InputError(
@@ -211,6 +216,11 @@ def _ready(model: Model, train: Crystals, valid: Crystals) -> Model:
             f"the validation set has no known value of {list(model.targets)}, so that no epoch "
             "could be called best; give crystals with known values"
         )
-    missing = [t for t in model.targets if t not in model.normalizers]
-    fitted = {t: Normalizer.fit(train.target(t), t) for t in missing}
-    return model.replace(normalizers={**model.normalizers, **fitted})
+    model = model.replace(normalizers=fitted_normalizers(model, train, config))
+    rest = without_known_parts(model, train, "the training set")
+    valid_rest = without_known_parts(model, valid, "the validation set")
+    if not any(np.isfinite(valid_rest.target(t)).any() for t in model.targets):
+        raise TargetError(
+            f"no crystal of the validation set has both {list(model.targets)} and its baseline"
+        )
+    return model, rest, valid_rest

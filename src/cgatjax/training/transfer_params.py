@@ -17,6 +17,7 @@ from cgatjax.model.normalizer import Normalizer
 from cgatjax.model.training_record import TrainingRecord
 from cgatjax.structures.properties import require_no_total
 from cgatjax.training.optimizer import FROZEN, Labels, Params
+from cgatjax.training.transfer_scale import is_same_property, scale_of
 
 TRAINED = "trained"
 
@@ -31,6 +32,7 @@ class TransferReport:
       rescaled: True if that head's last layer was rescaled to the new normalizer.
       numbers: number of parameters (scalars) in "loaded", "frozen" and "reinitialized" arrays.
       normalizers: new target -> (mean, std).
+      known_parts: new target -> baseline and references, where it has any.
       step_zero: "train" and "valid" -> {"mae", "rmse", "n"} before any training.
     """
 
@@ -41,6 +43,7 @@ class TransferReport:
     rescaled: bool
     numbers: Mapping[str, int]
     normalizers: Mapping[str, tuple[float, float]]
+    known_parts: Mapping[str, str] = field(default_factory=dict)
     step_zero: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def __repr__(self) -> str:
@@ -50,9 +53,10 @@ class TransferReport:
         }
         head = f"the head of {self.source!r}" if self.source else "a new head"
         rescaled = ", rescaled to the new mean and std" if self.rescaled else ""
+        known = "".join(f"; {t} = {part} + network" for t, part in self.known_parts.items())
         return (
             f"parameters loaded: {counts['loaded']}, of them frozen: {counts['frozen']}; "
-            f"re-initialized: {counts['reinitialized']}; {head}{rescaled}"
+            f"re-initialized: {counts['reinitialized']}; {head}{rescaled}{known}"
         )
 
 
@@ -171,28 +175,30 @@ def prepare_transfer(model: Model, train: Crystals, config: TransferConfig) -> P
     target = _new_target(model, config)
     unit = train.unit(target)
     require_no_total(target, unit)
-    source = None if config.mode == "none" else _source_head(model, target, unit)
+    head = _source_head(model, target, unit)
+    source = None if config.mode == "none" else head
     # Before any weights are drawn: a target without values must not cost a compilation.
-    fitted = Normalizer.fit(train.target(target), target)
-    old = model.normalizers.get(source) if source is not None else None
-    normalizer = old if old is not None and config.normalizer == "keep" else fitted
+    scale = scale_of(model, train, config, target, unit, source, head)
     kept_heads = model.targets if config.mode == "joint" else ()
     network = Network(model.config.replace(targets=(*kept_heads, target)), model.element_table)
     params, loaded, rescaled = network.init(config.train.seed), set[str](), False
     if config.mode != "none":
         carried = _carried(model, source, target, kept_heads)
-        # Only for the same property do old predictions mean anything in the new unit and scale.
-        same = source is not None and _is_same(model, source, target, unit)
-        if same and old is not None and normalizer is fitted:
-            carried["heads"][target] = rescale_head(carried["heads"][target], old, fitted)
+        if scale.old is not None:
+            carried["heads"][target] = rescale_head(
+                carried["heads"][target], scale.old, scale.normalizer
+            )
             rescaled = True
+        elif scale.is_new_difference and target in carried["heads"]:
+            carried["heads"][target] = _silenced(carried["heads"][target])
         params, loaded = _overwritten(params, carried, config.reinit)
     labels = transfer_labels(params, config)
     flat = traverse_util.flatten_dict(labels, sep="/")
     prepared = model.replace(
         config=network.config,
         params=params,
-        normalizers={**{t: model.normalizers[t] for t in kept_heads}, target: normalizer},
+        normalizers={**{t: model.normalizers[t] for t in kept_heads}, target: scale.normalizer},
+        sources={**{t: s for t, s in model.sources.items() if t in kept_heads}, **scale.sources},
         units={**{t: model.units[t] for t in kept_heads}, target: unit},
         predicts_std=tuple(t for t in model.predicts_std if t in kept_heads),
         record=TrainingRecord() if config.mode == "none" else model.record,
@@ -209,8 +215,14 @@ def prepare_transfer(model: Model, train: Crystals, config: TransferConfig) -> P
         source=source,
         rescaled=rescaled,
         normalizers={t: (n.mean, n.std) for t, n in prepared.normalizers.items()},
+        known_parts={t: n.known_part for t, n in prepared.normalizers.items() if n.known_part},
     )
     return Prepared(model=prepared, labels=labels, report=report)
+
+
+def _silenced(head: Mapping[str, Any]) -> dict[str, Any]:
+    """Set the last layer of a head to zero, so that it predicts the mean and std of training."""
+    return {**head, "out": {name: np.zeros_like(value) for name, value in head["out"].items()}}
 
 
 def _new_target(model: Model, config: TransferConfig) -> str:
@@ -227,13 +239,9 @@ def _new_target(model: Model, config: TransferConfig) -> str:
     return target
 
 
-def _is_same(model: Model, old: str, new: str, unit: str) -> bool:
-    return old.split("@")[0] == new.split("@")[0] and model.units.get(old, "") == unit
-
-
 def _source_head(model: Model, target: str, unit: str) -> str | None:
     """Choose the old head to start from: the same property's, or the only one, or None."""
-    same = [t for t in model.targets if _is_same(model, t, target, unit)]
+    same = [t for t in model.targets if is_same_property(model, t, target, unit)]
     if target in same:
         return target
     if len(same) > 1:

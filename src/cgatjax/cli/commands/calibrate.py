@@ -52,6 +52,7 @@ def calibrate(
     from cgatjax import load_predictor, open_store, predict
     from cgatjax.cli.data_files import chosen_subset
     from cgatjax.inference.loading import digest_of
+    from cgatjax.inference.prediction import with_known
     from cgatjax.inference.uncertainty_io import save_rescalings
 
     require_new(plot)
@@ -63,6 +64,7 @@ def calibrate(
             f"{run} predicts no standard deviation; {before.std_note(loaded.targets[0])}"
         )
     crystals, name = chosen_subset(run, data, subset)
+    crystals = with_known(loaded, crystals)
     loaded.model.check_units(crystals, store)
     found = predict(before, crystals, show_progress=True)
     values = {t: crystals.target(t) for t in loaded.targets}

@@ -62,11 +62,13 @@ def evaluate(
     from cgatjax import load_predictor, open_store, predict
     from cgatjax.cli.data_files import chosen_subset
     from cgatjax.cli.plots import draw_evaluation, draw_parity
+    from cgatjax.inference.prediction import with_known
     from cgatjax.model.metrics import errors_of
 
     require_new(out, plot, plots)
     predictor, data = load_predictor(run, uncertainty), open_store(store)
     crystals, name = chosen_subset(run, data, subset)
+    crystals = with_known(predictor, crystals)
     predictor.model.check_units(crystals, store)
     if exclude_seen:
         before = len(crystals)

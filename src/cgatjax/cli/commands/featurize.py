@@ -28,7 +28,7 @@ _STARTS = {"released": GraphConfig(), "--recommended": GraphConfig.recommended()
     metavar="NAME",
     group="Data",
     help="Property to keep. Repeatable.",
-    default_note="all",
+    default_note="all, and cell_volume",
 )
 @option(
     "--unit",
@@ -38,14 +38,6 @@ _STARTS = {"released": GraphConfig(), "--recommended": GraphConfig.recommended()
     group="Data",
     help="Unit of a property. Repeatable.",
     default_note="known by name",
-)
-@option(
-    "--difference",
-    "differences",
-    multiple=True,
-    metavar="NAME=ONE,OTHER",
-    group="Data",
-    help="Also keep ONE minus OTHER as a property NAME, for delta learning. Repeatable.",
 )
 @option(
     "--properties",
@@ -116,7 +108,6 @@ def featurize(
     out: str,
     targets: tuple[str, ...],
     units: tuple[str, ...],
-    differences: tuple[str, ...],
     properties: str | None,
     max_atoms: int | None,
     min_elements: int,
@@ -158,7 +149,6 @@ def featurize(
         _graph_config(recommended, config, flags),
         targets=targets or None,
         units=_pairs(units, "--unit", "NAME=UNIT, such as heat=eV/atom"),
-        differences=_differences(differences),
         properties=properties,
         per_atom=per_atom,
         where=where,
@@ -183,21 +173,6 @@ def _pairs(texts: Sequence[str], name: str, expected: str) -> dict[str, str]:
     if wrong:
         raise ConfigError(f"{name}: expected {expected}, got {wrong}")
     return {before: after for before, _, after in split}
-
-
-def _differences(texts: Sequence[str]) -> dict[str, tuple[str, str]]:
-    """Pairs of properties by the name of their difference, from NAME=ONE,OTHER."""
-    found = {}
-    for text in texts:
-        name, _, pair = text.partition("=")
-        one, _, other = pair.partition(",")
-        if not (name and one and other) or "," in other:
-            raise ConfigError(
-                "--difference: expected NAME=ONE,OTHER, such as e-form_delta=e-form,e-form_pbe, "
-                f"got {text!r}"
-            )
-        found[name] = (one, other)
-    return found
 
 
 def _graph_config(recommended: bool, file: str | None, flags: dict[str, Any]) -> GraphConfig:

@@ -33,6 +33,7 @@ def fit_gp(run: str, store: str, subset: str, **flags: Any) -> None:
     from cgatjax.cli.data_files import chosen_subset, require_own
     from cgatjax.inference.loading import digest_of
     from cgatjax.inference.uncertainty_io import save_processes, save_rescalings
+    from cgatjax.training.target_fit import without_known_parts
 
     require_own(run)
     options = GPConfig(**chosen(flags, GPConfig))
@@ -40,9 +41,9 @@ def fit_gp(run: str, store: str, subset: str, **flags: Any) -> None:
     crystals, name = chosen_subset(run, data, subset)
     predictor.model.check_units(crystals, store)
     embeddings = embed(predictor, crystals)
+    rest = without_known_parts(predictor.model, crystals, "the crystals")
     processes = {
-        t: fit(embeddings, crystals.target(t), options, show_progress=True)
-        for t in predictor.targets
+        t: fit(embeddings, rest.target(t), options, show_progress=True) for t in predictor.targets
     }
     weights = digest_of(predictor.members)
     # First: a kill in between must not leave the new process with the factor of the old one.

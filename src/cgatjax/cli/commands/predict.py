@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cgatjax.cli.command_options import command, on_error_option, option, uncertainty_option
+from cgatjax.cli.command_options import (
+    command,
+    on_error_option,
+    option,
+    properties_option,
+    uncertainty_option,
+)
 from cgatjax.cli.data_files import (
     echo_skipped,
     or_empty,
@@ -30,12 +36,14 @@ _COLUMNS = ("id", "property", "prediction", "std", "unit", "unseen_elements")
 @option(
     "--out", type=click.Path(), help="CSV file to write.", default_note="a table on the terminal"
 )
+@properties_option()
 @on_error_option()
 @uncertainty_option()
 def predict(
     run: str,
     inputs: tuple[str, ...],
     out: str | None,
+    properties: str | None,
     on_error: str,
     uncertainty: "Uncertainty | None",
 ) -> None:
@@ -51,6 +59,7 @@ def predict(
     \b
     cgatjax predict runs/scan quartz.cif
     cgatjax predict runs/scan candidates/*.cif --out predictions.csv
+    cgatjax predict runs/difference candidates/*.cif --properties pbe.csv --out predictions.csv
     """
     from cgatjax import load_predictor
     from cgatjax import predict as predict_crystals
@@ -62,6 +71,7 @@ def predict(
     found = predict_crystals(
         load_predictor(run, uncertainty),
         store_or_files(inputs),
+        properties=properties,
         on_error=on_error,  # type: ignore[arg-type]
         show_progress=True,
     )

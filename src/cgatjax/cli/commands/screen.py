@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cgatjax import ConfigError, InputError
-from cgatjax.cli.command_options import command, on_error_option, option, uncertainty_option
+from cgatjax.cli.command_options import (
+    command,
+    on_error_option,
+    option,
+    properties_option,
+    uncertainty_option,
+)
 from cgatjax.runtime.text_tables import fields, table
 
 if TYPE_CHECKING:
@@ -48,6 +54,7 @@ DEFAULT_BEST = 1000
     group="Candidates",
     help="Sites that get the same element: those of one element, or those equivalent by symmetry.",
 )
+@properties_option("Candidates")
 @on_error_option("Stop at an unusable structure, or skip and list it.", "Candidates")
 @option(
     "--neutral",
@@ -168,6 +175,7 @@ def screen(
     resume: bool,
     batch_size: int | None,
     chunk_rows: int | None,
+    properties: str | None,
     on_error: str,
     uncertainty: "Uncertainty | None",
     hull: tuple[str, ...],
@@ -221,6 +229,7 @@ def screen(
         resume=resume,
         chunk_rows=chunk_rows or CHUNK_ROWS,
         batch_size=batch_size,
+        properties=properties,
         on_error=on_error,  # type: ignore[arg-type]
         show_progress=True,
     )

@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cgatjax.cli.command_options import command, on_error_option, option, uncertainty_option
+from cgatjax.cli.command_options import (
+    command,
+    on_error_option,
+    option,
+    properties_option,
+    uncertainty_option,
+)
 from cgatjax.cli.data_files import or_empty, require_new, unseen_of, write_csv
 
 if TYPE_CHECKING:
@@ -49,6 +55,7 @@ _COLUMNS = (
 )
 @option("--target", metavar="NAME", help="Property, if the run predicts several.")
 @option("--out", required=True, type=click.Path(), help="CSV file to write.")
+@properties_option()
 @on_error_option()
 @uncertainty_option()
 def select(
@@ -59,6 +66,7 @@ def select(
     known: tuple[str, ...],
     target: str | None,
     out: str,
+    properties: str | None,
     on_error: str,
     uncertainty: "Uncertainty | None",
 ) -> None:
@@ -81,7 +89,7 @@ def select(
     path, excluded_path = Path(out), Path(out).with_suffix(".excluded.csv")
     require_new(path, excluded_path)
     predictor = load_predictor(run, uncertainty)
-    pool, skipped = _candidates(predictor, candidates, on_error)
+    pool, skipped = _candidates(predictor, candidates, properties, on_error)
     sets = [open_store(store) for store in known]
     found = select_crystals(
         predictor, pool, count, by=by, known=sets, target=target, show_progress=True
@@ -103,7 +111,7 @@ def select(
 
 
 def _candidates(
-    predictor: "Predictor", inputs: tuple[str, ...], on_error: str
+    predictor: "Predictor", inputs: tuple[str, ...], properties: str | None, on_error: str
 ) -> "tuple[Dataset, list[Rejected]]":
     """Crystals of a store, or graphs of files in memory; and the files' skipped crystals."""
     from cgatjax.cli.data_files import store_or_files
@@ -111,7 +119,7 @@ def _candidates(
 
     found = store_or_files(inputs)
     if isinstance(found, list):
-        return graphs_of(predictor, found, on_error=on_error)  # type: ignore[arg-type]
+        return graphs_of(predictor, found, properties=properties, on_error=on_error)  # type: ignore[arg-type]
     return found.all(), []
 
 

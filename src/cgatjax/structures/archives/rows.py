@@ -42,6 +42,7 @@ class Row(NamedTuple):
       parser: function that returns the arrays of `structure`.
       structure: the structure in the archive's notation.
       functional: functional that the row states, "" if none.
+      units, origins: units of properties, and calculators that computed them, where stated.
     """
 
     values: Mapping[str, Any]
@@ -50,6 +51,7 @@ class Row(NamedTuple):
     functional: str = ""
     named: Mapping[str, Any] = {}
     units: Mapping[str, str] = {}
+    origins: Mapping[str, str] = {}
 
 
 def is_other_resource(row: Any) -> bool:
@@ -116,6 +118,7 @@ def crystal_from_row(
         targets=targets,
         units=units,
         labels=labels_of(data if contract is contracts.OPTIMADE else row, contract),
+        origins=found.origins,
     )
 
 
@@ -166,9 +169,10 @@ def _entry(row: Mapping[str, Any], targets: Sequence[str] | None) -> Row | str:
         total = finite_or_nan(row.get("energy")) + finite_or_nan(row.get("correction") or 0)
         own = {"energy": total}
     stated = row.get("parameters")
-    units = stated.get("units") if isinstance(stated, dict) else None
+    stated = stated if isinstance(stated, dict) else {}
     values = own | (row.get("data") or {})
-    return Row(values, cell_of_dict, row.get("structure"), units=_texts(units))
+    units, origins = (_texts(stated.get(key)) for key in ("units", "origins"))
+    return Row(values, cell_of_dict, row.get("structure"), units=units, origins=origins)
 
 
 def _texts(found: object) -> dict[str, str]:

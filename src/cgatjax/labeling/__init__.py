@@ -1,0 +1,1 @@
+"""Low-fidelity values from calculators: potentials and empirical models instead of DFT."""
