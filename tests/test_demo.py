@@ -57,8 +57,8 @@ def test_pre_training_excludes_formulas_of_the_high_fidelity_test_set(out: Path)
     formula_of = dict(zip(low.ids, low.formulas, strict=True))
     held_out = {formula_of[i] for i in (*high_split.valid, *high_split.test)}
     assert not held_out & {formula_of[i] for i in (*low_split.train, *low_split.valid)}
-    assert list(low.units) == ["e-form@low"]
-    assert high.units == {"e-form@high": "eV/atom"}
+    assert list(low.units) == ["e-form@low", "cell_volume"]
+    assert high.units == {"e-form@high": "eV/atom", "cell_volume": "A^3/atom"}
 
 
 def test_results_figures_and_runs_are_written(out: Path, result: DemoResult) -> None:

@@ -111,7 +111,7 @@ def test_a_short_distance_is_refused_and_a_total_is_divided_on_request(tmp_path:
     ok(*base, "--min-distance", 0.3, "--per-atom", "energy_total", "--out", tmp_path / "b")
     store = open_store(tmp_path / "b")
     assert store.target("energy_total").tolist() == [-3]
-    assert store.units == {"energy_total": "eV/atom"}
+    assert store.unit("energy_total") == "eV/atom"
 
 
 def test_the_bound_on_distances_is_that_of_the_library() -> None:

@@ -10,6 +10,7 @@ from cgatjax import Rejected, Store
 from cgatjax.cli.data_files import echo_skipped
 from cgatjax.data.store import SKIPPED
 from cgatjax.runtime.text_tables import fields, table
+from cgatjax.structures.properties import CELL_VOLUME
 
 SHOWN_TARGETS = 8
 """Number of targets whose known values are counted after `featurize`."""
@@ -46,7 +47,7 @@ def echo_known(store: Store) -> None:
     for name, unit in list(store.units.items())[:SHOWN_TARGETS]:
         known = int(np.isfinite(store.target(name)).sum())
         click.echo(f"  {name} ({unit or 'unit unknown: --unit'}): {known} values")
-    if not store.units:
+    if set(store.units) <= {CELL_VOLUME}:
         click.echo("  no properties: good for predictions, not for training")
     elif len(store.units) > SHOWN_TARGETS:
         click.echo(f"  and {len(store.units) - SHOWN_TARGETS} more: cgatjax info {store.path}")

@@ -104,7 +104,7 @@ def build_store(
       >>> folder = Path(tempfile.mkdtemp())
       >>> store = build_store([salt], folder / "salt.store", GraphConfig.recommended())
       >>> len(store), store.units, store.target("e-form").tolist()
-      (1, {'cell_volume': 'A^3/atom', 'e-form': 'eV/atom'}, [-2.1])
+      (1, {'e-form': 'eV/atom', 'cell_volume': 'A^3/atom'}, [-2.1])
     """
     if on_error not in ("raise", "skip"):
         raise ConfigError(f"on_error: expected 'raise' or 'skip', got {on_error!r}")

@@ -8,7 +8,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from cgatjax.data.store_writer import unit_for
+from cgatjax.data.store_writer import ordered, unit_for
 from cgatjax.errors import ConfigError, TargetError
 from cgatjax.structures.crystal import Crystal, Rejected
 from cgatjax.structures.inputs import property_advice
@@ -185,7 +185,7 @@ class BuildInput:
         """
         if missing := [name for name in self.named if name not in known]:
             raise self._missing(missing)
-        names = sorted(known) if self.targets is None else self.named
+        names = ordered(known) if self.targets is None else self.named
         return {name: unit_for(name, self.units) for name in names}
 
     def _found_properties(self) -> str:

@@ -153,10 +153,9 @@ class Pairs:
         write_durably(path, text.getvalue().encode())
 
     def write_store(self, high: Store, out: str | Path, *, low_name: str | None = None) -> Store:
-        """Write the high-fidelity store again with two more properties.
+        """Write the high-fidelity store again with the low-fidelity value as a further property.
 
-        They are the low-fidelity value, called `low_name`, and the difference to it, called
-        TARGET_difference; both are missing for crystals without a pair.
+        It is missing for crystals without a pair, and serves as a baseline in training.
 
         Args:
           high: the store that was paired.
@@ -164,23 +163,21 @@ class Pairs:
           low_name: name of the low-fidelity property; None for `low_target`.
 
         Raises:
-          ConfigError: the store has a property of one of these names.
+          ConfigError: the store has a property of this name.
           RunExistsError: `out` exists.
           StorageError: the store cannot be written.
         """
         low_name = low_name or self.low_target
-        base, _, label = self.target.partition("@")
-        difference = f"{base}_difference{f'@{label}' if label else ''}"
-        if taken := sorted({low_name, difference} & set(high.units)):
-            raise ConfigError(f"{high.path} has {taken} already; give another name")
-        units = {**high.units, low_name: self.unit, difference: self.unit}
-        columns = {low_name: self.low, difference: self.difference}
+        if low_name in high.units:
+            raise ConfigError(f"{high.path} has {low_name!r} already; give another name")
+        units, columns = {**high.units, low_name: self.unit}, {low_name: self.low}
         rows = high.rows_of(self.high_ids)
         return store_rows(
             _with_columns(high, rows, columns),
             out,
             high.graph_config,
             units=units,
+            origins=high.origins,
             reduced=high.reduced,
         )
 

@@ -19,7 +19,7 @@ from cgatjax.errors import InputError, RunExistsError
 from cgatjax.graphs.crystal_graph import CrystalGraph
 from cgatjax.graphs.reduction import reduce_graph
 from cgatjax.runtime.atomic_writes import write_durably, writing
-from cgatjax.structures.properties import unit_of
+from cgatjax.structures.properties import CELL_VOLUME, unit_of
 
 CHUNK = 256
 """Graphs converted to rows at a time."""
@@ -59,6 +59,7 @@ def store_rows(
     config: GraphConfig,
     *,
     units: Mapping[str, str] | None = None,
+    origins: Mapping[str, str] | None = None,
     reduced: bool = True,
 ) -> Store:
     """Write Arrow rows into a new store, in constant memory.
@@ -68,6 +69,7 @@ def store_rows(
       out: folder to create.
       config: graph options of the rows.
       units: units of properties that are not known by name.
+      origins: calculators that computed properties, where known.
       reduced: True if sites and edges are merged.
 
     Raises:
@@ -87,8 +89,8 @@ def store_rows(
             raise InputError("expected at least one crystal graph to store, got none")
         nothing.write_skipped(folder / SKIPPED, ())
         nothing.close()
-        known = {name: unit_for(name, units) for name in sorted(writer.known)}
-        finish(writer, config, reduced, nothing.counts, known)
+        known = {name: unit_for(name, units) for name in ordered(writer.known)}
+        finish(writer, config, reduced, nothing.counts, known, origins)
     return open_store(out)
 
 
@@ -119,7 +121,14 @@ def repeat_store(store: Store, out: str | Path, n: int) -> Store:
                 ids = pc.binary_join_element_wise(rows.column("id"), str(copy), "/")
                 yield rows.set_column(rows.schema.get_field_index("id"), "id", ids)
 
-    return store_rows(batches(), out, store.graph_config, units=store.units, reduced=store.reduced)
+    return store_rows(
+        batches(),
+        out,
+        store.graph_config,
+        units=store.units,
+        origins=store.origins,
+        reduced=store.reduced,
+    )
 
 
 def finish(
@@ -161,6 +170,11 @@ def finish(
         "digest": digest_of(config, reduced, entries),
     }
     write_durably(writer.out / MANIFEST, json.dumps(manifest, indent=1).encode())
+
+
+def ordered(names: Iterable[str]) -> list[str]:
+    """Sort the properties of a store, that of every crystal last."""
+    return sorted(names, key=lambda name: (name == CELL_VOLUME, name))
 
 
 def unit_for(name: str, units: Mapping[str, str] | None) -> str:

@@ -32,6 +32,7 @@ from cgatjax.training.optimizer import (
 )
 
 _NOT_COMPILED = {
+    **{"baseline": None, "references": False},
     **{"seed": 0, "epochs": 0, "checkpoint_seconds": 0, "max_bad_steps": 0},
     **{"schedule": "constant", "cycle_period": None, "patience": None, "validate_every": 1},
 }

@@ -29,7 +29,7 @@ _KEYS = [key for key in get_args(DuplicateKey) if key != "prototype"]
 @option(
     "--store",
     type=click.Path(),
-    help="Store to create: HIGH with the low-fidelity value and the difference as properties.",
+    help="Store to create: HIGH with the low-fidelity value as a further property, a baseline.",
 )
 @option(
     "--as",
