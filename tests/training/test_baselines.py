@@ -269,3 +269,20 @@ def test_the_normalizer_needs_a_spread(ionic_store, train_set):
     same = train_set.minus({HIGH: train_set.target(HIGH) - train_set.target(LOW)})
     with pytest.raises(TargetError, match="nothing to learn"):
         fit_normalizer(model, same, HIGH, Baseline(name=LOW), False)
+
+
+@pytest.mark.parametrize("mode", ["full", "head", "joint"])
+def test_a_transfer_to_a_difference_starts_at_the_error_of_the_baseline(trained_model, sets, mode):
+    train, valid, _ = sets
+    options = {"epochs": 1, "batch_size": 48, "learning_rate": 1e-9, "baseline": LOW}
+    config = cg.TransferConfig(mode=mode, target=HIGH, train=cg.TrainConfig(**options))
+    kept = {"keep_training": train} if mode == "joint" else {}
+    model, history = cg.transfer_model(trained_model, (train, valid), config, **kept)
+    rest = [part.target(HIGH) - part.target(LOW) for part in (train, valid)]
+    for name, difference in zip(("train", "valid"), rest, strict=True):
+        expected = np.abs(difference - rest[0].mean()).mean()
+        assert history.report.step_zero[name]["mae"] == pytest.approx(expected, rel=1e-4)
+    assert f"{HIGH} = {LOW} + network" in repr(history.report)
+    assert model.normalizers[HIGH].baseline == Baseline(name=LOW)
+    if mode == "joint":
+        assert model.normalizers[LOW] == trained_model.normalizers[LOW]

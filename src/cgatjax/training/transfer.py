@@ -10,9 +10,11 @@ from cgatjax.config import TransferConfig
 from cgatjax.data.datasets import ConcatDataset, Crystals, Dataset
 from cgatjax.data.store import Store, require_dataset
 from cgatjax.errors import InputError
+from cgatjax.inference.baselines import properties_needed
 from cgatjax.inference.prediction import errors_by_target
 from cgatjax.inference.predictor import Predictor
 from cgatjax.model.model import Model, require_model
+from cgatjax.model.sources import make_source
 from cgatjax.runs.loggers import Logger
 from cgatjax.runs.run_folder import REPORT, RunFolder, removed_if_untrained
 from cgatjax.training.history import History
@@ -84,12 +86,16 @@ def _transfer(
         together = ConcatDataset(
             keep_training.restrict_targets(*model.targets), train.restrict_targets(target)
         )
-        valid = valid.restrict_targets(target)
-    sets = {"train": train.restrict_targets(target), "valid": valid.restrict_targets(target)}
+    # The new head alone: its data need not have the baselines of the old ones.
+    alone = make_source(prepared.model, target)
+    visible = (target, *properties_needed([alone]))
+    sets = {"train": train.restrict_targets(*visible), "valid": valid.restrict_targets(*visible)}
     if config.mode != "none":
         log_seen(Predictor.of(model), {"validation": valid, "test": tests[0] if tests else None})
-    step_zero = {name: errors_by_target(prepared.model, d)[target] for name, d in sets.items()}
+    step_zero = {name: errors_by_target(alone, d)[target] for name, d in sets.items()}
     report = dataclasses.replace(prepared.report, step_zero=step_zero)
+    if config.mode == "joint":
+        valid = valid.restrict_targets(target)
     log_report(report)
     if run is not None:
         new_config = prepared.model.config
