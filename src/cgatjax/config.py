@@ -312,6 +312,15 @@ class TrainConfig(Options):
         defaults = {"epochs": 390, "batch_size": 512, "learning_rate": 1.25e-4, "cycle_period": 130}
         return cls(**{**defaults, **changes})
 
+    def for_transfer(self) -> "TrainConfig":
+        """Return these options for fine-tuning what they trained: a fifth of the rate, cosine.
+
+        At the rate of the training, the first epochs of a transfer lose what was learned before
+        (docs/results/recipe.md).
+        """
+        rate = self.learning_rate / 5
+        return self.replace(learning_rate=rate, schedule="cosine", cycle_period=None)
+
 
 @dataclass(frozen=True, kw_only=True)
 class TransferConfig(Options):
@@ -328,7 +337,7 @@ class TransferConfig(Options):
         parameters.
       unfreeze: (epoch, pattern) pairs; matching parameters are frozen before that epoch, counted
         from 1.
-      train: training options.
+      train: training options; by default those of `TrainConfig().for_transfer()`.
 
     Examples:
       >>> options = TransferConfig(mode="head", target="e-form", train=TrainConfig(epochs=20))
@@ -342,7 +351,7 @@ class TransferConfig(Options):
     reinit: tuple[str, ...] = ()
     lr_groups: tuple[tuple[str, float], ...] = ()
     unfreeze: tuple[tuple[int, str], ...] = ()
-    train: TrainConfig = TrainConfig()
+    train: TrainConfig = TrainConfig().for_transfer()
 
     def _check(self) -> None:
         self._require(all(f >= 0 for _, f in self.lr_groups), "lr_groups", "factors of at least 0")
