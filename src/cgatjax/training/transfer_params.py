@@ -13,7 +13,7 @@ from cgatjax.data.datasets import Crystals
 from cgatjax.errors import ConfigError, TargetError
 from cgatjax.model.model import Model
 from cgatjax.model.network import Network
-from cgatjax.model.normalizer import Normalizer
+from cgatjax.model.normalizer import SOURCE, Normalizer
 from cgatjax.model.training_record import TrainingRecord
 from cgatjax.structures.properties import require_no_total
 from cgatjax.training.optimizer import FROZEN, Labels, Params
@@ -175,7 +175,9 @@ def prepare_transfer(model: Model, train: Crystals, config: TransferConfig) -> P
     target = _new_target(model, config)
     unit = train.unit(target)
     require_no_total(target, unit)
-    head = _source_head(model, target, unit)
+    # From scratch a head is needed only if its prediction is the baseline.
+    needs_head = config.mode != "none" or config.train.baseline == SOURCE
+    head = _source_head(model, target, unit) if needs_head else None
     source = None if config.mode == "none" else head
     # Before any weights are drawn: a target without values must not cost a compilation.
     scale = scale_of(model, train, config, target, unit, source, head)
