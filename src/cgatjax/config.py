@@ -351,7 +351,7 @@ class TransferConfig(Options):
     reinit: tuple[str, ...] = ()
     lr_groups: tuple[tuple[str, float], ...] = ()
     unfreeze: tuple[tuple[int, str], ...] = ()
-    train: TrainConfig = TrainConfig().for_transfer()
+    train: TrainConfig = TrainConfig().for_transfer()  # noqa: RUF009 - frozen
 
     def _check(self) -> None:
         self._require(all(f >= 0 for _, f in self.lr_groups), "lr_groups", "factors of at least 0")

@@ -83,8 +83,9 @@ def known_parts(
       targets: some of the targets, to be computed in any case; by default those that have any.
     """
     found = {}
-    names = [t for t in model.targets if model.normalizers[t].known_part]
-    for target in names if targets is None else targets:
+    if targets is None:
+        targets = tuple(t for t in model.targets if model.normalizers[t].known_part)
+    for target in targets:
         values = np.full(len(data), np.nan)
         for place, part in visible_parts(data, target):
             source = model.sources.get(target)
