@@ -57,7 +57,7 @@ def energy(crystal: Crystal) -> float:
         pbc=True,
         calculator=EMT(),
     )
-    return atoms.get_potential_energy() / len(atoms)
+    return float(atoms.get_potential_energy() / len(atoms))
 
 
 class Counted(Calculator):
