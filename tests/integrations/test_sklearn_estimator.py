@@ -185,7 +185,7 @@ def test_parameters_are_the_constructor_arguments(unfitted):
     assert unfitted.get_params()["epochs"] == 0
     assert CGATRegressor().set_params(epochs=5, loss="l2").loss == "l2"
     assert repr(CGATRegressor(epochs=5)) == "CGATRegressor(epochs=5)"
-    with pytest.raises(ConfigError, match=r"one of \['batch_size'.*got 'epoch'"):
+    with pytest.raises(ConfigError, match=r"one of \['baseline', 'batch_size'.*got 'epoch'"):
         unfitted.set_params(epoch=5)
 
 
