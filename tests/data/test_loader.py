@@ -96,6 +96,30 @@ def test_batches_have_the_requested_size_and_little_padding(batch_size, padding)
     assert max(padded.fraction) < padding
 
 
+def test_shared_sizes_are_few_and_hold_what_the_own_ones_hold():
+    rng, shared, own = np.random.default_rng(0), set(), set()
+    padded = Padding()
+    for n in rng.integers(1, 2000, 40):
+        sizes = random_sizes(n, n)
+        exact = choose_budgets(sizes, 128)
+        rounded = choose_budgets(sizes, 128, shared=True)
+        assert (np.array(rounded[-1]) >= exact[-1]).all()
+        large = np.array(exact[-1]) > (16, 64, 1024, 32, 128)
+        assert (np.array(rounded[-1])[1:3] <= 1.25 * np.array(exact[-1])[1:3])[large[1:3]].all()
+        for planned in plan(sizes, shuffled(n, 0, 0), rounded):
+            padded.add(planned, sizes)
+            shared.add(planned.budget)
+        own |= {planned.budget for planned in plan(sizes, shuffled(n, 0, 0), exact)}
+    assert len(shared) < 15 < 40 < len(own)
+    assert max(padded.fraction) < 0.15
+
+
+def test_small_inputs_share_one_shape():
+    crystals = np.array([[2, 20, 2, 2], [5, 60, 3, 6], [1, 3, 1, 0]])
+    found = {choose_budgets(crystals[:n], 128, shared=True) for n in (1, 2, 3)}
+    assert found == {(BatchBudget(16, 64, 1024, 32, 128),)}
+
+
 def test_equal_crystals_fill_their_batches():
     sizes = np.tile([5, 50, 2, 2], (100, 1))
     budgets = choose_budgets(sizes, 20)

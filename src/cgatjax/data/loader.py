@@ -33,9 +33,14 @@ _MORE_CRYSTALS = 2.0
 # get room for large crystals, and no places for more crystals.
 _FEW, _SPREAD_OF_FEW = 8, 2.0
 
-
 _HALVINGS = 12
 """Steps of the search for equal batches: to a few thousandths of a batch, in 0.1 ms a batch."""
+_ROUNDED = np.array([16, 64, 8, 16])
+"""Multiples that padded sizes are rounded up to."""
+# Grid of padded sizes that data sets share: start and values per doubling. Nodes and edges cost
+# most of the time; a place for a crystal, or in a composition graph, costs next to nothing.
+_GRID_START, _PER_DOUBLING = np.array([64, 1024, 32, 128]), np.array([4, 4, 1, 1])
+_GRID_GRAPHS = 16
 
 
 class BatchPlan(NamedTuple):
@@ -66,7 +71,9 @@ class Padding:
         return float(nodes), float(edges)
 
 
-def choose_budgets(sizes: np.ndarray, batch_size: int) -> tuple[BatchBudget, ...]:
+def choose_budgets(
+    sizes: np.ndarray, batch_size: int, *, shared: bool = False
+) -> tuple[BatchBudget, ...]:
     """Choose the padded sizes for a data set: a full one, and a quarter for incomplete batches.
 
     A full budget holds the sites and edges of `batch_size` average crystals plus half a standard
@@ -77,11 +84,30 @@ def choose_budgets(sizes: np.ndarray, batch_size: int) -> tuple[BatchBudget, ...
     Args:
       sizes: (crystals, 4) nodes, edges, composition nodes, composition edges.
       batch_size: crystals per batch, on average.
+      shared: round sizes up to a grid of few values (nodes and edges by a factor of 2^(1/4)), so
+        that other data sets have the same and share compiled programs. Batches are then up to a
+        fifth larger, and small ones have more padding.
     """
     full = min(batch_size, len(sizes))
-    # Each shape is a compilation of the training step and one of the validation step.
+    # Each shape is a compilation.
     counts = [full] if full < 16 else [-(-full // 4), full]
-    return tuple(_budget(sizes, n) for n in counts)
+    budgets = [_budget(sizes, n) for n in counts]
+    return tuple(dict.fromkeys(_on_grid(b) for b in budgets) if shared else budgets)
+
+
+def _on_grid(budget: BatchBudget) -> BatchBudget:
+    """Round a budget up to the grid of sizes that data sets share."""
+
+    def rounded(size: int, start: int, per_doubling: int, multiple: int) -> int:
+        for k in itertools.count():
+            value = -int(-start * 2 ** (k / per_doubling) // multiple) * multiple
+            if value >= size:
+                return value
+        raise AssertionError  # the grid has no end
+
+    grid = np.stack([_GRID_START, _PER_DOUBLING, _ROUNDED], axis=1).tolist()
+    graphs = rounded(budget.graphs, _GRID_GRAPHS, 1, 1)
+    return BatchBudget(graphs, *(rounded(s, *g) for s, g in zip(budget.sizes, grid, strict=True)))
 
 
 def _budget(sizes: np.ndarray, n: int) -> BatchBudget:
@@ -90,8 +116,7 @@ def _budget(sizes: np.ndarray, n: int) -> BatchBudget:
     expected = n * sizes.mean(0) + spread * n**0.5 * sizes.std(0)
     largest = np.sort(sizes, axis=0)[-n - more :].sum(0)
     needed = np.maximum(np.minimum(expected, largest), sizes.max(0)).astype(int)
-    steps = np.array([16, 64, 8, 16])
-    rounded = -(-(needed + 2) // steps) * steps
+    rounded = -(-(needed + 2) // _ROUNDED) * _ROUNDED
     nodes, edges, *composition = (int(v) for v in rounded)
     return BatchBudget(n + more + 1, nodes, edges, composition[0], composition[1])
 

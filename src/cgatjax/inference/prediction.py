@@ -15,7 +15,7 @@ import numpy as np
 from cgatjax.data.batching import BatchBudget
 from cgatjax.data.datasets import Crystals, Dataset
 from cgatjax.data.graph_list import GraphList
-from cgatjax.data.loader import BatchLoader, choose_budgets
+from cgatjax.data.loader import BatchLoader, choose_budgets, shuffled
 from cgatjax.data.store import Store, crystals_of, is_dataset, is_store_folder
 from cgatjax.errors import InputError
 from cgatjax.graphs.crystal_graph import CrystalGraph
@@ -249,10 +249,11 @@ class BatchRunner:
         sizes = data.sizes
         largest = max(self.budgets, default=None)
         if largest is None or not largest.holds(sizes.max(0)):
-            self.budgets = choose_budgets(sizes, self.batch_size)
+            self.budgets = choose_budgets(sizes, self.batch_size, shared=True)
         loader = BatchLoader(data, (), self.batch_size, self.budgets)
-        # From many edges to few: batches of crystals of like size have the least padding.
-        order = np.argsort(sizes[:, 1], kind="stable")[::-1]
+        # Mixed sizes fill batches; sorted ones, of which some have many edges and some many
+        # crystals, would have three times the padding.
+        order = shuffled(len(data), 0, 0)
         collected: list[dict[str, np.ndarray]] = [{} for _ in self._passes]
 
         def collect(positions: np.ndarray, outputs: list[dict[str, jax.Array]]) -> None:

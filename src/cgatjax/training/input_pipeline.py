@@ -110,16 +110,12 @@ def make_loaders(
             cached_embeddings(model, valid, folder), valid, names, 4 * size
         )
         return cached, cached_valid
-    budgets = choose_budgets(train.sizes, size)
-    # Validation in the shapes of training shares its compiled programs, if its crystals fit.
-    fits = max(budgets).holds(valid.sizes.max(0))
-    valid_budgets = budgets if fits else choose_budgets(valid.sizes, size)
-    # One padded size for steps, which compile slowly; two for validation, which compiles quickly.
-    # Devices that share a step need equal sizes.
-    both = valid_budgets if config.devices == 1 else (max(valid_budgets),)
-    train_loader = BatchLoader(train, names, size, (max(budgets),))
-    valid_loader = BatchLoader(valid, names, size, both)
-    return train_loader, valid_loader
+    # Steps get the one size with least padding. Validation programs are shared with other data
+    # sets; devices that share a step need equal sizes.
+    budgets = choose_budgets(train.sizes, size)[-1:]
+    valid_budgets = choose_budgets(valid.sizes, size, shared=True)
+    both = valid_budgets if config.devices == 1 else valid_budgets[-1:]
+    return BatchLoader(train, names, size, budgets), BatchLoader(valid, names, size, both)
 
 
 def step_batches(

@@ -71,7 +71,7 @@ class Trainer:
         self.model, self.config, self._recorder, self._train_set = model, config, recorder, train
         self._rates = rates or (lambda epoch, factor: dict.fromkeys(groups(labels), factor))
         self._loaders = make_loaders(model, train, valid, config, labels, embeddings)
-        self._valid_order = np.arange(len(valid))
+        self._valid_order = shuffled(len(valid), 0, 0)  # mixed sizes fill batches
         self._functions = step_functions(model.network, config, labels)
         self._devices = self._functions.devices
         self._scales = {t: (n.mean, n.std) for t, n in model.normalizers.items()}
