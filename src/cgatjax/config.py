@@ -332,6 +332,8 @@ class TransferConfig(Options):
       target: property to learn; by default the old model's only target.
       normalizer: "refit" mean and standard deviation on the new training set, or "keep" the old
         ones (as the reference does without saying so).
+      joint_fraction: with mode "joint", fraction of the new data in the crystals of each epoch,
+        which are as many as in both sets; by default every crystal comes once.
       reinit: patterns of parameters to re-initialize, such as "heads/*".
       lr_groups: (pattern, factor) pairs; the factor multiplies the learning rate of matching
         parameters.
@@ -348,12 +350,18 @@ class TransferConfig(Options):
     mode: Literal["full", "head", "none", "joint"] = "full"
     target: str | None = None
     normalizer: Literal["refit", "keep"] = "refit"
+    joint_fraction: float | None = None
     reinit: tuple[str, ...] = ()
     lr_groups: tuple[tuple[str, float], ...] = ()
     unfreeze: tuple[tuple[int, str], ...] = ()
     train: TrainConfig = TrainConfig().for_transfer()  # noqa: RUF009 - frozen
 
     def _check(self) -> None:
+        fraction = self.joint_fraction
+        self._require(fraction is None or 0 < fraction < 1, "joint_fraction", "between 0 and 1")
+        self._require(
+            fraction is None or self.mode == "joint", "joint_fraction", 'mode "joint" with it'
+        )
         self._require(all(f >= 0 for _, f in self.lr_groups), "lr_groups", "factors of at least 0")
         self._require(all(e >= 1 for e, _ in self.unfreeze), "unfreeze", "epochs of at least 1")
 

@@ -1,9 +1,12 @@
 """`cgatjax transfer` from end to end."""
 
+import shutil
+import tomllib
 from pathlib import Path
 
 from tests.commands import ok, refused
 
+from cgatjax.config import TrainConfig
 from cgatjax.model.model_io import read_model
 
 LOW, HIGH = "e-form@low", "e-form@high"
@@ -29,6 +32,40 @@ def test_joint_transfer_keeps_the_old_head(store: Path, trained_run: Path, tmp_p
     ok(*base, "--mode", "joint", "--with", store, "--epochs", 0, "--batch-size", 16,
        "--lr-group", "encoder/*=0.1", "--unfreeze", "1:encoder/*")  # fmt: skip
     assert read_model(tmp_path / "j").targets == (LOW, HIGH)
+    assert f"lowest validation error of '{HIGH}'" in ok("info", tmp_path / "j")
+
+
+def test_training_options_come_from_the_source_run(
+    store: Path, trained_run: Path, tmp_path: Path
+) -> None:
+    def written(
+        out: str, start: Path, *flags: object, mode: str = "head"
+    ) -> tuple[TrainConfig, str]:
+        output = ok("transfer", store, "--from", start, "--target", HIGH, "--mode", mode,
+                    "--epochs", 0, "--out", tmp_path / out, *flags)  # fmt: skip
+        tables = tomllib.loads((tmp_path / out / "config.toml").read_text())
+        return TrainConfig(**tables["transfer"]["train"]), output
+
+    source = shutil.copytree(trained_run, tmp_path / "source")
+    text = (source / "config.toml").read_text()
+    for old, new in (("batch_size = 16", "batch_size = 12"), ("devices = 1", "devices = 4")):
+        assert old in text
+        text = text.replace(old, new)
+    (source / "config.toml").write_text(text)
+    first, output = written("first", source)
+    assert first == TrainConfig(epochs=0, batch_size=12).for_transfer()
+    assert "learning rate 0.0002, schedule cosine, 2 epochs, batches of 12" in output
+    assert written("none", source, mode="none")[0] == TrainConfig(epochs=0, batch_size=12)
+    assert written("second", tmp_path / "first")[0] == first
+    assert written("third", source, "--preset", "paper")[0] == TrainConfig.paper(epochs=0)
+    assert written("fourth", source, "--batch-size", 8)[0].batch_size == 8
+    bare, output = written("fifth", source / "model")
+    assert bare == TrainConfig(epochs=0).for_transfer()
+    assert "records no training options" in output
+    (source / "config.toml").write_text(text.replace("batch_size", "crystals"))
+    refusal = refused("transfer", store, "--from", source, "--target", HIGH, "--mode", "head",
+                      "--out", tmp_path / "sixth")  # fmt: skip
+    assert "choose a --preset" in refusal
 
 
 def test_mistakes_get_one_line(

@@ -6,12 +6,14 @@ from hypothesis import strategies as st
 
 from cgatjax.data import loader as module
 from cgatjax.data.batching import BatchBudget
+from cgatjax.data.datasets import ConcatDataset
 from cgatjax.data.loader import (
     BatchLoader,
     BatchPlan,
     Padding,
     assign_steps,
     choose_budgets,
+    epoch_order,
     plan,
     prefetch,
     shuffled,
@@ -141,6 +143,27 @@ def test_the_order_depends_on_seed_and_epoch_alone():
     orders = {tuple(shuffled(50, seed, epoch)) for seed in range(3) for epoch in range(3)}
     assert len(orders) == 9
     assert sorted(shuffled(50, 3, 7)) == list(range(50))
+
+
+@pytest.mark.parametrize("fraction", [0.05, 0.5, 0.9])
+def test_a_part_of_each_epoch_is_of_the_last_data_set(ionic_store, fraction):
+    low, high = ionic_store.all()[:90], ionic_store.all()[90:]
+    data = ConcatDataset(low, high, last_fraction=fraction)
+    orders = [epoch_order(data, seed=1, epoch=k) for k in range(40)]
+    assert {len(order) for order in orders} == {120}
+    assert {int((order >= 90).sum()) for order in orders} == {round(120 * fraction)}
+    assert np.array_equal(orders[7], epoch_order(data, seed=1, epoch=7))
+    # No crystal of a part is ahead of another one by more than one turn.
+    counts = np.bincount(np.concatenate(orders), minlength=120)
+    for part in (counts[:90], counts[90:]):
+        assert part.max() - part.min() <= 1
+    assert not np.array_equal(np.sort(orders[0]), np.sort(orders[1]))
+
+
+def test_otherwise_every_crystal_comes_once(ionic_store):
+    low, high = ionic_store.all()[:90], ionic_store.all()[90:]
+    for data in (low, ConcatDataset(low, high)):
+        assert np.array_equal(epoch_order(data, 1, 7), shuffled(len(data), 1, 7))
 
 
 def test_an_epoch_holds_every_crystal_once_with_its_value(ionic_store):

@@ -137,8 +137,9 @@ def test_a_head_is_trained_and_the_encoder_stays_bit_by_bit(trained_model, few, 
 
 def test_joint_training_keeps_the_old_head_learning(trained_model, few, train_set, test_set):
     model = trained_model
+    half = options(mode="joint", joint_fraction=0.5)
     new, history = transfer_model(
-        model, few, options(mode="joint"), keep_training=train_set.select(np.arange(40, 90))
+        model, few, half, keep_training=train_set.select(np.arange(40, 90))
     )
     assert new.targets == (LOW, HIGH)
     assert new.normalizers[LOW] == model.normalizers[LOW]
@@ -151,6 +152,7 @@ def test_joint_training_keeps_the_old_head_learning(trained_model, few, train_se
     # Only the new target is validated, and only its values decide which epoch is best.
     assert np.isnan(history.column(f"valid_mae:{LOW}")).all()
     assert np.isfinite(history.column(f"valid_mae:{HIGH}")).all()
+    assert history.report.selected_by == HIGH
 
 
 def test_joint_training_needs_low_data_and_a_name_of_its_own(trained_model, few):
@@ -159,6 +161,9 @@ def test_joint_training_needs_low_data_and_a_name_of_its_own(trained_model, few)
     message = r"keeps the old head 'e-form@low'; name the new one apart.*e-form@accurate"
     with pytest.raises(ConfigError, match=message):
         prepare_transfer(trained_model, few[0], options(mode="joint", target=LOW))
+    for wrong in ({"mode": "full", "joint_fraction": 0.5}, {"mode": "joint", "joint_fraction": 1}):
+        with pytest.raises(ConfigError, match="joint_fraction"):
+            options(**wrong)
 
 
 def test_a_store_is_split_with_the_seed_of_training(

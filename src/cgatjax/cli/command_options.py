@@ -123,13 +123,14 @@ def properties_option(group: str = OTHER) -> Decorator:
     )
 
 
-def preset_option(help_text: str) -> Decorator:
+def preset_option(help_text: str, default: str | None = "small", note: str = "") -> Decorator:
     """Add --preset, the options that a training starts from."""
     return option(
         "--preset",
         type=click.Choice(list(PRESETS)),
-        default="small",
-        show_default=True,
+        default=default,
+        show_default=default is not None,
+        default_note=note,
         group="Training",
         help=help_text,
     )

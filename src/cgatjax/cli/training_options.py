@@ -1,6 +1,7 @@
 """Options of `train` and `transfer`, and the option classes that they resolve to.
 
-A value comes from the flag, otherwise from the configuration file, otherwise from the preset.
+A value comes from the flag, otherwise from the configuration file, otherwise from the preset or,
+in a transfer without one, from the run that it starts from.
 """
 
 from collections.abc import Callable, Mapping
@@ -117,9 +118,11 @@ def read_tables(file: str | None, **sections: type[Options]) -> dict[str, dict[s
     return {name: found.get(name, {}) for name in sections}
 
 
-def train_config(preset: str, table: Mapping[str, Any], flags: Mapping[str, Any]) -> TrainConfig:
-    """Return the training options: flags over the table of the file over the preset."""
-    return TRAININGS[preset].replace(**{**table, **chosen(flags, TrainConfig)})
+def train_config(
+    start: TrainConfig, table: Mapping[str, Any], flags: Mapping[str, Any]
+) -> TrainConfig:
+    """Return the training options: flags over the table of the file over those to start from."""
+    return start.replace(**{**table, **chosen(flags, TrainConfig)})
 
 
 def split_config(flags: Mapping[str, Any], seed: int) -> SplitConfig:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -10,16 +11,20 @@ import jax
 from cgatjax import (
     ConfigError,
     Dataset,
+    GraphConfig,
     History,
     InputError,
     Logger,
     MismatchError,
     Model,
+    ModelConfig,
     Predictor,
     RunFolder,
     Split,
     SplitConfig,
     Store,
+    TrainConfig,
+    TransferConfig,
     load_model,
     load_predictor,
 )
@@ -29,8 +34,9 @@ from cgatjax.data.leakage import IsSeen, split_from_options
 from cgatjax.data.splits import SUBSETS
 from cgatjax.inference.loading import is_ensemble, member_folders
 from cgatjax.inference.prediction import errors_by_target
+from cgatjax.options import from_dict, load_toml
 from cgatjax.runs.loggers import make_logger
-from cgatjax.runs.run_folder import DATA, SPLIT, differences, epochs_done
+from cgatjax.runs.run_folder import CONFIG, DATA, SPLIT, differences, epochs_done
 from cgatjax.runtime.atomic_writes import remove_leftovers
 from cgatjax.runtime.devices import Devices, make_deterministic
 from cgatjax.runtime.distributed import initialize, is_first_process, several_processes
@@ -56,6 +62,31 @@ def join_processes(flags: Mapping[str, Any]) -> dict[str, Any]:
     if devices is None:
         return dict(flags)
     return {**flags, "devices": Devices.choose(devices).count}
+
+
+def recipe_of(source: Path) -> tuple[TrainConfig, bool] | None:
+    """Read the training options of a run, an ensemble's first member's, without its devices.
+
+    Returns:
+      The options, and True if they are those of a transfer; None for a model folder without
+      `config.toml`.
+
+    Raises:
+      ConfigError: the file is damaged, or of a version with other options.
+    """
+    folder = member_folders(source)[0]
+    if not (folder / CONFIG).is_file():
+        return None
+    sections = {"model": ModelConfig, "train": TrainConfig, "transfer": TransferConfig}
+    try:
+        tables = load_toml(folder / CONFIG, {"graph": GraphConfig, **sections})
+    except ConfigError as error:
+        raise ConfigError(f"{error}; to train with other options, choose a --preset") from error
+    is_transfer = "transfer" in tables
+    table = tables["transfer"].get("train", {}) if is_transfer else tables.get("train", {})
+    recipe, unset = from_dict(TrainConfig, table), TrainConfig()
+    own = recipe.replace(devices=unset.devices, device_mapping=unset.device_mapping)
+    return own, is_transfer
 
 
 def ensemble_size(flags: Mapping[str, Any]) -> int | None:

@@ -260,18 +260,20 @@ class ConcatDataset:
 
     Attributes:
       datasets: the data sets, in order.
+      last_fraction: fraction of the last data set in the crystals of an epoch; None for each
+        crystal once (`data.loader.epoch_order`).
 
     Raises:
       MismatchError: the stores have different graph options.
     """
 
-    def __init__(self, *datasets: Dataset) -> None:
+    def __init__(self, *datasets: Dataset, last_fraction: float | None = None) -> None:
         configs = {d.graph_config for d in datasets}
         if len(configs) != 1:
             raise MismatchError(
                 f"expected stores with equal graph options, got {sorted(map(str, configs))}"
             )
-        self.datasets = datasets
+        self.datasets, self.last_fraction = datasets, last_fraction
         self._starts = np.cumsum([0] + [len(d) for d in datasets])
 
     def __len__(self) -> int:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from cgatjax.data.batching import BatchBudget, CrystalBatch, assemble, default_float
-from cgatjax.data.datasets import Crystals
+from cgatjax.data.datasets import ConcatDataset, Crystals
 from cgatjax.errors import InputError
 
 J = TypeVar("J")
@@ -203,6 +203,34 @@ def _check_each_fits(
 def shuffled(n: int, seed: int, epoch: int) -> np.ndarray:
     """Return the order of an epoch: a permutation that depends on seed and epoch alone."""
     return np.random.default_rng([seed, epoch]).permutation(n)
+
+
+def epoch_order(data: Crystals, seed: int, epoch: int) -> np.ndarray:
+    """Return the positions of an epoch in their order, which depends on seed and epoch alone.
+
+    Every crystal comes once, unless the data set says otherwise (`ConcatDataset.last_fraction`): an
+    epoch then has as many crystals, the given fraction of them from the last data set. Within each
+    part no crystal is repeated before all others have come, over the epochs.
+    """
+    if not isinstance(data, ConcatDataset) or data.last_fraction is None:
+        return shuffled(len(data), seed, epoch)
+    last = len(data.datasets[-1])
+    first, wanted = len(data) - last, round(data.last_fraction * len(data))
+    mixed = np.concatenate(
+        [
+            _dealt(first, len(data) - wanted, seed, epoch),
+            first + _dealt(last, wanted, seed, epoch),
+        ]
+    )
+    return mixed[shuffled(len(mixed), seed, epoch)]
+
+
+def _dealt(n: int, count: int, seed: int, epoch: int) -> np.ndarray:
+    """Take the `count` positions of an epoch from an endless row of permutations of n."""
+    start, stop = epoch * count, (epoch + 1) * count
+    rounds = range(start // n, -(-stop // n))
+    row = np.concatenate([shuffled(n, seed, k) for k in rounds] or [np.zeros(0, np.int64)])
+    return row[start - rounds.start * n :][:count]
 
 
 def assign_steps(

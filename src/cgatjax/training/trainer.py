@@ -12,7 +12,7 @@ import numpy as np
 
 from cgatjax.config import TrainConfig
 from cgatjax.data.datasets import Crystals
-from cgatjax.data.loader import BatchLoader, shuffled
+from cgatjax.data.loader import BatchLoader, epoch_order, shuffled
 from cgatjax.model.losses import predicts_std
 from cgatjax.model.metrics import Totals, mean_over_targets, summarize
 from cgatjax.model.model import Model
@@ -130,8 +130,8 @@ class Trainer:
     def _train_steps(self) -> None:
         """Take the steps of the epoch that are left."""
         state, config, clock = self.state, self.config, self._clock
-        # A permutation of seed and epoch alone: a resumed epoch continues in the same order.
-        order = shuffled(len(self._train_set), config.seed, state.epoch)
+        # Of seed and epoch alone: a resumed epoch continues in the same order.
+        order = epoch_order(self._train_set, config.seed, state.epoch)
         loader, devices = self._loaders[0], self._devices
         batches = step_batches(
             loader, order, config.accumulate, state.position, devices, equal=True

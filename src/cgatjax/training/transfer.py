@@ -77,14 +77,16 @@ def _transfer(
     )
     together: Crystals = train
     if config.mode == "joint":
-        if keep_training is None:
+        if keep_training is None or not len(keep_training):
             raise InputError(
                 "joint transfer needs the low-fidelity data that the old heads train on further"
             )
         recorded = recorded._replace(train=[(train, named), (keep_training, model.targets)])
         # Both stores may have a column of the same name; each trains its own head.
         together = ConcatDataset(
-            keep_training.restrict_targets(*model.targets), train.restrict_targets(target)
+            keep_training.restrict_targets(*model.targets),
+            train.restrict_targets(target),
+            last_fraction=config.joint_fraction,
         )
     # The new head alone: its data need not have the baselines of the old ones.
     alone = make_source(prepared.model, target)

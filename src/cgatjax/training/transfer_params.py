@@ -29,6 +29,7 @@ class TransferReport:
     Attributes:
       frozen, reinitialized, loaded: paths of parameters; frozen ones are loaded too.
       source: the old target whose head was taken, None for a fresh head.
+      selected_by: target whose validation error selects the best epoch.
       rescaled: True if that head's last layer was rescaled to the new normalizer.
       numbers: number of parameters (scalars) in "loaded", "frozen" and "reinitialized" arrays.
       normalizers: new target -> (mean, std).
@@ -40,6 +41,7 @@ class TransferReport:
     reinitialized: tuple[str, ...]
     loaded: tuple[str, ...]
     source: str | None
+    selected_by: str
     rescaled: bool
     numbers: Mapping[str, int]
     normalizers: Mapping[str, tuple[float, float]]
@@ -56,7 +58,8 @@ class TransferReport:
         known = "".join(f"; {t} = {part} + network" for t, part in self.known_parts.items())
         return (
             f"parameters loaded: {counts['loaded']}, of them frozen: {counts['frozen']}; "
-            f"re-initialized: {counts['reinitialized']}; {head}{rescaled}{known}"
+            f"re-initialized: {counts['reinitialized']}; {head}{rescaled}{known}; the best epoch is "
+            f"that with the lowest validation error of {self.selected_by!r}"
         )
 
 
@@ -215,6 +218,7 @@ def prepare_transfer(model: Model, train: Crystals, config: TransferConfig) -> P
         **paths,
         numbers={name: sum(sizes[p] for p in chosen) for name, chosen in paths.items()},
         source=source,
+        selected_by=target,
         rescaled=rescaled,
         normalizers={t: (n.mean, n.std) for t, n in prepared.normalizers.items()},
         known_parts={t: n.known_part for t, n in prepared.normalizers.items() if n.known_part},

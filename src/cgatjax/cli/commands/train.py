@@ -9,6 +9,7 @@ from cgatjax.cli.command_options import command, option, preset_option
 from cgatjax.cli.config_options import chosen
 from cgatjax.cli.training_options import (
     NETWORKS,
+    TRAININGS,
     network_options,
     read_tables,
     split_config,
@@ -73,7 +74,7 @@ def train(
 
     flags, size = runs.join_processes(flags), runs.ensemble_size(flags)
     tables = read_tables(config, model=ModelConfig, train=TrainConfig)
-    options = train_config(preset, tables["train"], flags)
+    options = train_config(TRAININGS[preset], tables["train"], flags)
     sizes = {**tables["model"], **chosen(flags, ModelConfig)}
     network = NETWORKS[preset].replace(**sizes)
     vectors = ElementTable.load(element_table) if element_table else None

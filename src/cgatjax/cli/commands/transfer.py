@@ -10,6 +10,7 @@ from cgatjax import ConfigError, InputError, ModelConfig, TrainConfig, TransferC
 from cgatjax.cli.command_options import command, option, preset_option
 from cgatjax.cli.config_options import chosen, config_options
 from cgatjax.cli.training_options import (
+    TRAININGS,
     exclude_seen_option,
     read_tables,
     split_config,
@@ -51,7 +52,12 @@ if TYPE_CHECKING:
     group="Transfer",
     help="Store of the source run, whose training set is also trained on (--mode joint only).",
 )
-@preset_option("Training options to start from; the network is that of --from.")
+@preset_option(
+    "Training options to start from; the network is that of --from.",
+    default=None,
+    note="training options of the run --from (of small for a bare model), to fine-tune with a "
+    "fifth of its rate and a cosine",
+)
 @training_options
 @exit_on_interrupt()
 def transfer(
@@ -59,7 +65,7 @@ def transfer(
     target: str,
     source: str,
     source_store: str | None,
-    preset: str,
+    preset: str | None,
     config: str | None,
     **flags: Any,
 ) -> None:
@@ -68,7 +74,7 @@ def transfer(
     Prints the parameters that were loaded, frozen and re-initialized, and the errors before
     training. Patterns match parameter paths such as encoder/node_0/update/damping, as file names
     ("heads/*"). Options come from the flags, otherwise from the tables [train] and [transfer] of
-    --config, otherwise from --preset.
+    --config, otherwise from --preset, otherwise from the run --from.
 
     \b
     cgatjax transfer scan.store --from mp-small --target e-form --mode full --out runs/scan
@@ -79,10 +85,11 @@ def transfer(
     from cgatjax.cli import training_runs as runs
 
     flags, size = runs.join_processes(flags), runs.ensemble_size(flags)
-    options = _transfer_config(target, preset, config, flags)
+    data, models = open_store(store), load_predictor(source).members
+    start = _start(preset, source, flags["mode"])
+    options = _transfer_config(target, start, config, flags)
     if (options.mode == "joint") != (source_store is not None):
         raise ConfigError("--with STORE belongs to --mode joint, and joint needs it")
-    data, models = open_store(store), load_predictor(source).members
     models[0].check_options(data.graph_config, store)
     if len(models) > 1 and not size:
         raise ConfigError(f"{source} is an ensemble; add --ensemble N, or start from a member")
@@ -119,14 +126,38 @@ def transfer(
             runs.report_run(run, *found, plots=flags["plots"])
 
 
+def _start(preset: str | None, source: str, mode: str) -> TrainConfig:
+    """Training options to start from: of a preset, otherwise of the source run.
+
+    Those of a training are changed to fine-tune what it trained, unless the mode is "none".
+    """
+    from cgatjax.cli.training_runs import recipe_of
+    from cgatjax.pretrained.locations import locate
+
+    if preset is not None:
+        return TRAININGS[preset]
+    found = recipe_of(locate(source))
+    if found is None:
+        click.echo(f"{source} records no training options: those of small", err=True)
+    recipe, is_ready = found or (TRAININGS["small"], False)
+    start = recipe if is_ready or mode == "none" else recipe.for_transfer()
+    click.echo(
+        f"from {source}, unless given otherwise: learning rate {start.learning_rate:g}, schedule "
+        f"{start.schedule}, {start.epochs} epochs, batches of {start.batch_size}, loss "
+        f"{start.loss}",
+        err=True,
+    )
+    return start
+
+
 def _transfer_config(
-    target: str, preset: str, file: str | None, flags: dict[str, Any]
+    target: str, start: TrainConfig, file: str | None, flags: dict[str, Any]
 ) -> TransferConfig:
-    """Options of the transfer: flags over the file over the preset."""
+    """Options of the transfer: flags over the file over those to start from."""
     tables = read_tables(file, train=TrainConfig, transfer=TransferConfig)
     options = {**tables["transfer"], **chosen(flags, TransferConfig), "target": target}
     from_file = {**options.pop("train", {}), **tables["train"]}
-    return TransferConfig(train=train_config(preset, from_file, flags)).replace(**options)
+    return TransferConfig(train=train_config(start, from_file, flags)).replace(**options)
 
 
 def _training_set(store: str, source: Path) -> "Dataset":
