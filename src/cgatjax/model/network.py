@@ -4,7 +4,9 @@ Programs are compiled once for each network and kept in one bounded cache, which
 screening share (`compiled`), and on disk between processes (`runtime.compilation_cache`).
 """
 
+import dataclasses
 import functools
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple, TypeVar
@@ -12,12 +14,14 @@ from typing import Any, Literal, NamedTuple, TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import traverse_util
 from jax import Array
 
 from cgatjax.config import ModelConfig
 from cgatjax.data.batching import CrystalBatch, collate
 from cgatjax.graphs.crystal_graph import CrystalGraph
 from cgatjax.nn.cgat import CGAT
+from cgatjax.nn.initializers import Draw, recording
 from cgatjax.runtime.compilation_cache import keep_compiled_programs
 from cgatjax.structures.elements import SYMBOLS, ElementTable
 
@@ -68,13 +72,33 @@ class Network:
     def init(self, seed: int) -> Params:
         """Draw fresh parameters, NumPy arrays in float32.
 
+        Seed and path decide a parameter. The network is traced only: nothing is compiled.
+
         Args:
           seed: of the initialization.
         """
-        keep_compiled_programs()
-        shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), self._example())
-        params = self.module.lazy_init(jax.random.key(seed), shapes)["params"]
-        return jax.tree.map(np.asarray, params)
+        drawn = {}
+        for path, (draw, shape) in self._draws().items():
+            words = np.frombuffer(hashlib.sha256(path.encode()).digest(), np.uint32)
+            random = np.random.default_rng([seed, *words.tolist()])
+            drawn[path] = np.asarray(draw(random, shape), np.float32)
+        return traverse_util.unflatten_dict(drawn, sep="/")
+
+    def _draws(self) -> dict[str, tuple[Draw, tuple[int, ...]]]:
+        """Trace the network for the initializer and the shape of each parameter."""
+        # Recomputation would hide the initializers' arrays, and has no parameters of its own.
+        network = dataclasses.replace(self, config=self.config.replace(rematerialize=False))
+        found = {}
+
+        def trace() -> None:
+            with recording() as drawn:
+                params = network.module.init(jax.random.key(0), self._example())["params"]
+            draw_of = {id(array): draw for array, draw in drawn}
+            for path, array in traverse_util.flatten_dict(params, sep="/").items():
+                found[path] = draw_of[id(array)], array.shape
+
+        jax.eval_shape(trace)
+        return found
 
     def param_shapes(self) -> Params:
         """Trace the abstract parameters (shapes and dtypes), without computing anything."""

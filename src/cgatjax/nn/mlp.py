@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from cgatjax.nn.initializers import uniform_fan_in
+from cgatjax.nn.initializers import uniform_fan_in, zeros
 
 LEAKY_SLOPE = 0.01
 
@@ -134,7 +134,7 @@ class ResidualHead(nn.Module):
         for i, width in enumerate(self.widths):
             y = nn.relu(Dense(width, low_precision=self.low_precision, name=f"layer_{i}")(x))
             if self.rezero:  # starts at 0: every layer is the identity before training
-                y = y * self.param(f"alpha_{i}", nn.initializers.zeros, ())
+                y = y * self.param(f"alpha_{i}", zeros(), ())
             if x.shape[-1] != width:
                 x = Dense(width, False, self.low_precision, name=f"skip_{i}")(x)
             x = x + y

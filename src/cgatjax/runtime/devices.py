@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any, Literal, Self, TypeVar
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
@@ -150,8 +149,9 @@ class Devices:
     def replicate(self, tree: T) -> T:
         """Copy a tree of arrays, equal on all processes, to every device."""
         if self.mapping == "jit":
-            # On a CPU, `jax.device_put` may alias the host's array, which donation would overwrite.
-            return jax.tree.map(jnp.array, tree)
+            # Copied on the host: on the device, that is a compilation for each shape. And copied,
+            # because `jax.device_put` may alias the host's array, which donation would overwrite.
+            return jax.tree.map(lambda x: jax.device_put(np.array(x)), tree)
         devices = self.local if self.mapping == "pmap" else self.devices
         return jax.device_put(tree, self._sharding(devices))
 

@@ -141,7 +141,9 @@ def init_state(params: Params, optimizer: optax.GradientTransformation) -> Train
     """Make the state before the first step."""
     # Two arrays: the step donates its state, and one buffer cannot be donated twice.
     step, skipped = jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32)
-    return TrainState(step=step, params=params, opt_state=optimizer.init(params), skipped=skipped)
+    # One program, instead of one for each operation and shape.
+    opt_state = jax.jit(optimizer.init)(params)
+    return TrainState(step=step, params=params, opt_state=opt_state, skipped=skipped)
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from cgatjax.config import TrainConfig
@@ -75,8 +74,8 @@ class Trainer:
         self._functions = step_functions(model.network, config, labels)
         self._devices = self._functions.devices
         self._scales = {t: (n.mean, n.std) for t, n in model.normalizers.items()}
-        # Copied to JAX: a step reuses the memory of its state, and the model stays as it is.
-        start = self._functions.start(jax.tree.map(jnp.array, model.params))
+        start = self._functions.start(model.params)
+        # Copied: a step reuses the memory of its state, and the model stays as it is.
         first = RunState(train=self._devices.replicate(start), best=model.params)
         self.state = recorder.restore(first, self._devices)
         skipped = int(self.state.train.skipped)
