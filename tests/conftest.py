@@ -1,13 +1,18 @@
 """What must be set before JAX is imported, and what all tests share."""
 
+import ctypes
+import gc
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parents[1]
+MOST_BYTES, GROWTH = 900_000_000, 300_000_000
+"""Resident memory beyond which a test process gives back what it can, and the growth since then."""
 
 # Two devices; and no optimizing of machine code, which takes longer than the tests' tiny networks.
 for _flag in ("xla_force_host_platform_device_count=2", "xla_backend_optimization_level=0"):
@@ -25,6 +30,36 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # The same examples on every run and every machine; a slow first compilation is no failure.
 settings.register_profile("cgatjax", max_examples=25, deadline=None, derandomize=True)
 settings.load_profile("cgatjax")
+
+
+@pytest.fixture(scope="session")
+def least_bytes() -> list[int]:
+    """Resident memory after the last release, 0 at first."""
+    return [0]
+
+
+@pytest.fixture(autouse=True)
+def bounded_memory(least_bytes):
+    """Give freed blocks back to the system, and compiled programs if that is not enough.
+
+    The C library keeps what compilations free; programs are read from the disk when needed again.
+    """
+    yield
+    if not sys.platform.startswith("linux"):
+        return
+    if resident_bytes() > max(MOST_BYTES, least_bytes[0] + GROWTH):
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", lambda pad: 0)  # glibc has it
+        trim(0)
+        if resident_bytes() > MOST_BYTES and "jax" in sys.modules:
+            sys.modules["jax"].clear_caches()
+            gc.collect()
+            trim(0)
+        least_bytes[0] = resident_bytes()
+
+
+def resident_bytes() -> int:
+    """Resident memory of this process."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 @pytest.fixture(scope="session")
