@@ -1,68 +1,115 @@
 """Optimizers over a full parameter tree of which only some leaves are trained.
 
-Labels decide: every leaf is labeled "frozen" or with a learning-rate group. Clipping, moments,
-weight decay and rates live inside the trainable branch of `optax.multi_transform`, so that frozen
-leaves get no update and no memory, and do not count in the norm of the gradient.
+Labels decide: every leaf is labeled "frozen" or with a learning-rate group. Frozen leaves are not
+packed for the optimizer, so that they get no update and no memory, and do not count in the norm of
+the gradient.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
-from jax.flatten_util import ravel_pytree
+from flax import traverse_util
+from jax import Array
 
 from cgatjax.config import TrainConfig
 
 FROZEN = "frozen"
 LARGE = 100_000
 """Leaves of more numbers than this are updated on their own."""
+SMALL = "small leaves"
+"""Name of the vector of all other leaves of a group."""
 Params = Any
 Labels = Any
+Packed = dict[str, dict[str, Array]]
+"""Group -> name -> array."""
 Rates = Mapping[str, Any]
 """Learning-rate factor of each group, the schedule included: a run-time value."""
 
 
-def make_optimizer(config: TrainConfig, labels: Labels) -> optax.GradientTransformationExtraArgs:
-    """Make the configured optimizer for the leaves that are not labeled "frozen".
+@dataclass(frozen=True, eq=False)
+class Optimizer:
+    """Optimizer of the leaves of a parameter tree that are not labeled "frozen".
 
-    Its `update` takes a keyword `rates`: {group: factor}, for every group among the labels.
+    It works on packed leaves, {group: {name: array}}. The small leaves of a learning-rate group are
+    one vector, so that few instructions are compiled; a large one, which concatenating would copy
+    twice, stays on its own.
+
+    Attributes:
+      rule: optax transformation of packed gradients, with a keyword `rates`.
+      labels: "frozen" or a learning-rate group at each leaf.
+      layerwise: True for a rule that treats each leaf apart; all are then on their own.
+    """
+
+    rule: optax.GradientTransformationExtraArgs
+    labels: Labels
+    layerwise: bool
+
+    def init(self, params: Params) -> optax.OptState:
+        """Make the state before the first step."""
+        return self.rule.init(self.pack(params))
+
+    def update(
+        self, gradients: Packed, state: optax.OptState, params: Packed, rates: Rates
+    ) -> tuple[Packed, optax.OptState]:
+        """Update packed parameters, given packed gradients and the factor of every group."""
+        updates, state = self.rule.update(gradients, state, params, rates=rates)
+        updated: Any = optax.apply_updates(params, updates)
+        return updated, state
+
+    def pack(self, tree: Params) -> Packed:
+        """Pack a tree like the parameters; its frozen leaves are not read."""
+        leaves = traverse_util.flatten_dict(dict(tree), sep="/")
+
+        def packed(name: str, paths: Sequence[str]) -> Array:
+            if name != SMALL:
+                return leaves[name]
+            return jnp.concatenate([jnp.ravel(leaves[path]) for path in paths])
+
+        return {
+            group: {name: packed(name, paths) for name, paths in names.items()}
+            for group, names in self._places(leaves).items()
+        }
+
+    def unpack(self, packed: Packed, like: Params) -> Params:
+        """Undo `pack`, with the shapes and the frozen leaves of another tree."""
+        leaves = traverse_util.flatten_dict(dict(like), sep="/")
+        for group, names in self._places(leaves).items():
+            for name, paths in names.items():
+                array, start = packed[group][name], 0
+                for path in paths:
+                    shape, stop = jnp.shape(leaves[path]), start + jnp.size(leaves[path])
+                    part = array if name != SMALL else array[start:stop].reshape(shape)
+                    leaves[path], start = part, stop
+        return traverse_util.unflatten_dict(leaves, sep="/")
+
+    def _places(self, leaves: Mapping[str, Any]) -> dict[str, dict[str, list[str]]]:
+        """Map groups to the names of their arrays, and these to paths of leaves."""
+        places: dict[str, dict[str, list[str]]] = {}
+        for path, group in traverse_util.flatten_dict(dict(self.labels), sep="/").items():
+            if group != FROZEN:
+                is_large = self.layerwise or jnp.size(leaves[path]) > LARGE
+                name = path if is_large else SMALL
+                places.setdefault(group, {}).setdefault(name, []).append(path)
+        return places
+
+
+def make_optimizer(config: TrainConfig, labels: Labels) -> Optimizer:
+    """Make the configured optimizer for the leaves that are not labeled "frozen".
 
     Args:
       config: optimizer, peak learning rate, weight decay, clipping.
       labels: tree like the parameters, "frozen" or a group name at each leaf.
     """
-    # Groups of learning rates share one branch: the clipping norm is that of all trained leaves.
-    branches = jax.tree.map(lambda label: FROZEN if label == FROZEN else "trained", labels)
-    rule = optax.chain(_rule(config), optax.scale(-config.learning_rate))
-    if config.optimizer != "lamb":  # LAMB scales by the norm of each layer
-        rule = _small_leaves_together(rule)
     clip = optax.clip_by_global_norm(config.clip_norm) if config.clip_norm else optax.identity()
+    scale = optax.scale(-config.learning_rate)
     # Rates come last: the moments of Adam are those of the gradient, whatever the schedule.
-    trained = optax.chain(_mask_standing(labels), clip, rule, _scale_by_rates(labels))
-    return optax.multi_transform({"trained": trained, FROZEN: optax.set_to_zero()}, branches)
-
-
-def _small_leaves_together(rule: optax.GradientTransformation) -> optax.GradientTransformation:
-    """Apply an element-wise rule to all small leaves concatenated, and to each large leaf in place.
-
-    Compiling hundreds of small updates is slow; concatenating large ones copies them twice.
-    """
-
-    def kinds(params: Params) -> Any:
-        return jax.tree.map(lambda p: "large" if p.size > LARGE else "small", params)
-
-    def init(params: Params) -> optax.OptState:
-        return rule.init(ravel_pytree(params)[0])
-
-    def update(updates: Any, state: optax.OptState, params: Params) -> tuple[Any, optax.OptState]:
-        vector, restored = ravel_pytree(updates)
-        vector, state = rule.update(vector, state, ravel_pytree(params)[0])
-        return restored(vector), state
-
-    together = optax.GradientTransformation(init, update)
-    return optax.multi_transform({"small": together, "large": rule}, kinds)
+    rule = optax.chain(_mask_standing(labels), clip, _rule(config), scale, _scale_by_rates())
+    # LAMB scales by the norm of each layer.
+    return Optimizer(rule=rule, labels=labels, layerwise=config.optimizer == "lamb")
 
 
 def _rule(config: TrainConfig) -> optax.GradientTransformation:
@@ -85,29 +132,28 @@ def _mask_standing(labels: Labels) -> optax.GradientTransformationExtraArgs:
     """
     if len(groups(labels)) < 2:
         return optax.with_extra_args_support(optax.identity())
-    return _scale_by(labels, lambda rate: rate != 0)
+    return _scale_by(lambda rate: rate != 0)
 
 
-def _scale_by_rates(labels: Labels) -> optax.GradientTransformationExtraArgs:
-    """Multiply each leaf's update by the factor of its group."""
-    return _scale_by(labels, lambda rate: rate)
+def _scale_by_rates() -> optax.GradientTransformationExtraArgs:
+    """Multiply updates by the factor of their group."""
+    return _scale_by(lambda rate: rate)
 
 
-def _scale_by(
-    labels: Labels, weight: Callable[[Any], Any]
-) -> optax.GradientTransformationExtraArgs:
-    """Multiply each leaf by a function of its group's rate."""
-
-    def is_masked(node: Any) -> bool:
-        return isinstance(node, optax.MaskedNode)
+def _scale_by(weight: Callable[[Any], Any]) -> optax.GradientTransformationExtraArgs:
+    """Multiply packed leaves by a function of their group's rate."""
 
     def update(
-        updates: Any, state: optax.EmptyState, params: Any = None, *, rates: Rates, **_: Any
-    ) -> tuple[Any, optax.EmptyState]:
-        def scaled(leaf: Any, label: str) -> Any:
-            return leaf if is_masked(leaf) else leaf * jnp.asarray(weight(rates[label]), leaf.dtype)
+        updates: Packed, state: optax.EmptyState, params: Any = None, *, rates: Rates, **_: Any
+    ) -> tuple[Packed, optax.EmptyState]:
+        def scaled(leaf: Array, factor: Any) -> Array:
+            return leaf * jnp.asarray(factor, leaf.dtype)
 
-        return jax.tree.map(scaled, updates, labels, is_leaf=is_masked), state
+        weights = {group: weight(rates[group]) for group in updates}
+        return {
+            group: {name: scaled(leaf, weights[group]) for name, leaf in leaves.items()}
+            for group, leaves in updates.items()
+        }, state
 
     return optax.GradientTransformationExtraArgs(lambda params: optax.EmptyState(), update)
 

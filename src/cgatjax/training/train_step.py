@@ -22,6 +22,8 @@ from cgatjax.model.network import Network, compiled
 from cgatjax.runtime.devices import Devices
 from cgatjax.training.optimizer import (
     Labels,
+    Optimizer,
+    Packed,
     Params,
     Rates,
     combine,
@@ -52,7 +54,7 @@ class TrainState:
     Attributes:
       step: () int32, optimizer steps done.
       params: {"encoder": …, "heads": …}.
-      opt_state: optax state; frozen leaves have none.
+      opt_state: optax state of packed leaves; frozen ones have none.
       skipped: () int32, steps that changed nothing because loss or gradient was not finite.
     """
 
@@ -137,7 +139,7 @@ def forward_of(network: Network, labels: Labels) -> Forward:
     return network.apply
 
 
-def init_state(params: Params, optimizer: optax.GradientTransformation) -> TrainState:
+def init_state(params: Params, optimizer: Optimizer) -> TrainState:
     """Make the state before the first step."""
     # Two arrays: the step donates its state, and one buffer cannot be donated twice.
     step, skipped = jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32)
@@ -179,7 +181,7 @@ class MaskedLoss:
 
 def make_train_step(
     sums: MaskedLoss,
-    optimizer: optax.GradientTransformationExtraArgs,
+    optimizer: Optimizer,
     labels: Labels,
     devices: Devices = Devices(),  # noqa: B008 - frozen
 ) -> Callable[[TrainState, Batch, Rates, Scales], tuple[TrainState, StepMetrics]]:
@@ -202,7 +204,7 @@ def make_train_step(
             return metrics.loss, metrics
 
         gradients, metrics = jax.grad(objective, has_aux=True)(trainable)
-        return metrics, gradients
+        return metrics, optimizer.pack(gradients)
 
     def step(
         state: TrainState, stack: Batch, extra: tuple[Rates, Scales]
@@ -213,21 +215,16 @@ def make_train_step(
         scale = 1 / jnp.maximum(metrics.n, 1)  # a batch without known values moves nothing
         gradients = jax.tree.map(lambda g: g * scale.astype(g.dtype), gradients)
         finite = jnp.isfinite(metrics.loss) & _all_finite(gradients)
-        trainable, frozen = partition(state.params, labels)
-        zeros = jax.tree.map(jnp.zeros_like, frozen)
+        kept = optimizer.pack(state.params), state.opt_state
 
-        def update() -> tuple[Params, optax.OptState]:
-            updates, opt_state = optimizer.update(
-                combine(gradients, zeros), state.opt_state, state.params, rates=rates
-            )
-            changes = partition(updates, labels)[0]
-            return project_damping(optax.apply_updates(trainable, changes)), opt_state
+        def update() -> tuple[Packed, optax.OptState]:
+            return optimizer.update(gradients, state.opt_state, kept[0], rates)
 
-        kept = trainable, state.opt_state
-        trainable, opt_state = _updated_if(finite, update, kept, devices.platform)
+        packed, opt_state = _updated_if(finite, update, kept, devices.platform)
+        trainable, frozen = partition(optimizer.unpack(packed, state.params), labels)
         new = TrainState(
             step=state.step + finite,
-            params=combine(trainable, frozen),
+            params=combine(project_damping(trainable), frozen),
             opt_state=opt_state,
             skipped=state.skipped + ~finite,
         )
