@@ -58,8 +58,8 @@ class TransferReport:
         known = "".join(f"; {t} = {part} + network" for t, part in self.known_parts.items())
         return (
             f"parameters loaded: {counts['loaded']}, of them frozen: {counts['frozen']}; "
-            f"re-initialized: {counts['reinitialized']}; {head}{rescaled}{known}; the best epoch is "
-            f"that with the lowest validation error of {self.selected_by!r}"
+            f"re-initialized: {counts['reinitialized']}; {head}{rescaled}{known}; "
+            f"the best epoch is that with the lowest validation error of {self.selected_by!r}"
         )
 
 
