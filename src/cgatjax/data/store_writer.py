@@ -203,6 +203,7 @@ def _checked(
 def _atomic_store(out: Path) -> Iterator[Path]:
     """Yield a hidden folder beside `out`; rename it to `out` at the end, remove it on errors."""
     folder = out.with_name(f".{out.name}.{os.getpid()}.part")
+    shutil.rmtree(folder, ignore_errors=True)  # left by a process of the same number
     with writing(folder):
         folder.mkdir(parents=True)
     try:
