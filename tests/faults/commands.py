@@ -13,6 +13,7 @@ from typing import Any
 
 import tomli_w
 from tests.commands import ok
+from tests.crystals import cubic
 
 from cgatjax.structures.dcgat import write_dcgat
 from cgatjax.synthetic.dataset import ionic_crystals
@@ -212,6 +213,15 @@ def fit_gp(folder: Path) -> Case:
     names = ("process.safetensors", "process.json", "manifest.json")
     changes = (*(f"pbe/gaussian_process/{name}" for name in names), "pbe/calibration.json")
     return Case((*process, "--steps", "4"), "pbe", resumes=False, changes=changes)
+
+
+@command_case
+def label(folder: Path) -> Case:
+    """Energies of metals; ionic crystals fail, as the potential has not their elements."""
+    metals = [cubic(f"metal-{z}", 4.0, [(z, [0.0] * 3)]) for z in (13, 28, 29, 47)]
+    write_dcgat([*metals, *ionic_crystals(2)], folder / "metals.json")
+    arguments = ("label", "./metals.json", "--calculator", "ase.calculators.emt:EMT")
+    return Case(tuple(_paths(folder, *arguments, "--out", "./new/labeled.json")), "new")
 
 
 @command_case

@@ -48,14 +48,14 @@ class Journal:
             lock(self._file, path.parent, "labeling these crystals")
             self._read(json.loads(json.dumps(dict(options))))
         except BaseException:
-            self._file.close()
+            self._close()
             raise
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._file.close()
+        self._close()
 
     def add(self, values: Mapping[str, Value]) -> None:
         """Append values by digest, and wait until they are on disk."""
@@ -67,6 +67,10 @@ class Journal:
         """Remove the file, once the values are saved elsewhere."""
         with writing(self.path):
             self.path.unlink(missing_ok=True)
+
+    def _close(self) -> None:
+        with writing(self.path):
+            self._file.close()
 
     def _write(self, text: str) -> None:
         with writing(self.path):

@@ -1,8 +1,10 @@
 """Label crystals with the energies of a calculator."""
 
+import csv
 import dataclasses
 import functools
 import hashlib
+import io
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +21,7 @@ from cgatjax.labeling.calculators import Calculator, make_calculator
 from cgatjax.labeling.cell_scan import scan_cell
 from cgatjax.labeling.element_energies import ElementEnergies
 from cgatjax.labeling.journal import Journal, Value
+from cgatjax.runtime.atomic_writes import write_durably
 from cgatjax.runtime.executors import map_in_order, worker_processes
 from cgatjax.runtime.progress import Advance, progress
 from cgatjax.structures.crystal import Crystal, Rejected
@@ -27,6 +30,8 @@ from cgatjax.structures.readers import read_crystals
 
 CHUNK = 32
 """Crystals sent to a worker at a time, and written to the journal together."""
+FAILED = ".failed.csv"
+"""Suffix of the list of crystals that failed, beside the archive."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -87,7 +92,8 @@ def label(
       scan: take the energy at the minimum over the volume of the cell, whose volume per atom
         becomes the property "volume_NAME".
       properties: CSV file with further properties of CIF and POSCAR files.
-      out: archive to write (.json, .json.gz, .json.bz2), which commands read like any other.
+      out: archive to write (.json, .json.gz, .json.bz2), which commands read like any other;
+        crystals that failed are listed beside it, in OUT.failed.csv.
       workers: number of processes, each with a calculator; needs one that is given by name.
       on_error: "skip" crystals that fail into `.failed`, or "raise" at the first.
       resume: continue a stopped run of the same `out`; crystals that are done are not calculated
@@ -111,7 +117,10 @@ def label(
     if on_error not in ("raise", "skip"):
         raise ConfigError(f"on_error: expected 'raise' or 'skip', got {on_error!r}")
     path = None if out is None else Path(out)
-    if path is not None and path.exists():
+    log = None if path is None else path.with_name(f"{path.name}.unfinished")
+    # A kill between the archive and the end of its journal leaves both.
+    is_left = resume and log is not None and log.exists()
+    if path is not None and path.exists() and not is_left:
         raise RunExistsError(f"{path} exists; choose another name or remove it")
     if workers > 1 and not isinstance(calculator, str):
         raise ConfigError("several workers make their own calculators: give its name, not itself")
@@ -119,9 +128,8 @@ def label(
     names = _names(calculator, made, property, references is not None, scan)
     with ExitStack() as stack:
         journal = None
-        if path is not None:
+        if log is not None:
             options = {"calculator": made.origin, "scan": scan}
-            log = path.with_name(f"{path.name}.unfinished")
             journal = stack.enter_context(Journal(log, options, resume=resume))
         run = _Run(calculator if workers > 1 else made, scan, workers, journal, on_error)
         elements = _references(references, reference_property, run, show_progress)
@@ -134,6 +142,8 @@ def label(
             reason = failed[0].reason if failed else "no crystals"
             raise InputError(f"no crystal could be labeled; for instance: {reason}")
         if path is not None and journal is not None:
+            if failed:
+                _write_failed(path.with_name(f"{path.name}{FAILED}"), failed)
             write_dcgat(crystals, path)
             journal.remove()
     return Labeled(
@@ -144,6 +154,14 @@ def label(
         seconds=run.seconds,
         computed=run.computed,
     )
+
+
+def _write_failed(path: Path, failed: Sequence[Rejected]) -> None:
+    """Write the list of the crystals that failed."""
+    text = io.StringIO(newline="")
+    rows = [(item.id, item.source, item.reason) for item in failed]
+    csv.writer(text).writerows([("id", "source", "reason"), *rows])
+    write_durably(path, text.getvalue().encode("utf-8", "backslashreplace"))
 
 
 def _names(

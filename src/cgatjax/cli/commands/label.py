@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cgatjax.cli.command_options import command, on_error_option, option
-from cgatjax.cli.data_files import echo_skipped, require_new, write_csv
+from cgatjax.cli.data_files import echo_skipped, require_new
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -109,10 +109,12 @@ def label(
     After a kill, the same command with --resume continues; calculations are not repeated.
     """
     from cgatjax import label as label_crystals
+    from cgatjax.labeling.label import FAILED
 
     path = Path(out)
-    failed_path = path.with_name(f"{path.name}.failed.csv")
-    require_new(path, failed_path)
+    failed_path = path.with_name(f"{path.name}{FAILED}")
+    if not resume:
+        require_new(path, failed_path)
     found = label_crystals(
         list(inputs),
         calculator,
@@ -133,6 +135,4 @@ def label(
         f"{len(found.failed)} failed{rate}\ncalculator: {found.origin}"
     )
     if found.failed:
-        rows = [(item.id, item.source, item.reason) for item in found.failed]
-        write_csv(failed_path, ("id", "source", "reason"), rows, [])
         echo_skipped(found.failed, failed_path)
