@@ -81,6 +81,8 @@ def _draw_reliability(axes: "Axes", predictions: PredictionSets) -> None:
         axes.plot(_GRID, observed, color=color, label=label)
         axes.fill_between(_GRID, _GRID, observed, color=color, alpha=0.12, linewidth=0)
     axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
+    for place, text in ((0.04, "std too large"), (0.62, "std too small")):
+        axes.text(place, 0.72 if place < 0.5 else 0.3, text, color="0.45", fontsize="small")
     axes.set_xlabel("expected coverage")
     axes.set_ylabel("observed coverage")
     axes.legend(frameon=False, loc="best")
@@ -93,7 +95,7 @@ def _draw_errors(axes: "Axes", predictions: PredictionSets, unit: str, bins: int
     for color, (name, arrays) in zip(colors(len(predictions)), predictions.items(), strict=True):
         groups = binned(*known_errors(*arrays), bins)
         shown = groups.rmse > 0
-        axes.plot(groups.std[shown], groups.rmse[shown], "o-", color=color, label=name)
+        axes.plot(groups.std[shown], groups.rmse[shown], "o", color=color, label=name)
         drawn += [groups.std[shown], groups.rmse[shown]]
     values = np.concatenate(drawn)
     if len(values) == 0:

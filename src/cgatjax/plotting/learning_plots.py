@@ -21,6 +21,8 @@ def learning_curves(
 ) -> "Figure":
     """Draw validation errors against epochs, one line per run, on a logarithmic scale.
 
+    A dot marks the best epoch of each run.
+
     Args:
       histories: name of the run -> rows of its history (`History.rows`).
       quantity: column, or its prefix before ":" (for the first such column of each run).
@@ -36,6 +38,8 @@ def learning_curves(
         points = [(row["epoch"], row[column]) for row in rows if row.get(column) is not None]
         marker = "o" if len(points) == 1 else None  # a line of one point is invisible
         axes.plot(*zip(*points, strict=True), label=name, color=color, marker=marker)
+        if points:
+            axes.scatter(*min(points, key=lambda point: point[1]), color=color, s=24, zorder=3)
     axes.set_yscale("log")
     plain_ticks(axes.yaxis)
     axes.set_xlabel("epoch")
@@ -46,7 +50,7 @@ def learning_curves(
 
 
 def parity(target: np.ndarray, prediction: np.ndarray, unit: str = "", title: str = "") -> "Figure":
-    """Draw predictions against targets on equal scales, with the mean absolute error.
+    """Draw predictions against targets on equal scales, with MAE and RMSE.
 
     Args:
       target: (crystals,) targets in `unit`; rows with NaN in target or prediction are left out.
@@ -77,7 +81,9 @@ def parity(target: np.ndarray, prediction: np.ndarray, unit: str = "", title: st
     axes.set(xlim=span, ylim=span, aspect="equal", title=wrapped(title, 4.5))
     axes.set_xlabel(with_unit("target", unit))
     axes.set_ylabel(with_unit("prediction", unit))
-    note = f"MAE {np.abs(y - x).mean():.3g} {unit}\n{len(x)} crystal{'s' if len(x) > 1 else ''}"
+    mae, rmse = np.abs(y - x).mean(), np.sqrt(((y - x) ** 2).mean())
+    plural = "s" if len(x) > 1 else ""
+    note = f"MAE {mae:.3g} {unit}\nRMSE {rmse:.3g} {unit}\n{len(x)} crystal{plural}"
     axes.text(0.04, 0.96, note, transform=axes.transAxes, va="top")
     return figure
 
