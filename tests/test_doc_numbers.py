@@ -157,6 +157,17 @@ def test_the_ablations() -> None:
     assert checked == 24
 
 
+def test_the_simple_answers() -> None:
+    header, *lines = table_under("docs/results/simple_answers.md", "Test errors", "knows")
+    rows, checked = rows_of("simple_answers"), 0
+    for cells in lines:
+        for column, (name, factor) in enumerate(TARGETS.values(), 2):
+            values = errors(rows, factor, targets=name, answer=cells[1])
+            assert cells[column] == mean_and_spread(values), (cells[1], header[column])
+            checked += 1
+    assert checked == 45
+
+
 def test_a_changed_number_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two parts in a hundred of the stored errors are enough."""
     original = rows_of("table1")
