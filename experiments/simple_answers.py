@@ -10,7 +10,7 @@ high-fidelity data can be called good that is not better than these.
 
 Paper: nothing is published.
 Expected at the local scale: full transfer beats everything that does not know a low-fidelity value
-of the test crystals; the difference to such a value, by trees, beats full transfer two to four
+of the test crystals; the difference to such a value, by trees, beats full transfer 1.5 to 4
 times.
 """
 
