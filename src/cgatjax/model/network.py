@@ -20,8 +20,9 @@ from jax import Array
 from cgatjax.config import ModelConfig
 from cgatjax.data.batching import CrystalBatch, collate
 from cgatjax.graphs.crystal_graph import CrystalGraph
-from cgatjax.nn.cgat import CGAT
+from cgatjax.nn.cgat import CGAT, edge_networks
 from cgatjax.nn.initializers import Draw, recording
+from cgatjax.nn.mlp import Dense, GatheredRows
 from cgatjax.runtime.compilation_cache import keep_compiled_programs
 from cgatjax.structures.elements import SYMBOLS, ElementTable
 
@@ -104,13 +105,52 @@ class Network:
         """Trace the abstract parameters (shapes and dtypes), without computing anything."""
         return jax.eval_shape(self.module.init, jax.random.key(0), self._example())["params"]
 
-    def apply(self, params: Params, batch: CrystalBatch) -> dict[str, Array]:
-        """Predict {target: (graphs, 2)}: mean and log_std, normalized."""
-        return self._call(params, batch, "outputs")
+    def apply(
+        self, params: Params, batch: CrystalBatch, mixed: Array | None = None
+    ) -> dict[str, Array]:
+        """Predict {target: (graphs, 2)}: mean and log_std, normalized.
 
-    def embed(self, params: Params, batch: CrystalBatch) -> dict[str, Array]:
-        """Encode crystals as {"embedding": (graphs, `config.embedding_dim`)}."""
-        return {"embedding": self._call(params, batch, "embed")}
+        Args:
+          params: parameters of this network.
+          batch: padded batch.
+          mixed: (nodes, D) attention-weighted messages of the first step, if they are known.
+        """
+        return self._call(params, batch, "outputs", mixed=mixed)
+
+    def embed(
+        self, params: Params, batch: CrystalBatch, mixed: Array | None = None
+    ) -> dict[str, Array]:
+        """Encode crystals as {"embedding": (graphs, `config.embedding_dim`)}; as `apply`."""
+        return {"embedding": self._call(params, batch, "embed", mixed=mixed)}
+
+    def first_messages(
+        self, params: Params, receivers: Array, shells: Array, senders: Array
+    ) -> tuple[Array, Array]:
+        """Compute scores and messages of the first step, which elements and shells decide.
+
+        Args:
+          params: parameters of this network.
+          receivers: (edges,) atomic numbers at the receiving ends.
+          shells: (edges,) shell of each edge.
+          senders: (edges,) atomic numbers at the other ends.
+
+        Returns:
+          (heads, edges, channels or 1) and (heads, edges, D).
+        """
+        config, encoder = self.config, params["encoder"]
+        start = Dense(config.node_dim, use_bias=False)
+        with jax.default_matmul_precision(MATMUL_PRECISION[config.precision]):
+            table = start.apply({"params": encoder["embedding"]}, self.element_table.vectors)
+            parts = (
+                GatheredRows(table, receivers),
+                GatheredRows(encoder["shell_embedding"], shells),
+                GatheredRows(table, senders),
+            )
+            scores, messages = (
+                network.apply({"params": encoder["node_0"][network.name]}, *parts)
+                for network in edge_networks(config, config.node_dim)
+            )
+        return scores, messages
 
     def composition(self, params: Params, batch: CrystalBatch) -> dict[str, Array]:
         """Collect atomic fractions as {"composition": (graphs, 104)}; no parameters are used."""
@@ -134,7 +174,7 @@ class Network:
         steps = tuple(sown[f"node_{i}"]["scores"][0] for i in range(self.config.steps))
         return AttentionScores(embedding, steps, sown["pooling"]["scores"][0])
 
-    def jitted(self, method: Method | Literal["read_heads", "attention"]) -> Any:
+    def jitted(self, method: Method | Literal["read_heads", "attention", "first_messages"]) -> Any:
         """Compile a method for arrays; equal networks share the program."""
         return compiled(_jitted, self, method)
 

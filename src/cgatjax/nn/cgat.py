@@ -67,13 +67,13 @@ class CGAT(nn.Module):
         outputs = self.outputs(batch)
         return outputs if len(outputs) > 1 else outputs[self.config.targets[0]]
 
-    def outputs(self, batch: CrystalBatch) -> dict[str, Array]:
+    def outputs(self, batch: CrystalBatch, mixed: Array | None = None) -> dict[str, Array]:
         """Predict {target: (graphs, 2)}: mean and log_std, normalized."""
-        return self.heads(self.encoder(batch))
+        return self.heads(self.encoder(batch, mixed))
 
-    def embed(self, batch: CrystalBatch) -> Array:
+    def embed(self, batch: CrystalBatch, mixed: Array | None = None) -> Array:
         """Encode crystals as embeddings, (graphs, `config.embedding_dim`)."""
-        return self.encoder(batch)
+        return self.encoder(batch, mixed)
 
     def read_heads(self, embedding: Array) -> dict[str, Array]:
         """Apply the heads alone, to crystal embeddings: {target: (graphs, 2)}."""
@@ -102,8 +102,8 @@ class Encoder(nn.Module):
     element_table: ElementTable
 
     @nn.compact
-    def __call__(self, batch: CrystalBatch) -> Array:
-        """Embed every crystal of the batch, padding included."""
+    def __call__(self, batch: CrystalBatch, mixed: Array | None = None) -> Array:
+        """Embed every crystal; `mixed` are known attention-weighted messages of the first step."""
         config = self.config
         batch = _with_plain_padding(batch)
         edges = _edges_of(batch, config)
@@ -116,7 +116,8 @@ class Encoder(nn.Module):
         node_step, edge_step = remat(NodeUpdate), remat(EdgeUpdate)
         for i in range(config.steps):
             # h <- h + Hyper(agg; z) and e <- e + update, both from the h and e before this step.
-            node_update = node_step(config, first=i == 0, name=f"node_{i}")(h, h_start, e, edges)
+            step = node_step(config, first=i == 0, name=f"node_{i}")
+            node_update = step(h, h_start, e, edges, mixed if i == 0 else None)
             self.sow("intermediates", f"node_update_{i}", node_update)
             if config.edge_update == "shell":
                 # e depends on the shell alone: K + 1 rows at every depth (saving 1).
@@ -177,12 +178,23 @@ class NodeUpdate(nn.Module):
 
     @nn.compact
     def __call__(
-        self, h: GatheredRows, start: GatheredRows, e: GatheredRows, edges: _Edges
+        self,
+        h: GatheredRows,
+        start: GatheredRows,
+        e: GatheredRows,
+        edges: _Edges,
+        mixed: Array | None = None,
     ) -> Array:
         """Compute (nodes, D) from states h and start states of nodes, and states e of edges."""
+        if mixed is None:
+            mixed = self._mixed(h, e, edges)
+        return _hypernetwork(self.config, self.config.node_dim, self.first)(mixed, start)
+
+    def _mixed(self, h: GatheredRows, e: GatheredRows, edges: _Edges) -> Array:
+        """Weight the messages by attention, (nodes, D)."""
         config = self.config
         parts = (h.regather(edges.receivers), e, h.regather(edges.senders))
-        attention, message = _edge_networks(config, config.node_dim)
+        attention, message = edge_networks(config, config.node_dim)
         size = len(h.gather())
         # Batches keep edges in the order of their centers.
         ascending = config.message_direction == "neighbor_to_center"
@@ -197,8 +209,7 @@ class NodeUpdate(nn.Module):
             options = Options(size, ascending, config.low_precision)
             ends = edges.receivers, edges.weights
             mixed = gathered_messages(networks, parts, ends, edges.layout, options)
-        hyper = _hypernetwork(config, config.node_dim, self.first)
-        return hyper(mixed.mean(0), start)
+        return mixed.mean(0)
 
 
 class EdgeUpdate(nn.Module):
@@ -215,7 +226,7 @@ class EdgeUpdate(nn.Module):
         config = self.config
         # The edge networks read [center | e | neighbor] whatever way the messages run.
         parts = (h.regather(edges.centers), e, h.regather(edges.neighbors))
-        attention, message = _edge_networks(config, config.edge_dim)
+        attention, message = edge_networks(config, config.edge_dim)
         x = (nn.softmax(attention(*parts), axis=0) * message(*parts)).sum(0)
         if config.edge_update == "attention":
             return _two_layers(config, x)
@@ -247,7 +258,7 @@ def _hypernetwork(config: ModelConfig, width: int, first: bool) -> DampedHyperne
     return DampedHypernetwork(width, first, low, fused, name="update")
 
 
-def _edge_networks(config: ModelConfig, features: int) -> tuple[MultiHeadNetwork, MultiHeadNetwork]:
+def edge_networks(config: ModelConfig, features: int) -> tuple[MultiHeadNetwork, MultiHeadNetwork]:
     """Make the attention and message networks, submodules of the caller."""
     hidden, low = _hidden_width(config), config.low_precision
     score_width = features if config.vector_attention else 1

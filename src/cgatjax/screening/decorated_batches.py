@@ -25,6 +25,8 @@ from cgatjax.graphs.graph_arrays import GraphArrays
 from cgatjax.inference.predictor import Predictor
 from cgatjax.model.network import Method, Network, compiled
 from cgatjax.runtime.executors import cores
+from cgatjax.screening.assignments import Assignments
+from cgatjax.screening.first_step import FirstStep, first_step
 from cgatjax.screening.templates import Template
 from cgatjax.structures.elements import reduced_formula
 
@@ -86,9 +88,22 @@ class DecoratedPredictor:
     """
 
     def __init__(
-        self, predictor: Predictor, template: Template, target: str, batch_size: int | None = None
+        self,
+        predictor: Predictor,
+        template: Template,
+        target: str,
+        batch_size: int | None = None,
+        assignments: Assignments | None = None,
     ) -> None:
         """Copy the weights and the graph to the device.
+
+        Args:
+          predictor: model or ensemble.
+          template: the template.
+          target: property to predict.
+          batch_size: candidates per batch; None to choose it.
+          assignments: lists that all elements are from, so that decorations can share the first
+            step; None to share nothing.
 
         Raises:
           MismatchError: the graph has more neighbors per site than the network has shells.
@@ -108,10 +123,12 @@ class DecoratedPredictor:
             )
         self.predictor, self.target, self._counts = predictor, target, template.counts
         self.batch_size = batch_size or suitable_batch(config, template)
-        self._passes = [
-            (compiled(_make_screening, model.network, method), jax.device_put(model.params))
-            for model, method in predictor.passes
-        ]
+        self._passes = []
+        for model, method in predictor.passes:
+            shares = assignments is not None and method != "composition"
+            first = first_step(model, template, assignments) if shares else None
+            known = jax.device_put((model.params, first))
+            self._passes.append((compiled(_make_screening, model.network, method), known))
         self._arrays = jax.device_put(TemplateArrays.of(template))
 
     def __call__(
@@ -132,7 +149,7 @@ class DecoratedPredictor:
 
         def predict(batch: np.ndarray) -> list[Any]:
             with jax.enable_x64(wide):  # a setting of the thread
-                running = [f(params, self._arrays, batch) for f, params in self._passes]
+                running = [f(known, self._arrays, batch) for f, known in self._passes]
             found: list[Any] = jax.device_get(running)
             return found
 
@@ -224,11 +241,20 @@ def suitable_batch(config: ModelConfig, template: Template) -> int:
 
 
 def _make_screening(network: Network, name: Method) -> Callable[..., dict[str, Array]]:
-    """Compile parameters, template, (m, classes) elements -> outputs (m, …) of a method."""
-    method = getattr(network, name)
+    """Compile a method of the network for decorations.
 
-    def run(params: Any, template: TemplateArrays, numbers: Array) -> dict[str, Array]:
-        outputs = method(params, decorated_batch(template, numbers))
+    Returns:
+      Function of (parameters, shared first step or None), template and (m, classes) elements ->
+      outputs (m, …).
+    """
+    method, config = getattr(network, name), network.config
+
+    def run(
+        known: tuple[Any, FirstStep | None], template: TemplateArrays, numbers: Array
+    ) -> dict[str, Array]:
+        params, first = known
+        mixed = () if first is None else (first.mixed(numbers, config.heads, config.node_dim),)
+        outputs = method(params, decorated_batch(template, numbers), *mixed)
         return {name: rows[: len(numbers)] for name, rows in outputs.items()}
 
     # On CPUs each batch runs on one core, and as many at a time as there are cores: the operations

@@ -124,7 +124,9 @@ class Decorations:
     def _predict_template(
         self, template: Template, assignments: Assignments, start: int, advance: Advance
     ) -> Iterator[ChunkPredictions]:
-        predict = DecoratedPredictor(self.predictor, template, self.target, self.batch_size)
+        predict = DecoratedPredictor(
+            self.predictor, template, self.target, self.batch_size, assignments
+        )
         while start < assignments.n:
             stop, numbers, left_out = self._filtered_chunk(template, assignments, start)
             mean, std = predict(numbers, _scaled(len(numbers), stop - start, advance))
