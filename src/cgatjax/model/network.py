@@ -140,17 +140,17 @@ class Network:
         config, encoder = self.config, params["encoder"]
         start = Dense(config.node_dim, use_bias=False)
         with jax.default_matmul_precision(MATMUL_PRECISION[config.precision]):
-            table = start.apply({"params": encoder["embedding"]}, self.element_table.vectors)
+            table: Any = start.apply({"params": encoder["embedding"]}, self.element_table.vectors)
             parts = (
                 GatheredRows(table, receivers),
                 GatheredRows(encoder["shell_embedding"], shells),
                 GatheredRows(table, senders),
             )
-            scores, messages = (
+            found: Any = tuple(
                 network.apply({"params": encoder["node_0"][network.name]}, *parts)
                 for network in edge_networks(config, config.node_dim)
             )
-        return scores, messages
+        return found[0], found[1]
 
     def composition(self, params: Params, batch: CrystalBatch) -> dict[str, Array]:
         """Collect atomic fractions as {"composition": (graphs, 104)}; no parameters are used."""

@@ -125,8 +125,9 @@ class DecoratedPredictor:
         self.batch_size = batch_size or suitable_batch(config, template)
         self._passes = []
         for model, method in predictor.passes:
-            shares = assignments is not None and method != "composition"
-            first = first_step(model, template, assignments) if shares else None
+            first = None
+            if assignments is not None and method != "composition":
+                first = first_step(model, template, assignments)
             known = jax.device_put((model.params, first))
             self._passes.append((compiled(_make_screening, model.network, method), known))
         self._arrays = jax.device_put(TemplateArrays.of(template))
