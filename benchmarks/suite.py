@@ -75,7 +75,7 @@ def other_rows(results: dict[str, Any]) -> list[Row]:
         *(
             (f"screen, small, {name}, candidates/s", f"{found['per_second']:,.0f}", "")
             for name, found in results["screening"]["small"].items()
-            if isinstance(found, dict)
+            if isinstance(found, dict) and "per_second" in found
         ),
         (
             "padding fraction of training batches, nodes and edges",
