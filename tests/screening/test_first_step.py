@@ -104,11 +104,12 @@ def test_nothing_is_shared_where_it_would_not_pay_or_not_be_exact(monkeypatch, c
 
 
 @pytest.mark.parametrize("by", ["element", "orbit"])
-def test_all_classes_are_neighbors_of_each_class(by) -> None:
+def test_all_other_classes_are_neighbors_of_each_class(by) -> None:
     """After one step all states therefore differ between decorations (docs/performance.md)."""
     for prototype in prototypes():
         template = template_of(prototype, SHARE, by)
         of_node, graph = template.node_class, template.graph
         pairs = {*zip(of_node[graph.edge_center], of_node[graph.edge_neighbor], strict=True)}
-        assert len(pairs) == len(template.classes) ** 2
+        n = len(template.classes)
+        assert {(c, d) for c in range(n) for d in range(n) if c != d} <= pairs
     assert len(prototypes()) == 40

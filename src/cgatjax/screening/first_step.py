@@ -4,7 +4,7 @@ In the first step a message depends only on the elements at both ends and on the
 the softmax over the neighbors of a site, numerator and denominator, therefore split into one term
 for each class of neighbors, which depends on two elements alone. These terms are tabulated once for
 all pairs of elements; a candidate adds as many as there are classes. From the second step on all
-states differ between candidates, because the neighbors of a site are of all classes.
+states differ between candidates, because the neighbors of a site are of all other classes.
 """
 
 import logging
