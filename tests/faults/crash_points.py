@@ -112,6 +112,7 @@ class Replays:
             with suppress(Killed), bounded(), second.watching():
                 run(*again)
             if second.hit is None:
+                self._check_results(point)
                 return "completed before the second kill"
             self._check_inputs(point)
             outcome = f"{outcome}, killed again"
