@@ -97,7 +97,9 @@ class Chgnet:
 
     def _batch(self, crystals: Sequence[Crystal]) -> list[float | str]:
         structures = [_pymatgen(crystal) for crystal in crystals]
-        predicted = self.model.predict_structure(structures, task="e", batch_size=BATCH)
+        with warnings.catch_warnings():  # of torch, on conversions inside CHGNet
+            warnings.simplefilter("ignore")
+            predicted = self.model.predict_structure(structures, task="e", batch_size=BATCH)
         predicted = predicted if isinstance(predicted, list) else [predicted]
         per_atom = [float(p["e"]) for p in predicted]
         return [
