@@ -166,7 +166,8 @@ def test_groups_have_rates_of_their_own(optimizer):
     found, state = trained(options(optimizer), labels, rates)
     full, full_state = trained(options(optimizer))
     assert np.array_equal(found["a"], PARAMS["a"])
-    assert np.array_equal(found["b"]["c"], full["b"]["c"])
+    # The vectors have other lengths, and the last bit may differ.
+    np.testing.assert_allclose(found["b"]["c"], full["b"]["c"], rtol=1e-6)
     assert groups(labels) == ("slow", "trained")
     # Standing still for a while, a group goes on gathering its moments.
     sizes = [sum(x.size for x in jax.tree.leaves(s)) for s in (state, full_state)]
