@@ -1,0 +1,54 @@
+"""A change of what is computed is noticed: losses, gradients."""
+
+import json
+
+import numpy as np
+import pytest
+from tests.numbers.gate import STEPS, STORED, Gate, changed, difference, layers, load
+
+BOUNDS = {"losses": 1e-4, "gradients": 1e-5}
+"""Largest relative differences. Other compiler options change the gradients by 2e-6; over 200 steps
+rounding adds up, so that the losses have a wider bound and the gradients are to notice a change."""
+CHANGE = 1 + 1e-4
+
+
+@pytest.fixture(scope="module")
+def gate(tmp_path_factory) -> Gate:
+    return Gate(tmp_path_factory.mktemp("gate"))
+
+
+def passes(found: dict[str, float]) -> bool:
+    return all(found[name] <= bound for name, bound in BOUNDS.items())
+
+
+def test_losses_of_200_steps_and_gradients_are_the_stored_ones(gate):
+    assert json.loads(STORED.read_text())["layers"] == layers(gate.model)
+    found = gate.numbers(gate.model)
+    assert len(found["losses"]) == STEPS
+    assert found["losses"][-1] < found["losses"][0]
+    assert passes(difference(found, load())), difference(found, load())
+
+
+def undetected(gate: Gate, names: list[str]) -> dict[str, dict[str, float]]:
+    """Return the layers whose change by one part in 10^4 passes the gate."""
+    found = {
+        name: difference({"gradients": gate.gradients(changed(gate.model, name, CHANGE))}, load())
+        for name in names
+    }
+    return {name: d for name, d in found.items() if d["gradients"] <= BOUNDS["gradients"]}
+
+
+def test_a_change_of_one_part_in_ten_thousand_of_any_layer_is_noticed(gate):
+    reached = load()["gradients"] > 0
+    names = layers(gate.model)
+    # Nothing reads the edges after the last step.
+    assert {n for n, r in zip(names, reached, strict=True) if not r} == {
+        "encoder/edge_1/dense_0",
+        "encoder/edge_1/dense_1",
+    }
+    assert not undetected(gate, [n for n, r in zip(names, reached, strict=True) if r])
+
+
+def test_differences_are_relative():
+    stored = {"losses": np.array([2.0, 1.0])}
+    assert difference({"losses": np.array([2.0, 1.01])}, stored)["losses"] == pytest.approx(0.01)
