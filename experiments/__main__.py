@@ -6,10 +6,12 @@ from pathlib import Path
 
 import click
 
+import cgatjax as cg
 from cgatjax.errors import CgatjaxError, InputError
 from cgatjax.runtime.allocator import keep_freed_memory
 from experiments.ablations import ABLATIONS
 from experiments.active_learning import ACTIVE_LEARNING
+from experiments.adapt_study import run_study
 from experiments.budget import BUDGET
 from experiments.data_report import DATA_REPORT
 from experiments.grid import Experiment, Results, Scale
@@ -153,6 +155,47 @@ def show(name: str, scale: str, data: Path | None, out: Path) -> None:
     pool = _pool(made, data, out)
     for experiment in _chosen(name):
         _show(experiment, made, pool)
+
+
+@main.command()
+@SCALE
+@DATA
+@OUT
+@click.option("--from", "sources", multiple=True, help="Model to start from. Repeatable.")
+@click.option("--shuffled", is_flag=True, help="Start from a model of shuffled labels, too.")
+@click.option(
+    "--size", "sizes", multiple=True, type=int, default=(50, 200, 1000), show_default=True
+)
+@click.option("--seeds", type=int, help="Number of seeds, the first ones of the scale.")
+@click.option("--minutes", type=float, default=4.0, show_default=True, help="Time of each task.")
+@click.option("--steps", type=int, default=400, show_default=True, help="Steps of whole networks.")
+def adapt(
+    scale: str,
+    data: Path | None,
+    out: Path,
+    sources: tuple[str, ...],
+    shuffled: bool,
+    sizes: tuple[int, ...],
+    seeds: int | None,
+    minutes: float,
+    steps: int,
+) -> None:
+    """Compare the choice of `cgatjax adapt` with the best candidate in hindsight.
+
+    Finished tasks are not repeated; the same command resumes a stopped run.
+    """
+    made = SCALES[scale]().with_seeds(seeds)
+    models = {Path(source).name: cg.load_predictor(source).model for source in sources}
+    folder = out / made.name
+    run_study(
+        made,
+        Datasets(made.sources, data, folder),
+        models,
+        folder / "adapt",
+        sizes,
+        shuffled,
+        {"minutes": minutes, "steps": steps},
+    )
 
 
 @main.command()

@@ -19,9 +19,9 @@ SOURCE = ROOT / "src" / "cgatjax"
 # of the package, its public names, which only what stands above it uses.
 ORDER = """
 _version errors options config
-runtime structures graphs runs data nn model inference training
-simple_models labeling synthetic preprocessing pretrained reference screening active_learning
-analysis plotting cgatjax integrations demo cli __main__
+runtime structures graphs runs data simple_models nn model inference training
+labeling synthetic preprocessing pretrained reference screening active_learning
+analysis plotting adaptation cgatjax integrations demo cli __main__
 """.split()
 
 # Third-party library -> the only modules (or packages) that may import it.

@@ -3,6 +3,10 @@
 from . import reference as reference
 from .active_learning import Selection as Selection
 from .active_learning import select as select
+from .adaptation.run import Adapted as Adapted
+from .adaptation.run import adapt as adapt
+from .adaptation.run import load_adaptation as load_adaptation
+from .config import AdaptConfig as AdaptConfig
 from .config import GPConfig as GPConfig
 from .config import GraphConfig as GraphConfig
 from .config import ModelConfig as ModelConfig

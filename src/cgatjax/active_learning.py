@@ -19,6 +19,7 @@ import numpy as np
 from cgatjax.data.datasets import Crystals
 from cgatjax.data.store import Store, crystals_of
 from cgatjax.errors import InputError
+from cgatjax.inference.domain import nearest_distances
 from cgatjax.inference.prediction import BATCH, embed, predict
 from cgatjax.inference.predictor import Predictor
 from cgatjax.model.model import Model
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 By = Literal["uncertainty", "diversity", "both"]
-BLOCK = 4096
-"""Rows and columns of the distance matrix that are in memory at a time."""
 
 
 class Excluded(NamedTuple):
@@ -133,7 +132,7 @@ def select(
         raise InputError(f"expected by 'uncertainty', 'diversity' or 'both', got {by!r}")
     for data in (pool, *sets):
         predictor.model.check_graphs(data, "the candidates or the known crystals")
-    eligible, excluded = _without_duplicates(pool, sets)
+    eligible, excluded = eligible_candidates(pool, sets)
     if not 1 <= count <= len(eligible):
         raise InputError(
             f"expected a count in 1..{len(eligible)}, got {count}: of {len(pool)} candidates "
@@ -179,10 +178,15 @@ def _one_target(names: Sequence[str], target: str | None) -> str:
     return target
 
 
-def _without_duplicates(
+def eligible_candidates(
     pool: Crystals, known: Sequence[Crystals]
 ) -> tuple[np.ndarray, list[Excluded]]:
-    """Return the positions of the eligible candidates, and the excluded ones."""
+    """Return the positions of candidates that are neither known nor duplicates, and the others.
+
+    Args:
+      pool: candidates.
+      known: labeled crystals.
+    """
     known_ids = {name for data in known for name in data.ids}
     seen: dict[int, str] = {}
     for data in known:
@@ -203,42 +207,6 @@ def _without_duplicates(
 
 def _hashes(data: Crystals) -> list[int]:
     return crystal_hashes(data).graphs.tolist()
-
-
-def nearest_distances(points: np.ndarray, centers: np.ndarray) -> np.ndarray:
-    """Compute the distance of each point from its nearest center.
-
-    Args:
-      points: (n, d).
-      centers: (m, d).
-
-    Returns:
-      (n,) float64, infinite without centers. For float32 input, distances below about a thousandth
-      of the spread of the points are lost to rounding.
-
-    Raises:
-      InputError: points and centers of different dimensions.
-    """
-    if points.ndim != 2 or centers.ndim != 2 or points.shape[1] != centers.shape[1]:
-        raise InputError(
-            f"expected points (n, d) and centers (m, d), got {points.shape} and {centers.shape}"
-        )
-    found = np.full(len(points), np.inf)
-    if len(points) == 0 or len(centers) == 0:
-        return found
-    middle = centers.mean(0)  # points far from the origin would lose digits in the squares
-    centers = centers - middle
-    sizes = np.square(centers).sum(1)
-    for start in range(0, len(points), BLOCK):
-        block = points[start : start + BLOCK] - middle
-        for first in range(0, len(centers), BLOCK):
-            part = slice(first, first + BLOCK)
-            # |x - c|^2 = |x|^2 + |c|^2 - 2 x.c, with |x|^2 added after the minimum over centers.
-            least = (sizes[part] - 2 * (block @ centers[part].T)).min(1)
-            squares = np.maximum(least + np.square(block).sum(1), 0)
-            here = found[start : start + BLOCK]
-            np.minimum(here, np.sqrt(squares), out=here)
-    return found
 
 
 def farthest_points(

@@ -13,6 +13,7 @@ import click
 
 from cgatjax import CgatjaxError, Interrupted
 from cgatjax._version import __version__
+from cgatjax.cli.commands.adapt import adapt
 from cgatjax.cli.commands.calibrate import calibrate
 from cgatjax.cli.commands.demo import demo
 from cgatjax.cli.commands.download import download
@@ -42,7 +43,7 @@ BAD_INPUT, SIGNALLED, INTERRUPTED = 2, 128, 130
 
 SECTIONS = {
     "Data": (download, info, featurize, label, hull, overlap, pairs),
-    "Training": (train, transfer, fit_gp, calibrate),
+    "Training": (train, transfer, adapt, fit_gp, calibrate),
     "Predictions": (models, evaluate, predict, screen, select, embed, explain),
     "Other": (import_reference, matbench, submit, demo),
 }

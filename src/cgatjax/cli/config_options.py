@@ -63,6 +63,7 @@ def _epoch_and_pattern(text: str) -> tuple[int, str]:
 
 
 _FORMS = {
+    "baselines": Text("NAME", str),
     "exclude": Text("RUN|STORE|FILE", str),
     "fractions": Text("A,B,C", _fractions, "three numbers a,b,c"),
     "head_widths": Text("N,N,...", _widths, "numbers n,n,..."),
@@ -78,7 +79,7 @@ _WITHOUT_VALUE: dict[str, dict[str, Any]] = {
     "exclude_seen": {"is_flag": False, "flag_value": "graph"}
 }
 """Field -> its value where the option is given without one."""
-_NAMES = {"lr_groups": "lr-group"}
+_NAMES = {"baselines": "baseline", "lr_groups": "lr-group"}
 """Field -> name of its option, where they differ."""
 
 

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from cgatjax.errors import InputError
 from cgatjax.runtime.atomic_writes import replacing
+from cgatjax.runtime.parse_errors import reading
 
 EMBEDDING = "embedding"
 """Name of the column of lists."""
@@ -47,3 +48,39 @@ def write_embeddings(
     )
     with replacing(path) as file:
         pq.write_table(table.replace_schema_metadata(dict(about)), file, compression="zstd")
+
+
+def read_embeddings(path: Path) -> tuple[list[str], np.ndarray]:
+    """Read ids and embeddings of a Parquet file, of this library or another one.
+
+    Args:
+      path: file with a column "id" and one column of lists of numbers, all of one length.
+
+    Returns:
+      The ids, and (crystals, width) float64.
+
+    Raises:
+      InputError: the file has other columns, or lists of different lengths.
+    """
+    with reading(path, "a table of embeddings", 'write columns "id" and "embedding" again'):
+        table = pq.read_table(path)
+        lists = [
+            field.name
+            for field in table.schema
+            if pa.types.is_list(field.type)
+            or pa.types.is_large_list(field.type)
+            or pa.types.is_fixed_size_list(field.type)
+        ]
+        if "id" not in table.column_names or len(lists) != 1:
+            raise InputError(
+                'expected a column "id" and one column of lists of numbers, got '
+                f"{table.column_names}"
+            )
+        rows = table[lists[0]].to_pylist()
+        widths = {len(row) if row is not None else 0 for row in rows}
+        if len(widths) != 1 or widths == {0}:
+            raise InputError(f"expected embeddings of one length, got {sorted(widths)[:5]}")
+        found = np.array(rows, np.float64)
+        if not np.isfinite(found).all():
+            raise InputError("expected finite embeddings, some are not")
+        return [str(name) for name in table["id"].to_pylist()], found

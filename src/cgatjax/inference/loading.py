@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cgatjax.errors import InputError
+from cgatjax.inference.adapted_io import adapted_folder, load_adapted
 from cgatjax.inference.predictor import Predictor, Uncertainty
 from cgatjax.inference.uncertainty_io import load_processes, load_rescalings
 from cgatjax.model.fingerprint import weights_digest
@@ -70,6 +71,8 @@ def read_predictor(path: str | Path, uncertainty: Uncertainty | None = None) -> 
         belongs to other weights.
       ConfigError: the run does not have this kind of uncertainty.
     """
+    if (adapted := adapted_folder(path)) is not None:
+        return Predictor.of(load_adapted(adapted, read_predictor), uncertainty)
     folders = member_folders(path)
     if is_ensemble(path):
         untrained = [f for f in folders if not (f / "model").is_dir()]

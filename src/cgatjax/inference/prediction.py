@@ -108,6 +108,7 @@ def _predicted(
     unseen: list[tuple[str, ...]] = []
     counts: list[TrainedOn | None] = []
     found: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {t: [] for t in predictor.targets}
+    novelty: list[np.ndarray] = []
     with progress("predict", shown=show_progress) as advance:
         for part in parts:
             predictor.model.check_graphs(part, "the crystals to predict")
@@ -116,6 +117,8 @@ def _predicted(
                 outputs = runner(part)
                 for target, moments in found.items():
                     moments.append(predictor.moments(target, outputs, part))
+                if (distances := predictor.novelty(outputs)) is not None:
+                    novelty.append(distances)
                 ids += part.ids
                 if predictor.unseen is not None:
                     unseen += unseen_elements(part, predictor.unseen)
@@ -131,6 +134,7 @@ def _predicted(
         std_notes={t: predictor.std_note(t) for t in predictor.targets},
         unseen=unseen if predictor.unseen is not None else None,
         trained_on=total_of(counts),
+        novelty=np.concatenate(novelty) if novelty else None,
         skipped=skipped,
     )
 

@@ -96,6 +96,8 @@ class Predictions:
       unseen: elements of each crystal that the model was never trained on, mostly (); None if
         the model has no record of its training.
       trained_on: number of crystals that the model was trained on; None if it has no record.
+      novelty: (crystals,) distance from the nearest training crystal in embedding space, 1 where
+        ordinary new crystals end; None unless the model knows its domain (`cgatjax adapt`).
       skipped: crystals that could not be predicted, and why.
     """
 
@@ -106,6 +108,7 @@ class Predictions:
     std_notes: dict[str, str]
     unseen: list[tuple[str, ...]] | None = None
     trained_on: TrainedOn | None = None
+    novelty: np.ndarray | None = None
     skipped: list[Rejected] = field(default_factory=list)
 
     def __len__(self) -> int:
@@ -130,7 +133,10 @@ class Predictions:
         if chosen.ndim:
             ids = [self.ids[k] for k in chosen.tolist()]
             unseen = None if self.unseen is None else [self.unseen[k] for k in chosen.tolist()]
-            return dataclasses.replace(self, ids=ids, means=means, stds=stds, unseen=unseen)
+            novelty = None if self.novelty is None else self.novelty[chosen]
+            return dataclasses.replace(
+                self, ids=ids, means=means, stds=stds, unseen=unseen, novelty=novelty
+            )
         mean, std = ({t: float(v) for t, v in values.items()} for values in (means, stds))
         if len(mean) == 1:
             return Prediction(self.ids[chosen], *mean.values(), *std.values())
@@ -168,6 +174,8 @@ class Predictions:
             numbers |= {target: self.means[target], f"{target}:std": self.stds[target]}
         if self.unseen is not None:
             numbers["unseen_elements"] = [" ".join(symbols) for symbols in self.unseen]
+        if self.outside is not None:
+            numbers["out_of_distribution"] = self.outside
         frame = DataFrame({"id": self.ids, **numbers})
         frame.attrs["units"] = dict(self.units)
         return frame
@@ -177,6 +185,16 @@ class Predictions:
         means, stds = ({t: v for t, v in values.items() if t in targets}
                        for values in (self.means, self.stds))  # fmt: skip
         return dataclasses.replace(self, means=means, stds=stds)
+
+    @property
+    def outside(self) -> np.ndarray | None:
+        """(crystals,) bool, out of distribution: far from all training crystals, or with an element
+        that none of them contains; None if the model does not know its domain.
+        """
+        if self.novelty is None:
+            return None
+        unseen = [bool(symbols) for symbols in self.unseen or [()] * len(self.ids)]
+        return (self.novelty > 1) | np.array(unseen, bool)
 
     @property
     def unseen_elements(self) -> tuple[str, ...]:

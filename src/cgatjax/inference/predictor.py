@@ -19,13 +19,14 @@ from cgatjax.inference.baselines import Known, known_part, properties_needed, re
 from cgatjax.inference.gaussian_process import SparseGP
 from cgatjax.inference.prediction_table import TrainedOn
 from cgatjax.inference.uncertainty_io import Rescaling, Rescalings
+from cgatjax.model.fingerprint import weights_digest
 from cgatjax.model.model import Model, require_model
 from cgatjax.model.network import Method
 from cgatjax.model.training_record import THE_MODEL, CrystalHashes, SeenBy, crystal_hashes
 
-Uncertainty = Literal["ensemble", "aleatoric", "gp", "none"]
-UNCERTAINTIES: tuple[Uncertainty, ...] = ("ensemble", "aleatoric", "gp")
-"""Kinds of standard deviation; the first two in the order of preference, "gp" on request."""
+Uncertainty = Literal["validated", "ensemble", "aleatoric", "gp", "none"]
+UNCERTAINTIES: tuple[Uncertainty, ...] = ("validated", "ensemble", "aleatoric", "gp")
+"""Kinds of standard deviation in the order of preference; "gp" on request only."""
 _LEARNED = "aleatoric, learned by a robust loss"
 REMEDY = (
     "train with --loss robust_l1, or run `cgatjax fit-gp RUN STORE` and predict with "
@@ -117,6 +118,7 @@ class Predictor:
     def available(self) -> tuple[Uncertainty, ...]:
         """Available kinds of uncertainty, in the order of `UNCERTAINTIES`."""
         has = {
+            "validated": False,
             "ensemble": len(self.members) > 1,
             "aleatoric": any(self._learns(t) for t in self.targets),
             "gp": len(self.processes) > 0 and set(self.processes) >= set(self.targets),
@@ -251,14 +253,8 @@ class Predictor:
           InputError: a member was never trained.
           TargetError: a crystal does not have a property that is a baseline.
         """
-        own = outputs[: len(self._own_passes)]
         require_known(self.members, data)
-        known = self._known_parts(target, outputs, data)
-        if self.uncertainty == "gp":
-            mean, std = self.processes[target].predict(own[0]["embedding"])
-            mean = mean + known[0]
-        else:
-            mean, std = self._mixture(target, [found[target] for found in own], known)
+        mean, std = self._moments(target, outputs, data)
         rescaling = self._rescaling(target)
         return mean, std * rescaling.factor if rescaling is not None else std
 
@@ -268,6 +264,40 @@ class Predictor:
         if rescaling is None:
             return note
         return f"{note}; times {rescaling.factor:.4g}, fitted on {rescaling.n} {rescaling.data}"
+
+    def digest(self, target: str) -> str:
+        """Hash what predictions depend on besides weights and normalizers.
+
+        Args:
+          target: the property.
+        """
+        found = self.processes.get(target) if self.uncertainty == "gp" else None
+        numbers = (
+            [found.process, found.x_mean, found.x_std, found.y_mean, found.y_std] if found else []
+        )
+        return f"{weights_digest(numbers)} {self._rescaling(target)}"
+
+    def novelty(self, outputs: Sequence[Outputs]) -> np.ndarray | None:
+        """Compute how far crystals are from the training crystals, None if that is unknown.
+
+        Args:
+          outputs: outputs of `passes`, in their order.
+
+        Returns:
+          (crystals,) distances in embedding space over the one of ordinary new crystals.
+        """
+        return None
+
+    def _moments(
+        self, target: str, outputs: Sequence[Outputs], data: Known
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Compute the moments before rescaling."""
+        own = outputs[: len(self._own_passes)]
+        known = self._known_parts(target, outputs, data)
+        if self.uncertainty == "gp":
+            mean, std = self.processes[target].predict(own[0]["embedding"])
+            return mean + known[0], std
+        return self._mixture(target, [found[target] for found in own], known)
 
     def _known_parts(
         self, target: str, outputs: Sequence[Outputs], data: Known

@@ -28,6 +28,7 @@ from cgatjax import (
     fit,
     init_model,
     load_model,
+    load_predictor,
     predict,
     read_crystals,
     transfer_model,
@@ -48,9 +49,11 @@ class CGATRegressor:
     Values are of one property, per atom if extensive.
 
     Attributes:
-      model_: trained `Model`, after `fit`.
+      model_: trained `Model`, after `fit`; the predictor of `of`.
       history_: training history, after `fit`.
     """
+
+    model_: Model | Predictor
 
     def __init__(
         self,
@@ -115,6 +118,24 @@ class CGATRegressor:
         self.valid_fraction = valid_fraction
         self.random_state = random_state
         self.verbose = verbose
+
+    @classmethod
+    def of(cls, model: Model | Predictor | str | Path) -> Self:
+        """Make a fitted regressor of a trained model, whatever kind it is.
+
+        Args:
+          model: a model or predictor of one property, such as that of `cgatjax.adapt`, or its name
+            or folder.
+
+        Raises:
+          InputError: there is no model, or it predicts several properties.
+        """
+        predictor = load_predictor(model) if isinstance(model, str | Path) else Predictor.of(model)
+        if len(predictor.targets) != 1:
+            raise InputError(f"expected a model of one property, got {list(predictor.targets)}")
+        made = cls(target=predictor.targets[0], unit=predictor.units[predictor.targets[0]])
+        made.model_ = predictor
+        return made
 
     def fit(self, structures: Iterable[Any], y: Any) -> Self:
         """Train a network.
@@ -234,7 +255,7 @@ class CGATRegressor:
             input_tags=InputTags(two_d_array=False),
         )
 
-    def _model(self) -> Model:
+    def _model(self) -> Model | Predictor:
         if not self.__sklearn_is_fitted__():
             raise NotFittedError(f"this {type(self).__name__} is not fitted yet; call fit first")
         return self.model_

@@ -287,7 +287,7 @@ def _identity(
         "weights": [weights_digest(member.params) for member in predictor.members],
         "normalizers": [dataclasses.asdict(scale) for scale in scales],
         "std": predictor.std_note(target),
-        "process": _process_digest(predictor, target),
+        "process": predictor.digest(target),
         "network": model.config.digest(),
         "graph": model.graph_config.to_dict(),
         "element_table": model.element_table.digest(),
@@ -296,14 +296,6 @@ def _identity(
         "precision": str(default_float()),
         "versions": versions(),
     }
-
-
-def _process_digest(predictor: Predictor, target: str) -> str:
-    """Hash the Gaussian process and the calibration factor of the standard deviation, if any."""
-    found = predictor.processes.get(target) if predictor.uncertainty == "gp" else None
-    factors = predictor.rescalings.get(predictor.uncertainty, {})
-    numbers = [found.process, found.x_mean, found.x_std, found.y_mean, found.y_std] if found else []
-    return f"{weights_digest(numbers)} {factors.get(target)}"
 
 
 def _reader(

@@ -1,0 +1,212 @@
+"""Choice of `cgatjax adapt` against the best candidate in hindsight, on many small tasks.
+
+    python -m experiments adapt --scale local --data DATA --out results --from runs/pbe
+    python -m experiments adapt --scale local --data DATA --out results --shuffled
+
+A task is a target set of the study with some of its training crystals; the test set is the study's.
+Each adaptation is a folder OUT/SCALE/adapt/TASK that is resumed if it is not finished. The summary,
+OUT/SCALE/adapt/summary.csv, is written again after each task.
+
+`--shuffled` starts from a network that was trained on shuffled labels, a case in which transfer
+does harm: the choice must then not be worse than the best simple model.
+"""
+
+import csv
+import io
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+import cgatjax as cg
+from cgatjax.data.datasets import Dataset
+from cgatjax.data.graph_list import GraphList
+from cgatjax.errors import InputError
+from cgatjax.runtime.atomic_writes import write_durably
+from cgatjax.runtime.text_tables import table
+from experiments.grid import Scale, TargetSet
+from experiments.grid.datasets import Datasets, nested
+
+LOG = logging.getLogger("cgatjax")
+COLUMNS = (
+    "task",
+    "unit",
+    "chosen",
+    "test MAE",
+    "best single",
+    "over best",
+    "over simple",
+    "68 %",
+    "95 %",
+    "full transfers",
+    "seconds",
+)
+FULL_STEPS = 1000
+"""Steps of a full transfer in the study, the unit of the cost."""
+SHUFFLED = "shuffled labels"
+"""Name of the source that was trained on shuffled labels."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One adaptation.
+
+    Attributes:
+      targets: target set.
+      size: crystals to train and validate on.
+      seed: seed of the subset and the adaptation.
+      with_cheap: True if the low-fidelity value of each crystal is known.
+    """
+
+    targets: TargetSet
+    size: int
+    seed: int
+    with_cheap: bool = False
+
+    @property
+    def name(self) -> str:
+        """Name of the folder."""
+        words = self.targets.name.replace(",", "").replace(" ", "-")
+        return f"{words}-{self.size}-seed{self.seed}{'-cheap' if self.with_cheap else ''}"
+
+
+def run_task(
+    task: Task,
+    datasets: Datasets,
+    sources: Mapping[str, cg.Model],
+    out: Path,
+    options: Mapping[str, Any],
+) -> cg.Adapted:
+    """Run or resume an adaptation, or load a finished one."""
+    store = datasets.store(task.targets.high)
+    train, _, test = store.apply(datasets.split(task.targets.high))
+    target = task.targets.high_target
+    known, test = train.with_targets(target), test.with_targets(target)
+    baselines = [task.targets.low_value] if task.with_cheap else []
+    for name in baselines:
+        known, test = known.with_targets(name), test.with_targets(name)
+    if task.size > len(known):
+        raise InputError(f"{task.name}: expected {task.size} crystals, there are {len(known)}")
+    pool = nested(known, task.size, task.seed)
+    folder = out / "-".join([task.name, *(name.replace(" ", "-") for name in sources)])
+    folder.mkdir(parents=True, exist_ok=True)
+    split = folder.with_suffix(".split.json")
+    cg.Split(train=tuple(pool.ids), valid=(), test=tuple(test.ids)).save(split)
+    return cg.adapt(
+        store.all().select(np.sort(np.concatenate([pool.rows, test.rows]))),
+        target,
+        out=folder,
+        sources=sources,
+        config={**options, "split": str(split), "seed": task.seed, "baselines": baselines},
+        resume=True,
+        show_progress=True,
+    )
+
+
+def shuffled_source(datasets: Datasets, scale: Scale, targets: TargetSet) -> cg.Model:
+    """Train a network on shuffled labels of the low-fidelity data."""
+    training = scale.pretraining(targets, 0)
+    data = nested(datasets.subsets(training)[0], min(2000, len(datasets.subsets(training)[0])), 0)
+    values = np.random.default_rng(0).permutation(data.target(targets.low_target))
+    name = targets.high_target
+    graphs = GraphList(
+        list(data), data.graph_config, {name: values}, {name: data.unit(targets.low_target)}
+    )
+    crystals = Dataset(graphs, np.arange(len(graphs)))
+    cut = len(crystals) // 10
+    train, valid = crystals.select(np.arange(cut, len(crystals))), crystals.select(np.arange(cut))
+    model = cg.init_model(scale.model, train, target=name, seed=0)
+    config = cg.TrainConfig(epochs=8, loss="robust_l1")
+    return cg.fit(model, train, valid, config, show_progress=True)[0]
+
+
+def line(task: str, found: cg.Adapted) -> dict[str, Any]:
+    """Summarize an adaptation: the chosen error over the best one in hindsight and the simple one.
+
+    Averages are no candidates of their own in hindsight: the best single one is the reference.
+    """
+    result = found.result
+    single = [c for c in result["candidates"] if not c["name"].startswith("mean of ")]
+    best = min(single, key=lambda c: c["test_mae"])
+    simple = min((c for c in single if c["simple"]), key=lambda c: c["test_mae"])
+    mae = result["test"]["mae"]
+    coverage = result["test"]["coverage"]
+    return {
+        "task": task,
+        "unit": result["unit"],
+        "chosen": result["chosen"],
+        "test MAE": mae,
+        "best single": best["name"],
+        "over best": mae / best["test_mae"] - 1,
+        "over simple": mae / simple["test_mae"] - 1,
+        "68 %": coverage.get("68", float("nan")),
+        "95 %": coverage.get("95", float("nan")),
+        "full transfers": sum(c["steps"] for c in single) / FULL_STEPS,
+        "seconds": result["seconds"],
+    }
+
+
+def verdict(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Say how often the choice was as good as it should be."""
+    near = sum(row["over best"] <= 0.03 for row in rows)
+    worst = max(row["over simple"] for row in rows)
+    cost = max(row["full transfers"] for row in rows)
+    return (
+        f"{near} of {len(rows)} within 3 % of the best candidate in hindsight; at most "
+        f"{worst:+.1%} over the best simple model; at most {cost:.1f} full transfers; coverage "
+        f"{np.nanmean([row['68 %'] for row in rows]):.0%} and "
+        f"{np.nanmean([row['95 %'] for row in rows]):.0%}"
+    )
+
+
+def write_summary(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write the table as CSV."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, COLUMNS)
+    writer.writeheader()
+    writer.writerows(rows)
+    write_durably(path, text.getvalue().encode())
+
+
+def run_study(
+    scale: Scale,
+    datasets: Datasets,
+    sources: Mapping[str, cg.Model],
+    out: Path,
+    sizes: Sequence[int],
+    shuffled: bool,
+    options: Mapping[str, Any],
+) -> None:
+    """Run all tasks of a scale that are not finished, and print the table."""
+    rows = []
+    for targets in scale.target_sets[:4]:
+        start = dict(sources)
+        if shuffled:
+            start[SHUFFLED] = _kept(
+                out / f"{targets.low_target}.shuffled", datasets, scale, targets
+            )
+        ways = [False, True] if targets.low_value else [False]
+        for size, seed, cheap in product(sizes, scale.seeds, ways):
+            task = Task(targets=targets, size=size, seed=seed, with_cheap=cheap)
+            try:
+                found = run_task(task, datasets, start, out, options)
+            except InputError as error:
+                LOG.warning("%s: left out: %s", task.name, error)
+                continue
+            rows.append(line(found.path.name, found))
+            write_summary(out / "summary.csv", rows)
+    click.echo(table(COLUMNS, [[row[name] for name in COLUMNS] for row in rows]))
+    if rows:
+        click.echo(verdict(rows))
+
+
+def _kept(path: Path, datasets: Datasets, scale: Scale, targets: TargetSet) -> cg.Model:
+    """Load the source with shuffled labels, or train and save it."""
+    if not path.is_dir():
+        cg.save_model(path, shuffled_source(datasets, scale, targets))
+    return cg.load_model(path)

@@ -1,0 +1,319 @@
+"""Adaptation: from crystals with values to the best model that they allow, and an honest report."""
+
+import importlib.util
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cgatjax.active_learning import Selection, eligible_candidates, select
+from cgatjax.adaptation.candidates import Candidate, Process, Simple
+from cgatjax.adaptation.checks import Finding, check_data
+from cgatjax.adaptation.external import External
+from cgatjax.adaptation.final import assemble, final_part
+from cgatjax.adaptation.groups import GroupKind
+from cgatjax.adaptation.learning_curve import LearningCurve, learning_curve
+from cgatjax.adaptation.leave_out import LeftOut, leave_out
+from cgatjax.adaptation.networks import Training, Way
+from cgatjax.adaptation.schedule import Note, Schedule
+from cgatjax.adaptation.selection import Choice, Contender, choose
+from cgatjax.adaptation.sources import Source, step_seconds
+from cgatjax.adaptation.task import Task
+from cgatjax.config import AdaptConfig
+from cgatjax.inference.adapted import AdaptedPredictor, Part, mixture
+from cgatjax.inference.adapted_io import save_adapted
+from cgatjax.inference.baselines import has_known
+from cgatjax.inference.error_model import coverages
+from cgatjax.inference.prediction import predict
+from cgatjax.inference.prediction_table import Predictions
+from cgatjax.model.metrics import errors_of
+from cgatjax.simple_models.models import Name
+
+EXTRA = 0.15
+"""Time for learning curve and groups left out, each, as a fraction of the time for candidates."""
+BOOSTED = 400
+"""Crystals from which boosted trees, which take longer, may be better than averaged ones."""
+_WAYS: tuple[Way, ...] = ("head", "head then all", "all", "layer-wise")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Findings:
+    """Everything that the report shows.
+
+    Attributes:
+      task: crystals and folds.
+      options: of the adaptation.
+      sources: models to start from.
+      checks: findings about the data.
+      choice: the chosen contender and all others.
+      left_out: name -> reason, for candidates that did not run on all folds.
+      test_maes: name -> test error of each contender.
+      predictor: chosen model.
+      predictions: of the test set.
+      novelty: (pool,) in the validation folds.
+      curve: learning curve; None if there was no cheap candidate to draw it with.
+      groups: kind -> errors of crystals whose group was left out.
+      selection: crystals to compute next; None without crystals that have no value.
+      seconds: of the candidates.
+    """
+
+    task: Task
+    options: AdaptConfig
+    sources: Sequence[Source]
+    checks: list[Finding]
+    choice: Choice
+    left_out: Mapping[str, str]
+    test_maes: Mapping[str, float]
+    predictor: AdaptedPredictor
+    predictions: Predictions
+    novelty: np.ndarray
+    curve: LearningCurve | None
+    groups: Mapping[GroupKind, LeftOut]
+    selection: Selection | None
+    seconds: float
+
+    @property
+    def errors(self) -> dict[str, float]:
+        """Test errors of the chosen model: "mae", "rmse" and "n"."""
+        return errors_of(self.predictions.means[self.task.target], self.test_values)
+
+    @property
+    def test_values(self) -> np.ndarray:
+        """(test,) values of the test set."""
+        return self.task.test.target(self.task.target)
+
+    @property
+    def test_coverage(self) -> dict[str, float]:
+        """Shares of the test values within the 68 % and 95 % intervals, {} without intervals."""
+        std = self.predictions.stds[self.task.target]
+        errors = self.predictions.means[self.task.target] - self.test_values
+        return coverages(errors, std) if np.isfinite(std).all() else {}
+
+
+def candidates_for(task: Task, sources: Sequence[Source], steps: int) -> list[Candidate]:
+    """List the candidates of a task, the simplest first."""
+    first, target = sources[0], task.target
+    kinds: list[Name] = ["mean", "ridge", *(["trees"] if has_trees() else [])]  # type: ignore[list-item]
+    large = len(task.pool) >= BOOSTED and has_trees()
+    found: list[Candidate] = []
+    for baseline in (None, *task.baselines):
+        every = [*kinds, "boosted trees"] if large else kinds
+        found += [Simple(kind=k, source=first, target=target, baseline=baseline) for k in every]
+    seconds = {source.name: step_seconds(source) for source in sources}
+    # Where a cheap value is known, the difference to it is far easier to learn than the whole.
+    known = task.baselines[:1] or (None,)
+    for source in (s for s in sources if not s.is_blank):
+        if source.knows(target):
+            found += [Simple(kind=k, source=source, target=target, on_network=True) for k in kinds]
+        for baseline in (None, *task.baselines):
+            found.append(Process(source=source, target=target, baseline=baseline))
+        for baseline in known:
+            found += [
+                Training(
+                    way=way,
+                    source=source,
+                    target=target,
+                    steps=steps,
+                    step_seconds=seconds[source.name],
+                    baseline=baseline,
+                )
+                for way in _WAYS
+            ]
+    scratch = Training(
+        way="from scratch",
+        source=first,
+        target=target,
+        steps=steps,
+        step_seconds=seconds[first.name],
+        baseline=known[0],
+    )
+    return [*found, scratch]
+
+
+def has_trees() -> bool:
+    """True if scikit-learn, which has the trees, is installed."""
+    return importlib.util.find_spec("sklearn") is not None
+
+
+def run_adaptation(
+    task: Task,
+    sources: Sequence[Source],
+    embeddings: Sequence[Path],
+    options: AdaptConfig,
+    out: Path,
+    note: Note,
+) -> Findings:
+    """Run the candidates, choose, assemble, and read the test set once.
+
+    Everything but the test values decides the choice.
+
+    Args:
+      task: crystals and folds.
+      sources: models to start from.
+      embeddings: files of embeddings from elsewhere.
+      options: of the adaptation.
+      out: folder of the results.
+      note: shows what is being done.
+    """
+    external = [
+        External.load(path, task.crystals, task.target, sources[0].prepared(task.target))
+        for path in embeddings
+    ]
+    checks = check_data(task, sources)
+    if not has_trees():
+        text = "scikit-learn is not installed: no trees to compare with (pip install scikit-learn)"
+        checks.append(Finding("warning", text))
+    schedule = Schedule(task=task, out=out, seconds=60 * options.minutes, note=note)
+    listed: list[Candidate] = [*candidates_for(task, sources, options.steps), *external]
+    candidates = {c.name: c for c in listed}
+    contenders = schedule.run(list(candidates.values()))
+    choice = choose(contenders, task.values, task.pool.formulas)
+    note(f"chosen: {choice.chosen.name}")
+    parts = {
+        c.name: final_part(candidates[c.name], schedule.results[c.name], task) for c in contenders
+    }
+    predictor, novelty = assemble(choice.chosen, parts, task)
+    save_adapted(out / "model", predictor)
+    probe = _probe(choice, candidates)
+    curve, groups = None, dict[GroupKind, LeftOut]()
+    if probe is not None:
+        extra = EXTRA * schedule.seconds
+        whole = next(c.means for c in contenders if c.names == (probe.name,))
+        curve = learning_curve(probe, task, whole, extra, note)
+        law, _ = assemble(next(c for c in contenders if c.names == (probe.name,)), parts, task)
+        points = probe.source.embeddings(task.pool, task.target)
+        groups = leave_out(probe, task, law.errors, law.domain, points, extra, note)
+    selection = _next_crystals(predictor, task, options)
+    # The values of the test set are read here, after every choice.
+    predictions = predict(predictor, task.test, show_progress=False)
+    return Findings(
+        task=task,
+        options=options,
+        sources=sources,
+        checks=checks,
+        choice=choice,
+        left_out=schedule.left_out,
+        test_maes=_test_maes(choice.contenders, candidates, parts, task),
+        predictor=predictor,
+        predictions=predictions,
+        novelty=novelty,
+        curve=curve,
+        groups=groups,
+        selection=selection,
+        seconds=schedule.used,
+    )
+
+
+def _probe(choice: Choice, candidates: Mapping[str, Candidate]) -> Simple | Process | None:
+    """Return the best single candidate that is fitted in seconds, for curves and groups."""
+    for contender in choice.contenders:
+        candidate = candidates[contender.names[0]]
+        if len(contender.names) > 1 or candidate.name == "mean value":
+            continue
+        if isinstance(candidate, Simple | Process):
+            return candidate
+    return None
+
+
+def _next_crystals(
+    predictor: AdaptedPredictor, task: Task, options: AdaptConfig
+) -> Selection | None:
+    if not len(task.unlabeled) or predictor.errors is None:
+        return None
+    known, pool = [task.pool, task.test], task.unlabeled
+    pool = pool.select(has_known(predictor.members, pool))
+    eligible, _ = eligible_candidates(pool, known)
+    count = min(options.next_count, len(eligible))
+    if not count:
+        return None
+    return select(predictor, pool, count, known=known, show_progress=False)
+
+
+def _test_maes(
+    contenders: Sequence[Contender],
+    candidates: Mapping[str, Candidate],
+    parts: Mapping[str, Part],
+    task: Task,
+) -> dict[str, float]:
+    """Compute the test error of each contender."""
+    moments = {name: candidates[name].predict(part, task.test) for name, part in parts.items()}
+    values, found = task.test.target(task.target), {}
+    for contender in contenders:
+        each = [moments[name] for name in contender.names]
+        mean, _ = mixture(*(np.stack(rows) for rows in zip(*each, strict=True)))
+        found[contender.name] = errors_of(mean, values)["mae"]
+    return found
+
+
+def summary(findings: Findings) -> dict[str, Any]:
+    """Make the content of `adapt.json`; errors are in the unit of the target."""
+    choice, task, curve = findings.choice, findings.task, findings.curve
+    doubled = curve.doubled if curve is not None else None
+    return {
+        "target": task.target,
+        "unit": task.unit,
+        "chosen": choice.chosen.name,
+        "reason": choice.reason,
+        "best_simple": choice.best_simple.name,
+        "test": {**findings.errors, "coverage": findings.test_coverage},
+        "candidates": [
+            {
+                "name": c.name,
+                "valid_mae": choice.scores[c.name].mae,
+                "valid_error": choice.scores[c.name].error,
+                "test_mae": findings.test_maes[c.name],
+                "seconds": c.seconds,
+                "steps": c.steps,
+                "folds": c.folds,
+                "simple": c.is_simple,
+            }
+            for c in choice.contenders
+        ],
+        "left_out": dict(findings.left_out),
+        "checks": [c._asdict() for c in findings.checks],
+        "needs": list(findings.predictor.properties),
+        "std": findings.predictor.std_note(task.target),
+        "groups": {kind: left.to_dict() for kind, left in findings.groups.items()},
+        "learning_curve": None
+        if curve is None
+        else {
+            "way": curve.way,
+            "sizes": curve.sizes.tolist(),
+            "errors": curve.errors.tolist(),
+            "doubled": None if doubled is None else asdict(doubled),
+        },
+        "next": [] if findings.selection is None else findings.selection.ids,
+        "counts": {
+            "pool": len(task.pool),
+            "test": len(task.test),
+            "unlabeled": len(task.unlabeled),
+        },
+        "sources": [s.name for s in findings.sources if not s.is_blank],
+        "options": findings.options.to_dict(),
+        "seconds": findings.seconds,
+    }
+
+
+def save_test_predictions(path: Path, findings: Findings) -> None:
+    """Write value, prediction, standard deviation and flag of the test crystals as CSV."""
+    frame = findings.predictions.to_frame()
+    frame.insert(1, "value", findings.test_values)
+    frame.to_csv(path, index=False)
+
+
+def to_json(content: Mapping[str, Any]) -> bytes:
+    """Format as JSON, with null for what is not a number."""
+    return json.dumps(_plain(content), indent=1, allow_nan=False).encode()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, float | np.floating):
+        return float(value) if np.isfinite(value) else None
+    return value

@@ -1,0 +1,163 @@
+"""Schedule of an adaptation: cheap candidates first, trainings of whole networks while time allows.
+
+Cheap candidates run on all folds. Whole networks run on the first fold, and the best of them on the
+others, unless it is worse than a cheap one there, beyond noise. When an adaptation is resumed, the
+time of earlier processes counts.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from cgatjax.adaptation.candidates import Candidate
+from cgatjax.adaptation.external import External
+from cgatjax.adaptation.fold_results import (
+    FoldResult,
+    gathered,
+    load_result,
+    save_result,
+)
+from cgatjax.adaptation.selection import Contender, standard_error
+from cgatjax.adaptation.task import Task
+from cgatjax.errors import TrainingError
+
+logger = logging.getLogger("cgatjax")
+Note = Callable[[str], None]
+"""Shows what is being done."""
+
+
+@dataclass(eq=False, kw_only=True)
+class Schedule:
+    """Candidates on folds, with the time that they may take.
+
+    Attributes:
+      task: crystals and folds.
+      out: folder of the results.
+      seconds: time for all candidates.
+      note: shows what is being done.
+      results: name -> results of the folds that are done.
+      left_out: name -> reason, for candidates that did not run.
+    """
+
+    task: Task
+    out: Path
+    seconds: float
+    note: Note
+    results: dict[str, list[FoldResult]] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def used(self) -> float:
+        """Seconds of all fits so far, of earlier processes too."""
+        return sum(r.seconds for found in self.results.values() for r in found)
+
+    def run(self, candidates: Sequence[Candidate]) -> list[Contender]:
+        """Run all candidates that fit into the time."""
+        cheap = sorted((c for c in candidates if c.cost == "seconds"), key=self._seconds)
+        dear = sorted((c for c in candidates if c.cost == "minutes"), key=self._seconds)
+        for candidate in cheap:
+            self._all_folds(candidate)
+        for candidate in dear:
+            self._fold(candidate, 0)
+        for candidate in self._promising(dear):
+            self._all_folds(candidate)
+        return [self._contender(c) for c in candidates if self.results.get(c.name)]
+
+    def _seconds(self, candidate: Candidate) -> float:
+        return candidate.seconds(len(self.task.pool))
+
+    def _all_folds(self, candidate: Candidate) -> None:
+        for fold in range(len(self.task.folds)):
+            if not self._fold(candidate, fold):
+                break
+
+    def _fold(self, candidate: Candidate, fold: int) -> bool:
+        """Run a candidate on a fold unless it is done; False if it does not fit into the time."""
+        done = self.results.setdefault(candidate.name, [])
+        if any(result.fold == fold for result in done):
+            return True
+        found = load_result(self.out, candidate.name, fold)
+        if found is None:
+            expected = self._expected(candidate)
+            # The simplest candidates always run: without them there is no guard.
+            if self.used + expected > self.seconds and not candidate.is_simple:
+                self.left_out[candidate.name] = (
+                    f"fold {fold + 1}: about {expected:.0f} s more, "
+                    f"{max(self.seconds - self.used, 0):.0f} s left"
+                )
+                return False
+            found = self._fit(candidate, fold)
+        if found is not None:
+            done.append(found)
+        return found is not None
+
+    def _expected(self, candidate: Candidate) -> float:
+        done = self.results[candidate.name]
+        # The first fold compiles, the others mostly find its programs.
+        return min((r.seconds for r in done), default=self._seconds(candidate))
+
+    def _fit(self, candidate: Candidate, fold: int) -> FoldResult | None:
+        task = self.task
+        self.note(f"{candidate.name}, fold {fold + 1} of {len(task.folds)}")
+        start = time.perf_counter()
+        try:
+            fitted = candidate.fit(task.pool.select(task.training(fold)), task.seed + fold)
+        except TrainingError as error:
+            logger.warning("%s: left out: %s", candidate.name, error)
+            self.left_out[candidate.name] = str(error)
+            return None
+        positions = task.folds[fold]
+        means, stds = candidate.predict(fitted.part, task.pool.select(positions))
+        result = FoldResult(
+            candidate=candidate.name,
+            fold=fold,
+            positions=positions,
+            means=means,
+            stds=stds,
+            seconds=time.perf_counter() - start,
+            steps=fitted.steps,
+            folder=Path(),
+        )
+        save_result(self.out, result, fitted.part)
+        return load_result(self.out, candidate.name, fold)
+
+    def _promising(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+        """Return the best whole network on the first fold, if it may be better than cheap ones."""
+        first, values = self.task.folds[0], self.task.values
+        errors = {
+            name: np.abs(next(r.means for r in found if r.fold == 0) - values[first])
+            for name, found in self.results.items()
+            if any(r.fold == 0 for r in found)
+        }
+        tried = sorted(
+            (c for c in candidates if c.name in errors), key=lambda c: errors[c.name].mean()
+        )
+        if not tried:
+            return []
+        best = min(errors, key=lambda name: errors[name].mean())
+        for candidate in tried:
+            worse = errors[candidate.name] - errors[best]
+            noise = standard_error(worse, np.arange(len(worse)))
+            if candidate is tried[0] and worse.mean() <= noise:
+                continue
+            self.left_out[candidate.name] = f"worse than {best} on the first fold"
+        return [c for c in tried[:1] if c.name not in self.left_out]
+
+    def _contender(self, candidate: Candidate) -> Contender:
+        found = self.results[candidate.name]
+        means, stds = gathered(found, len(self.task.pool))
+        return Contender(
+            names=(candidate.name,),
+            is_simple=candidate.is_simple,
+            means=means,
+            stds=stds,
+            seconds=sum(r.seconds for r in found),
+            steps=sum(r.steps for r in found),
+            folds=len(found),
+            cheap=candidate.cost == "seconds",
+            is_external=isinstance(candidate, External),
+        )

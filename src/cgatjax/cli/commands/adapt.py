@@ -1,0 +1,106 @@
+"""`adapt`: find the best model that the data allow, and report on it."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cgatjax import AdaptConfig
+from cgatjax.cli.command_options import command, on_error_option, option, workers_option
+from cgatjax.cli.config_options import chosen, config_options
+from cgatjax.runtime.signals import exit_on_interrupt
+from cgatjax.runtime.text_tables import table
+
+
+@command()
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@option("--target", required=True, metavar="NAME", group="Data", help="Property to learn.")
+@option(
+    "--properties",
+    type=click.Path(),
+    group="Data",
+    help="CSV file with the properties of CIF and POSCAR files, one row each.",
+    default_note="properties.csv or id_prop.csv in their folder",
+)
+@on_error_option(group="Data")
+@option(
+    "--from",
+    "sources",
+    multiple=True,
+    metavar="NAME|RUN",
+    group="Sources",
+    help="Trained model to start from; none for no model. Repeatable.",
+    default_note="mp-small",
+)
+@option(
+    "--embeddings",
+    multiple=True,
+    type=click.Path(),
+    group="Sources",
+    help="Parquet file with columns id and embedding from another program, to compare with. "
+    "Repeatable.",
+)
+@config_options(AdaptConfig, "Adaptation", without=("seed",))
+@option("--seed", type=int, group="Adaptation", help="Random seed.", default_note="0")
+@workers_option("Hardware")
+@option("--out", required=True, type=click.Path(), group="Output", help="Folder to create.")
+@option("--resume", is_flag=True, group="Output", help="Resume the adaptation in --out.")
+@exit_on_interrupt()
+def adapt(
+    inputs: tuple[str, ...],
+    target: str,
+    properties: str | None,
+    on_error: str,
+    sources: tuple[str, ...],
+    embeddings: tuple[str, ...],
+    workers: int,
+    out: str,
+    resume: bool,
+    **flags: Any,
+) -> None:
+    """Find the best model that few values allow.
+
+    INPUT: as for `featurize`, or a store. Compares simple models of the composition, Gaussian
+    processes, partly and wholly trained networks and their averages on the same splits, chooses one
+    by cross-validation, validates its standard deviations, and reads the test set once, at the end.
+    If no network is better than a simple model, the simple model is the answer.
+
+    Writes OUT/report.html (open it in a browser), OUT/adapt.json, OUT/test.csv and OUT/model, which
+    `predict`, `screen`, `select` and `evaluate` take like any run. Structures without a value are
+    candidates for the next calculations.
+
+    \b
+    cgatjax adapt cifs/ --properties energies.csv --target e-form --from mp-small --out adapted
+    cgatjax predict adapted/model new/*.cif --out predictions.csv
+    """
+    from cgatjax import adapt as adapt_model
+
+    found = adapt_model(
+        inputs,
+        target,
+        out=out,
+        sources=sources or None,
+        config=AdaptConfig(**chosen(flags, AdaptConfig)),
+        properties=properties,
+        embeddings=embeddings,
+        workers=workers,
+        on_error=on_error,  # type: ignore[arg-type]
+        resume=resume,
+        made_by=shlex.join(["cgatjax", *sys.argv[1:]]),
+        show_progress=True,
+    )
+    result = found.result
+    # Of the averages of several candidates only the chosen one is printed.
+    shown = [
+        c
+        for c in result["candidates"]
+        if c["name"] == result["chosen"] or not c["name"].startswith("mean of ")
+    ]
+    rows = [(c["name"], c["valid_mae"], c["test_mae"], c["seconds"]) for c in shown]
+    click.echo(table(("candidate", "valid MAE", "test MAE", "seconds"), rows))
+    test, unit = result["test"], result["unit"] or "?"
+    click.echo(f"chosen: {result['chosen']}. {result['reason']}")
+    click.echo(f"test MAE {test['mae']:.4g} {unit} on {test['n']} crystals")
+    click.echo(f"{found.report}, {Path(out) / 'model'}")
