@@ -67,7 +67,7 @@ def _row(scale: Scale, name: str, seed: int) -> Row:
     options = scale.transfer_options.replace(learning_rate=scale.rates[0])
     changed = dataclasses.replace(
         scale,
-        model=scale.model.replace(**recipe.model),
+        model=scale.model.replace(**{"elements": "both", **recipe.model}),
         transfer_options=options.replace(**recipe.train),
         transfer_steps=recipe.longer * scale.transfer_steps,
     )

@@ -146,7 +146,8 @@ def _local() -> Scale:
         property_pairs=_property_pairs(
             "pbe", "PBE", "optb88vdw@OptB88vdW", "r2scan_volume@r2SCAN", size=1000
         ),
-        model=cg.ModelConfig.small(),
+        # The element vectors that the stored results were made with.
+        model=cg.ModelConfig.small(elements="matscholar"),
         pretrain_options=cg.TrainConfig(),
         transfer_options=cg.TrainConfig(),
         pretrain_steps=4000,
