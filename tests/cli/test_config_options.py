@@ -109,7 +109,7 @@ def test_every_field_has_a_description(cls):
     [
         ("featurize", GraphConfig, ()),
         ("fit-gp", GPConfig, ()),
-        ("train", SplitConfig, ()),
+        ("train", SplitConfig, ("exclude_seen",)),
         ("train", ModelConfig, ()),
         ("train", TrainConfig, ()),
         ("transfer", SplitConfig, ()),

@@ -25,7 +25,7 @@ def test_a_folder_that_is_neither_store_nor_run_is_refused(
         "evaluate", trained_run, tmp_path
     )
     assert "of a model; it holds none" in refused("evaluate", store, store)
-    assert "there is no such folder" in refused("info", tmp_path / "none")
+    assert "no such file or folder" in refused("info", tmp_path / "none")
 
 
 def test_debug_shows_the_traceback_and_an_interrupt_has_its_exit_code(tmp_path: Path) -> None:

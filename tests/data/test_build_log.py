@@ -193,7 +193,7 @@ def test_a_partial_line_is_dropped(whole, stopped, faulty_crystals):
 
 
 def test_two_builds_do_not_share_a_folder(stopped, faulty_crystals):
-    source = build.BuildInput([], None, None, {}, None)
+    source = build.BuildInput([], None, None, {})
     options = {**source.options, **build._options(SHARE, True, SKIP["keep"])}
     log = BuildLog(stopped, options)
     with pytest.raises(RunExistsError, match="another process is building"):

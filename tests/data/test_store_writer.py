@@ -68,9 +68,9 @@ def test_a_store_is_repeated_under_new_ids(ionic_store, tmp_path):
 def test_a_shard_s_columns_do_not_depend_on_how_rows_were_grouped(faulty_crystals, tmp_path):
     store = build_store(faulty_crystals, tmp_path / "s", SHARE, on_error="skip")
     graph = list(GRAPH_FIELDS)
-    usual = ["e-form@high", "e-form@low", "volume@high", "volume@low"]
+    usual = ["cell_volume", "e-form@high", "e-form@low", "volume@high", "volume@low"]
     columns = [shard.table.schema.names for shard in store.shards]
-    with_heat = [*graph, *usual[:2], "heat", *usual[2:]]
+    with_heat = [*graph, *usual[:3], "heat", *usual[3:]]
     assert columns == [with_heat if shard == 3 else [*graph, *usual] for shard in range(6)]
 
 

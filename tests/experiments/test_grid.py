@@ -265,7 +265,7 @@ def test_all_modes_of_table_1_get_the_same_crystals_steps_and_rates(scale):
             }
             groups.setdefault((row.labels["targets"], row.labels["seed"]), []).append(options)
     for options in groups.values():
-        assert len(options) == 4
+        assert 4 <= len(options) <= 6  # the modes of the paper, and differences where possible
         assert all(o == options[0] for o in options)
 
 
@@ -280,11 +280,20 @@ def test_every_grid_contains_the_grid_of_the_first_seed():
 
 
 @pytest.mark.parametrize(
-    "path", sorted(ROOT.glob("docs/results/local/*/results.csv")), ids=lambda p: p.parent.name
+    "path",
+    [
+        p
+        for p in sorted(ROOT.glob("docs/results/local/*/results.csv"))
+        if p.parent.name in EXPERIMENTS
+    ],
+    ids=lambda p: p.parent.name,
 )
 def test_published_results_have_the_columns_of_their_grid(path):
     table = ResultsTable(path)
-    labels = EXPERIMENTS[path.parent.name].rows(SCALES["local"]())[0].labels
+    rows = EXPERIMENTS[path.parent.name].rows(SCALES["local"]())
+    if not rows:
+        pytest.skip("its rows are no trainings of networks")
+    labels = rows[0].labels
     assert table.rows
     for row in table.rows.values():
         assert set(labels) <= set(row)

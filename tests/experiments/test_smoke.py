@@ -118,7 +118,7 @@ def test_show_makes_figures_without_training(out):
     figure = out / "table1" / "errors.png"
     figure.unlink()
     folders = sorted((out / "trainings").iterdir())
-    assert "5 of 5 rows" in run("show", "table1", "--out", out.parent)
+    assert "7 of 7 rows" in run("show", "table1", "--out", out.parent)
     assert figure.is_file()
     assert sorted((out / "trainings").iterdir()) == folders
 
@@ -136,7 +136,7 @@ def test_real_data_sets_need_a_folder(tmp_path):
 def test_a_dry_run_of_the_paper_reads_no_data(tmp_path):
     text = run("run", "table1", "--scale", "paper", "--dry-run", "--out", tmp_path)
     assert "about 1,440,000 crystals" in text
-    assert "30 rows, 52 trainings" in text
+    assert "36 rows, 64 trainings" in text
     assert "missing: no data folder" in text.splitlines()[-1]
     assert list(tmp_path.iterdir()) == []
 

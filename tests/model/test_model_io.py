@@ -74,9 +74,9 @@ def test_models_with_parts_of_a_record(trained_model, saved, tmp_path):
 
 
 def test_another_element_table_travels_along(trained_model, tmp_path):
-    vectors = np.array(ElementTable.matscholar().vectors)
+    vectors = np.array(trained_model.element_table.vectors)
     vectors[11] += 1
-    table = ElementTable(name="mine", vectors=vectors, known=ElementTable.matscholar().known)
+    table = ElementTable(name="mine", vectors=vectors, known=trained_model.element_table.known)
     save_model(tmp_path / "m", trained_model.replace(element_table=table))
     assert read_model(tmp_path / "m").element_table == table
 

@@ -41,6 +41,7 @@ class SimpleModel:
             raise ConfigError(f"expected one of the models {list(MODELS)}, got {name!r}")
         self.name, self.seed = name, seed
         self._fitted: Any = None
+        self._columns = np.zeros(0, bool)
 
     def __repr__(self) -> str:
         return f"SimpleModel({self.name!r}, seed={self.seed})"
@@ -58,6 +59,9 @@ class SimpleModel:
                 f"expected features (n, features) and n >= 2 finite values, got {x.shape} and "
                 f"{y.shape}{'' if np.isfinite(y).all() else ' with NaN or infinity'}"
             )
+        # The trees of scikit-learn refuse features that no row knows.
+        self._columns = np.isfinite(x).any(0)
+        x = x[:, self._columns]
         if self.name == "mean":
             self._fitted = _Linear(np.zeros(x.shape[1]), float(y.mean()))
         elif self.name == "ridge":
@@ -74,7 +78,8 @@ class SimpleModel:
         """
         if self._fitted is None:
             raise NotFittedError(f"{self!r} is not fitted yet; call fit first")
-        return np.asarray(self._fitted.predict(np.asarray(x, np.float64)), np.float64)
+        x = np.asarray(x, np.float64)[:, self._columns]
+        return np.asarray(self._fitted.predict(x), np.float64)
 
 
 class _Linear:
