@@ -7,7 +7,7 @@ import csv
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, stdev
 
 import pytest
 from experiments.grid.section import mean_and_spread
@@ -166,6 +166,33 @@ def test_the_simple_answers() -> None:
             assert cells[column] == mean_and_spread(values), (cells[1], header[column])
             checked += 1
     assert checked == 45
+
+
+def test_transfers_from_the_shipped_models() -> None:
+    _, *lines = table_under("docs/results/pretrained.md", "Test errors", "model")
+    rows = rows_of("pretrained_transfers")
+    names = ("model", "property", "unit", "mode", "training crystals")
+    assert [cells[:5] for cells in lines] == [[row[name] for name in names] for row in rows]
+    for cells, row in zip(lines, rows, strict=True):
+        digits = 1 if row["unit"] == "meV/atom" else 3
+        mean, spread = (float(row[name]) for name in ("test MAE", "std over seeds"))
+        assert cells[5:] == [f"{mean:.{digits}f} ± {spread:.{digits}f}", row["test crystals"]]
+        assert row["seen by graph"] == row["seen by formula"] == "0"
+
+
+def test_the_recipes_from_scratch() -> None:
+    with open(ROOT / "docs" / "results" / "recipe.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    page, heading, checked = "docs/results/recipe.md", "From scratch on 1,000 crystals", 0
+    for group in dict.fromkeys(row["group"] for row in rows):
+        lines = table_under(page, heading, group)[1:]
+        chosen = [row for row in rows if row["group"] == group]
+        assert [cells[0] for cells in lines] == [row["changed"] for row in chosen]
+        for cells, row in zip(lines, chosen, strict=True):
+            values = [float(row[f"seed {seed}"]) for seed in range(3)]
+            assert cells[2] == f"{fmean(values):.1f} ± {stdev(values):.1f}", row["changed"]
+            checked += 1
+    assert checked == 50
 
 
 def test_a_changed_number_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
