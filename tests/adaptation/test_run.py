@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+from flax.traverse_util import flatten_dict
 from tests.commands import ok, refused
 from tests.networks import SMALLEST
 
@@ -18,6 +19,7 @@ from cgatjax.data.datasets import Dataset
 from cgatjax.errors import ConfigError, InputError, RunExistsError, TargetError
 from cgatjax.inference.embedding_table import write_embeddings
 from cgatjax.model.model_io import save_model
+from cgatjax.training.transfer_params import rates_at, transfer_labels
 
 LOW, HIGH = "e-form@low", "e-form@high"
 OPTIONS = {"minutes": 20.0, "steps": 4, "folds": 2, "next_count": 3}
@@ -25,10 +27,10 @@ OPTIONS = {"minutes": 20.0, "steps": 4, "folds": 2, "next_count": 3}
 
 @pytest.fixture(scope="module", autouse=True)
 def tiny():
-    """Tiny networks, short trainings, and two of the ways to transfer: a fit takes a second."""
+    """Tiny networks, short trainings, and one of the ways to transfer: few compilations."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(networks, "_HEAD_STEPS", 20)
-        patch.setattr(findings, "_WAYS", ("head then all", "layer-wise"))
+        patch.setattr(findings, "_WAYS", ("head then all",))
         patch.setattr(sources, "NETWORK", cg.ModelConfig.small(**SMALLEST))
         yield
 
@@ -64,7 +66,6 @@ def test_the_folder_holds_what_is_promised(adapted):
         "trees on composition",
         "Gaussian process on cheap",
         "head then all of cheap",
-        "all, layer-wise rates of cheap",
         "network from scratch",
         "cheap as it is, shifted",
     ):
@@ -182,6 +183,20 @@ def test_a_cheap_value_is_learned_from(crystals, tmp_path):
 def test_the_volume_of_the_cell_is_a_baseline_without_asking(crystals):
     task = make_task(crystals, "volume", cg.AdaptConfig(folds=2))
     assert task.baselines == ("cell_volume",)
+
+
+def test_layer_wise_rates_fall_from_the_head_to_the_elements(trained_model):
+    options = cg.TransferConfig(mode="full", lr_groups=networks.layer_groups(trained_model.config))
+    labels = transfer_labels(trained_model.params, options)
+    rates = rates_at(options, 0, 1.0)
+    found = [
+        rates[labels["heads"][LOW]["out"]["kernel"]],
+        *(
+            rates[next(iter(flatten_dict(labels["encoder"][name]).values()))]
+            for name in ("pooling", "node_1", "node_0", "embedding")
+        ),
+    ]
+    assert found == pytest.approx([1, 0.6, 0.36, 0.216, 0.1296])
 
 
 def test_a_source_of_another_property_has_no_prediction(crystals, trained_model):

@@ -148,6 +148,7 @@ class AdaptedPredictor(Predictor):
 
     def __post_init__(self) -> None:
         """Raise InputError unless the ways predict the same property from the same graphs."""
+        self.check_uncertainty()
         first = self.model
         for part, name in zip(self.parts, self.names, strict=True):
             other = part.members[0]

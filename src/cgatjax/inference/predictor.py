@@ -74,6 +74,10 @@ class Predictor:
             raise InputError("expected at least one model to predict with, got none")
         for number, other in enumerate(self.members[1:], 1):
             _check_equal(self.model, other, number)
+        self.check_uncertainty()
+
+    def check_uncertainty(self) -> None:
+        """Raise ConfigError unless the predictor has the kind of uncertainty that it is to use."""
         if self.uncertainty not in ("none", *self.available):
             raise ConfigError(
                 f"uncertainty {self.uncertainty!r}: expected one of those that this predictor has, "
