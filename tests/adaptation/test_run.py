@@ -1,5 +1,6 @@
 """Whole adaptations of tiny networks: folder, choice, resuming, predictions like any model's."""
 
+import dataclasses
 import json
 import shutil
 
@@ -175,13 +176,13 @@ def test_a_cheap_value_is_learned_from(crystals, tmp_path):
     change = cg.predict(found.predictor, shifted).means[HIGH] - expected
     assert (change < -0.3).all()  # the cheap value is a feature, too
     with pytest.raises(TargetError, match=f"{LOW!r} is a baseline"):
-        cg.predict(found.predictor, [cg.ionic_crystals(1)[0].structure])
+        cg.predict(found.predictor, [dataclasses.replace(cg.ionic_crystals(1)[0], targets={})])
     with pytest.raises(InputError, match="expected another property in the unit"):
-        make_task(crystals, HIGH, cg.AdaptConfig(baselines=("volume",)))
+        make_task(crystals, HIGH, cg.AdaptConfig(baselines=("volume@high",)))
 
 
 def test_the_volume_of_the_cell_is_a_baseline_without_asking(crystals):
-    task = make_task(crystals, "volume", cg.AdaptConfig(folds=2))
+    task = make_task(crystals, "volume@high", cg.AdaptConfig(folds=2))
     assert task.baselines == ("cell_volume",)
 
 
@@ -200,9 +201,9 @@ def test_layer_wise_rates_fall_from_the_head_to_the_elements(trained_model):
 
 
 def test_a_source_of_another_property_has_no_prediction(crystals, trained_model):
-    task = make_task(crystals, "volume", cg.AdaptConfig(folds=2))
+    task = make_task(crystals, "volume@high", cg.AdaptConfig(folds=2))
     source = Source(name="cheap", model=trained_model, pool=task.pool, crystals=task.crystals)
-    assert not source.knows("volume")
+    assert not source.knows("volume@high")
     assert source.knows(HIGH)
     names = [c.name for c in candidates_for(task, [source], 4)]
     assert "cheap as it is, shifted" not in names
