@@ -17,7 +17,7 @@ from cgatjax.adaptation.schedule import Schedule
 from cgatjax.adaptation.sources import Source
 from cgatjax.adaptation.task import make_task
 from cgatjax.data.datasets import Dataset
-from cgatjax.errors import ConfigError, InputError, RunExistsError, TargetError
+from cgatjax.errors import ConfigError, InputError, RunExistsError, StructureError
 from cgatjax.inference.embedding_table import write_embeddings
 from cgatjax.model.model_io import save_model
 from cgatjax.training.transfer_params import rates_at, transfer_labels
@@ -175,7 +175,7 @@ def test_a_cheap_value_is_learned_from(crystals, tmp_path):
     shifted = Dataset(some.store, some.rows, offsets={LOW: np.full(5, 1.0)})
     change = cg.predict(found.predictor, shifted).means[HIGH] - expected
     assert (change < -0.3).all()  # the cheap value is a feature, too
-    with pytest.raises(TargetError, match=f"{LOW!r} is a baseline"):
+    with pytest.raises(StructureError, match=f"{LOW!r} is a baseline"):
         cg.predict(found.predictor, [dataclasses.replace(cg.ionic_crystals(1)[0], targets={})])
     with pytest.raises(InputError, match="expected another property in the unit"):
         make_task(crystals, HIGH, cg.AdaptConfig(baselines=("volume@high",)))
