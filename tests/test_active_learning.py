@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import cgatjax as cg
-from cgatjax import active_learning
-from cgatjax.active_learning import farthest_points, nearest_distances, select
+from cgatjax.active_learning import farthest_points, select
 from cgatjax.data.graph_list import GraphList
 from cgatjax.errors import InputError, MismatchError
+from cgatjax.inference import domain
+from cgatjax.inference.domain import nearest_distances
 from cgatjax.inference.prediction import embed, predict
 
 
@@ -161,7 +162,7 @@ def test_nearest_distances_do_not_depend_on_the_block_size(monkeypatch):
     whole = nearest_distances(points, centers)
     every = np.linalg.norm(points[:, None] - centers[None], axis=2).min(1)
     np.testing.assert_allclose(whole, every, rtol=1e-10)
-    monkeypatch.setattr(active_learning, "BLOCK", 7)
+    monkeypatch.setattr(domain, "BLOCK", 7)
     np.testing.assert_allclose(nearest_distances(points, centers), whole, rtol=1e-12)
 
 
