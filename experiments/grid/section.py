@@ -110,6 +110,7 @@ def mean_and_spread(values: Sequence[float], digits: int = 3) -> str:
     if len(values) == 1:
         return f"{mean:.{digits}g}"
     spread = (sum((v - mean) ** 2 for v in values) / (len(values) - 1)) ** 0.5
+    spread = spread if spread > 1e-9 * abs(mean) else 0.0  # equal up to rounding
     places = max(_decimals(mean, digits), _decimals(spread, 1))
     return f"{mean:.{places}f} ± {spread:.{places}f}"
 
