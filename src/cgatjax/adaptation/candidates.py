@@ -50,6 +50,10 @@ class Candidate(Protocol):
         """True if no network is needed."""
 
     @property
+    def is_required(self) -> bool:
+        """True if it runs whatever time is left: without simple models there is no guard."""
+
+    @property
     def cost(self) -> Cost:
         """Whether a fit takes seconds or minutes."""
 
@@ -109,9 +113,15 @@ class Simple:
         """True if no network is needed."""
         return not self.on_network
 
+    @property
+    def is_required(self) -> bool:
+        """True if it runs whatever time is left."""
+        return self.is_simple and self.kind != "boosted trees"
+
     def seconds(self, crystals: int) -> float:
         """Estimate the seconds of a fit to this number of crystals."""
-        return {"trees": 0.5 + 0.004 * crystals, "boosted trees": 2.0 + 0.002 * crystals}.get(
+        # Boosted trees come last of the cheap ones: on busy cores their threads take minutes.
+        return {"trees": 0.5 + 0.004 * crystals, "boosted trees": 30.0 + 0.005 * crystals}.get(
             self.kind, 0.2
         )
 
@@ -154,6 +164,7 @@ class Process:
     target: str
     baseline: str | None = None
     is_simple: bool = field(default=False, init=False)
+    is_required: bool = field(default=False, init=False)
     cost: Cost = field(default="seconds", init=False)
 
     @property

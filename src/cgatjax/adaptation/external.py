@@ -70,6 +70,7 @@ class External:
     model: Model
     vectors: dict[str, np.ndarray]
     is_simple: bool = field(default=False, init=False)
+    is_required: bool = field(default=False, init=False)
     cost: Cost = field(default="seconds", init=False)
 
     @classmethod

@@ -56,6 +56,7 @@ class Training:
     step_seconds: tuple[float, float]
     baseline: str | None = None
     is_simple: bool = field(default=False, init=False)
+    is_required: bool = field(default=False, init=False)
 
     @property
     def name(self) -> str:

@@ -83,8 +83,7 @@ class Schedule:
         found = load_result(self.out, candidate.name, fold)
         if found is None:
             expected = self._expected(candidate)
-            # The simplest candidates always run: without them there is no guard.
-            if self.used + expected > self.seconds and not candidate.is_simple:
+            if self.used + expected > self.seconds and not candidate.is_required:
                 self.left_out[candidate.name] = (
                     f"fold {fold + 1}: about {expected:.0f} s more, "
                     f"{max(self.seconds - self.used, 0):.0f} s left"
