@@ -158,7 +158,6 @@ def test_without_time_the_simple_candidates_answer(crystals, source, tmp_path):
     assert found.result["chosen"] in (
         "ridge on composition",
         "trees on composition",
-        "boosted trees on composition",
     ) or found.result["chosen"].startswith("mean of")
 
 

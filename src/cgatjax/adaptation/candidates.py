@@ -116,14 +116,11 @@ class Simple:
     @property
     def is_required(self) -> bool:
         """True if it runs whatever time is left."""
-        return self.is_simple and self.kind != "boosted trees"
+        return self.is_simple
 
     def seconds(self, crystals: int) -> float:
         """Estimate the seconds of a fit to this number of crystals."""
-        # Boosted trees come last of the cheap ones: on busy cores their threads take minutes.
-        return {"trees": 0.5 + 0.004 * crystals, "boosted trees": 30.0 + 0.005 * crystals}.get(
-            self.kind, 0.2
-        )
+        return 0.5 + 0.004 * crystals if self.kind == "trees" else 0.2
 
     def predict(self, part: Part, data: Dataset) -> tuple[np.ndarray, np.ndarray]:
         """Predict mean and standard deviation (crystals,) in the target's unit."""

@@ -34,8 +34,6 @@ from cgatjax.simple_models.models import Name
 
 EXTRA = 0.15
 """Time for learning curve and groups left out, each, as a fraction of the time for candidates."""
-BOOSTED = 400
-"""Crystals from which boosted trees, which take longer, may be better than averaged ones."""
 _WAYS: tuple[Way, ...] = ("head", "head then all", "all", "layer-wise")
 
 
@@ -97,11 +95,9 @@ def candidates_for(task: Task, sources: Sequence[Source], steps: int) -> list[Ca
     """List the candidates of a task, the simplest first."""
     first, target = sources[0], task.target
     kinds: list[Name] = ["mean", "ridge", *(["trees"] if has_trees() else [])]  # type: ignore[list-item]
-    large = len(task.pool) >= BOOSTED and has_trees()
     found: list[Candidate] = []
     for baseline in (None, *task.baselines):
-        every = [*kinds, "boosted trees"] if large else kinds
-        found += [Simple(kind=k, source=first, target=target, baseline=baseline) for k in every]
+        found += [Simple(kind=k, source=first, target=target, baseline=baseline) for k in kinds]
     seconds = {source.name: step_seconds(source) for source in sources}
     # Where a cheap value is known, the difference to it is far easier to learn than the whole.
     known = task.baselines[:1] or (None,)

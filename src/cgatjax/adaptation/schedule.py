@@ -7,7 +7,8 @@ time of earlier processes counts.
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,6 +29,17 @@ from cgatjax.errors import TrainingError
 logger = logging.getLogger("cgatjax")
 Note = Callable[[str], None]
 """Shows what is being done."""
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Hide the messages of single trainings, but no warnings."""
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 @dataclass(eq=False, kw_only=True)
@@ -104,7 +116,8 @@ class Schedule:
         self.note(f"{candidate.name}, fold {fold + 1} of {len(task.folds)}")
         start = time.perf_counter()
         try:
-            fitted = candidate.fit(task.pool.select(task.training(fold)), task.seed + fold)
+            with _quiet():
+                fitted = candidate.fit(task.pool.select(task.training(fold)), task.seed + fold)
         except TrainingError as error:
             logger.warning("%s: left out: %s", candidate.name, error)
             self.left_out[candidate.name] = str(error)
