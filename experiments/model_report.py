@@ -11,7 +11,6 @@ import numpy as np
 
 import cgatjax as cg
 from cgatjax.inference.calibration import known_errors
-from cgatjax.model.fingerprint import versions
 from cgatjax.model.metrics import errors_of
 from cgatjax.pretrained.publishing import rounded, with_std_factors
 
@@ -110,7 +109,7 @@ def publish_with_report(
         storage={t: _changes(found.means[t], before.means[t]) for t in model.targets},
         limits=LIMITS,
         not_for=NOT_FOR,
-        made_by=_made_by(recipe, commit),
+        made_by=_made_by(recipe, commit, model),
     )
     return cg.publish_model(path, exact, card, test[: min(CHECKED, len(test))])
 
@@ -177,8 +176,8 @@ def _changes(found: np.ndarray, before: np.ndarray) -> dict[str, float]:
     return {"mean": float(changes.mean()), "largest": float(changes.max())}
 
 
-def _made_by(recipe: Mapping[str, Any], commit: str | None) -> dict[str, str]:
-    """Return command, commit and versions."""
+def _made_by(recipe: Mapping[str, Any], commit: str | None, model: cg.Model) -> dict[str, str]:
+    """Return command, commit, and the versions of the last training."""
     if commit is None:
         root = Path(__file__).parents[1]
         asked = subprocess.run(
@@ -194,7 +193,8 @@ def _made_by(recipe: Mapping[str, Any], commit: str | None) -> dict[str, str]:
     ]
     flags += [f"--exclude STORES/{Path(store).name}" for store in recipe["exclude"]]
     command = f"python -m experiments pretrain train --stores STORES {' '.join(flags)}"
-    return {"command": command, "commit": commit, **versions()}
+    stages = model.record.stages if model.record is not None else ()
+    return {"command": command, "commit": commit, **(stages[-1]["versions"] if stages else {})}
 
 
 def _flag_value(value: Any) -> Any:
