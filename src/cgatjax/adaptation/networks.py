@@ -28,7 +28,7 @@ _HEAD_STEPS = 500
 _RATES: dict[Way, float] = {
     "head": 1e-3,
     "head then all": 2e-4,
-    "all": 5e-4,
+    "all": 2e-4,
     "layer-wise": 1e-3,
     "from scratch": 1e-3,
 }
@@ -95,7 +95,7 @@ class Training:
         return Fitted(Predictor.of(model), steps)
 
     def _transferred(self, train: Dataset, valid: Dataset, seed: int) -> tuple[Model, int]:
-        model, done = self.source.model, 0
+        model = self.source.model
         if self.way in ("head", "head then all"):
             config = self._config(train, _HEAD_STEPS, _RATES["head"], seed)
             options = TransferConfig(mode="head", target=self.target, train=config)
@@ -108,7 +108,7 @@ class Training:
         # After the head, the mean and standard deviation are those of these crystals already.
         options = TransferConfig(mode="full", target=self.target, lr_groups=groups, train=config)
         model, history = transfer_model(model, (train, valid), options, show_progress=False)
-        return model, done + int(history.rows[-1]["step"])
+        return model, int(history.rows[-1]["step"])
 
     def _from_scratch(self, train: Dataset, valid: Dataset, seed: int) -> tuple[Model, int]:
         start = init_model(
@@ -131,6 +131,8 @@ class Training:
             batch_size=batch,
             learning_rate=rate,
             loss="robust_l1",
+            # From scratch the high rates of a triangle delay overfitting (docs/results/recipe.md).
+            schedule="cyclical" if self.way == "from scratch" else "cosine",
             baseline=self.baseline,
             validate_every=max(epochs // VALIDATIONS, 1),
             seed=seed,
