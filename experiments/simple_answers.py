@@ -120,7 +120,7 @@ GROUPS = {
     "... and the low-fidelity crystals": {**POOLED, **WITH_SOURCE},
     "a low-fidelity value of each crystal": WITH_LOW_VALUE,
 }
-"""What the answers of a group know -> the answers."""
+"""Knowledge that the answers of a group use -> the answers."""
 
 
 def run(scale: Scale, pool: TrainingPool, minutes: float | None) -> None:

@@ -39,7 +39,7 @@ class Fitted(NamedTuple):
 
 
 class Candidate(Protocol):
-    """One way to predict the property."""
+    """Way to predict the property."""
 
     @property
     def name(self) -> str:
@@ -55,7 +55,7 @@ class Candidate(Protocol):
 
     @property
     def cost(self) -> Cost:
-        """Whether a fit takes seconds or minutes."""
+        """Cost class of a fit."""
 
     def fit(self, data: Dataset, seed: int) -> Fitted:
         """Fit to crystals with a value.

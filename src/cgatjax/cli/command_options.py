@@ -111,14 +111,17 @@ def uncertainty_option(group: str = OTHER) -> Decorator:
     )
 
 
-def properties_option(group: str = OTHER) -> Decorator:
-    """Add --properties, the table of known values of structure files."""
+FOR_DIFFERENCES = ", for models that learned the difference to one of them"
+"""Purpose of --properties in predictions."""
+
+
+def properties_option(group: str = OTHER, purpose: str = "") -> Decorator:
+    """Add --properties, the table of known values of structure files, with its purpose."""
     return option(
         "--properties",
         type=click.Path(),
         group=group,
-        help="CSV file with the properties of CIF and POSCAR files, one row each, for models that "
-        "learned the difference to one of them.",
+        help=f"CSV file with the properties of CIF and POSCAR files, one row each{purpose}.",
         default_note="properties.csv or id_prop.csv in their folder",
     )
 

@@ -5,8 +5,6 @@ new structure types if it shares all of its own. The report counts both, between
 within each.
 """
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +17,7 @@ from cgatjax.data.datasets import Dataset
 from cgatjax.data.store import Store
 from cgatjax.errors import InputError, MismatchError
 from cgatjax.graphs.hashes import hashes_of
-from cgatjax.runtime.atomic_writes import write_durably
+from cgatjax.runtime.atomic_writes import write_new_csv
 
 KEYS: tuple[DuplicateKey, ...] = get_args(DuplicateKey)
 """Keys to compare crystals by: id, reduced formula, graph hash, and that of the prototype."""
@@ -80,13 +78,8 @@ class Overlap:
           InputError: the file exists.
           StorageError: it cannot be written.
         """
-        path = Path(path)
-        if path.exists():
-            raise InputError(f"{path}: exists; choose another name or remove it")
         rows = [row for by in self.keys for row in self._repeated(by)]
-        text = io.StringIO(newline="")
-        csv.writer(text).writerows([("by", "key", "set", "id"), *rows])
-        write_durably(path, text.getvalue().encode())
+        write_new_csv(path, [("by", "key", "set", "id"), *rows])
         return len(rows)
 
     def _repeated(self, by: str) -> list[tuple[str, str, str, str]]:

@@ -5,8 +5,6 @@ key that several crystals of one data set share pairs none of them: which of two
 is not guessed.
 """
 
-import csv
-import io
 import math
 import re
 from collections import Counter
@@ -24,8 +22,8 @@ from cgatjax.data.overlap import compare
 from cgatjax.data.store import Store
 from cgatjax.data.store_writer import store_rows
 from cgatjax.errors import ConfigError, InputError, MismatchError, TargetError
-from cgatjax.runtime.atomic_writes import write_durably
-from cgatjax.structures.elements import SYMBOLS
+from cgatjax.runtime.atomic_writes import write_new_csv
+from cgatjax.structures.elements import SYMBOLS, formula_terms
 
 FOLDS = 5
 """Parts of the pairs in the fit in the composition; each is predicted from the others."""
@@ -140,17 +138,12 @@ class Pairs:
           InputError: the file exists.
           StorageError: it cannot be written.
         """
-        path = Path(path)
-        if path.exists():
-            raise InputError(f"{path}: exists; choose another name or remove it")
         values = zip(self.low.tolist(), self.high.tolist(), self.difference.tolist(), strict=True)
         names = zip(self.high_ids, self.low_ids, self.by, self.formulas, strict=True)
-        text = io.StringIO(newline="")
         unit = f" [{self.unit}]" if self.unit else ""
         header = [name + unit if name in _HEADER[4:] else name for name in _HEADER]
         rows = ((*n, *map(repr, v)) for n, v in zip(names, values, strict=True))
-        csv.writer(text).writerows([header, *rows])
-        write_durably(path, text.getvalue().encode())
+        write_new_csv(path, [header, *rows])
 
     def write_store(self, high: Store, out: str | Path, *, low_name: str | None = None) -> Store:
         """Write the high-fidelity store again with the low-fidelity value as a further property.
@@ -304,7 +297,7 @@ def _fractions(formulas: Sequence[str]) -> sparse.csr_matrix:
     numbers = {symbol: z for z, symbol in enumerate(SYMBOLS) if symbol}
     rows, columns, amounts = [], [], []
     for row, formula in enumerate(formulas):
-        terms = [(s, int(n or 1)) for s, n in re.findall(r"([A-Z][a-z]?)(\d*)", formula)]
+        terms = formula_terms(formula)
         total = sum(n for _, n in terms)
         for symbol, n in terms:
             rows.append(row)

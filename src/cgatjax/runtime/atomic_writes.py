@@ -5,19 +5,21 @@ moment leaves the earlier folder or the new one. During the exchange of the two 
 another name, under which `recovered` finds it. Its manifest holds sizes and checksums of the files.
 """
 
+import csv
 import errno
 import fcntl
 import hashlib
+import io
 import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from cgatjax.errors import RunExistsError, StorageError
+from cgatjax.errors import InputError, RunExistsError, StorageError
 from cgatjax.runtime.parse_errors import PARSE_ERRORS
 
 logger = logging.getLogger("cgatjax")
@@ -85,6 +87,21 @@ def write_durably(path: Path, data: bytes) -> None:
     """
     with replacing(path) as file:
         file.write(data)
+
+
+def write_new_csv(path: str | Path, rows: Iterable[Sequence[Any]]) -> None:
+    """Write rows to a CSV file that does not exist yet.
+
+    Raises:
+      InputError: the file exists.
+      StorageError: it cannot be written.
+    """
+    path = Path(path)
+    if path.exists():
+        raise InputError(f"{path}: exists; choose another name or remove it")
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows(rows)
+    write_durably(path, text.getvalue().encode())
 
 
 def sync_folder(folder: Path) -> None:

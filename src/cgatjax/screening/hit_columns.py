@@ -4,7 +4,6 @@ They help to judge a prediction: its interval, its distance to the hull of known
 elements that the model has hardly seen.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,7 +11,7 @@ import numpy as np
 
 from cgatjax.inference.predictor import Predictor
 from cgatjax.preprocessing.hull import Composition, KnownHull
-from cgatjax.structures.elements import SYMBOLS, atomic_number
+from cgatjax.structures.elements import SYMBOLS, atomic_number, formula_terms
 
 LEVEL, HALF_WIDTH = 0.9, 1.6448536269514722
 """Level of the central interval, and its half width in standard deviations."""
@@ -84,5 +83,4 @@ class HitJudge:
 
 def _composition(formula: str) -> Composition:
     """Parse a reduced formula into (atomic number, count) pairs, by atomic number."""
-    terms = re.findall(r"([A-Z][a-z]?)(\d*)", formula)
-    return tuple(sorted((atomic_number(symbol), int(n or 1)) for symbol, n in terms))
+    return tuple(sorted((atomic_number(symbol), n) for symbol, n in formula_terms(formula)))

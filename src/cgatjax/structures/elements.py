@@ -59,6 +59,12 @@ def atomic_number(symbol: str) -> int:
         ) from None
 
 
+def formula_terms(formula: str) -> list[tuple[str, int]]:
+    """Split a reduced formula into symbols and counts: "O3SrTi" gives O 3, Sr 1, Ti 1."""
+    terms = re.findall(r"([A-Z][a-z]?)(\d*)", formula)
+    return [(symbol, int(count or 1)) for symbol, count in terms]
+
+
 def readable_formula(formula: str) -> str:
     """Order the symbols of a formula by electronegativity: "O3SrTi" gives "SrTiO3".
 

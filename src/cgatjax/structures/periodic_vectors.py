@@ -1,15 +1,14 @@
 """One-hot vectors of the elements: group, period, block, valence electrons and measured properties.
 
 `periodic.npz` beside this module holds them, so that nothing but NumPy is needed to read them;
-`python -m cgatjax.structures.periodic_vectors` writes it anew. Data: pymatgen's periodic table.
+`python -m cgatjax.structures.periodic_vectors` writes it anew.
 """
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from cgatjax.structures.element_properties import ELEMENT_PROPERTIES, element_properties
 from cgatjax.structures.elements import SYMBOLS
 
 FILE = Path(__file__).with_name("periodic.npz")
@@ -28,49 +27,35 @@ def periodic_vectors() -> dict[str, list[float]]:
     """
     from pymatgen.core import Element
 
-    elements = [Element(symbol) for symbol in SYMBOLS[1:]]
+    values = dict(zip(ELEMENT_PROPERTIES, element_properties()[1:].T, strict=True))
+    blocks = np.array(["spdf".index(Element(symbol).block) for symbol in SYMBOLS[1:]])
+    radius = values["atomic_radius"]
+    radius = np.where(np.isfinite(radius), radius, values["atomic_radius_calculated"])
     columns = [
-        _one_hot([e.group - 1 for e in elements], 18),
-        _one_hot([e.row - 1 for e in elements], 9),
-        _one_hot(["spdf".index(e.block) for e in elements], 4),
+        _one_hot(values["group"] - 1, 18),
+        _one_hot(values["row"] - 1, 9),
+        _one_hot(blocks, 4),
+        _binned(values["X"]),
+        _binned(radius),
+        _binned(np.log(values["ionization_energy"])),
+        _binned(values["electron_affinity"]),
+        _binned(np.log(values["molar_volume"])),
+        *(_one_hot(values[f"{s}_electrons"], size) for s, size in SUBSHELLS.items()),
     ]
-    properties: list[Callable[[Any], float | None]] = [
-        lambda e: e.X,
-        lambda e: e.atomic_radius or e.atomic_radius_calculated,
-        lambda e: np.log(e.ionization_energies[0]),
-        lambda e: e.electron_affinity,
-        lambda e: np.log(e.molar_volume) if e.molar_volume else None,
-    ]
-    for value_of in properties:
-        values = [value_of(e) for e in elements]
-        columns.append(_binned(np.array([np.nan if v is None else float(v) for v in values])))
-    for subshell, sizes in SUBSHELLS.items():
-        columns.append(_one_hot([_valence_electrons(e, subshell) for e in elements], sizes))
     rows = np.concatenate(columns, axis=1).tolist()
     return dict(zip(SYMBOLS[1:], rows, strict=True))
 
 
-def _valence_electrons(element: Any, subshell: str) -> int:
-    """Count the electrons of a kind of subshell outside of the noble-gas core."""
-    from pymatgen.core import Element
-
-    cores = [z for z in (2, 10, 18, 36, 54, 86) if z < element.Z]
-    core = Element.from_Z(cores[-1]).full_electronic_structure if cores else []
-    inner = {(n, kind) for n, kind, _ in core}
-    shells = element.full_electronic_structure
-    return sum(k for n, kind, k in shells if kind == subshell and (n, kind) not in inner)
-
-
-def _one_hot(indices: list[int], size: int) -> np.ndarray:
-    return np.eye(size, dtype=np.float32)[indices]
+def _one_hot(indices: np.ndarray, size: int) -> np.ndarray:
+    return np.eye(size, dtype=np.float32)[indices.astype(int)]
 
 
 def _binned(values: np.ndarray) -> np.ndarray:
     """Sort values into intervals of equal width, (n,) -> (n, BINS); NaN into none."""
     low, high = np.nanmin(values), np.nanmax(values)
     known = np.isfinite(values)
-    places = (np.where(known, values - low, 0) / (high - low) * BINS).astype(int)
-    return _one_hot(np.minimum(places, BINS - 1).tolist(), BINS) * known[:, None]
+    places = np.where(known, values - low, 0) / (high - low) * BINS
+    return _one_hot(np.minimum(places, BINS - 1), BINS) * known[:, None]
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ logger = logging.getLogger("cgatjax")
 
 
 class Recorded(NamedTuple):
-    """What the model records of its training.
+    """Training record of a model, before it is written.
 
     Attributes:
       train, valid, test: data sets, each with its targets.

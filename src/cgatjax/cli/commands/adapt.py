@@ -8,7 +8,13 @@ from typing import Any
 import click
 
 from cgatjax import AdaptConfig
-from cgatjax.cli.command_options import command, on_error_option, option, workers_option
+from cgatjax.cli.command_options import (
+    command,
+    on_error_option,
+    option,
+    properties_option,
+    workers_option,
+)
 from cgatjax.cli.config_options import chosen, config_options
 from cgatjax.runtime.signals import exit_on_interrupt
 from cgatjax.runtime.text_tables import table
@@ -17,13 +23,7 @@ from cgatjax.runtime.text_tables import table
 @command()
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 @option("--target", required=True, metavar="NAME", group="Data", help="Property to learn.")
-@option(
-    "--properties",
-    type=click.Path(),
-    group="Data",
-    help="CSV file with the properties of CIF and POSCAR files, one row each.",
-    default_note="properties.csv or id_prop.csv in their folder",
-)
+@properties_option("Data")
 @on_error_option(group="Data")
 @option(
     "--from",

@@ -10,6 +10,7 @@ from cgatjax.cli.command_options import (
     command,
     on_error_option,
     option,
+    properties_option,
     where_option,
     workers_option,
 )
@@ -39,13 +40,7 @@ _STARTS = {"released": GraphConfig(), "--recommended": GraphConfig.recommended()
     help="Unit of a property. Repeatable.",
     default_note="known by name",
 )
-@option(
-    "--properties",
-    type=click.Path(),
-    group="Data",
-    help="CSV file with the properties of CIF and POSCAR files, one row each.",
-    default_note="properties.csv or id_prop.csv in their folder",
-)
+@properties_option("Data")
 @option("--max-atoms", type=int, group="Data", help="Leave out crystals with more sites.")
 @option(
     "--min-elements",

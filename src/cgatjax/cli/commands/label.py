@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cgatjax.cli.command_options import command, on_error_option, option
+from cgatjax.cli.command_options import command, on_error_option, option, properties_option
 from cgatjax.cli.data_files import echo_skipped, require_new
 
 if TYPE_CHECKING:
@@ -53,12 +53,7 @@ if TYPE_CHECKING:
     help="Find the minimum over the volume of the cell; its volume per atom becomes the property "
     "volume_CALCULATOR.",
 )
-@option(
-    "--properties",
-    type=click.Path(),
-    group="Data",
-    help="CSV file with further properties of CIF and POSCAR files.",
-)
+@properties_option("Data")
 @on_error_option("Stop at a crystal that fails, or skip and list it.", "Data", default="skip")
 @option(
     "--workers",

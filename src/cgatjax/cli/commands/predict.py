@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cgatjax.cli.command_options import (
+    FOR_DIFFERENCES,
     command,
     on_error_option,
     option,
@@ -36,7 +37,7 @@ _COLUMNS = ("id", "property", "prediction", "std", "unit", "unseen_elements")
 @option(
     "--out", type=click.Path(), help="CSV file to write.", default_note="a table on the terminal"
 )
-@properties_option()
+@properties_option(purpose=FOR_DIFFERENCES)
 @on_error_option()
 @uncertainty_option()
 def predict(

@@ -9,6 +9,7 @@ import click
 
 from cgatjax import ConfigError, InputError
 from cgatjax.cli.command_options import (
+    FOR_DIFFERENCES,
     command,
     on_error_option,
     option,
@@ -54,7 +55,7 @@ DEFAULT_BEST = 1000
     group="Candidates",
     help="Sites that get the same element: those of one element, or those equivalent by symmetry.",
 )
-@properties_option("Candidates")
+@properties_option("Candidates", purpose=FOR_DIFFERENCES)
 @on_error_option("Stop at an unusable structure, or skip and list it.", "Candidates")
 @option(
     "--neutral",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cgatjax.cli.command_options import (
+    FOR_DIFFERENCES,
     command,
     on_error_option,
     option,
@@ -55,7 +56,7 @@ _COLUMNS = (
 )
 @option("--target", metavar="NAME", help="Property, if the run predicts several.")
 @option("--out", required=True, type=click.Path(), help="CSV file to write.")
-@properties_option()
+@properties_option(purpose=FOR_DIFFERENCES)
 @on_error_option()
 @uncertainty_option()
 def select(
