@@ -160,7 +160,7 @@ def test_transfer_from_a_pre_trained_model(trained_model, tmp_path):
 
 
 def test_clones_grid_searches_and_pickles(fitted):
-    base = pytest.importorskip("sklearn.base")
+    from sklearn import base
     from sklearn.metrics import r2_score
     from sklearn.model_selection import GridSearchCV
     from sklearn.pipeline import make_pipeline
@@ -185,7 +185,7 @@ def test_parameters_are_the_constructor_arguments(unfitted):
     assert unfitted.get_params()["epochs"] == 0
     assert CGATRegressor().set_params(epochs=5, loss="l2").loss == "l2"
     assert repr(CGATRegressor(epochs=5)) == "CGATRegressor(epochs=5)"
-    with pytest.raises(ConfigError, match=r"one of \['baseline', 'batch_size'.*got 'epoch'"):
+    with pytest.raises(ValueError, match="Invalid parameter 'epoch'"):
         unfitted.set_params(epoch=5)
 
 
@@ -252,7 +252,6 @@ def estimator_checks(names=None):
 
 
 def test_checks_of_scikit_learn_without_fitting():
-    pytest.importorskip("sklearn")
     done = set()
     for name, check, estimator in estimator_checks(WITHOUT_FIT):
         check(estimator)
@@ -262,7 +261,6 @@ def test_checks_of_scikit_learn_without_fitting():
 
 @pytest.mark.long
 def test_checks_of_scikit_learn():
-    pytest.importorskip("sklearn")
     from sklearn.utils.estimator_checks import check_estimator
 
     with warnings.catch_warnings():

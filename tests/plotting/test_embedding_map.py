@@ -42,7 +42,6 @@ def test_map_draws_the_largest_values_on_top_and_unknown_ones_in_gray(tmp_path):
 
 
 def test_tsne_keeps_clusters_together():
-    pytest.importorskip("sklearn")
     rng = np.random.default_rng(0)
     clusters = np.repeat(100 * np.eye(3), 6, axis=0) + rng.normal(size=(18, 3))
     found = project(clusters, "tsne", seed=1)

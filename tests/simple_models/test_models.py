@@ -1,9 +1,7 @@
-import sys
-
 import numpy as np
 import pytest
 
-from cgatjax.errors import ConfigError, InputError, MissingExtraError, NotFittedError
+from cgatjax.errors import ConfigError, InputError, NotFittedError
 from cgatjax.simple_models import MODELS, SimpleModel
 
 
@@ -68,9 +66,3 @@ def test_mistakes() -> None:
         SimpleModel("mean").fit(np.zeros((2, 1)), np.array([1, np.nan]))
     with pytest.raises(InputError, match=r"got \(3, 1\) and \(2,\)"):
         SimpleModel("ridge").fit(np.zeros((3, 1)), np.zeros(2))
-
-
-def test_trees_need_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "sklearn.ensemble", None)
-    with pytest.raises(MissingExtraError, match=r"cgatjax\[sklearn\]"):
-        SimpleModel("trees").fit(np.zeros((3, 1)), np.arange(3.0))

@@ -1,6 +1,5 @@
 """Adaptation: from crystals with values to the best model that they allow, and an honest report."""
 
-import importlib.util
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -94,7 +93,7 @@ class Findings:
 def candidates_for(task: Task, sources: Sequence[Source], steps: int) -> list[Candidate]:
     """List the candidates of a task, the simplest first."""
     first, target = sources[0], task.target
-    kinds: list[Name] = ["mean", "ridge", *(["trees"] if has_trees() else [])]  # type: ignore[list-item]
+    kinds: tuple[Name, ...] = ("mean", "ridge", "trees")
     found: list[Candidate] = []
     for baseline in (None, *task.baselines):
         found += [Simple(kind=k, source=first, target=target, baseline=baseline) for k in kinds]
@@ -129,11 +128,6 @@ def candidates_for(task: Task, sources: Sequence[Source], steps: int) -> list[Ca
     return [*found, scratch]
 
 
-def has_trees() -> bool:
-    """True if scikit-learn, which has the trees, is installed."""
-    return importlib.util.find_spec("sklearn") is not None
-
-
 def run_adaptation(
     task: Task,
     sources: Sequence[Source],
@@ -159,9 +153,6 @@ def run_adaptation(
         for path in embeddings
     ]
     checks = check_data(task, sources)
-    if not has_trees():
-        text = "scikit-learn is not installed: no trees to compare with (pip install scikit-learn)"
-        checks.append(Finding("warning", text))
     schedule = Schedule(task=task, out=out, seconds=60 * options.minutes, note=note)
     listed: list[Candidate] = [*candidates_for(task, sources, options.steps), *external]
     candidates = {c.name: c for c in listed}

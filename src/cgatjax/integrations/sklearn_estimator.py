@@ -1,16 +1,15 @@
 """Scikit-learn estimator of crystal graph attention networks.
 
-The estimator follows the conventions of scikit-learn without inheriting from it, so that
-scikit-learn need not be installed: the constructor stores its arguments unchanged, `fit` sets
-attributes that end in "_", and `clone`, pipelines, cross-validation and grid search work.
+By the conventions of scikit-learn the constructor stores its arguments unchanged, and `fit` sets
+attributes that end in "_".
 """
 
-import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
+from sklearn.base import BaseEstimator, RegressorMixin
 
 from cgatjax import (
     ConfigError,
@@ -42,7 +41,7 @@ from cgatjax.structures.inputs import is_single
 from cgatjax.training.target_fit import NONE
 
 
-class CGATRegressor:
+class CGATRegressor(RegressorMixin, BaseEstimator):
     """Crystal graph attention network as a scikit-learn regressor.
 
     Structures are pymatgen `Structure`s, ASE `Atoms` or `Crystal`s, in a list or an object array.
@@ -197,63 +196,14 @@ class CGATRegressor:
             )
         return found.means[target], found.stds[target]
 
-    def score(self, structures: Iterable[Any], y: Any, sample_weight: Any = None) -> float:
-        """Compute the coefficient of determination R^2 of the predictions.
-
-        Args:
-          structures: n structures.
-          y: (n,) true values.
-          sample_weight: (n,) weights; None for equal weights.
-
-        Raises:
-          InputError: values of another shape; see also `predict`.
-        """
-        found = self.predict(structures)
-        values = _values(y, len(found))
-        weights = np.ones(len(values)) if sample_weight is None else np.asarray(sample_weight)
-        residual = float(np.sum(weights * (values - found) ** 2))
-        mean = np.average(values, weights=weights)
-        total = float(np.sum(weights * (values - mean) ** 2))
-        if total == 0.0:
-            return 1.0 if residual == 0.0 else 0.0
-        return 1.0 - residual / total
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the constructor arguments; `deep` has no effect, as none is an estimator."""
-        return {name: getattr(self, name) for name in _arguments(type(self))}
-
-    def set_params(self, **params: Any) -> Self:
-        """Set constructor arguments.
-
-        Raises:
-          ConfigError: unknown argument.
-        """
-        known = _arguments(type(self))
-        for name, value in params.items():
-            if name not in known:
-                raise ConfigError(f"{type(self).__name__}: expected one of {known}, got {name!r}")
-            setattr(self, name, value)
-        return self
-
-    def __repr__(self) -> str:
-        defaults = inspect.signature(type(self).__init__).parameters
-        changed = {k: v for k, v in self.get_params().items() if v is not defaults[k].default}
-        shown = ", ".join(f"{name}={value!r:.60}" for name, value in changed.items())
-        return f"{type(self).__name__}({shown})"
-
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "model_")
 
     def __sklearn_tags__(self) -> Any:
-        """Describe the estimator to scikit-learn: a regressor on objects instead of arrays."""
-        from sklearn.utils import InputTags, RegressorTags, Tags, TargetTags
-
-        return Tags(
-            estimator_type="regressor",
-            target_tags=TargetTags(required=True),
-            regressor_tags=RegressorTags(),
-            input_tags=InputTags(two_d_array=False),
-        )
+        """Describe the estimator to scikit-learn: it reads objects instead of arrays."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        return tags
 
     def _model(self) -> Model | Predictor:
         if not self.__sklearn_is_fitted__():
@@ -318,10 +268,6 @@ def _unit_of(target: str, start: Model | None) -> str:
     units = {} if start is None else start.units
     same = (unit for t, unit in units.items() if t.split("@")[0] == target.split("@")[0])
     return units.get(target) or next(same, "")
-
-
-def _arguments(cls: type) -> list[str]:
-    return sorted(name for name in inspect.signature(cls).parameters)
 
 
 def _listed(structures: Iterable[Any]) -> list[Any]:

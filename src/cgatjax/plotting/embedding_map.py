@@ -43,7 +43,7 @@ def project(
 
     Args:
       embeddings: (n, d) embeddings.
-      method: "pca", "tsne" (extra "sklearn") or "umap" (extra "umap").
+      method: "pca", "tsne" or "umap" (extra "umap").
       seed: random seed for t-SNE and UMAP.
 
     Raises:
@@ -137,12 +137,8 @@ def embedding_map(
 
 
 def _tsne(points: np.ndarray, seed: int) -> np.ndarray:
-    try:
-        from sklearn.manifold import TSNE
-    except ImportError as error:
-        raise MissingExtraError(
-            "t-SNE needs scikit-learn: pip install 'cgatjax[sklearn]', or use pca"
-        ) from error
+    from sklearn.manifold import TSNE
+
     perplexity = min(30.0, (len(points) - 1) / 3)
     model = TSNE(perplexity=perplexity, random_state=seed, init="pca")
     return np.asarray(model.fit_transform(points), np.float64)

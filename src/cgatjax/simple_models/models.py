@@ -4,7 +4,7 @@ from typing import Any, Literal, Self, get_args
 
 import numpy as np
 
-from cgatjax.errors import ConfigError, InputError, MissingExtraError, NotFittedError
+from cgatjax.errors import ConfigError, InputError, NotFittedError
 
 Name = Literal["mean", "ridge", "trees", "boosted trees"]
 MODELS: tuple[Name, ...] = get_args(Name)
@@ -51,7 +51,6 @@ class SimpleModel:
 
         Raises:
           InputError: wrong shapes, fewer than two rows, or values that are not finite.
-          MissingExtraError: trees without scikit-learn.
         """
         x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
         if x.ndim != 2 or y.shape != (len(x),) or len(x) < 2 or not np.isfinite(y).all():
@@ -117,12 +116,8 @@ def _ridge(x: np.ndarray, y: np.ndarray) -> _Linear:
 
 def _trees(name: str, seed: int) -> Any:
     """Make a regressor of scikit-learn."""
-    try:
-        from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingRegressor
-    except ImportError as error:
-        raise MissingExtraError(
-            "trees need scikit-learn: pip install 'cgatjax[sklearn]'"
-        ) from error
+    from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingRegressor
+
     if name == "trees":
         return ExtraTreesRegressor(_TREES, max_features=0.5, random_state=seed)
     return HistGradientBoostingRegressor(

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     type=click.Choice(["pca", "tsne", "umap"]),
     default="pca",
     show_default=True,
-    help='Projection of the map; tsne needs the extra "sklearn", umap the extra "umap".',
+    help="Projection of the map; umap needs the extra umap.",
 )
 @option(
     "--color",
