@@ -1,0 +1,64 @@
+"""Study of the choice of `cgatjax adapt`: numbers by hand, and a small run."""
+
+import csv
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from click.testing import CliRunner
+from experiments.__main__ import main
+from experiments.adapt_study import line, verdict
+
+CANDIDATES = (
+    ("mean value", True, 0.9, 0),
+    ("trees on composition", True, 0.5, 0),
+    ("all of pbe", False, 0.4, 1500),
+    ("mean of trees on composition + all of pbe", False, 0.38, 1500),
+)
+
+
+def finished(mae: float) -> SimpleNamespace:
+    """An adaptation with these candidates and this error of the chosen one."""
+    listed = [
+        {"name": name, "simple": simple, "test_mae": error, "steps": steps}
+        for name, simple, error, steps in CANDIDATES
+    ]
+    test = {"mae": mae, "coverage": {"68": 0.7, "95": 0.96}}
+    result = {"candidates": listed, "unit": "eV", "chosen": "C", "test": test, "seconds": 9.0}
+    return SimpleNamespace(result=result)
+
+
+def test_the_choice_is_judged_by_single_candidates_and_simple_models() -> None:
+    row = line("task", finished(0.42))
+    assert row["best single"] == "all of pbe"
+    assert row["over best"] == pytest.approx(0.05)
+    assert row["over simple"] == pytest.approx(-0.16)
+    assert row["full transfers"] == 1.5  # each candidate's steps once, averages take none
+    text = verdict([row, line("task", finished(0.38)), line("task", finished(0.51))])
+    assert text.startswith("1 of 3 within 3 %")
+    assert "at most +2.0% over the best simple model" in text
+    assert "coverage 70% and 96%" in text
+
+
+def test_a_small_study_resumes_and_writes_its_table(tmp_path: Path) -> None:
+    words = "adapt --scale smoke --size 24 --minutes 0.001 --steps 2 --out"
+    results = [CliRunner().invoke(main, [*words.split(), str(tmp_path)]) for _ in range(2)]
+    assert [result.exit_code for result in results] == [0, 0], results[0].output
+    assert results[0].output == results[1].output  # the second run reads what the first has done
+    assert "of 2 within 3 %" in results[0].output
+    with (tmp_path / "smoke" / "adapt" / "summary.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["task"].split("-seed0")[1] for row in rows] == ["", "-cheap"]
+    # Who knows the cheap value has a far smaller error: the difference is nearly constant.
+    assert float(rows[1]["test MAE"]) < float(rows[0]["test MAE"]) / 2
+
+
+@pytest.mark.long
+def test_labels_that_were_shuffled_make_a_source_that_is_not_chosen(tmp_path: Path) -> None:
+    words = "adapt --scale smoke --size 48 --minutes 1 --steps 20 --shuffled --out"
+    result = CliRunner().invoke(main, [*words.split(), str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    with (tmp_path / "smoke" / "adapt" / "summary.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert all("on composition" in row["chosen"] for row in rows)
+    assert all(float(row["over simple"]) < 0.1 for row in rows)
