@@ -6,7 +6,6 @@ import numpy as np
 
 from cgatjax.adaptation.candidates import Candidate
 from cgatjax.adaptation.fold_results import FoldResult
-from cgatjax.adaptation.selection import Contender
 from cgatjax.adaptation.task import Task
 from cgatjax.inference.adapted import AdaptedPredictor, Part
 from cgatjax.inference.domain import Domain, nearest_distances
@@ -33,26 +32,32 @@ def final_part(candidate: Candidate, results: Sequence[FoldResult], task: Task) 
 
 
 def assemble(
-    chosen: Contender, parts: Mapping[str, Part], task: Task
+    names: Sequence[str],
+    parts: Mapping[str, Part],
+    task: Task,
+    means: np.ndarray,
+    stds: np.ndarray,
 ) -> tuple[AdaptedPredictor, np.ndarray]:
-    """Make the adapted predictor of a contender.
+    """Assemble the adapted predictor of one candidate, or of several that are averaged.
 
     Args:
-      chosen: the contender, done on all folds.
-      parts: name -> final part, for each of its names.
+      names: the candidates.
+      parts: name -> final part, for each of them.
       task: crystals and folds.
+      means: (pool,) predictions in cross-validation, whose errors give the standard deviation.
+      stds: (pool,) standard deviations that go with them.
 
     Returns:
       The predictor, and (pool,) the novelty of each crystal of the pool in its validation fold.
     """
-    ways = [parts[name] for name in chosen.names]
+    ways = [parts[name] for name in names]
     embeddings = embed(ways[0].members[0], task.pool)
     domain = Domain.fit(embeddings, list(task.folds), seed=task.seed)
     novelty = fold_novelty(domain, embeddings, task.folds)
     errors = None
-    if np.abs(chosen.means - task.values).any():
-        errors = ErrorModel.fit(chosen.means - task.values, chosen.stds, novelty)
-    return AdaptedPredictor.of_parts(ways, chosen.names, errors, domain), novelty
+    if np.abs(means - task.values).any():
+        errors = ErrorModel.fit(means - task.values, stds, novelty)
+    return AdaptedPredictor.of_parts(ways, names, errors, domain), novelty
 
 
 def fold_novelty(domain: Domain, embeddings: np.ndarray, folds: Sequence[np.ndarray]) -> np.ndarray:

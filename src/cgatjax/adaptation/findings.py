@@ -157,20 +157,20 @@ def run_adaptation(
     listed: list[Candidate] = [*candidates_for(task, sources, options.steps), *external]
     candidates = {c.name: c for c in listed}
     contenders = schedule.run(list(candidates.values()))
-    choice = choose(contenders, task.values, task.pool.formulas)
+    choice = choose(contenders, task.values, task.pool.formulas, task.folds)
     note(f"chosen: {choice.chosen.name}")
     parts = {
         c.name: final_part(candidates[c.name], schedule.results[c.name], task) for c in contenders
     }
-    predictor, novelty = assemble(choice.chosen, parts, task)
+    predictor, novelty = assemble(choice.chosen.names, parts, task, choice.means, choice.stds)
     save_adapted(out / "model", predictor)
     probe = _probe(choice, candidates)
     curve, groups = None, dict[GroupKind, LeftOut]()
     if probe is not None:
         extra = EXTRA * schedule.seconds
-        whole = next(c.means for c in contenders if c.names == (probe.name,))
-        curve = learning_curve(probe, task, whole, extra, note)
-        law, _ = assemble(next(c for c in contenders if c.names == (probe.name,)), parts, task)
+        whole = next(c for c in contenders if c.names == (probe.name,))
+        curve = learning_curve(probe, task, whole.means, extra, note)
+        law, _ = assemble(whole.names, parts, task, whole.means, whole.stds)
         points = probe.source.embeddings(task.pool, task.target)
         groups = leave_out(probe, task, law.errors, law.domain, points, extra, note)
     selection = _next_crystals(predictor, task, options)

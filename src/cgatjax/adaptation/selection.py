@@ -8,6 +8,7 @@ folds only are placed by their difference to the best simple one, which ran on a
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 
@@ -78,6 +79,8 @@ class Choice:
       contenders: all, the best first.
       scores: name -> score.
       reason: one sentence for the report.
+      means, stds: (pool,) predictions of each fold by what the other folds alone would have chosen.
+        Their errors have no part in the choice, as those of new crystals have none.
     """
 
     chosen: Contender
@@ -85,9 +88,16 @@ class Choice:
     contenders: list[Contender]
     scores: Mapping[str, Score]
     reason: str
+    means: np.ndarray
+    stds: np.ndarray
 
 
-def choose(contenders: Sequence[Contender], values: np.ndarray, formulas: Sequence[str]) -> Choice:
+def choose(
+    contenders: Sequence[Contender],
+    values: np.ndarray,
+    formulas: Sequence[str],
+    folds: Sequence[np.ndarray],
+) -> Choice:
     """Choose the contender with the smallest validated error, averages included.
 
     Guard against harm from transfer: if it is not better than the best simple contender by more
@@ -98,22 +108,21 @@ def choose(contenders: Sequence[Contender], values: np.ndarray, formulas: Sequen
       contenders: single candidates.
       values: (pool,) values.
       formulas: reduced formula of each crystal; polymorphs count once in standard errors.
+      folds: positions of the validation crystals of each fold.
 
     Raises:
       InputError: no contender without a network, or none with all folds.
     """
     single = [c for c in contenders if np.isfinite(c.means).any()]
     every = [*single, *_averages(single, values)]
-    simple = [c for c in single if c.is_simple and np.isfinite(c.means).all()]
-    if not simple:
-        raise InputError("expected a simple candidate that has been validated on all folds")
-    best_simple = min(simple, key=lambda c: _mae(c, values))
     groups = np.unique(np.asarray(formulas), return_inverse=True)[1]
-    scores = {c.name: score(c, best_simple, values, groups) for c in every}
-    ranked = sorted(every, key=lambda c: scores[c.name].mae)
     # What ran on all folds can be calibrated and combined; the others are in the table only.
-    whole = [c for c in ranked if np.isfinite(c.means).all() and not c.is_external]
-    best = whole[0]
+    whole = [c for c in every if np.isfinite(c.means).all() and not c.is_external]
+    if not any(c.is_simple for c in whole):
+        raise InputError("expected a simple candidate that has been validated on all folds")
+    best, best_simple, chosen = _guarded(whole, values, groups)
+    scores = {c.name: score(c, best, best_simple, values, groups) for c in every}
+    ranked = sorted(every, key=lambda c: scores[c.name].mae)
     own = scores[best.name]
     if all(c.is_simple for c in single):
         reason = (
@@ -121,49 +130,88 @@ def choose(contenders: Sequence[Contender], values: np.ndarray, formulas: Sequen
         )
     elif best.is_simple:
         reason = f"No network is better than {best.name}: the simple answer is the best."
-    elif -own.gap > own.gap_error:
+    elif chosen is best:
         reason = f"{-own.gap:.0%} (± {own.gap_error:.0%}) better than {best_simple.name}."
     else:
-        blends = [c for c in whole if best_simple.name in c.names and len(c.names) > 1]
-        best = min([best_simple, *blends], key=lambda c: scores[c.name].mae)
         reason = (
             f"No network is better than {best_simple.name} beyond the noise "
-            f"({-own.gap:+.0%} ± {own.gap_error:.0%})"
-            + ("; their mean is safer than either." if len(best.names) > 1 else ".")
+            f"({own.gap:+.0%} ± {own.gap_error:.0%})"
+            + ("; their mean is safer than either." if len(chosen.names) > 1 else ".")
         )
-    for other in ranked[: ranked.index(best)]:
+    for other in ranked[: ranked.index(chosen)]:
         if other.is_external:
-            gain = 1 - scores[other.name].mae / scores[best.name].mae
+            gain = 1 - scores[other.name].mae / scores[chosen.name].mae
             reason += (
                 f" {other.name} has a {gain:.0%} smaller error, but predicts only crystals with "
                 "such embeddings (`cgatjax.fit_gp`)."
             )
+    means, stds = np.empty(len(values)), np.empty(len(values))
+    for fold in folds:
+        rest = np.delete(np.arange(len(values)), fold)
+        found = _guarded(whole, values, groups, rest).chosen
+        means[fold], stds[fold] = found.means[fold], found.stds[fold]
     return Choice(
-        chosen=best, best_simple=best_simple, contenders=ranked, scores=scores, reason=reason
+        chosen=chosen,
+        best_simple=best_simple,
+        contenders=ranked,
+        scores=scores,
+        reason=reason,
+        means=means,
+        stds=stds,
     )
 
 
+class _Guarded(NamedTuple):
+    best: Contender
+    best_simple: Contender
+    chosen: Contender
+
+
+def _guarded(
+    contenders: Sequence[Contender],
+    values: np.ndarray,
+    groups: np.ndarray,
+    known: np.ndarray | slice = slice(None),
+) -> _Guarded:
+    """Choose by the errors on some crystals, with the guard against harm from transfer."""
+    errors = {c.name: np.abs(c.means - values)[known] for c in contenders}
+    ranked = sorted(contenders, key=lambda c: errors[c.name].mean())
+    best = ranked[0]
+    simple = next(c for c in ranked if c.is_simple and len(c.names) == 1)
+    gain = errors[simple.name] - errors[best.name]
+    if best.is_simple or gain.mean() > standard_error(gain, groups[known]):
+        return _Guarded(best, simple, best)
+    safe = [c for c in ranked if c is simple or (simple.names[0] in c.names)]
+    return _Guarded(best, simple, safe[0])
+
+
 def score(
-    contender: Contender, reference: Contender, values: np.ndarray, groups: np.ndarray
+    contender: Contender,
+    reference: Contender,
+    simple: Contender,
+    values: np.ndarray,
+    groups: np.ndarray,
 ) -> Score:
     """Estimate the error of a contender on all folds, from its difference to a reference.
 
     Args:
       contender: done on some or all folds.
-      reference: done on all folds.
+      reference: done on all folds, with an error as small as can be.
+      simple: best simple contender.
       values: (pool,) values.
       groups: (pool,) numbers of the formulas.
     """
-    base = np.abs(reference.means - values)
     known = np.isfinite(contender.means)
-    difference = np.abs(contender.means - values)[known] - base[known]
-    mae = float(base.mean() + difference.mean())
-    gap_error = standard_error(difference, groups[known]) / base.mean()
-    if known.all():
-        error = standard_error(np.abs(contender.means - values), groups)
-    else:
-        error = float(np.hypot(standard_error(base, groups), gap_error * base.mean()))
-    return Score(mae=mae, error=error, gap=mae / base.mean() - 1, gap_error=float(gap_error))
+    errors = np.abs(contender.means - values)[known]
+    near, far = (np.abs(other.means - values) for other in (reference, simple))
+    mae, error = float(errors.mean()), standard_error(errors, groups[known])
+    if not known.all():
+        difference = errors - near[known]
+        mae = float(near.mean() + difference.mean())
+        spread = standard_error(near, groups), standard_error(difference, groups[known])
+        error = float(np.hypot(*spread))
+    gap_error = standard_error(errors - far[known], groups[known]) / far.mean()
+    return Score(mae=mae, error=error, gap=mae / far.mean() - 1, gap_error=float(gap_error))
 
 
 def standard_error(values: np.ndarray, groups: np.ndarray) -> float:
