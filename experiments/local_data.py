@@ -10,7 +10,7 @@ import csv
 import json
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from cgatjax.runtime.executors import cores
 from cgatjax.runtime.progress import progress
 from cgatjax.structures.elements import atomic_number, reduced_formula
 from cgatjax.structures.formats import open_stream
+from experiments.pickled_frames import read_pickled_frame
 
 MAX_SITES = 40
 """Largest cells that are written."""
@@ -29,11 +30,15 @@ MAX_SITES = 40
 PART = 10_000
 """Crystals per file."""
 
-RERELAXED = 2e-3
-"""Relative change of the volume from which a structure counts as relaxed again."""
+UNCHANGED = 1e-3
+"""Relative change of the volume up to which a structure counts as the same."""
+
+RERELAXED = (-0.12, 0.03)
+"""Relative changes of the volume that r2SCAN makes."""
 
 E_FORM, HULL, GAP, VOLUME = "e-form", "e_above_hull_new", "band_gap_ind", "volume"
 Values = Mapping[str, float]
+Crystals = list[cg.Crystal]
 
 
 def read_json(path: Path) -> dict[str, dict[str, float]]:
@@ -75,20 +80,34 @@ def reduced(formula: str) -> str:
     return reduced_formula(numbers, [round(amount) for amount in amounts.values()])
 
 
-def structures_of(source: Path, ids: Iterable[str]) -> Iterator[cg.Crystal]:
-    """Yield the crystals with given ids, from a folder of CIF files or any file with ids."""
-    wanted = set(ids)
-    files: list[Path] | Path = source
-    if source.is_dir() and any(source.glob("*.cif")):
-        files = [p for p in (source / f"{i}.cif" for i in sorted(wanted)) if p.is_file()]
-    with progress(str(source), len(wanted)) as advance:
-        for item in cg.read_crystals(files, targets=[]):
-            if isinstance(item, cg.Crystal) and item.id in wanted and item.n_sites <= MAX_SITES:
+def structures_of(sources: Iterable[Path], ids: Iterable[str]) -> dict[str, cg.Crystal]:
+    """Read crystals by id, each from the first source that has it.
+
+    Args:
+      sources: folders of files ID.cif, of which those of the given ids are read, and other files
+        with ids, of which all crystals are read.
+      ids: wanted ids.
+    """
+    wanted, found = set(ids), dict[str, cg.Crystal]()
+    for source in sources:
+        files: list[Path] | Path = source
+        if source.is_dir() and any(source.glob("*.cif")):
+            paths = [source / f"{i}.cif" for i in sorted(wanted - found.keys())]
+            files = [path for path in paths if path.is_file()]
+        with progress(str(source), len(files) if isinstance(files, list) else 0) as advance:
+            for item in cg.read_crystals(files, targets=[]):
                 advance(1, "")
-                yield item
+                if isinstance(item, cg.Crystal) and item.n_sites <= MAX_SITES:
+                    found.setdefault(item.id, item)
+    return found
 
 
-def with_values(crystals: Iterable[cg.Crystal], *tables: tuple[str, Values]) -> list[cg.Crystal]:
+def chosen(crystals: Mapping[str, cg.Crystal], ids: Iterable[str]) -> Crystals:
+    """Return the crystals with given ids, where there are any."""
+    return [crystals[i] for i in ids if i in crystals]
+
+
+def with_values(crystals: Iterable[cg.Crystal], *tables: tuple[str, Values]) -> Crystals:
     """Return the crystals with the values that tables have for their ids."""
     return [
         replace(c, targets={**c.targets, **{n: t[c.id] for n, t in tables if c.id in t}})
@@ -96,7 +115,7 @@ def with_values(crystals: Iterable[cg.Crystal], *tables: tuple[str, Values]) -> 
     ]
 
 
-def write(crystals: list[cg.Crystal], folder: Path) -> None:
+def write(crystals: Crystals, folder: Path) -> None:
     """Write a folder of DCGAT files; an existing one is an error."""
     if folder.exists():
         raise cg.RunExistsError(f"{folder} exists; remove it to make it again")
@@ -110,13 +129,9 @@ def write(crystals: list[cg.Crystal], folder: Path) -> None:
     click.echo(f"{folder}: {len(crystals)} crystals")
 
 
-def pbe_crystals(structures: Path, energies: Values, gaps: Values) -> list[cg.Crystal]:
+def pbe_crystals(structures: Iterable[cg.Crystal], energies: Values, gaps: Values) -> Crystals:
     """Return crystals with formation energy, gap, volume and signed distance to their hull."""
-    crystals = [
-        replace(c, targets={VOLUME: c.volume / c.n_sites})
-        for c in structures_of(structures, energies)
-    ]
-    crystals = with_values(crystals, (E_FORM, energies), (GAP, gaps))
+    crystals = with_values(with_volume(structures), (E_FORM, energies), (GAP, gaps))
     hull = hull_energies(
         [composition_of(c.atomic_numbers) for c in crystals],
         [c.targets[E_FORM] for c in crystals],
@@ -128,76 +143,93 @@ def pbe_crystals(structures: Path, energies: Values, gaps: Values) -> list[cg.Cr
     )
 
 
-def joined_by_formula(pbe: list[cg.Crystal], energies: Values, gaps: Values) -> list[cg.Crystal]:
+def joined_by_formula(pbe: Crystals, energies: Values, gaps: Values) -> Crystals:
     """Return the only crystals of their formulas with the values of another functional.
 
     The PBE values get the ending "_pbe". The formula may belong to another polymorph there.
     """
     formulas = {c.id: reduced_formula(c.atomic_numbers) for c in pbe}
     counts = Counter(formulas.values())
-    chosen = [c for c in pbe if counts[formulas[c.id]] == 1 and formulas[c.id] in energies]
+    only = [c for c in pbe if counts[formulas[c.id]] == 1 and formulas[c.id] in energies]
     tables = [
-        (name, {c.id: table[formulas[c.id]] for c in chosen if formulas[c.id] in table})
+        (name, {c.id: table[formulas[c.id]] for c in only if formulas[c.id] in table})
         for name, table in ((E_FORM, energies), (GAP, gaps))
     ]
-    return with_values(with_pbe(chosen, E_FORM, GAP), *tables)
-
-
-def with_pbe(crystals: Iterable[cg.Crystal], *names: str) -> list[cg.Crystal]:
-    """Return the crystals with the named values under NAME_pbe, and their volume."""
-    return [
-        replace(
-            c,
-            targets={
-                **{f"{n}_pbe": c.targets[n] for n in names if n in c.targets},
-                VOLUME: c.volume / c.n_sites,
-            },
-        )
-        for c in crystals
+    of_pbe = [
+        (f"{name}_pbe", {c.id: c.targets[name] for c in only if name in c.targets})
+        for name in (E_FORM, GAP)
     ]
+    return with_values(with_volume(only), *of_pbe, *tables)
 
 
-def relaxed_again(pbe: list[cg.Crystal], relaxed: Path) -> list[cg.Crystal]:
-    """Return the crystals whose volume another set of structures has changed, with both volumes."""
-    other = {c.id: c for c in structures_of(relaxed, [c.id for c in pbe])}
+def with_volume(crystals: Iterable[cg.Crystal]) -> Crystals:
+    """Return the crystals with their volume as their only value."""
+    return [replace(c, targets={VOLUME: c.volume / c.n_sites}) for c in crystals]
+
+
+def relaxed_again(crystals: Iterable[cg.Crystal], relaxed: Path) -> Crystals:
+    """Return crystals with another volume in another set of structures, with both volumes.
+
+    Beyond `RERELAXED`, the set has another crystal or magnetic state, not another functional.
+    """
+    before = {c.id: c for c in crystals}
     found = []
-    for crystal in pbe:
-        before, again = crystal.volume / crystal.n_sites, other.get(crystal.id)
-        if again is None:
-            continue
-        after = again.volume / again.n_sites
-        if abs(after / before - 1) > RERELAXED:
-            found.append(replace(crystal, targets={VOLUME: after, f"{VOLUME}_pbe": before}))
+    for again in structures_of([relaxed], before).values():
+        crystal = before[again.id]
+        old, new = crystal.volume / crystal.n_sites, again.volume / again.n_sites
+        change = new / old - 1
+        if abs(change) > UNCHANGED and RERELAXED[0] < change < RERELAXED[1]:
+            found.append(replace(crystal, targets={VOLUME: new, f"{VOLUME}_pbe": old}))
     return found
+
+
+def reaction_energies(folder: Path) -> tuple[dict[str, float], dict[str, float]]:
+    """Return the formation energies of RxnNet's tables: id -> eV/atom, r2SCAN and GGA(+U)."""
+    r2scan: dict[str, float] = {}
+    pbe: dict[str, float] = {}
+    for file in sorted(folder.rglob("datasets/*.pkl.gz")):
+        table = read_pickled_frame(file)
+        if {"hf_r2scan", "hf_gga_gga_u"} <= table.keys():
+            r2scan |= table["hf_r2scan"]
+            pbe |= table["hf_gga_gga_u"]
+    return r2scan, pbe
 
 
 FILE = click.Path(exists=True, path_type=Path)
 
 
 @click.command()
-@click.option("--structures", type=FILE, required=True, help="CIF folder, or file with ids mp-N.")
+@click.option(
+    "--structures",
+    type=FILE,
+    required=True,
+    multiple=True,
+    help="CIF folder, or file with ids mp-N; again for further ones, the first has precedence.",
+)
 @click.option("--energies", type=FILE, required=True, help="megnet_e_form.json.zip.")
 @click.option("--gaps", type=FILE, required=True, help="data_no_structs.json.gz.")
 @click.option("--jarvis", type=FILE, help="Folder data/ of CrossPropertyTL: optb88vdw.")
 @click.option("--relaxed", type=FILE, help="Structures relaxed again with r2SCAN: r2scan_volume.")
-@click.option("--r2scan", type=FILE, help="Documents of the type R2SCAN: r2scan_eform.")
+@click.option("--reactions", type=FILE, help="Folder rxnnet/data of RxnNet: r2scan_eform.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Data folder.")
 def main(
-    structures: Path,
+    structures: tuple[Path, ...],
     energies: Path,
     gaps: Path,
     jarvis: Path | None,
     relaxed: Path | None,
-    r2scan: Path | None,
+    reactions: Path | None,
     out: Path,
 ) -> None:
     """Make the data folders of the scale `local` from public files."""
     table, known = merged(read_json(energies)), read_json(gaps)
-    pbe = pbe_crystals(structures, table, known["pbe"])
+    r2scan, gga = reaction_energies(reactions) if reactions is not None else ({}, {})
+    crystals = structures_of(structures, table.keys() | known["hse"].keys() | r2scan.keys())
+    pbe = pbe_crystals(chosen(crystals, table), table, known["pbe"])
     write(pbe, out / "pbe")
-    hse = structures_of(structures, known["hse"])
+    hse = with_volume(chosen(crystals, known["hse"]))
     pbe_gaps = (f"{GAP}_pbe", known["pbe"])
-    write(with_values(with_pbe(hse), (GAP, known["hse"]), pbe_gaps), out / "hse")
+    write(with_values(hse, (GAP, known["hse"]), pbe_gaps), out / "hse")
     if jarvis is not None:
         tables = [
             by_formula(sorted((jarvis / name).glob("*_set.csv")), column)
@@ -208,13 +240,11 @@ def main(
         ]
         write(joined_by_formula(pbe, *tables), out / "optb88vdw")
     if relaxed is not None:
-        write(relaxed_again(pbe, relaxed), out / "r2scan_volume")
-    if r2scan is not None:
-        name = "formation_energy_per_atom@r2SCAN"
-        found = cg.read_crystals(r2scan, targets=[name])
-        values = {c.id: c.targets[name] for c in found if isinstance(c, cg.Crystal)}
-        chosen = [c for c in pbe if c.id in values]
-        write(with_values(with_pbe(chosen, E_FORM), (E_FORM, values)), out / "r2scan_eform")
+        write(relaxed_again(crystals.values(), relaxed), out / "r2scan_volume")
+    if reactions is not None:
+        pair = [c for c in chosen(crystals, r2scan) if c.id in gga]
+        values = (E_FORM, r2scan), (f"{E_FORM}_pbe", gga)
+        write(with_values(with_volume(pair), *values), out / "r2scan_eform")
 
 
 if __name__ == "__main__":

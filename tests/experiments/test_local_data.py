@@ -1,11 +1,13 @@
 """Folders of the scale `local`, made from small files in the layout of the public ones."""
 
+import csv
 import gzip
 import json
 import zipfile
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 from experiments.grid.folders import missing_data, needed_properties
@@ -13,7 +15,6 @@ from experiments.grid.training import trainings_of
 from experiments.local_data import by_formula, main, reduced
 from experiments.scales import SCALES
 from experiments.table1 import TABLE1
-from tests.structures.archives import samples
 
 import cgatjax as cg
 from cgatjax.structures.cif_writer import cif_text
@@ -45,13 +46,31 @@ def public_files(tmp_path: Path) -> list[str]:
         folder.mkdir(parents=True)
         rows = [f"{k},{formula},{-2.0 - k}" for k, formula in enumerate(formulas[:5])]
         (folder / f"{name}_test_set.csv").write_text("\n".join([f",pretty_comp,{column}", *rows]))
-    documents = [
-        samples.materials_project("mp-3", {"formation_energy_per_atom": -9.0}),
-    ]
-    (tmp_path / "thermo.json").write_text(json.dumps(documents))
-    names = ("pbe", "megnet_e_form.json.zip", "gaps.json.gz", "jarvis", "r2scan", "thermo.json")
-    options = ("structures", "energies", "gaps", "jarvis", "relaxed", "r2scan")
-    pairs = [[f"--{o}", str(tmp_path / n)] for o, n in zip(options, names, strict=True)]
+    values = [{298.15: -8.0}, {298.15: -7.0}]
+    later = {"hf_r2scan": values, "hf_gga_gga_u": values}
+    energies_of = {"hf_r2scan": [-9.0, float("nan")], "hf_gga_gga_u": [-8.5, -7.5]}
+    for name, columns, ids in (
+        ("18.11.24", later, ["mp-3", "mp-6"]),
+        ("20.03.24", energies_of, ["mp-3", "mp-4"]),
+        ("other", {"enthalpy": [1.0]}, ["mp-5"]),
+    ):
+        folder = tmp_path / "rxnnet" / name / "datasets"
+        folder.mkdir(parents=True)
+        frame = pd.DataFrame(columns, index=pd.Index(ids, dtype=object))
+        frame.columns = frame.columns.astype(object)
+        frame.to_pickle(folder / "main.pkl.gz")
+    first = replace(crystals[5], lattice=crystals[5].lattice * 1.05)
+    with open(tmp_path / "first.csv", "w", newline="") as lines:
+        csv.writer(lines).writerows([["material_id", "cif"], [first.id, cif_text(first)]])
+    options = {
+        "structures": "first.csv pbe",
+        "energies": "megnet_e_form.json.zip",
+        "gaps": "gaps.json.gz",
+        "jarvis": "jarvis",
+        "relaxed": "r2scan",
+        "reactions": "rxnnet",
+    }
+    pairs = [[f"--{o}", str(tmp_path / n)] for o, names in options.items() for n in names.split()]
     return [*(word for pair in pairs for word in pair), "--out", str(tmp_path / "data")]
 
 
@@ -67,13 +86,14 @@ def test_the_folders_have_what_the_trainings_need(public_files: list[str], tmp_p
     data = tmp_path / "data"
     found = {p.name: list(cg.read_crystals(p)) for p in data.iterdir()}
     sizes = {name: len(crystals) for name, crystals in found.items()}
-    assert sizes == {"pbe": 8, "hse": 3, "optb88vdw": 4, "r2scan_volume": 8, "r2scan_eform": 1}
+    assert sizes == {"pbe": 8, "hse": 3, "optb88vdw": 4, "r2scan_volume": 7, "r2scan_eform": 2}
     scale = SCALES["local"]()
     assert (
         missing_data(needed_properties(scale.sources, trainings_of(TABLE1.rows(scale))), data) == []
     )
-    [r2scan] = found["r2scan_eform"]
-    assert (r2scan.id, r2scan.targets["e-form"], r2scan.targets["e-form_pbe"]) == ("mp-3", -9, -4)
+    energies = {c.id: (c.targets["e-form"], c.targets["e-form_pbe"]) for c in found["r2scan_eform"]}
+    assert energies == {"mp-3": (-9.0, -8.5), "mp-6": (-7.0, -7.0)}
+    assert "mp-5" not in {c.id for c in found["r2scan_volume"]}, "changed by more than 12 %"
     for crystal in found["r2scan_volume"]:
         ratio = crystal.targets["volume"] / crystal.targets["volume_pbe"]
         assert ratio == pytest.approx(0.99**3, rel=1e-4)
