@@ -50,13 +50,11 @@ from cgatjax.model.model import Model, init_model
 from cgatjax.model.normalizer import Normalizer
 from cgatjax.runtime.allocator import keep_freed_memory
 from cgatjax.screening import decorations as decorations_module
-from cgatjax.screening.assignments import Assignments
-from cgatjax.screening.built_in_prototypes import template_of
 from cgatjax.screening.composition_filter import CompositionFilter
 from cgatjax.screening.decorated_batches import DecoratedPredictor
 from cgatjax.screening.ranking import Keep
 from cgatjax.screening.screen_loop import screen
-from cgatjax.screening.templates import Template
+from cgatjax.screening.templates import Assignments, Template, template_of
 from cgatjax.structures.crystal import Crystal
 from cgatjax.structures.elements import SYMBOLS
 from cgatjax.structures.readers import read_crystals

@@ -27,7 +27,7 @@ import cgatjax as cg
 from cgatjax.data.datasets import Dataset
 from cgatjax.data.graph_list import GraphList
 from cgatjax.errors import InputError
-from cgatjax.runtime.atomic_writes import write_durably
+from cgatjax.runtime.files import write_durably
 from cgatjax.runtime.text_tables import table
 from experiments.grid import Scale, TargetSet
 from experiments.grid.datasets import Datasets, nested

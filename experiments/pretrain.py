@@ -23,13 +23,12 @@ from typing import Any
 import click
 
 import cgatjax as cg
-from cgatjax.cli.config_options import chosen, config_options
-from cgatjax.cli.training_options import NETWORKS, TRAININGS
+from cgatjax.cli.config_options import NETWORKS, TRAININGS, chosen, config_options
 from cgatjax.data.leakage import exclude
 from cgatjax.model.normalizer import Normalizer
 from cgatjax.options import Options
 from cgatjax.runs.run_folder import SPLIT
-from cgatjax.runtime.atomic_writes import write_durably
+from cgatjax.runtime.files import write_durably
 from cgatjax.training.transfer_params import rescale_head
 from experiments.grid.datasets import DatasetSource, build_dataset, split_by_formula
 from experiments.model_report import publish_with_report

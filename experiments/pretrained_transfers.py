@@ -20,7 +20,8 @@ import click
 
 import cgatjax as cg
 from cgatjax.cli.config_options import Text, chosen, config_options
-from cgatjax.runtime.atomic_writes import write_durably
+from cgatjax.inference.memory import count_trained_on
+from cgatjax.runtime.files import write_durably
 from cgatjax.runtime.text_tables import table
 from experiments.grid import TargetSet
 from experiments.grid.datasets import nested, split_by_formula
@@ -120,7 +121,7 @@ def _record(
     config = cg.TransferConfig.of(plain).replace(train=options)
     run = cg.RunFolder(folder, resume=folder.exists())
     model, history = cg.transfer_model(start, data, config, run=run, show_progress=False)
-    seen = cg.Predictor.of(start, "none").count_trained_on(data[2])
+    seen = count_trained_on(cg.Predictor.of(start, "none").members, data[2])
     record = {
         "valid_mae": min(history.column(f"valid_mae:{targets.high_target}")),
         "test_mae": cg.evaluate(model, data[2])["mae"],

@@ -21,7 +21,7 @@ from cgatjax.config import GPConfig
 from cgatjax.data.splits import nested_subset
 from cgatjax.inference.gp_fitting import fit_gp
 from cgatjax.model.metrics import errors_of
-from cgatjax.runtime.atomic_writes import write_durably
+from cgatjax.runtime.files import write_durably
 from experiments.grid.datasets import select_ids
 from experiments.grid.training import Training
 

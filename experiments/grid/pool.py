@@ -13,7 +13,7 @@ from typing import Any
 
 import cgatjax as cg
 from cgatjax.runs.run_folder import CONFIG
-from cgatjax.runtime.atomic_writes import write_durably
+from cgatjax.runtime.files import write_durably
 from experiments.grid.datasets import Datasets, nested
 from experiments.grid.locks import locked
 from experiments.grid.training import Row, Training

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cgatjax.errors import InputError
-from cgatjax.runtime.atomic_writes import write_durably
+from cgatjax.runtime.files import write_durably
 from experiments.grid.section import FILE, Figure, Section, Table
 
 TITLE = "Transfer learning for crystals: tables and figures"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from cgatjax.runtime.atomic_writes import write_durably
+from cgatjax.runtime.files import write_durably
 from experiments.grid.locks import locked
 from experiments.grid.pool import TrainingPool
 from experiments.grid.training import Row

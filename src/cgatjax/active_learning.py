@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
+from cgatjax.data.arguments import crystals_of
 from cgatjax.data.datasets import Crystals
-from cgatjax.data.store import Store, crystals_of
+from cgatjax.data.store import Store
 from cgatjax.errors import InputError
 from cgatjax.inference.domain import nearest_distances
 from cgatjax.inference.prediction import BATCH, embed, predict

@@ -46,7 +46,11 @@ class TrainingError(CgatjaxError, RuntimeError):
 
 
 class StorageError(CgatjaxError, OSError):
-    """File that cannot be written: full disk, read-only folder, size limit."""
+    """File that cannot be written: full disk, read-only folder, size limit.
+
+    Everything that writes files raises it, and leaves the earlier ones as they were; the docstrings
+    of functions do not repeat it.
+    """
 
 
 class DownloadError(CgatjaxError, RuntimeError):

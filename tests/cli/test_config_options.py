@@ -110,7 +110,7 @@ def test_every_field_has_a_description(cls):
         ("featurize", GraphConfig, ()),
         ("fit-gp", GPConfig, ()),
         ("train", SplitConfig, ("exclude_seen",)),
-        ("train", ModelConfig, ()),
+        ("train", ModelConfig, ("targets",)),
         ("train", TrainConfig, ()),
         ("transfer", SplitConfig, ()),
         ("transfer", TrainConfig, ()),

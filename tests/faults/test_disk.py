@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.faults.disk import Disk, Killed
 
-from cgatjax.runtime.atomic_writes import write_durably
+from cgatjax.runtime.files import write_durably
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/fd")
 

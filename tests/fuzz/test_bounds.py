@@ -23,7 +23,7 @@ from cgatjax.model.model_io import check_params
 from cgatjax.model.normalizer import Normalizer
 from cgatjax.options import load_toml
 from cgatjax.reference import read_features
-from cgatjax.runtime.atomic_writes import MANIFEST, damage
+from cgatjax.runtime.files import MANIFEST, damage
 from cgatjax.structures.archives.rows import crystal_from_row
 from cgatjax.structures.ase_atoms import read_ase_database, read_extxyz
 from cgatjax.structures.crystal import Crystal, Rejected

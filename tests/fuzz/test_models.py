@@ -28,7 +28,7 @@ from cgatjax.pretrained.cards import ModelCard
 from cgatjax.pretrained.publishing import publish_model
 from cgatjax.pretrained.self_check import read_self_check
 from cgatjax.reference import read_features
-from cgatjax.runtime.atomic_writes import MANIFEST
+from cgatjax.runtime.files import MANIFEST
 from cgatjax.structures.elements import SYMBOLS, reduced_formula
 
 TINY = ModelConfig(

@@ -7,6 +7,7 @@ import cgatjax as cg
 from cgatjax.data.graph_list import GraphList
 from cgatjax.errors import InputError, MismatchError, StructureError, TargetError
 from cgatjax.inference import prediction as inference
+from cgatjax.inference.memory import count_trained_on
 from cgatjax.inference.prediction import BatchRunner, embed, evaluate, predict
 from cgatjax.inference.predictor import Pass, Predictor, in_units
 
@@ -250,19 +251,19 @@ def test_evaluation_names_the_crystals_of_the_training(
         "3 of 120 structures contain elements never seen in training: Si, In, Bi",
         message,
     ]
-    assert predictor.count_trained_on(test_set) == (0, 0, known[1], 12, "the model")
+    assert count_trained_on(predictor.members, test_set) == (0, 0, known[1], 12, "the model")
     assert predictor.seen(ionic_store.all(), "formula").sum() == known[0]
     np.testing.assert_array_equal(
         np.flatnonzero(predictor.seen(ionic_store.all())), np.sort(train_set.rows)
     )
     renamed = GraphList([dataclasses.replace(ionic_store.graph(int(train_set.rows[0])), id="new")],
                         train_set.graph_config)  # fmt: skip
-    text = predictor.count_trained_on(renamed).text("test crystals")
+    text = count_trained_on(predictor.members, renamed).text("test crystals")
     assert text.startswith(
         "1 of the 1 test crystals was in the training set of the model (by graph)"
     )
     unknown = Predictor.of(trained_model.replace(record=None))
-    assert unknown.count_trained_on(test_set) is None
+    assert count_trained_on(unknown.members, test_set) is None
     with pytest.raises(InputError, match="does not record the crystals"):
         unknown.seen(test_set)
 

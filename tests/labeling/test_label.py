@@ -18,7 +18,7 @@ from cgatjax.errors import (
     RunExistsError,
     StructureError,
 )
-from cgatjax.labeling import label as module
+from cgatjax.labeling import calculations as module
 from cgatjax.labeling.calculators import make_calculator
 from cgatjax.labeling.cell_scan import scan_cell
 from cgatjax.labeling.element_energies import ElementEnergies
@@ -147,7 +147,7 @@ def test_a_stopped_run_is_resumed_without_repeating_a_calculation(tmp_path, monk
         file.write('{"digest": "half a li')
     with pytest.raises(RunExistsError, match="continue it with --resume"):
         label(crystals, calculator, out=out)
-    with pytest.raises(ConfigError, match="give the same options"):
+    with pytest.raises(ConfigError, match="resume with the same options"):
         label(crystals, EMT_NAME, out=out, resume=True)
     found = label(crystals, calculator, out=out, resume=True)
     assert Counted.calls == len(crystals)
@@ -158,7 +158,7 @@ def test_a_stopped_run_is_resumed_without_repeating_a_calculation(tmp_path, monk
     assert len(whole.failed) == 1
     log.write_text("{}\nnot json\n")
     out.unlink()
-    with pytest.raises(InputError, match="damaged, remove it"):
+    with pytest.raises(InputError, match=r"cannot be read as a journal.*remove the file"):
         label(crystals, calculator, out=out, resume=True)
 
 

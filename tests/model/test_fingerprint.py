@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from cgatjax.model.fingerprint import inputs_of, versions, weights_digest
+from cgatjax.model.model import inputs_of, versions, weights_digest
 from cgatjax.runs.run_folder import differences
 
 

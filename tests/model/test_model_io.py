@@ -16,7 +16,7 @@ from cgatjax.inference.prediction import predict
 from cgatjax.model.model_io import check_params, read_model, save_model
 from cgatjax.model.normalizer import Normalizer
 from cgatjax.model.training_record import TrainingRecord
-from cgatjax.runtime.atomic_writes import MANIFEST, new_folder
+from cgatjax.runtime.files import MANIFEST, new_folder
 from cgatjax.structures.elements import ElementTable
 
 

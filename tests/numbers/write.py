@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 import tests.conftest  # noqa: F401 - the devices and compiler options of the tests
 
-from cgatjax.model.fingerprint import versions
+from cgatjax.model.model import versions
 
 from tests.numbers.gate import STORED, Gate, difference, layers, load  # isort: skip
 

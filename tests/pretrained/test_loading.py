@@ -17,7 +17,7 @@ from tests.commands import ok, refused
 import cgatjax as cg
 from cgatjax.errors import DownloadError, InputError
 from cgatjax.pretrained.locations import locate
-from cgatjax.runtime.atomic_writes import MANIFEST
+from cgatjax.runtime.files import MANIFEST
 
 LOW = "e-form@low"
 

@@ -16,7 +16,7 @@ from cgatjax.model.normalizer import Normalizer
 from cgatjax.pretrained import self_check
 from cgatjax.pretrained.publishing import publish_model, rounded, with_std_factors
 from cgatjax.pretrained.self_check import verify, verify_once
-from cgatjax.runtime.atomic_writes import new_folder
+from cgatjax.runtime.files import new_folder
 
 LOW = "e-form@low"
 

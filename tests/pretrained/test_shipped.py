@@ -7,7 +7,7 @@ from cgatjax.model.model_io import read_model
 from cgatjax.pretrained.cards import ModelCard
 from cgatjax.pretrained.locations import FILES, shipped
 from cgatjax.pretrained.self_check import verify
-from cgatjax.runtime.atomic_writes import MANIFEST, damage
+from cgatjax.runtime.files import MANIFEST, damage
 
 NAMES = sorted(shipped())
 

@@ -19,7 +19,7 @@ def main() -> int:
 
     import cgatjax as cg
     from cgatjax.errors import Interrupted
-    from cgatjax.model.fingerprint import weights_digest
+    from cgatjax.model.model import weights_digest
     from cgatjax.runs.run_folder import RunFolder
     from cgatjax.runtime.distributed import initialize, is_first_process
     from cgatjax.training.transfer_params import TRAINED, label_parameters

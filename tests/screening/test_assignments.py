@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cgatjax.errors import InputError, StructureError
-from cgatjax.screening.assignments import Assignments, elements_of
+from cgatjax.screening.templates import Assignments, elements_of
 
 POOLS = st.lists(
     st.lists(st.integers(1, 103), min_size=1, max_size=5, unique=True).map(tuple),

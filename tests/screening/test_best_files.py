@@ -81,7 +81,7 @@ def test_every_role_of_a_structure_type_needs_elements(model, tmp_path):
 
 @pytest.mark.parametrize("prototype", prototypes(), ids=lambda p: p.name)
 def test_every_structure_type_has_its_roles_as_classes(prototype):
-    from cgatjax.screening.built_in_prototypes import template_of
+    from cgatjax.screening.templates import template_of
 
     template = template_of(prototype, cg.GraphConfig.recommended(), "element")
     assert template.classes == prototype.roles

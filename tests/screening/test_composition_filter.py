@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from cgatjax.errors import ConfigError
-from cgatjax.screening.assignments import Assignments
 from cgatjax.screening.composition_filter import (
     CHARGED,
     KEPT,
@@ -19,6 +18,7 @@ from cgatjax.screening.composition_filter import (
     CompositionFilter,
     equivalent_to_another,
 )
+from cgatjax.screening.templates import Assignments
 
 COUNTS = np.array([1, 1, 3])
 BA, TI, O, F = 56, 22, 8, 9  # noqa: E741

@@ -17,7 +17,6 @@ from cgatjax.errors import MismatchError
 from cgatjax.inference.gp_fitting import fit_gp
 from cgatjax.inference.predictor import Predictor
 from cgatjax.screening import decorated_batches
-from cgatjax.screening.built_in_prototypes import template_of
 from cgatjax.screening.decorated_batches import (
     MIN_BATCH,
     DecoratedPredictor,
@@ -25,7 +24,7 @@ from cgatjax.screening.decorated_batches import (
     decorated_batch,
     suitable_batch,
 )
-from cgatjax.screening.templates import Template
+from cgatjax.screening.templates import Template, template_of
 from cgatjax.synthetic.prototypes import find_prototype
 
 SHARE, CUT = cg.GraphConfig.recommended(), cg.GraphConfig()

@@ -14,11 +14,9 @@ import cgatjax as cg
 from cgatjax.data.graph_list import GraphList
 from cgatjax.inference.predictor import Predictor
 from cgatjax.screening import first_step as module
-from cgatjax.screening.assignments import Assignments
-from cgatjax.screening.built_in_prototypes import template_of
 from cgatjax.screening.decorated_batches import DecoratedPredictor
 from cgatjax.screening.first_step import first_step
-from cgatjax.screening.templates import Template
+from cgatjax.screening.templates import Assignments, Template, template_of
 from cgatjax.synthetic.prototypes import find_prototype, prototypes
 
 SHARE = cg.GraphConfig.recommended()

@@ -22,10 +22,9 @@ from cgatjax.errors import (
 from cgatjax.model.training_record import TrainingRecord
 from cgatjax.runtime.signals import StopRequest
 from cgatjax.screening import decorations, screen_loop
-from cgatjax.screening.assignments import Assignments
 from cgatjax.screening.composition_filter import REASONS, CompositionFilter
 from cgatjax.screening.ranked_parquet import read_rows
-from cgatjax.screening.templates import Template
+from cgatjax.screening.templates import Assignments, Template
 from cgatjax.structures.elements import atomic_number
 
 SHARE = cg.GraphConfig.recommended()
@@ -332,7 +331,7 @@ def test_damaged_folders_are_refused(model, tmp_path, screened) -> None:
     with pytest.raises(InputError, match="expected SHA-256"):
         cg.screen(model, PROTOTYPES, out, elements=LISTS, resume=True, **SIZES)
     (out / "screening.jsonl").write_text("{}\n")
-    with pytest.raises(InputError, match="damaged"):
+    with pytest.raises(InputError, match="cannot be read as a journal"):
         cg.screen(model, PROTOTYPES, out, elements=LISTS, resume=True, **SIZES)
 
 

@@ -9,6 +9,7 @@ from tests.commands import ok, read_csv, refused
 
 import cgatjax as cg
 from cgatjax.errors import ConfigError, Interrupted
+from cgatjax.inference.memory import count_trained_on
 from cgatjax.inference.prediction import evaluate
 from cgatjax.inference.predictor import Predictor
 from cgatjax.model.network import Network
@@ -57,7 +58,7 @@ def test_members_share_the_record_of_their_training(two, train_set):
     assert first is not second
     np.testing.assert_array_equal(first.train.graphs, second.train.graphs)
     assert first.training.max() <= len(train_set)
-    assert found.count_trained_on(train_set).train == len(train_set)
+    assert count_trained_on(found.members, train_set).train == len(train_set)
     saved = cg.load_model(path / "members" / "1").record
     np.testing.assert_array_equal(saved.train.graphs, first.train.graphs)
 

@@ -24,7 +24,7 @@ from cgatjax.errors import (
     TrainingError,
 )
 from cgatjax.inference.prediction import evaluate, predict
-from cgatjax.model.fingerprint import versions
+from cgatjax.model.model import versions
 from cgatjax.model.network import Network
 from cgatjax.runs.run_folder import RunFolder
 from cgatjax.training import run_state, schedules, train_step, trainer

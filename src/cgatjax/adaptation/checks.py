@@ -10,7 +10,7 @@ from cgatjax.adaptation.sources import Source
 from cgatjax.adaptation.task import Task
 from cgatjax.data.compositions import element_fractions
 from cgatjax.data.datasets import Dataset
-from cgatjax.inference.predictor import Predictor
+from cgatjax.inference.memory import count_trained_on
 from cgatjax.model.training_record import crystal_hashes
 from cgatjax.structures.elements import SYMBOLS
 
@@ -150,7 +150,7 @@ def _elements(task: Task) -> list[Finding]:
 def _seen(source: Source, task: Task) -> list[Finding]:
     if source.is_blank:
         return []
-    counted = Predictor.of(source.model).count_trained_on(task.test)
+    counted = count_trained_on((source.model,), task.test)
     if counted is None:
         text = f"{source.name} does not record what it was trained on: its test set may be known"
         return [Finding("note", text)]

@@ -23,9 +23,9 @@ from cgatjax.adaptation.sources import Source, step_seconds
 from cgatjax.adaptation.task import Task
 from cgatjax.config import AdaptConfig
 from cgatjax.inference.adapted import AdaptedPredictor, Part, mixture
-from cgatjax.inference.adapted_io import save_adapted
 from cgatjax.inference.baselines import has_known
 from cgatjax.inference.error_model import coverages
+from cgatjax.inference.loading import save_adapted
 from cgatjax.inference.prediction import predict
 from cgatjax.inference.prediction_table import Predictions
 from cgatjax.model.metrics import errors_of

@@ -16,10 +16,8 @@ from safetensors.numpy import load_file, save
 
 from cgatjax.adaptation.external import ExternalPart
 from cgatjax.inference.adapted import Part
-from cgatjax.inference.adapted_io import load_part, part_kind, save_part
-from cgatjax.inference.loading import read_predictor
-from cgatjax.runtime.atomic_writes import damage, new_folder, recovered
-from cgatjax.runtime.parse_errors import reading
+from cgatjax.inference.loading import load_part, part_kind, save_part
+from cgatjax.runtime.files import damage, new_folder, reading, recovered
 
 _RESULT, _PREDICTIONS, _PART = "result.json", "predictions.safetensors", "part"
 
@@ -54,7 +52,7 @@ class FoldResult:
           InputError: its files are damaged.
         """
         kind = str(json.loads((self.folder / _RESULT).read_text())["kind"])
-        return load_part(self.folder / _PART, kind, read_predictor)
+        return load_part(self.folder / _PART, kind)
 
 
 def fold_folder(out: Path, candidate: str, fold: int) -> Path:
@@ -72,11 +70,7 @@ def slug(name: str) -> str:
 
 
 def save_result(out: Path, result: FoldResult, part: Part) -> None:
-    """Write a result; all of it or nothing.
-
-    Raises:
-      StorageError: it cannot be written.
-    """
+    """Write a result; all of it or nothing."""
     about: dict[str, Any] = {
         "candidate": result.candidate,
         "seconds": result.seconds,

@@ -13,8 +13,8 @@ from cgatjax.adaptation.findings import Findings, to_json
 from cgatjax.adaptation.report_figures import draw_figures
 from cgatjax.adaptation.report_style import STYLE
 from cgatjax.inference.error_model import coverages
-from cgatjax.model.fingerprint import versions
-from cgatjax.runtime.atomic_writes import write_durably
+from cgatjax.model.model import versions
+from cgatjax.runtime.files import write_durably
 from cgatjax.structures.elements import readable_formula
 
 NOTHING = "-"
@@ -37,9 +37,6 @@ def write_report(path: Path, findings: Findings, out: Path, made_by: str) -> Non
       findings: everything to show.
       out: folder of the adaptation, for the commands.
       made_by: command that made it, "" if unknown.
-
-    Raises:
-      StorageError: the file cannot be written.
     """
     figures = draw_figures(findings)
     target = html.escape(findings.task.target)

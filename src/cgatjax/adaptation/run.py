@@ -18,11 +18,12 @@ from cgatjax.adaptation.report import write_report
 from cgatjax.adaptation.sources import Source, blank_source
 from cgatjax.adaptation.task import make_task
 from cgatjax.config import AdaptConfig, GraphConfig
+from cgatjax.data.arguments import is_store_folder
 from cgatjax.data.build import build_store
 from cgatjax.data.datasets import Dataset
 from cgatjax.data.filters import OnError
 from cgatjax.data.splits import Split
-from cgatjax.data.store import Store, is_store_folder, open_store
+from cgatjax.data.store import Store, open_store
 from cgatjax.errors import ConfigError, InputError, RunExistsError
 from cgatjax.inference.loading import read_predictor
 from cgatjax.inference.predictor import Predictor
@@ -30,8 +31,7 @@ from cgatjax.model.model import Model
 from cgatjax.pretrained.loading import load_predictor
 from cgatjax.pretrained.locations import shipped
 from cgatjax.runs.run_folder import SPLIT, differences
-from cgatjax.runtime.atomic_writes import write_durably, writing
-from cgatjax.runtime.parse_errors import reading
+from cgatjax.runtime.files import reading, write_durably, writing
 from cgatjax.runtime.progress import progress
 
 logger = logging.getLogger("cgatjax")

@@ -14,9 +14,8 @@ from cgatjax.model.model import Model, init_model
 from cgatjax.model.network import Method
 from cgatjax.model.normalizer import Normalizer
 from cgatjax.model.training_record import TrainingRecord
-from cgatjax.training.target_fit import NONE
+from cgatjax.training.target_fit import NONE, is_same_property
 from cgatjax.training.transfer_params import prepare_transfer
-from cgatjax.training.transfer_scale import is_same_property
 
 NETWORK = ModelConfig.small()
 """Network without a source."""

@@ -1,16 +1,58 @@
-"""Commands with options in titled groups of `--help`, and options that several commands have."""
+"""Commands whose arguments and options are the parameters of a function.
 
-from collections.abc import Callable, Sequence
-from typing import Any
+Positional parameters are arguments, keyword parameters options. Annotation and default give type,
+number and default; the help text is the entry of the docstring, under the title of the group:
+
+    Data:
+      target NAME: Property to learn.
+      workers
+
+An entry may name the form of the value, and end with "[default: ...]" where the default value says
+too little. One without text has that of `COMMON`.
+"""
+
+import functools
+import inspect
+import re
+import types
+from collections.abc import Callable, Collection, Mapping
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple, Union, get_args, get_origin
 
 import click
 
-from cgatjax.config import PRESETS
 from cgatjax.errors import ConfigError
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+Kind = Literal["ensemble", "aleatoric", "gp"]
+"""Kinds of standard deviation to choose from."""
+Subset = Literal["train", "valid", "test", "all"]
 OTHER = "Options"
-"""Title of the options without a group."""
+"""Title of the options without a group, which are the last."""
+GROUPS = (
+    *("Data", "Calculator", "Candidates", "Sources", "Adaptation", "Graph", "Network"),
+    *("Transfer", "Training", "Filters", "Ranking", "Hardware", "Output"),
+)
+"""Titles of groups in their order on each help page."""
+COMMON = """
+  on_error: Stop at an unusable structure, or skip and list it.
+  properties PATH: CSV file with the properties of CIF and POSCAR files, one row each.
+    [default: properties.csv or id_prop.csv in their folder]
+  uncertainty: Source of the standard deviation; with gp also of the prediction. [default: ensemble
+    or aleatoric if the run has it; gp on request only]
+  where LABEL=VALUE: Keep crystals of which the file states this, such as functional=PBE.
+  workers: Number of worker processes; the result does not depend on it. [default: all cores]
+"""
+"""Entries of options that several commands have."""
+WITHOUT_VALUE: dict[str, dict[str, Any]] = {
+    "exclude_seen": {"is_flag": False, "flag_value": "graph"}
+}
+"""Option -> its value where it is given without one."""
+_ENTRY = re.compile(
+    r"^(?:(?P<group>[A-Z][\w ]*):"
+    r"|  (?P<name>\w+)(?: (?P<form>\S+?))?(?:: (?P<text>.*(?:\n    .*)*))?)$",
+    re.MULTILINE,
+)
 
 
 class Option(click.Option):
@@ -25,12 +67,9 @@ class Option(click.Option):
     def __init__(
         self, *names: Any, group: str = OTHER, default_note: str = "", **settings: Any
     ) -> None:
-        self.group, self.summary = group, settings.get("help") or ""
-        self.default_note = default_note
+        self.group, self.summary, self.default_note = group, settings["help"], default_note
         if default_note:
             settings["help"] = f"{self.summary}  [default: {default_note}]"
-        elif settings.get("show_default"):
-            self.default_note = str(settings["default"])
         super().__init__(*names, **settings)
 
 
@@ -38,12 +77,13 @@ class Command(click.Command):
     """Command with a section of the help page for each group of options."""
 
     def grouped(self, ctx: click.Context) -> dict[str, list[click.Option]]:
-        """Return group -> options, in the order of their definition, ungrouped options last."""
+        """Return group -> options, in the order of `GROUPS`; ungrouped options are the last."""
         groups: dict[str, list[click.Option]] = {}
         for parameter in self.get_params(ctx):
             if isinstance(parameter, click.Option):
                 groups.setdefault(getattr(parameter, "group", OTHER), []).append(parameter)
-        return {**{k: v for k, v in groups.items() if k != OTHER}, OTHER: groups[OTHER]}
+        titles = [*GROUPS, *(title for title in groups if title not in (*GROUPS, OTHER)), OTHER]
+        return {title: groups[title] for title in titles if title in groups}
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write a section for each group of options."""
@@ -53,132 +93,136 @@ class Command(click.Command):
                 formatter.write_dl([record for record in records if record is not None])
 
 
+class Entry(NamedTuple):
+    """Entry of a docstring: group, form of the value, help text, and the default as text."""
+
+    group: str
+    form: str
+    text: str
+    default: str
+
+
 def option(*names: str, group: str = OTHER, **settings: Any) -> Decorator:
     """Add an option of a group to a command; otherwise as `click.option`."""
     return click.option(*names, cls=Option, group=group, **settings)
 
 
-def command(name: str | None = None) -> Callable[[Callable[..., Any]], Command]:
-    """Make a command with grouped options; otherwise as `click.command`."""
-    return click.command(name, cls=Command)
+def command(
+    parts: Mapping[str, Callable[..., Any]] = MappingProxyType({}), **forms: str
+) -> Callable[[Callable[..., Any]], Command]:
+    """Make a command of a function, whose parameters are its arguments and options.
+
+    Options that decorators have added come after its own in each group.
+
+    Args:
+      parts: parameter -> function that makes its value of further options, its own parameters.
+      **forms: argument -> its form on the help page, if that is not its name.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Command:
+        def call(**values: Any) -> None:
+            for name, part in parts.items():
+                values[name] = part(
+                    **{n: values.pop(n) for n in inspect.signature(part).parameters}
+                )
+            function(**values)
+
+        made: Callable[..., Any] = functools.update_wrapper(call, function)
+        for one in reversed([function, *parts.values()]):
+            made = _with_options(one, made, parts)
+        parameters = inspect.signature(function).parameters.values()
+        for p in reversed([p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]):
+            is_list = get_origin(p.annotation) is tuple
+            form = p.name.upper().removesuffix("S") + "..." if is_list else p.name.upper()
+            settings: dict[str, Any] = {"nargs": -1 if is_list else 1}
+            settings["metavar"] = forms.get(p.name, form)
+            if get_origin(p.annotation) is Literal:
+                settings = type_settings(p.annotation)
+            made = click.argument(p.name, required=p.default is p.empty, **settings)(made)
+        name, (text, _) = function.__name__.replace("_", "-"), _entries(function)
+        return click.command(name, cls=Command, help=text)(made)
+
+    return decorate
 
 
-def _or_all_cores(_context: click.Context, _parameter: click.Parameter, value: int | None) -> int:
+def _with_options(
+    function: Callable[..., Any], made: Callable[..., Any], parts: Collection[str]
+) -> Callable[..., Any]:
+    """Add the keyword parameters of a function as options, in the order of its entries."""
+    _, entries = _entries(function)
+    parameters = inspect.signature(function).parameters.values()
+    options = {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in parts}
+    if set(options) != set(entries):
+        raise TypeError(f"{function.__name__}: expected an entry for each of {list(options)}")
+    for name in reversed(entries):
+        made = _option(options[name], entries[name])(made)
+    return made
+
+
+def type_settings(hint: Any) -> dict[str, Any]:
+    """Return the arguments of `click.option` for an annotation."""
+    if get_origin(hint) in (types.UnionType, Union):
+        hint = next(part for part in get_args(hint) if part is not types.NoneType)
+    if get_origin(hint) is tuple:
+        return {**type_settings(get_args(hint)[0]), "multiple": True}
+    if get_origin(hint) is dict:
+        return {"multiple": True, "callback": _pairs}
+    return {"type": click.Choice(get_args(hint)) if get_origin(hint) is Literal else hint}
+
+
+def _entries(function: Callable[..., Any]) -> tuple[str, dict[str, Entry]]:
+    """Split a docstring into the text of the help page and the entries of options."""
+    docstring = inspect.getdoc(function) or ""
+    found = re.search(r"^[A-Z][\w ]*:\n  \w", docstring, re.MULTILINE)
+    start = found.start() if found else len(docstring)
+    head, tail = docstring[:start], docstring[start:]
+    common = {match["name"]: match for match in _ENTRY.finditer(COMMON)}
+    entries, group = dict[str, Entry](), OTHER
+    for match in _ENTRY.finditer(tail):
+        if match["group"]:
+            group = match["group"]
+            continue
+        entry = match if match["text"] else common[match["name"]]
+        text, _, default = " ".join(entry["text"].split()).partition(" [default: ")
+        entries[match["name"]] = Entry(group, entry["form"] or "", text, default.removesuffix("]"))
+    return head.strip(), entries
+
+
+def _option(parameter: inspect.Parameter, entry: Entry) -> Decorator:
+    """Make the option of a keyword parameter."""
+    name, default, hint = parameter.name, parameter.default, parameter.annotation
+    settings = {**type_settings(hint), **WITHOUT_VALUE.get(name, {})}
+    if hint is bool:
+        settings = {"is_flag": True}
+    is_given = default is not parameter.empty
+    if name == "workers" and default == 0:
+        settings["callback"] = _or_all_cores
+    is_shown = is_given and default is not None and default is not False and default not in ("", ())
+    note = entry.default or (str(default) if is_shown else "")
+    return option(
+        f"--{name.rstrip('_').replace('_', '-')}",
+        name,
+        group=entry.group,
+        metavar=entry.form or None,
+        help=entry.text + (" Repeatable." if settings.get("multiple") else ""),
+        required=not is_given and get_origin(hint) is not dict,
+        default=default if is_shown else None,
+        default_note=note,
+        **settings,
+    )
+
+
+def _or_all_cores(_context: click.Context, _parameter: click.Parameter, value: int) -> int:
     from cgatjax.runtime.executors import cores
 
     return value or cores()
 
 
-def workers_option(group: str = OTHER) -> Decorator:
-    """Add --workers, the number of worker processes."""
-    return option(
-        "--workers",
-        type=int,
-        callback=_or_all_cores,
-        group=group,
-        help="Number of worker processes; the result does not depend on it.",
-        default_note="all cores",
-    )
-
-
-def where_option() -> Decorator:
-    """Add --where, labels of the crystals to keep, as a dictionary `where`."""
-    return option(
-        "--where",
-        multiple=True,
-        metavar="LABEL=VALUE",
-        callback=lambda _ctx, _param, texts: _labels(texts),
-        group="Data",
-        help="Keep crystals of which the file states this, such as functional=PBE. Repeatable.",
-    )
-
-
-def _labels(texts: Sequence[str]) -> dict[str, str]:
+def _pairs(
+    _context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]
+) -> dict[str, str]:
+    """Split the values NAME=VALUE of an option."""
     pairs = [text.partition("=") for text in texts]
-    if wrong := [name + sign + value for name, sign, value in pairs if not (name and value)]:
-        raise ConfigError(f"--where: expected LABEL=VALUE, such as functional=PBE, got {wrong}")
+    if wrong := ["".join(pair) for pair in pairs if not all(pair)]:
+        raise ConfigError(f"{parameter.opts[0]}: expected {parameter.metavar}, got {wrong}")
     return {name: value for name, _, value in pairs}
-
-
-def uncertainty_option(group: str = OTHER) -> Decorator:
-    """Add --uncertainty, the source of standard deviations."""
-    return option(
-        "--uncertainty",
-        type=click.Choice(["ensemble", "aleatoric", "gp"]),
-        group=group,
-        help="Source of the standard deviation; with gp also of the prediction.",
-        default_note="ensemble or aleatoric if the run has it; gp on request only",
-    )
-
-
-FOR_DIFFERENCES = ", for models that learned the difference to one of them"
-"""Purpose of --properties in predictions."""
-
-
-def properties_option(group: str = OTHER, purpose: str = "") -> Decorator:
-    """Add --properties, the table of known values of structure files, with its purpose."""
-    return option(
-        "--properties",
-        type=click.Path(),
-        group=group,
-        help=f"CSV file with the properties of CIF and POSCAR files, one row each{purpose}.",
-        default_note="properties.csv or id_prop.csv in their folder",
-    )
-
-
-def preset_option(help_text: str, default: str | None = "small", note: str = "") -> Decorator:
-    """Add --preset, the options that a training starts from."""
-    return option(
-        "--preset",
-        type=click.Choice(list(PRESETS)),
-        default=default,
-        show_default=default is not None,
-        default_note=note,
-        group="Training",
-        help=help_text,
-    )
-
-
-def on_error_option(
-    help_text: str = "Stop at an unusable structure, or skip and list it.",
-    group: str = OTHER,
-    default: str = "raise",
-) -> Decorator:
-    """Add --on-error raise|skip to a command that reads structures."""
-    return option(
-        "--on-error",
-        type=click.Choice(["raise", "skip"]),
-        default=default,
-        show_default=True,
-        group=group,
-        help=help_text,
-    )
-
-
-def exclude_seen_option(help_text: str, group: str = OTHER) -> Decorator:
-    """Add --exclude-seen, crystals to leave out because a model was trained on them."""
-    return option(
-        "--exclude-seen",
-        type=click.Choice(["graph", "formula"]),
-        is_flag=False,
-        flag_value="graph",
-        group=group,
-        help=f"{help_text}: equal ones (graph, the default), or those of the same formula.",
-    )
-
-
-def subset_option(default: str | None, use: str) -> Decorator:
-    """Add --subset to a command that reads a store by the split of a run.
-
-    Args:
-      default: the subset; None for the test set if the split is of this store, all otherwise.
-      use: purpose of the subset.
-    """
-    return option(
-        "--subset",
-        type=click.Choice(["train", "valid", "test", "all"]),
-        default=default,
-        show_default=default is not None,
-        help=f"Subset of the run's split {use}.",
-        default_note="" if default else "test if the split is of this store, otherwise all",
-    )

@@ -3,17 +3,14 @@
 Existing files are never overwritten.
 """
 
-import csv
-import io
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from cgatjax import InputError, RunExistsError
-from cgatjax.runtime.atomic_writes import write_durably
 
 if TYPE_CHECKING:
     from cgatjax import Dataset, Predictions, Rejected, Store
@@ -25,7 +22,7 @@ SHOWN_REASONS = 3
 def store_or_files(inputs: tuple[str, ...]) -> "Store | list[str]":
     """Return the store that the only input is, or the inputs as a list of files."""
     from cgatjax import open_store
-    from cgatjax.data.store import is_store_folder
+    from cgatjax.data.arguments import is_store_folder
 
     if len(inputs) == 1 and is_store_folder(inputs[0]):
         return open_store(inputs[0])
@@ -76,20 +73,6 @@ def require_own(run: str) -> None:
             f"{run} is a published model, which is not changed; copy its folder ({locate(run)}), "
             "or transfer it into a run of your own"
         )
-
-
-def write_csv(
-    path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]], notes: Sequence[str]
-) -> None:
-    """Write a CSV file atomically; the notes are its first lines, after "#".
-
-    Raises:
-      StorageError: the file cannot be written.
-    """
-    text = io.StringIO(newline="")
-    text.writelines(f"# {note}\n" for note in notes)
-    csv.writer(text).writerows([header, *rows])
-    write_durably(path, text.getvalue().encode())
 
 
 def or_empty(value: float) -> str:

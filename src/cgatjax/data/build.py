@@ -28,8 +28,8 @@ from cgatjax.data.store_writer import finish
 from cgatjax.errors import ConfigError, InputError, RunExistsError
 from cgatjax.graphs.crystal_graph import CrystalGraph
 from cgatjax.graphs.reduction import graph_or_rejected
-from cgatjax.runtime.atomic_writes import writing
-from cgatjax.runtime.executors import map_in_order, worker_processes
+from cgatjax.runtime.executors import map_in_workers
+from cgatjax.runtime.files import writing
 from cgatjax.runtime.progress import progress
 from cgatjax.structures.crystal import Crystal, Rejected
 from cgatjax.structures.plausibility import MIN_DISTANCE
@@ -97,40 +97,28 @@ def build_store(
 
     Examples:
       >>> import tempfile
-      >>> from pymatgen.core import Lattice, Structure
-      >>> cell = Lattice.cubic(5.6)
-      >>> salt = Structure.from_spacegroup("Fm-3m", cell, ["Na", "Cl"], [[0] * 3, [0.5] * 3])
-      >>> salt.properties["e-form"] = -2.1
-      >>> folder = Path(tempfile.mkdtemp())
-      >>> store = build_store([salt], folder / "salt.store", GraphConfig.recommended())
-      >>> len(store), store.units, store.target("e-form").tolist()
-      (1, {'e-form': 'eV/atom', 'cell_volume': 'A^3/atom'}, [-2.1])
+      >>> from cgatjax.synthetic.dataset import ionic_crystals
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     store = build_store(ionic_crystals(5), f"{folder}/ionic", targets=["e-form@low"])
+      ...     len(store), store.units
+      (5, {'e-form@low': 'eV/atom'})
     """
     if on_error not in ("raise", "skip"):
         raise ConfigError(f"on_error: expected 'raise' or 'skip', got {on_error!r}")
     out, config = Path(out), GraphConfig.of(config)
     if resume and (out / MANIFEST).is_file():
         return _open_finished(out, config, reduce)
-    source = BuildInput(
-        inputs,
-        properties,
-        targets,
-        units,
-        min_distance,
-        tuple(per_atom),
-        where or {},
-        rename or {},
-    )
-    found = source.read()
-    options = {**source.options, **_options(config, reduce, keep)}
+    names = (tuple(per_atom), where or {}, rename or {})
+    source = BuildInput(inputs, properties, targets, units, min_distance, *names)
+    options, found = {**source.options, **_options(config, reduce, keep)}, source.read()
     with (
         _unfinished(out, options, resume) as log,
         closing(InputFilter(out, keep, on_error)) as chosen,
     ):
-        writer = ShardWriter(out, log.shards)
         crystals = log.remaining(source.warned(chosen.accepted(found)))
-        chunks = _map_in_order(crystals, _Featurizer(config, reduce), workers, executor)
-        _write(chunks, log, chosen, writer, show_progress)
+        jobs = iter(lambda: list(islice(crystals, CHUNK)), [])
+        chunks = map_in_workers(_Featurizer(config, reduce), jobs, workers, executor)
+        writer = _written(chunks, log, chosen, show_progress)
         stored = source.stored_units(writer.known)
         chosen.write_skipped(out / SKIPPED, log.failures())
         chosen.close()
@@ -173,29 +161,11 @@ class _Featurizer:
         return _Chunk(rows_of(done), digests, failed)
 
 
-def _map_in_order(
-    crystals: Iterator[Crystal], work: _Featurizer, workers: int, executor: Executor | None
-) -> Iterator[_Chunk]:
-    """Featurize chunks in the order of the crystals, a bounded number of them ahead."""
-    jobs = iter(lambda: list(islice(crystals, CHUNK)), [])
-    if executor is None and workers <= 1:
-        yield from map(work, jobs)
-    elif executor is not None:
-        # Remote workers: twice as many chunks ahead as for local ones hide the network's latency.
-        yield from map_in_order(executor, work, jobs, 4 * max(workers, 2))
-    else:
-        with worker_processes(workers) as pool:
-            yield from map_in_order(pool, work, jobs, 2 * workers)
-
-
-def _write(
-    chunks: Iterator[_Chunk],
-    log: BuildLog,
-    chosen: InputFilter,
-    writer: ShardWriter,
-    show_progress: bool | None,
-) -> None:
+def _written(
+    chunks: Iterator[_Chunk], log: BuildLog, chosen: InputFilter, show_progress: bool | None
+) -> ShardWriter:
     """Write the chunks as shards; log failures and shards."""
+    writer = ShardWriter(log.folder, log.shards)
     with progress("featurize", shown=show_progress) as advance:
         for rejected in log.failures():
             chosen.count_failure(rejected)
@@ -215,6 +185,7 @@ def _write(
         raise InputError(
             f"no usable crystal among {chosen.counts.total()} read; for instance: {chosen.reasons}"
         )
+    return writer
 
 
 @contextmanager
@@ -234,8 +205,7 @@ def _unfinished(out: Path, options: Mapping[str, Any], resume: bool) -> Iterator
         on_failure.callback(_keep_finished, out, log)
         with closing(log):
             yield log
-            with writing(out):
-                (out / BUILD_LOG).unlink()
+            log.remove()
         on_failure.pop_all()
 
 

@@ -6,27 +6,25 @@ itself and the lines above it; what follows the last shard is dropped and done a
 """
 
 import hashlib
-import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from cgatjax.data.shard_reader import Shard
 from cgatjax.data.shard_writer import SHARDS, FinishedShard
 from cgatjax.data.store import BUILD_LOG
-from cgatjax.errors import ConfigError, MismatchError
-from cgatjax.runtime.atomic_writes import lock, writing
-from cgatjax.runtime.parse_errors import reading
-from cgatjax.structures.crystal import Crystal, Rejected
+from cgatjax.errors import MismatchError
+from cgatjax.runtime.files import reading, writing
+from cgatjax.runtime.journal import Journal
+from cgatjax.structures.crystal import Crystal, Rejected, structure_digest
 
 _REBUILD = "remove the folder and build the store again"
 
 
-class BuildLog:
-    """Log file of a build, locked while it is open.
+class BuildLog(Journal):
+    """Journal of a build.
 
     Attributes:
       folder: folder of the store.
@@ -34,63 +32,30 @@ class BuildLog:
     """
 
     def __init__(self, folder: Path, options: Mapping[str, Any]) -> None:
-        """Start the log in an existing folder, or continue the one in it.
-
-        Raises:
-          RunExistsError: another process is building the store.
-          ConfigError: the log has other options; the message lists them.
-          InputError: the log is damaged.
-          StorageError: the log cannot be written.
-        """
-        self.folder = folder
-        self.shards: list[FinishedShard] = []
+        """Start the log in an existing folder, or continue the one in it, as of `Journal`."""
+        super().__init__(folder / BUILD_LOG, options, "building this store", _REBUILD)
+        self.folder, self.shards = folder, list[FinishedShard]()
         self._failed: dict[str, str] = {}
-        self._path = folder / BUILD_LOG
-        with writing(self._path):
-            self._file: BinaryIO = open(self._path, "a+b")  # noqa: SIM115 - closed by `close`
         with ExitStack() as on_failure:
             on_failure.callback(self.close)
-            lock(self._file, folder, "building this store")
-            self._read(json.loads(json.dumps(options)))
+            self._read()
             self._drop_unfinished_shards()
             on_failure.pop_all()
 
-    def close(self) -> None:
-        """Close and unlock the file.
-
-        Raises:
-          StorageError: a line that could not be written before cannot be written now either.
-        """
-        with writing(self._path):
-            self._file.close()
-
     def add_failure(self, rejected: Rejected, digest: bytes) -> None:
-        """Log a crystal that could not be featurized.
-
-        Raises:
-          StorageError: the log cannot be written.
-        """
+        """Log a crystal that could not be featurized."""
         line = {"id": rejected.id, "source": rejected.source, "reason": rejected.reason}
-        self._append({"failed": {**line, "digest": digest.hex()}})
+        self.append({"failed": {**line, "digest": digest.hex()}}, durably=False)
 
     def add_shard(self, shard: FinishedShard) -> None:
-        """Log a shard that is on disk; confirms all failures before it.
-
-        Raises:
-          StorageError: the log cannot be written.
-        """
-        self._append({"shard": asdict(shard)})
-        with writing(self._path):
-            os.fsync(self._file.fileno())
+        """Log a shard that is on disk; confirms all failures before it."""
+        self.append({"shard": asdict(shard)})
         self.shards.append(shard)
 
     def failures(self) -> Iterator[Rejected]:
         """Yield the crystals that could not be featurized, in order."""
-        self._file.seek(0)
-        for line in self._file:
-            failed = json.loads(line).get("failed")
-            if failed is not None:
-                yield Rejected(**{key: failed[key] for key in ("id", "source", "reason")})
+        for failed in (entry["failed"] for entry in self.entries() if "failed" in entry):
+            yield Rejected(**{key: failed[key] for key in ("id", "source", "reason")})
 
     def remaining(self, crystals: Iterator[Crystal]) -> Iterator[Crystal]:
         """Yield the crystals after the finished shards.
@@ -146,35 +111,18 @@ class BuildLog:
         file.verify()
         return file.strings("id").to_pylist()
 
-    def _append(self, line: Mapping[str, Any]) -> None:
-        with writing(self._path):
-            self._file.seek(0, os.SEEK_END)
-            self._file.write(json.dumps(line).encode() + b"\n")
-            self._file.flush()
-
-    def _read(self, options: Mapping[str, Any]) -> None:
+    def _read(self) -> None:
         """Read the finished shards, and cut off the lines after the last one."""
-        logged: Mapping[str, Any] = options
-        end, failed = 0, {}
-        self._file.seek(0)
-        with reading(self._path, "the log of a build", _REBUILD):
-            # A kill may cut the last line short: without its newline it does not count.
-            while (line := self._file.readline()).endswith(b"\n"):
-                content = json.loads(line)
-                if "failed" in content:
-                    failed[content["failed"]["id"]] = content["failed"]["digest"]
+        kept, failed = 0, dict[str, str]()
+        with reading(self.path, "the log of a build", _REBUILD):
+            for number, entry in enumerate(self.entries(), 1):
+                if "failed" in entry:
+                    failed[entry["failed"]["id"]] = entry["failed"]["digest"]
                     continue
-                if end == 0:
-                    logged = dict(content["options"])
-                else:
-                    self.shards.append(_shard_of(content["shard"]))
-                    self._failed |= failed
-                end, failed = self._file.tell(), {}
-        _require_same(self.folder, logged, options)
-        with writing(self._path):
-            self._file.truncate(end)
-        if end == 0:
-            self._append({"options": options})
+                self.shards.append(_shard_of(entry["shard"]))
+                self._failed |= failed
+                kept, failed = number, {}
+        self.keep(kept)
 
     def _drop_unfinished_shards(self) -> None:
         """Remove shards that are not in the log: they were being written."""
@@ -188,28 +136,8 @@ class BuildLog:
 def crystal_digest(crystal: Crystal) -> bytes:
     """Hash a crystal's id, structure and targets, which decide its row."""
     targets = sorted((name, float(value)) for name, value in crystal.targets.items())
-    digest = hashlib.blake2b(repr((crystal.id, targets)).encode(), digest_size=16)
-    for array, dtype in (
-        (crystal.lattice, "<f8"),
-        (crystal.frac_coords, "<f8"),
-        (crystal.atomic_numbers, "u1"),
-    ):
-        digest.update(array.astype(dtype).tobytes())
-    return digest.digest()
+    return structure_digest(crystal, repr((crystal.id, targets)))
 
 
 def _shard_of(fields: Mapping[str, Any]) -> FinishedShard:
     return FinishedShard(**{**fields, "targets": tuple(fields["targets"])})
-
-
-def _require_same(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Raise ConfigError if options have changed since the build began."""
-    changes = [
-        f"{name}: was {before.get(name)!r}, now {now.get(name)!r}"
-        for name in sorted({*before, *now})
-        if before.get(name) != now.get(name)
-    ]
-    if changes:
-        raise ConfigError(
-            f"{folder}: a resumed build cannot change its options: {'; '.join(changes)}"
-        )

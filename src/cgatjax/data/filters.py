@@ -1,16 +1,14 @@
 """Filter of the crystals that go into a store, and the list of skipped ones."""
 
-import csv
-import io
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
 
-from cgatjax.runtime.atomic_writes import PART, replacing, writing
+from cgatjax.runtime.files import PART, csv_bytes, replacing, writing
 from cgatjax.structures.crystal import Crystal, Rejected
 
 OnError = Literal["raise", "skip"]
@@ -56,11 +54,7 @@ class InputFilter:
     """
 
     def __init__(self, folder: Path, keep: Filter, on_error: OnError) -> None:
-        """Start an empty list in the folder of the store.
-
-        Raises:
-          StorageError: it cannot be written.
-        """
+        """Start an empty list in the folder of the store."""
         self.counts: Counter[str] = Counter()
         self.reasons: list[str] = []
         self._keep, self._on_error = keep, on_error
@@ -80,7 +74,6 @@ class InputFilter:
 
         Raises:
           StructureError: a crystal cannot be used, with on_error="raise".
-          StorageError: the list cannot be written.
         """
         for item in found:
             if isinstance(item, Rejected):
@@ -106,22 +99,19 @@ class InputFilter:
         self._count("error", rejected)
 
     def write_skipped(self, path: Path, failures: Iterable[Rejected]) -> None:
-        """Write `skipped.csv`: crystals skipped while reading, then the failures.
-
-        Raises:
-          StorageError: it cannot be written.
-        """
+        """Write `skipped.csv`: crystals skipped while reading, then the failures."""
         with replacing(path) as out:
             self._file.flush()
-            out.write(_csv_line(COLUMNS))
+            out.write(csv_bytes([COLUMNS]))
             with open(self._path, "rb") as skipped:
                 shutil.copyfileobj(skipped, out)
-            out.writelines(_csv_line(("error", r.id, r.source, r.reason)) for r in failures)
+            out.write(csv_bytes(("error", r.id, r.source, r.reason) for r in failures))
 
     def _skip(self, kind: str, rejected: Rejected) -> None:
         self._count(kind, rejected)
         with writing(self._path):
-            self._file.write(_csv_line((kind, rejected.id, rejected.source, rejected.reason)))
+            row = (kind, rejected.id, rejected.source, rejected.reason)
+            self._file.write(csv_bytes([row]))
 
     def _count(self, kind: str, rejected: Rejected) -> None:
         if kind == "error" and self._on_error == "raise":
@@ -133,9 +123,3 @@ class InputFilter:
 
 def _rejected(crystal: Crystal, reason: str) -> Rejected:
     return Rejected(id=crystal.id, source=crystal.source, reason=reason)
-
-
-def _csv_line(cells: Sequence[str]) -> bytes:
-    text = io.StringIO(newline="")
-    csv.writer(text).writerow(cells)
-    return text.getvalue().encode("utf-8", "backslashreplace")

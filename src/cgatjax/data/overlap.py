@@ -17,7 +17,7 @@ from cgatjax.data.datasets import Dataset
 from cgatjax.data.store import Store
 from cgatjax.errors import InputError, MismatchError
 from cgatjax.graphs.hashes import hashes_of
-from cgatjax.runtime.atomic_writes import write_new_csv
+from cgatjax.runtime.files import write_new_csv
 
 KEYS: tuple[DuplicateKey, ...] = get_args(DuplicateKey)
 """Keys to compare crystals by: id, reduced formula, graph hash, and that of the prototype."""
@@ -76,7 +76,6 @@ class Overlap:
 
         Raises:
           InputError: the file exists.
-          StorageError: it cannot be written.
         """
         rows = [row for by in self.keys for row in self._repeated(by)]
         write_new_csv(path, [("by", "key", "set", "id"), *rows])

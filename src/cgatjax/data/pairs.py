@@ -22,7 +22,7 @@ from cgatjax.data.overlap import compare
 from cgatjax.data.store import Store
 from cgatjax.data.store_writer import store_rows
 from cgatjax.errors import ConfigError, InputError, MismatchError, TargetError
-from cgatjax.runtime.atomic_writes import write_new_csv
+from cgatjax.runtime.files import write_new_csv
 from cgatjax.structures.elements import SYMBOLS, formula_terms
 
 FOLDS = 5
@@ -136,7 +136,6 @@ class Pairs:
 
         Raises:
           InputError: the file exists.
-          StorageError: it cannot be written.
         """
         values = zip(self.low.tolist(), self.high.tolist(), self.difference.tolist(), strict=True)
         names = zip(self.high_ids, self.low_ids, self.by, self.formulas, strict=True)
@@ -158,7 +157,6 @@ class Pairs:
         Raises:
           ConfigError: the store has a property of this name.
           RunExistsError: `out` exists.
-          StorageError: the store cannot be written.
         """
         low_name = low_name or self.low_target
         if low_name in high.units:

@@ -4,7 +4,6 @@ Opening a shard reads its schema. Rows are read from disk on access, and the ope
 them when memory is short.
 """
 
-import hashlib
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +14,7 @@ import pyarrow as pa
 
 from cgatjax.errors import InputError
 from cgatjax.graphs.graph_arrays import EDGE_COLUMNS, NODE_COLUMNS, GraphArrays, ranges
+from cgatjax.runtime.files import sha256_of
 from cgatjax.structures.elements import SYMBOLS
 
 GRAPH_FIELDS: dict[str, pa.DataType] = {
@@ -150,12 +150,6 @@ class Shard:
     @cached_property
     def _columns(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         return {name: self.ragged(name) for name in (*NODE_COLUMNS, *EDGE_COLUMNS)}
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file in hex."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def is_sound(arrays: GraphArrays) -> bool:

@@ -12,7 +12,7 @@ import pyarrow as pa
 from cgatjax.data.shard_reader import GRAPH_FIELDS
 from cgatjax.errors import TargetError
 from cgatjax.graphs.crystal_graph import CrystalGraph
-from cgatjax.runtime.atomic_writes import write_durably, writing
+from cgatjax.runtime.files import write_durably, writing
 from cgatjax.structures.elements import reduced_formula
 
 SHARD = 16384
@@ -111,9 +111,6 @@ class ShardWriter:
         Args:
           batch: rows of `rows_of`.
           digests: `crystal_digest` of each row, or nothing.
-
-        Raises:
-          StorageError: a shard cannot be written.
         """
         self._pending.append(pa.Table.from_batches([batch]))
         self._digests += digests
@@ -121,11 +118,7 @@ class ShardWriter:
         return [self._write(SHARD) for _ in range(self._n_pending // SHARD)]
 
     def close(self) -> None:
-        """Write the remaining rows as the last shard.
-
-        Raises:
-          StorageError: it cannot be written.
-        """
+        """Write the remaining rows as the last shard."""
         if self._n_pending:
             self._write(self._n_pending)
 

@@ -14,8 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from cgatjax.errors import InputError
-from cgatjax.runtime.atomic_writes import write_durably
-from cgatjax.runtime.parse_errors import reading
+from cgatjax.runtime.files import reading, write_durably
 
 SUBSETS = ("train", "valid", "test")
 
@@ -36,11 +35,7 @@ class Split:
         return f"Split({', '.join(f'{len(getattr(self, name))} {name}' for name in SUBSETS)})"
 
     def save(self, path: str | Path) -> None:
-        """Write the ids as JSON.
-
-        Raises:
-          StorageError: the file cannot be written; an earlier one is intact.
-        """
+        """Write the ids as JSON."""
         content = json.dumps({name: getattr(self, name) for name in SUBSETS})
         write_durably(Path(path), content.encode())
 

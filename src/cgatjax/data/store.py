@@ -13,14 +13,14 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from cgatjax.config import GraphConfig
-from cgatjax.data.datasets import Crystals, Dataset
+from cgatjax.data.datasets import Dataset
 from cgatjax.data.shard_reader import DAMAGED, Shard, is_sound
 from cgatjax.data.splits import SUBSETS, Split, split_positions
 from cgatjax.errors import InputError, TargetError
@@ -34,7 +34,7 @@ from cgatjax.graphs.graph_arrays import (
 )
 from cgatjax.graphs.hashes import hashes_of
 from cgatjax.options import from_dict
-from cgatjax.runtime.parse_errors import reading
+from cgatjax.runtime.files import reading
 
 MANIFEST = "store.json"
 SKIPPED = "skipped.csv"
@@ -324,51 +324,6 @@ def open_store(path: str | Path, *, verify: bool = False) -> Store:
     if verify:
         store.verify()
     return store
-
-
-def crystals_of(data: Any, what: str) -> Crystals:
-    """Return the data set that an argument is; of a store, all crystals.
-
-    Args:
-      data: a store, the path of its folder, or a data set.
-      what: name of the argument, for messages.
-
-    Raises:
-      InputError: it is none of these.
-    """
-    if is_store_folder(data):
-        data = open_store(data)
-    if isinstance(data, Store):
-        return data.all()
-    if is_dataset(data):
-        return cast(Crystals, data)
-    found = f"the path {str(data)!r}" if isinstance(data, str | Path) else type(data).__name__
-    raise InputError(f"{what}: expected a store or a data set, got {found}")
-
-
-def require_dataset(data: Any, what: str) -> None:
-    """Raise InputError unless an argument is a data set; a store is none, as it has no subsets."""
-    if isinstance(data, Store):
-        raise InputError(
-            f"{what}: expected a data set, got a Store; take its sets, train, valid, test = "
-            "store.split(), or store.all()"
-        )
-    if isinstance(data, str | Path):
-        raise InputError(
-            f"{what}: expected a data set, got the path {str(data)!r}; open the store and take its "
-            f"sets: cg.open_store({str(data)!r}).split()"
-        )
-    crystals_of(data, what)
-
-
-def is_store_folder(path: Any) -> bool:
-    """Check whether an argument is the path of a finished store."""
-    return isinstance(path, str | Path) and (Path(path) / MANIFEST).is_file()
-
-
-def is_dataset(data: Any) -> bool:
-    """Check whether an object has the interface of data sets."""
-    return hasattr(data, "take") and hasattr(data, "graph_config") and not isinstance(data, Store)
 
 
 def digest_of(config: GraphConfig, reduced: bool, shards: Sequence[Mapping[str, Any]]) -> str:

@@ -18,7 +18,7 @@ from cgatjax.data.store import FORMAT, MANIFEST, SKIPPED, Store, digest_of, open
 from cgatjax.errors import InputError, RunExistsError
 from cgatjax.graphs.crystal_graph import CrystalGraph
 from cgatjax.graphs.reduction import reduce_graph
-from cgatjax.runtime.atomic_writes import write_durably, writing
+from cgatjax.runtime.files import write_durably, writing
 from cgatjax.structures.properties import CELL_VOLUME, unit_of
 
 CHUNK = 256
@@ -45,7 +45,6 @@ def store_graphs(
     Raises:
       RunExistsError: `out` exists.
       InputError: no graphs, a repeated id, or a graph with another K than `config`.
-      StorageError: the store cannot be written.
     """
     pairs = _checked(graphs, config)
     chunks = iter(lambda: list(islice(pairs, CHUNK)), [])
@@ -75,7 +74,6 @@ def store_rows(
     Raises:
       RunExistsError: `out` exists.
       InputError: no rows.
-      StorageError: the store cannot be written.
     """
     out = Path(out)
     if out.exists():
@@ -107,7 +105,6 @@ def repeat_store(store: Store, out: str | Path, n: int) -> Store:
     Raises:
       RunExistsError: `out` exists.
       InputError: n is not positive.
-      StorageError: the store cannot be written.
     """
 
     def batches() -> Iterator[pa.RecordBatch]:
@@ -148,9 +145,6 @@ def finish(
       skipped: number of crystals in `skipped.csv`, by kind.
       units: units of the targets.
       origins: calculators of the targets, "" where unknown.
-
-    Raises:
-      StorageError: it cannot be written.
     """
     entries = [shard.entry for shard in writer.shards]
     manifest = {

@@ -15,8 +15,7 @@ from cgatjax.inference.baselines import Known, known_part
 from cgatjax.inference.domain import Domain
 from cgatjax.inference.error_model import ErrorModel
 from cgatjax.inference.predictor import Outputs, Pass, Predictor, Uncertainty, in_units
-from cgatjax.model.fingerprint import weights_digest
-from cgatjax.model.model import Model
+from cgatjax.model.model import Model, weights_digest
 from cgatjax.simple_models.features import composition_features
 from cgatjax.simple_models.models import Name, SimpleModel
 
@@ -196,11 +195,7 @@ class AdaptedPredictor(Predictor):
         return self.domain.novelty(outputs[-1]["embedding"])
 
     def digest(self, target: str) -> str:
-        """Hash what predictions depend on besides weights and normalizers.
-
-        Args:
-          target: the property.
-        """
+        """Hash what predictions of a target depend on besides weights and normalizers."""
         parts = [
             part.digest(target) if isinstance(part, Predictor) else part.training_digest
             for part in self.parts

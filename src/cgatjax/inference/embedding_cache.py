@@ -16,7 +16,7 @@ import numpy as np
 from cgatjax.data.datasets import Crystals
 from cgatjax.inference.prediction import embed
 from cgatjax.model.model import Model
-from cgatjax.runtime.atomic_writes import replacing
+from cgatjax.runtime.files import replacing
 
 logger = logging.getLogger("cgatjax")
 
@@ -31,9 +31,6 @@ def cached_embeddings(model: Model, data: Crystals, folder: Path | None) -> np.n
 
     Returns:
       (crystals, `config.embedding_dim`); mapped from the file where there is one.
-
-    Raises:
-      StorageError: the file cannot be written.
     """
     if folder is None:
         return embed(model, data)

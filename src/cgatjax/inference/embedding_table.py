@@ -8,8 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cgatjax.errors import InputError
-from cgatjax.runtime.atomic_writes import replacing
-from cgatjax.runtime.parse_errors import reading
+from cgatjax.runtime.files import reading, replacing
 
 EMBEDDING = "embedding"
 """Name of the column of lists."""
@@ -33,7 +32,6 @@ def write_embeddings(
 
     Raises:
       InputError: columns of other lengths.
-      StorageError: it cannot be written.
     """
     lengths = {name: len(column) for name, column in (*texts.items(), *numbers.items())}
     if set(lengths.values()) - {len(embeddings)}:

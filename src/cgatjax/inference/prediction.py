@@ -2,41 +2,36 @@
 
 import functools
 import logging
-import math
 from collections import deque
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
 import jax
 import numpy as np
 
+from cgatjax.data.arguments import crystals_of, is_dataset, is_store_folder
 from cgatjax.data.batching import BatchBudget
 from cgatjax.data.datasets import Crystals, Dataset
-from cgatjax.data.graph_list import GraphList
 from cgatjax.data.loader import BatchLoader, choose_budgets, shuffled
-from cgatjax.data.store import Store, crystals_of, is_dataset, is_store_folder
+from cgatjax.data.store import Store
 from cgatjax.errors import InputError
-from cgatjax.graphs.crystal_graph import CrystalGraph
-from cgatjax.graphs.reduction import graph_or_rejected
-from cgatjax.inference.baselines import advice, has_known, require_known
-from cgatjax.inference.prediction_table import UNRECORDED, Predictions, TrainedOn, total_of
+from cgatjax.inference.baselines import has_known, require_known
+from cgatjax.inference.memory import TrainedOn, count_trained_on, total_of
+from cgatjax.inference.new_graphs import featurized_parts
+from cgatjax.inference.prediction_table import UNRECORDED, Predictions
 from cgatjax.inference.predictor import Outputs, Pass, Predictor
 from cgatjax.model.metrics import errors_of
 from cgatjax.model.model import Model
 from cgatjax.model.training_record import unseen_elements
 from cgatjax.runtime.progress import progress
-from cgatjax.structures.crystal import Crystal, Rejected
-from cgatjax.structures.readers import read_crystals
+from cgatjax.structures.crystal import Rejected
 
 logger = logging.getLogger("cgatjax")
 BATCH = 128
 """Crystals per batch of inference."""
 UNDER_WAY = 2
 """Batches of inference that are computed or read at the same time."""
-CHUNK = 4096
-"""Structures featurized before they are predicted, so that memory stays bounded."""
 
 
 def predict(
@@ -102,7 +97,7 @@ def _predicted(
     if isinstance(structures, Store) or is_dataset(structures) or is_store_folder(structures):
         parts = iter([crystals_of(structures, "the crystals to predict")])
     else:
-        parts = _featurized(predictor, structures, properties, on_error, skipped)
+        parts = featurized_parts(predictor, structures, properties, on_error, skipped)
     runner = BatchRunner(predictor.passes, batch_size)
     ids: list[str] = []
     unseen: list[tuple[str, ...]] = []
@@ -122,7 +117,7 @@ def _predicted(
                 ids += part.ids
                 if predictor.unseen is not None:
                     unseen += unseen_elements(part, predictor.unseen)
-                counts.append(predictor.count_trained_on(part))
+                counts.append(count_trained_on(predictor.members, part))
             advance(len(part), "")
     if not ids:
         raise InputError(f"no crystal to predict ({len(skipped)} skipped)")
@@ -172,16 +167,10 @@ def evaluate(
       MismatchError: graphs made with other options, or targets in another unit.
       TargetError: the data have none of the model's targets.
     """
-    predictor = Predictor.of(model)
-    crystals = crystals_of(data, "the crystals to evaluate")
-    if isinstance(crystals, Dataset):
-        crystals = with_known(predictor, crystals)
-    found = _evaluated(predictor, crystals, batch_size)
+    found, errors = _evaluated(Predictor.of(model), data, batch_size)
     log_unseen(found)
     if found.trained_on is not None and found.trained_on.train:
         logger.warning("%s; their errors are those of training", found.trained_on.text())
-    known = predictor.model.targets_in(crystals)
-    errors = {t: errors_of(found.means[t], crystals.target(t)) for t in known}
     return errors if len(errors) > 1 else next(iter(errors.values()))
 
 
@@ -189,13 +178,7 @@ def errors_by_target(
     model: Model | Predictor, data: Store | Crystals, *, batch_size: int = BATCH
 ) -> dict[str, dict[str, float]]:
     """Compute {target: {"mae", "rmse", "n"}} as `evaluate` does, without its warnings."""
-    predictor = Predictor.of(model)
-    crystals = crystals_of(data, "the crystals to evaluate")
-    if isinstance(crystals, Dataset):
-        crystals = with_known(predictor, crystals)
-    found = _evaluated(predictor, crystals, batch_size)
-    known = predictor.model.targets_in(crystals)
-    return {t: errors_of(found.means[t], crystals.target(t)) for t in known}
+    return _evaluated(Predictor.of(model), data, batch_size)[1]
 
 
 def with_known(predictor: Predictor, crystals: Dataset) -> Dataset:
@@ -210,9 +193,17 @@ def with_known(predictor: Predictor, crystals: Dataset) -> Dataset:
     return crystals.select(known)
 
 
-def _evaluated(predictor: Predictor, crystals: Crystals, batch_size: int) -> Predictions:
+def _evaluated(
+    predictor: Predictor, data: Store | Crystals, batch_size: int
+) -> tuple[Predictions, dict[str, dict[str, float]]]:
+    """Predict the crystals with all baselines, and compute the errors of each target they have."""
+    crystals = crystals_of(data, "the crystals to evaluate")
+    if isinstance(crystals, Dataset):
+        crystals = with_known(predictor, crystals)
     predictor.model.check_units(crystals, "the crystals to evaluate")
-    return _predicted(predictor, crystals, None, "raise", batch_size, False)
+    found = _predicted(predictor, crystals, None, "raise", batch_size, False)
+    known = predictor.model.targets_in(crystals)
+    return found, {t: errors_of(found.means[t], crystals.target(t)) for t in known}
 
 
 def embed(
@@ -278,78 +269,3 @@ class BatchRunner:
         for done in under_way:
             collect(*done)
         return list(collected)
-
-
-def graphs_of(
-    model: Model | Predictor,
-    structures: Any,
-    *,
-    properties: str | Path | None = None,
-    on_error: Literal["raise", "skip"] = "raise",
-) -> tuple[Dataset, list[Rejected]]:
-    """Make the reduced graphs of new structures, a data set in memory, and list rejected ones.
-
-    Args:
-      model: decides graph options, known elements, and the properties that are read (baselines).
-      structures: whatever `read_crystals` takes.
-      properties: CSV file with a row for each CIF or POSCAR file, as for `read_crystals`.
-      on_error: "raise" at the first bad crystal, or "skip" it into the list.
-
-    Raises:
-      StructureError: a crystal cannot be used, with on_error="raise".
-    """
-    skipped: list[Rejected] = []
-    predictor = Predictor.of(model)
-    parts = list(_featurized(predictor, structures, properties, on_error, skipped))
-    graphs = GraphList.join(parts, predictor.graph_config)
-    return Dataset(graphs, np.arange(len(graphs))), skipped
-
-
-def _featurized(
-    predictor: Predictor,
-    structures: Any,
-    properties: str | Path | None,
-    on_error: str,
-    skipped: list[Rejected],
-) -> Iterator[GraphList]:
-    """Yield reduced graphs of new structures with their baselines, CHUNK at a time."""
-    names = predictor.properties
-    found = iter(read_crystals(structures, targets=names, properties=properties))
-    while chunk := list(islice(found, CHUNK)):
-        pairs = [
-            (graph, item)
-            for item in chunk
-            if (graph := _graph(predictor, item, on_error, skipped)) is not None
-            and isinstance(item, Crystal)
-        ]
-        if pairs:
-            yield GraphList.of(pairs, predictor.graph_config, names)
-
-
-def _graph(
-    predictor: Predictor, item: Crystal | Rejected, on_error: str, skipped: list[Rejected]
-) -> CrystalGraph | None:
-    found: CrystalGraph | Rejected
-    model = predictor.model
-    lacking = [] if isinstance(item, Rejected) else _lacking(predictor.properties, item)
-    if isinstance(item, Rejected):
-        found = item
-    elif lacking:
-        reason = f"no value of {lacking}; {'; '.join(map(advice, lacking))}"
-        found = Rejected(id=item.id, source=item.source, reason=reason)
-    elif missing := model.element_table.missing(item.atomic_numbers):
-        reason = f"the element table {model.element_table.name!r} has no vector for {missing}"
-        found = Rejected(id=item.id, source=item.source, reason=reason)
-    else:
-        found = graph_or_rejected(item, model.graph_config)
-    if isinstance(found, CrystalGraph):
-        return found
-    if on_error == "raise":
-        raise found.error()
-    skipped.append(found)
-    return None
-
-
-def _lacking(names: Sequence[str], crystal: Crystal) -> list[str]:
-    """List the properties of which a crystal has no value."""
-    return [name for name in names if not math.isfinite(crystal.targets.get(name, math.nan))]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, overload
 import numpy as np
 
 from cgatjax.data.datasets import positions_of
+from cgatjax.inference.memory import TrainedOn
 from cgatjax.runtime.text_tables import SHOWN_ROWS, preview
 from cgatjax.structures.crystal import Rejected
 from cgatjax.structures.elements import SYMBOLS
@@ -17,53 +18,6 @@ if TYPE_CHECKING:
 
 
 UNRECORDED = "the model does not record the elements that it was trained on"
-
-
-class TrainedOn(NamedTuple):
-    """Numbers of crystals of a data set that were used in training.
-
-    Attributes:
-      train: crystals of the training set, by graph.
-      valid: further crystals of the validation set, by graph.
-      formulas: crystals whose reduced formula the training set has, those of `train` included.
-      total: size of the data set.
-      model: name of the model.
-    """
-
-    train: int
-    valid: int
-    formulas: int
-    total: int
-    model: str = "the model"
-
-    def text(self, crystals: str = "crystals") -> str:
-        """Describe the numbers in a sentence.
-
-        Args:
-          crystals: word for the crystals of the data set.
-        """
-        if not (self.train or self.valid or self.formulas):
-            return f"no {crystals} were in the training set of {self.model} (by graph or formula)"
-        verb = "was" if self.train == 1 else "were"
-        known = (
-            f"{self.train} of the {self.total} {crystals} {verb} in the training set of "
-            f"{self.model} (by graph), {self.formulas} by formula"
-        )
-        return known + (f"; {self.valid} more in its validation set" if self.valid else "")
-
-
-def total_of(counts: Sequence[TrainedOn | None]) -> TrainedOn | None:
-    """Add the counts of the parts of a data set; None if they are unknown."""
-    known = [count for count in counts if count is not None]
-    if not known or len(known) < len(counts):
-        return None
-    return TrainedOn(
-        train=sum(count.train for count in known),
-        valid=sum(count.valid for count in known),
-        formulas=sum(count.formulas for count in known),
-        total=sum(count.total for count in known),
-        model=known[0].model,
-    )
 
 
 class Prediction(NamedTuple):

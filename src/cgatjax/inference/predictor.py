@@ -17,12 +17,11 @@ from cgatjax.data.datasets import Crystals
 from cgatjax.errors import ConfigError, InputError, MismatchError
 from cgatjax.inference.baselines import Known, known_part, properties_needed, require_known
 from cgatjax.inference.gaussian_process import SparseGP
-from cgatjax.inference.prediction_table import TrainedOn
+from cgatjax.inference.memory import was_trained_on
 from cgatjax.inference.uncertainty_io import Rescaling, Rescalings
-from cgatjax.model.fingerprint import weights_digest
-from cgatjax.model.model import Model, require_model
+from cgatjax.model.model import Model, require_model, weights_digest
 from cgatjax.model.network import Method
-from cgatjax.model.training_record import THE_MODEL, CrystalHashes, SeenBy, crystal_hashes
+from cgatjax.model.training_record import SeenBy
 
 Uncertainty = Literal["validated", "ensemble", "aleatoric", "gp", "none"]
 UNCERTAINTIES: tuple[Uncertainty, ...] = ("validated", "ensemble", "aleatoric", "gp")
@@ -33,7 +32,6 @@ REMEDY = (
     "--uncertainty gp"
 )
 """Ways to a standard deviation for a model without one."""
-
 
 Outputs = Mapping[str, np.ndarray]
 """Output of a method of `Network` -> (crystals, ...)."""
@@ -156,34 +154,6 @@ class Predictor:
         known = [mask for mask in masks if mask is not None]
         return np.any(known, axis=0) if len(known) == len(masks) else None
 
-    def count_trained_on(self, data: Crystals) -> TrainedOn | None:
-        """Count crystals of the training and validation sets of a member, by graph and formula.
-
-        Args:
-          data: crystals with the graph options of the models; hashing takes some 20 us for each,
-            ten times as long if their graphs are not reduced.
-
-        Returns:
-          The counts; None if no member has a record of its training.
-        """
-        if not self.has_memory:
-            return None
-        hashes = crystal_hashes(data)
-        train, valid = (self._among(hashes, subset, "graph") for subset in ("train", "valid"))
-        formulas = train | self._among(hashes, "train", "formula")
-        return TrainedOn(
-            train=int(train.sum()),
-            valid=int((valid & ~train).sum()),
-            formulas=int(formulas.sum()),
-            total=len(data),
-            model=self.model.record.name if self.model.record is not None else THE_MODEL,
-        )
-
-    @property
-    def has_memory(self) -> bool:
-        """True if a member has a record of the crystals that it was trained on."""
-        return any(m.record is not None and len(m.record.train.graphs) for m in self.members)
-
     def seen(self, data: Crystals, by: SeenBy = "graph") -> np.ndarray:
         """Return (crystals,) bool, True for crystals that a member was trained on.
 
@@ -194,20 +164,7 @@ class Predictor:
         Raises:
           InputError: no member has a record of its training.
         """
-        if not self.has_memory:
-            raise InputError(
-                "the model does not record the crystals that it was trained on, so none of them "
-                "can be found in other data"
-            )
-        return self._among(crystal_hashes(data), "train", by)
-
-    def _among(
-        self, hashes: CrystalHashes, subset: Literal["train", "valid"], by: SeenBy
-    ) -> np.ndarray:
-        """Mark the crystals that are in the training or validation set of a member."""
-        records = [m.record for m in self.members if m.record is not None]
-        known: list[CrystalHashes] = [getattr(record, subset) for record in records]
-        return np.any([np.isin(hashes.of(by), own.of(by)) for own in known], axis=0)
+        return was_trained_on(self.members, data, by)
 
     @property
     def passes(self) -> tuple[Pass, ...]:
@@ -270,11 +227,7 @@ class Predictor:
         return f"{note}; times {rescaling.factor:.4g}, fitted on {rescaling.n} {rescaling.data}"
 
     def digest(self, target: str) -> str:
-        """Hash what predictions depend on besides weights and normalizers.
-
-        Args:
-          target: the property.
-        """
+        """Hash what predictions of a target depend on besides weights and normalizers."""
         found = self.processes.get(target) if self.uncertainty == "gp" else None
         numbers = (
             [found.process, found.x_mean, found.x_std, found.y_mean, found.y_std] if found else []

@@ -16,8 +16,7 @@ from safetensors.numpy import load_file, save
 
 from cgatjax.errors import InputError, MismatchError
 from cgatjax.inference.gaussian_process import Process, SparseGP
-from cgatjax.runtime.atomic_writes import damage, new_folder, recovered, write_durably
-from cgatjax.runtime.parse_errors import reading
+from cgatjax.runtime.files import damage, new_folder, reading, recovered, write_durably
 
 GAUSSIAN_PROCESS = "gaussian_process"
 CALIBRATION = "calibration.json"
@@ -55,9 +54,6 @@ def save_processes(run: str | Path, processes: Mapping[str, SparseGP], weights: 
       run: the folder.
       processes: target -> fitted process.
       weights: digest of the weights whose embeddings they read.
-
-    Raises:
-      StorageError: they cannot be written.
     """
     tensors: dict[str, np.ndarray] = {}
     described: dict[str, Any] = {}
@@ -97,11 +93,7 @@ def load_processes(run: str | Path, weights: str) -> dict[str, SparseGP]:
 
 
 def save_rescalings(run: str | Path, rescalings: Rescalings, weights: str) -> None:
-    """Write the calibration factors of a run; earlier ones are replaced.
-
-    Raises:
-      StorageError: they cannot be written.
-    """
+    """Write the calibration factors of a run; earlier ones are replaced."""
     plain = {k: {t: asdict(r) for t, r in by_target.items()} for k, by_target in rescalings.items()}
     content = {"weights": weights, "factors": plain}
     write_durably(Path(run) / CALIBRATION, json.dumps(content, indent=1).encode())

@@ -5,7 +5,6 @@ value}, "val": ..., "test": ...}, DATASET_PROPERTY.json.zip; a contribution is a
 AI-SinglePropertyPrediction-PROPERTY-DATASET-test-mae.csv.zip and metadata.json.
 """
 
-import csv
 import io
 import json
 import math
@@ -15,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cgatjax import InputError
-from cgatjax.runtime.atomic_writes import write_durably, writing
-from cgatjax.runtime.parse_errors import reading
+from cgatjax.runtime.files import csv_bytes, reading, write_durably, writing
 from cgatjax.structures.formats import open_stream
 
 METADATA = ("model_name", "project_url", "date_submitted", "author_email", "team_name")
@@ -62,7 +60,6 @@ def write_contribution(
 
     Raises:
       InputError: predictions are missing for test ids, or metadata lack a key.
-      StorageError: a file cannot be written.
     """
     name = benchmark_name(benchmark, prop)
     with reading(Path(benchmark), "a benchmark with a test set"), open_stream(Path(benchmark)) as s:
@@ -76,14 +73,13 @@ def write_contribution(
     missing = [key for key in METADATA if not metadata.get(key)]
     if missing:
         raise InputError(f"metadata: expected {list(METADATA)}; {missing} are missing")
-    text = io.StringIO(newline="")
     rows = ((key, repr(value), repr(float(predictions[key]))) for key, value in test.items())
-    csv.writer(text).writerows([("id", "target", "prediction"), *rows])
+    text = csv_bytes([("id", "target", "prediction"), *rows])
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         info = zipfile.ZipInfo(name, _FIXED_TIME)
         info.compress_type = zipfile.ZIP_DEFLATED
-        archive.writestr(info, text.getvalue())
+        archive.writestr(info, text)
     path = Path(folder) / f"{name}.zip"
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)

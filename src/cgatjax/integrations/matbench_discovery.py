@@ -5,11 +5,9 @@ J. Riebesell et al., Nat. Mach. Intell. 7 (2025) 836. Rules as of July 2026: `co
 metrics and checks lists of data sets, is not needed.
 """
 
-import csv
 import datetime
 import gzip
 import hashlib
-import io
 import json
 import math
 import platform
@@ -20,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from cgatjax import InputError, __version__, load_model
-from cgatjax.runtime.atomic_writes import write_durably, writing
+from cgatjax.runtime.files import csv_bytes, write_durably, writing
 
 REQUIRED = frozenset(
     """authors architecture_types environment checkpoint_url dates doi license lifecycle model_key
@@ -232,7 +230,6 @@ def write_discovery(
     Raises:
       InputError: metadata against the schema (all faults are listed), ids that are not those of
         WBM, or no predictions.
-      StorageError: a file cannot be written.
     """
     faults = schema_faults(about)
     if not _FAMILY.fullmatch(family):
@@ -247,10 +244,8 @@ def write_discovery(
         raise InputError(
             f"expected predictions for ids such as wbm-1-17, got {wrong[:5] or 'none'}"
         )
-    text = io.StringIO(newline="")
     rows = ((name, repr(float(value))) for name, value in known.items())
-    csv.writer(text).writerows([("material_id", "e_form_per_atom"), *rows])
-    data = gzip.compress(text.getvalue().encode(), mtime=0)
+    data = gzip.compress(csv_bytes([("material_id", "e_form_per_atom"), *rows]), mtime=0)
     name = Path("models") / family / about["model_key"] / f"{date}-discovery.csv.gz"
     digest = hashlib.md5(data, usedforsecurity=False).hexdigest()
     pred_file = {"name": name.as_posix(), "size": len(data), "md5": digest}

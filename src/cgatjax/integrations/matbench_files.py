@@ -19,8 +19,7 @@ import numpy as np
 import orjson
 
 from cgatjax import Crystal, InputError, Rejected, StructureError, read_crystals
-from cgatjax.runtime.atomic_writes import write_durably
-from cgatjax.runtime.parse_errors import reading
+from cgatjax.runtime.files import reading, write_durably
 from cgatjax.structures.archives.cells import cell_of_dict
 from cgatjax.structures.archives.matbench import matbench_ids
 from cgatjax.structures.formats import read_bytes
@@ -158,7 +157,6 @@ class MatbenchTask:
 
         Raises:
           InputError: a fold has no predictions.
-          StorageError: the file cannot be written.
         """
         task = {
             "@module": "matbench.task",

@@ -34,8 +34,7 @@ from cgatjax import (
 )
 from cgatjax.config import PRESETS
 from cgatjax.data.graph_list import GraphList
-from cgatjax.graphs.reduction import graph_or_rejected
-from cgatjax.inference.baselines import advice
+from cgatjax.inference.new_graphs import featurized
 from cgatjax.model.normalizer import SOURCE
 from cgatjax.structures.inputs import is_single
 from cgatjax.training.target_fit import NONE
@@ -299,17 +298,14 @@ def _graphs(
     """Make the reduced graph of each structure, and read the named properties.
 
     Raises:
-      StructureError: a structure cannot be used.
-      InputError: a structure lacks a property.
+      StructureError: a structure cannot be used, or lacks a property.
     """
     listed = _listed(structures)
     graphs = []
     for item in read_crystals(listed, targets=names):
         if isinstance(item, Rejected):
             raise item.error()
-        if lacking := [name for name in names if not np.isfinite(item.targets[name])]:
-            raise InputError(f"{item.id!r} has no value of {lacking}; {advice(lacking[0])}")
-        graph = graph_or_rejected(item, config)
+        graph = featurized(item, config, names)
         if isinstance(graph, Rejected):
             raise graph.error()
         graphs.append((graph, item))

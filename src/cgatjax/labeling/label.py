@@ -1,35 +1,26 @@
 """Label crystals with the energies of a calculator."""
 
-import csv
 import dataclasses
-import functools
-import hashlib
-import io
 import json
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from cgatjax.errors import ConfigError, InputError, RunExistsError
+from cgatjax.labeling.calculations import Calculations, named_calculator
 from cgatjax.labeling.calculators import Calculator, make_calculator
-from cgatjax.labeling.cell_scan import scan_cell
 from cgatjax.labeling.element_energies import ElementEnergies
-from cgatjax.labeling.journal import Journal, Value
-from cgatjax.runtime.atomic_writes import write_durably
-from cgatjax.runtime.executors import map_in_order, worker_processes
-from cgatjax.runtime.progress import Advance, progress
-from cgatjax.structures.crystal import Crystal, Rejected
+from cgatjax.runtime.files import writing
+from cgatjax.runtime.journal import Journal
+from cgatjax.runtime.progress import progress
+from cgatjax.structures.crystal import Crystal, Rejected, write_rejected
 from cgatjax.structures.dcgat import write_dcgat
 from cgatjax.structures.readers import read_crystals
 
-CHUNK = 32
-"""Crystals sent to a worker at a time, and written to the journal together."""
 FAILED = ".failed.csv"
 """Suffix of the list of crystals that failed, beside the archive."""
 
@@ -117,35 +108,27 @@ def label(
     if on_error not in ("raise", "skip"):
         raise ConfigError(f"on_error: expected 'raise' or 'skip', got {on_error!r}")
     path = None if out is None else Path(out)
-    log = None if path is None else path.with_name(f"{path.name}.unfinished")
-    # A kill between the archive and the end of its journal leaves both.
-    is_left = resume and log is not None and log.exists()
-    if path is not None and path.exists() and not is_left:
-        raise RunExistsError(f"{path} exists; choose another name or remove it")
+    log = None if path is None else _journal_of(path, resume)
     if workers > 1 and not isinstance(calculator, str):
         raise ConfigError("several workers make their own calculators: give its name, not itself")
-    made = _named(calculator) if isinstance(calculator, str) else make_calculator(calculator)
+    made = (
+        named_calculator(calculator) if isinstance(calculator, str) else make_calculator(calculator)
+    )
     names = _names(calculator, made, property, references is not None, scan)
     with ExitStack() as stack:
         journal = None
         if log is not None:
             options = {"calculator": made.origin, "scan": scan}
-            journal = stack.enter_context(Journal(log, options, resume=resume))
-        run = _Run(calculator if workers > 1 else made, scan, workers, journal, on_error)
+            journal = Journal(log, options, "labeling these crystals", "remove the file")
+            stack.enter_context(journal)
+        run = Calculations(calculator if workers > 1 else made, scan, workers, journal, on_error)
         elements = _references(references, reference_property, run, show_progress)
         with progress("label", shown=show_progress) as advance:
             pairs = list(run.values(read_crystals(structures, properties=properties), advance))
         found = [_with_values(c, values, names, made.origin, elements) for c, values in pairs]
         crystals = [c for c in found if isinstance(c, Crystal)]
         failed = [*run.failed, *(r for r in found if isinstance(r, Rejected))]
-        if not crystals:
-            reason = failed[0].reason if failed else "no crystals"
-            raise InputError(f"no crystal could be labeled; for instance: {reason}")
-        if path is not None and journal is not None:
-            if failed:
-                _write_failed(path.with_name(f"{path.name}{FAILED}"), failed)
-            write_dcgat(crystals, path)
-            journal.remove()
+        _write(path, journal, crystals, failed)
     return Labeled(
         crystals=crystals,
         failed=failed,
@@ -156,12 +139,42 @@ def label(
     )
 
 
-def _write_failed(path: Path, failed: Sequence[Rejected]) -> None:
-    """Write the list of the crystals that failed."""
-    text = io.StringIO(newline="")
-    rows = [(item.id, item.source, item.reason) for item in failed]
-    csv.writer(text).writerows([("id", "source", "reason"), *rows])
-    write_durably(path, text.getvalue().encode("utf-8", "backslashreplace"))
+def _write(
+    path: Path | None, journal: Journal | None, crystals: list[Crystal], failed: list[Rejected]
+) -> None:
+    """Write archive and list of failures, if wanted, and end the journal.
+
+    Raises:
+      InputError: no crystal could be labeled.
+    """
+    if not crystals:
+        reason = failed[0].reason if failed else "no crystals"
+        raise InputError(f"no crystal could be labeled; for instance: {reason}")
+    if path is not None and journal is not None:
+        if failed:
+            write_rejected(path.with_name(f"{path.name}{FAILED}"), failed)
+        write_dcgat(crystals, path)
+        journal.remove()
+
+
+def _journal_of(path: Path, resume: bool) -> Path:
+    """Return the path of the journal of an archive, in a folder that exists.
+
+    Raises:
+      RunExistsError: the archive exists, or a stopped run of it that is not to be resumed.
+    """
+    log = path.with_name(f"{path.name}.unfinished")
+    # A kill between the archive and the end of its journal leaves both.
+    if path.exists() and not (resume and log.exists()):
+        raise RunExistsError(f"{path} exists; choose another name or remove it")
+    if log.exists() and not resume:
+        raise RunExistsError(
+            f"{log} is left from a stopped run; continue it with --resume (resume=True), or remove "
+            "it"
+        )
+    with writing(log):
+        log.parent.mkdir(parents=True, exist_ok=True)
+    return log
 
 
 def _names(
@@ -172,125 +185,6 @@ def _names(
     short = text.rpartition(":")[2].lower()
     energy = name or f"{'e-form' if is_formation else 'energy'}_{short}"
     return (energy, f"volume_{short}") if scan else (energy,)
-
-
-class _Run:
-    """Calculations of one call: in this process or in several, with a journal.
-
-    Attributes:
-      failed: crystals that failed so far.
-      seconds, computed: time and number of the calculations.
-    """
-
-    def __init__(
-        self,
-        calculator: Any,
-        scan: bool,
-        workers: int,
-        journal: Journal | None,
-        on_error: str,
-    ) -> None:
-        self._work = functools.partial(_computed, calculator, scan)
-        self._workers, self._journal, self._on_error = workers, journal, on_error
-        self._known: dict[str, Value] = {} if journal is None else journal.known
-        self.failed: list[Rejected] = []
-        self.seconds, self.computed = 0.0, 0
-
-    def values(
-        self, items: Iterator[Crystal | Rejected], advance: Advance
-    ) -> Iterator[tuple[Crystal, Mapping[str, float]]]:
-        """Yield the crystals with energy and volume per atom, in their order.
-
-        Raises:
-          StructureError: one fails, with on_error="raise".
-        """
-        chunks = iter(lambda: list(islice(items, CHUNK)), [])
-        with ExitStack() as stack:
-            results: Iterator[tuple[list[Crystal | Rejected], dict[str, Value]]]
-            if self._workers > 1:
-                pool = stack.enter_context(worker_processes(self._workers))
-                results = map_in_order(pool, self._work, self._jobs(chunks), 2 * self._workers)
-            else:
-                results = map(self._work, self._jobs(chunks))
-            since = time.perf_counter()
-            for chunk, new in results:
-                self.computed += len(new)
-                if self._journal is not None and new:
-                    self._journal.add(new)
-                self._known |= new
-                for item in chunk:
-                    value = self._value(item)
-                    if value is not None and isinstance(item, Crystal):
-                        yield item, value
-                now = time.perf_counter()
-                if new:
-                    self.seconds += now - since
-                since = now
-                rate = self.computed / self.seconds if self.seconds else 0.0
-                advance(len(chunk), f"{rate:.1f}/s, {len(self.failed)} failed")
-
-    def _jobs(
-        self, chunks: Iterator[list[Crystal | Rejected]]
-    ) -> Iterator[tuple[list[Crystal | Rejected], list[str]]]:
-        """Yield chunks with the digests of their crystals that are not known yet."""
-        for chunk in chunks:
-            crystals = [item for item in chunk if isinstance(item, Crystal)]
-            missing = [d for d in map(structure_digest, crystals) if d not in self._known]
-            yield chunk, list(dict.fromkeys(missing))
-
-    def _value(self, item: Crystal | Rejected) -> Mapping[str, float] | None:
-        if isinstance(item, Crystal):
-            value = self._known[structure_digest(item)]
-            if not isinstance(value, str):
-                return value
-            item = Rejected(id=item.id, source=item.source, reason=value)
-        if self._on_error == "raise":
-            raise item.error()
-        self.failed.append(item)
-        return None
-
-
-@functools.cache
-def _named(name: str) -> Calculator:
-    """Make a calculator, once in each process."""
-    return make_calculator(name)
-
-
-def _computed(
-    calculator: Any, scan: bool, job: tuple[list[Crystal | Rejected], list[str]]
-) -> tuple[list[Crystal | Rejected], dict[str, Value]]:
-    """Compute the values of the missing crystals of a chunk."""
-    chunk, missing = job
-    made: Calculator = _named(calculator) if isinstance(calculator, str) else calculator
-    by_digest = {structure_digest(item): item for item in chunk if isinstance(item, Crystal)}
-    crystals = [by_digest[digest] for digest in missing]
-    if scan:
-        found = [_scanned(scan_cell(made, crystal), crystal.n_sites) for crystal in crystals]
-    else:
-        energies = made.energies(crystals)
-        found = [
-            e if isinstance(e, str) else {"energy": e / c.n_sites}
-            for e, c in zip(energies, crystals, strict=True)
-        ]
-    return chunk, dict(zip(missing, found, strict=True))
-
-
-def _scanned(found: tuple[float, float] | str, n_sites: int) -> Value:
-    if isinstance(found, str):
-        return found
-    return {"energy": found[0] / n_sites, "volume": found[1] / n_sites}
-
-
-def structure_digest(crystal: Crystal) -> str:
-    """Hash lattice, coordinates and elements: 32 hex digits."""
-    digest = hashlib.blake2b(digest_size=16)
-    for array, dtype in (
-        (crystal.lattice, "<f8"),
-        (crystal.frac_coords, "<f8"),
-        (crystal.atomic_numbers, "u1"),
-    ):
-        digest.update(array.astype(dtype).tobytes())
-    return digest.hexdigest()
 
 
 def _with_values(
@@ -321,7 +215,7 @@ def _with_values(
 def _references(
     references: str | Path | Mapping[str, float] | None,
     name: str,
-    run: _Run,
+    run: Calculations,
     show_progress: bool | None,
 ) -> ElementEnergies | None:
     """Return given energies of the elements, or fit them to crystals.

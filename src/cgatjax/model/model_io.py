@@ -20,14 +20,12 @@ from safetensors.numpy import load_file, save
 
 from cgatjax.config import GraphConfig, ModelConfig
 from cgatjax.errors import InputError, MismatchError, RunExistsError
-from cgatjax.model.model import Model
+from cgatjax.model.model import Model, source_origin
 from cgatjax.model.normalizer import SOURCE, Baseline, Normalizer
-from cgatjax.model.sources import source_origin
 from cgatjax.model.training_record import CrystalHashes, TrainingRecord
 from cgatjax.options import from_dict
 from cgatjax.runs.run_folder import ENSEMBLE, MEMBERS
-from cgatjax.runtime.atomic_writes import MANIFEST, damage, new_folder, recovered
-from cgatjax.runtime.parse_errors import reading
+from cgatjax.runtime.files import MANIFEST, damage, new_folder, reading, recovered
 from cgatjax.structures.elements import SYMBOLS, ElementTable, atomic_number
 
 WEIGHTS = "model.safetensors"
@@ -45,7 +43,6 @@ def save_model(path: str | Path, model: Model) -> None:
 
     Raises:
       RunExistsError: the folder holds other files than a model.
-      StorageError: it cannot be written; an earlier model is unchanged.
     """
     path = Path(path)
     held = {entry.name for entry in path.iterdir()} if path.is_dir() else set()

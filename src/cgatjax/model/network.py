@@ -21,8 +21,7 @@ from cgatjax.config import ModelConfig
 from cgatjax.data.batching import CrystalBatch, collate
 from cgatjax.graphs.crystal_graph import CrystalGraph
 from cgatjax.nn.cgat import CGAT, edge_networks
-from cgatjax.nn.initializers import Draw, recording
-from cgatjax.nn.mlp import Dense, GatheredRows
+from cgatjax.nn.mlp import Dense, Draw, GatheredRows, recording
 from cgatjax.runtime.compilation_cache import keep_compiled_programs
 from cgatjax.structures.elements import SYMBOLS, ElementTable
 

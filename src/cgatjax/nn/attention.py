@@ -5,8 +5,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from cgatjax.nn.edge_network import EdgeNetwork
-from cgatjax.nn.initializers import uniform_fan_in
-from cgatjax.nn.mlp import GatheredRows, project
+from cgatjax.nn.mlp import GatheredRows, project, uniform_fan_in
 from cgatjax.nn.segment import attend
 
 

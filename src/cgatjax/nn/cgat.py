@@ -17,8 +17,7 @@ from cgatjax.data.batching import CrystalBatch
 from cgatjax.nn.attention import AtomPooling, MultiHeadNetwork
 from cgatjax.nn.composition import CompositionNetwork
 from cgatjax.nn.hypernetwork import DampedHypernetwork
-from cgatjax.nn.initializers import normal
-from cgatjax.nn.mlp import Dense, GatheredRows, ResidualHead, leaky_relu
+from cgatjax.nn.mlp import Dense, GatheredRows, ResidualHead, leaky_relu, normal
 from cgatjax.nn.segment import attend, graph_index
 from cgatjax.structures.elements import ElementTable
 

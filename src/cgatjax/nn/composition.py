@@ -7,8 +7,15 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jax import Array
 
-from cgatjax.nn.initializers import normal, uniform_fan_in
-from cgatjax.nn.mlp import Dense, GatheredRows, add_gathered, leaky_relu, project
+from cgatjax.nn.mlp import (
+    Dense,
+    GatheredRows,
+    add_gathered,
+    leaky_relu,
+    normal,
+    project,
+    uniform_fan_in,
+)
 from cgatjax.nn.segment import softmax_sum
 
 SOFTMAX_FLOOR = 1e-13

@@ -7,8 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from cgatjax.nn.initializers import normal, uniform, uniform_fan_in
-from cgatjax.nn.mlp import GatheredRows, matmul, matmul_precision
+from cgatjax.nn.mlp import GatheredRows, matmul, matmul_precision, normal, uniform, uniform_fan_in
 
 LAYERS = 4
 """Layers of the produced network (reference: `H_Net`, three hidden ones and the last)."""

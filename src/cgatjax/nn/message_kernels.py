@@ -110,6 +110,65 @@ def is_supported(hidden: int, features: int, tiling: Tiling = Tiling()) -> bool:
     return hidden % tiling.hidden == 0 and features >= 16 and features & (features - 1) == 0
 
 
+def _cast(x: Array, options: Options) -> Array:
+    return x.astype(jnp.bfloat16) if options.low_precision else x
+
+
+def _reduce_tile(
+    parts: int, hidden: int, features: int, real: Any, options: Options, *refs: Any
+) -> None:
+    """Program of one tile of edges and one head: reads its blocks, writes the sums of its chunks.
+
+    Args:
+      parts: number of gathered inputs.
+      hidden: hidden channels of the networks.
+      features: channels of scores and messages.
+      real: dtype of the sums.
+      options: precision and tiles.
+      *refs: weights, number of slots in use, index of each part, both networks, three outputs.
+    """
+    tile, step = options.tiling.edges, options.tiling.hidden
+    weight_ref, used_ref, *refs_left = refs
+    index_refs, networks = refs_left[:parts], refs_left[parts:-3]
+    index = [ref[...] for ref in index_refs]
+    scoring, telling = networks[: parts + 3], networks[parts + 3 :]
+
+    def layer(network: list[Any], total: Array, first: Array) -> Array:
+        *row_refs, bias_ref, kernel_ref, _ = network
+        block = pl.ds(first, step)
+        x = sum(
+            (ref[i, block] for ref, i in zip(row_refs, index, strict=True)),
+            bias_ref[block][None],
+        )
+        x = jnp.where(x >= 0, x, LEAKY_SLOPE * x)
+        kernel = kernel_ref[block, :]
+        return total + jnp.dot(_cast(x, options), kernel, preferred_element_type=real)
+
+    def add(i: Array, totals: tuple[Array, Array]) -> tuple[Array, Array]:
+        first = i * step
+        return layer(scoring, totals[0], first), layer(telling, totals[1], first)
+
+    # A tile beyond the last slot in use has nothing to do.
+    is_used = pl.program_id(0) * tile < used_ref[0]
+    start = jnp.zeros((tile, features), real)
+    steps = is_used.astype(jnp.int32) * (hidden // step)
+    scores, values = jax.lax.fori_loop(0, steps, add, (start, start))
+    weight = weight_ref[...][:, None]
+    scores = jnp.where(weight > 0, scores + scoring[-1][...][None], LOWEST)
+    values = values + telling[-1][...][None]
+    by_chunk = (tile // CHUNK, CHUNK, features)
+    scores = scores.reshape(by_chunk)
+    largest = scores.max(1)
+    shares = jnp.exp(scores - largest[:, None])
+    shares = shares * jnp.broadcast_to(weight, (tile, features)).reshape(by_chunk)
+    for ref, found in zip(
+        refs_left[-3:],
+        (largest, shares.sum(1), (shares * values.reshape(by_chunk)).sum(1)),
+        strict=True,
+    ):
+        ref[...] = found
+
+
 def chunk_sums(
     attention: EdgeNetwork,
     message: EdgeNetwork,
@@ -130,53 +189,8 @@ def chunk_sums(
       (heads, chunks, features) each; sums of an unused chunk are zero.
     """
     heads, hidden, features = attention.kernel_out.shape
-    slots, parts = len(edges.edge), len(indices)
-    tiling, real = options.tiling, attention.bias_in.dtype
-    tile, step = tiling.edges, tiling.hidden
-
-    def cast(x: Array) -> Array:
-        return x.astype(jnp.bfloat16) if options.low_precision else x
-
-    def body(*refs: Any) -> None:
-        weight_ref, used_ref, *refs_left = refs
-        index_refs, networks = refs_left[:parts], refs_left[parts:-3]
-        index = [ref[...] for ref in index_refs]
-        scoring, telling = networks[: parts + 3], networks[parts + 3 :]
-
-        def layer(network: list[Any], total: Array, first: Array) -> Array:
-            *row_refs, bias_ref, kernel_ref, _ = network
-            block = pl.ds(first, step)
-            x = sum(
-                (ref[i, block] for ref, i in zip(row_refs, index, strict=True)),
-                bias_ref[block][None],
-            )
-            x = jnp.where(x >= 0, x, LEAKY_SLOPE * x)
-            kernel = kernel_ref[block, :]
-            return total + jnp.dot(cast(x), kernel, preferred_element_type=real)
-
-        def add(i: Array, totals: tuple[Array, Array]) -> tuple[Array, Array]:
-            first = i * step
-            return layer(scoring, totals[0], first), layer(telling, totals[1], first)
-
-        # A tile beyond the last slot in use has nothing to do.
-        is_used = pl.program_id(0) * tile < used_ref[0]
-        start = jnp.zeros((tile, features), real)
-        steps = is_used.astype(jnp.int32) * (hidden // step)
-        scores, values = jax.lax.fori_loop(0, steps, add, (start, start))
-        weight = weight_ref[...][:, None]
-        scores = jnp.where(weight > 0, scores + scoring[-1][...][None], LOWEST)
-        values = values + telling[-1][...][None]
-        by_chunk = (tile // CHUNK, CHUNK, features)
-        scores = scores.reshape(by_chunk)
-        largest = scores.max(1)
-        shares = jnp.exp(scores - largest[:, None])
-        shares = shares * jnp.broadcast_to(weight, (tile, features)).reshape(by_chunk)
-        for ref, found in zip(
-            refs_left[-3:],
-            (largest, shares.sum(1), (shares * values.reshape(by_chunk)).sum(1)),
-            strict=True,
-        ):
-            ref[...] = found
+    slots, parts, real = len(edges.edge), len(indices), attention.bias_in.dtype
+    tile = options.tiling.edges
 
     def whole(array: Array) -> pl.BlockSpec:
         shape = array.shape[1:]
@@ -189,13 +203,13 @@ def chunk_sums(
         for array in (
             *network.rows,
             network.bias_in,
-            cast(network.kernel_out),
+            _cast(network.kernel_out, options),
             network.bias_out,
         )
     ]
     out = pl.BlockSpec((None, tile // CHUNK, features), lambda i, head: (head, i, 0))
     call = pl.pallas_call(
-        body,
+        functools.partial(_reduce_tile, parts, hidden, features, real, options),
         [jax.ShapeDtypeStruct((heads, slots // CHUNK, features), real)] * 3,
         grid=(slots // tile, heads),
         in_specs=[
@@ -205,7 +219,9 @@ def chunk_sums(
             *map(whole, arrays),
         ],
         out_specs=[out] * 3,
-        compiler_params=plgpu.CompilerParams(num_warps=tiling.warps, num_stages=tiling.stages),
+        compiler_params=plgpu.CompilerParams(
+            num_warps=options.tiling.warps, num_stages=options.tiling.stages
+        ),
         interpret=options.interpret,
     )
     with jax.default_matmul_precision(options.precision):

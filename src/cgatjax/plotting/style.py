@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cgatjax.runtime.atomic_writes import replacing
+from cgatjax.runtime.files import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -67,11 +67,7 @@ def _figure_class() -> type["Figure"]:
 
 
 def save_figure(figure: "Figure", path: str | Path) -> None:
-    """Write a figure atomically; the ending of the name chooses PNG, PDF or SVG.
-
-    Raises:
-      StorageError: the file cannot be written; an earlier one is intact.
-    """
+    """Write a figure atomically; the ending of the name chooses PNG, PDF or SVG."""
     path = Path(path)
     with replacing(path) as file:
         figure.savefig(file, format=path.suffix.removeprefix(".") or None)

@@ -16,7 +16,7 @@ from urllib.error import HTTPError
 
 from cgatjax.errors import DownloadError, InputError, StorageError
 from cgatjax.preprocessing.records import RemoteFile, open_address
-from cgatjax.runtime.atomic_writes import PART, writing
+from cgatjax.runtime.files import PART, writing
 
 logger = logging.getLogger("cgatjax")
 
@@ -51,7 +51,6 @@ def download(
       InputError: the folder has another file of this name.
       DownloadError: the server refuses or keeps failing (received bytes are kept for the next
         call), or size or checksum differ.
-      StorageError: the file cannot be written.
     """
     folder = Path(folder)
     target, part = folder / file.name, folder / (file.name + PART)

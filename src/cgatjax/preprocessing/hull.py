@@ -31,7 +31,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from cgatjax.errors import ConfigError, InputError
-from cgatjax.runtime.executors import map_in_order, worker_processes
+from cgatjax.runtime.executors import map_in_workers
 from cgatjax.structures.elements import SYMBOLS
 
 Composition = tuple[tuple[int, int], ...]
@@ -257,21 +257,8 @@ def _hulls(
     """Yield the composition of each compound with the hull of all other compositions there."""
     systems = _jobs(lowest)
     jobs = iter(lambda: list(islice(systems, CHUNK)), [])
-    if executor is not None:
-        results = map_in_order(executor, _solve, jobs, 4 * max(workers, 2))
-    elif workers <= 1:
-        results = map(_solve, jobs)
-    else:
-        results = _in_processes(jobs, workers)
-    for solved in results:
+    for solved in map_in_workers(_solve, jobs, workers, executor):
         yield from solved
-
-
-def _in_processes(
-    jobs: Iterator[list[_Job]], workers: int
-) -> Iterator[list[tuple[Composition, float]]]:
-    with worker_processes(workers) as pool:
-        yield from map_in_order(pool, _solve, jobs, 2 * workers)
 
 
 def _jobs(lowest: Mapping[Composition, float]) -> Iterator[_Job]:

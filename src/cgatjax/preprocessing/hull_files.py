@@ -1,7 +1,5 @@
 """Formation energies and hull distances for files of crystals with energies."""
 
-import csv
-import io
 import math
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,8 +22,8 @@ from cgatjax.preprocessing.hull import (
     composition_of,
     hull_energies,
 )
-from cgatjax.runtime.atomic_writes import PART, write_durably, writing
-from cgatjax.structures.crystal import Crystal, Rejected
+from cgatjax.runtime.files import PART, writing
+from cgatjax.structures.crystal import Crystal, Rejected, write_rejected
 from cgatjax.structures.dcgat import write_dcgat
 from cgatjax.structures.readers import read_crystals
 
@@ -85,9 +83,8 @@ def add_hull(
     """Copy files of crystals with formation energies, signed hull distances and volumes added.
 
     All crystals together define the hull. The files are read twice, so that only compositions and
-    energies are in memory. Numeric properties are kept. Crystals without the new targets are
-    written without them. The volume is that of the given structure per atom, and is added unless
-    there is a property of its name.
+    energies are in memory. Crystals without the new targets are written without them. The volume is
+    that of the given structure per atom, unless there is a property of its name.
 
     Args:
       inputs: paths, folders or patterns that `read_crystals` takes.
@@ -109,7 +106,6 @@ def add_hull(
       TargetError: no crystal has the property, all have the placeholder 0.0, or a crystal has one
         of the new targets already.
       InputError: with on_error="raise", a crystal cannot be read or has no hull.
-      StorageError: the files cannot be written.
     """
     if kind not in ("cell", "atom", "formation") or on_error not in ("raise", "skip"):
         raise ConfigError(
@@ -142,7 +138,7 @@ def add_hull(
     _write(read(), out, found, suffix, energy if kind == "formation" else "")
     skipped = [*unread, *unlabeled]
     if skipped:
-        _write_list(listed, skipped)
+        write_rejected(listed, skipped)
     return HullFiles(
         path=out,
         n_crystals=len(entries.energies),
@@ -238,10 +234,3 @@ def _labeled(
         new = dict(zip(names, map(float, values), strict=True))
         own = {volume: crystal.volume / crystal.n_sites}
         yield replace(crystal, targets={**own, **crystal.targets, **new})
-
-
-def _write_list(path: Path, skipped: Sequence[Rejected]) -> None:
-    text = io.StringIO(newline="")
-    rows = [(item.id, item.source, item.reason) for item in skipped]
-    csv.writer(text).writerows([("id", "source", "reason"), *rows])
-    write_durably(path, text.getvalue().encode("utf-8", "backslashreplace"))

@@ -14,8 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from cgatjax.errors import InputError
-from cgatjax.runtime.atomic_writes import PART, writing
-from cgatjax.runtime.parse_errors import reading
+from cgatjax.runtime.files import PART, reading, writing
 from cgatjax.structures.formats import FREE_BYTES, MAX_RATIO
 
 PIECE = 2**20
@@ -50,7 +49,6 @@ def unpack(file: str | Path) -> tuple[Path, bool]:
     Raises:
       InputError: not an archive, a damaged one, or one with a link, a device, a path outside of the
         folder, a repeated path, or an implausibly large content.
-      StorageError: the files cannot be written.
     """
     file = Path(file)
     ending = next((e for e in _ENDINGS if file.name.lower().endswith(e)), None)

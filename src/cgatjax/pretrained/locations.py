@@ -18,8 +18,7 @@ from cgatjax.errors import DownloadError, InputError
 from cgatjax.model.model_io import DESCRIPTION, WEIGHTS
 from cgatjax.preprocessing.downloads import download
 from cgatjax.preprocessing.records import RemoteFile
-from cgatjax.runtime.atomic_writes import MANIFEST, damage, recovered, writing
-from cgatjax.runtime.parse_errors import PARSE_ERRORS
+from cgatjax.runtime.files import MANIFEST, PARSE_ERRORS, damage, recovered, writing
 from cgatjax.runtime.user_cache import user_cache
 
 logger = logging.getLogger("cgatjax")
@@ -52,7 +51,6 @@ def locate(source: str | Path) -> Path:
     Raises:
       InputError: no such name or folder, or a folder of the same name as a shipped model.
       DownloadError: the address has no such model, or a file differs from its manifest.
-      StorageError: the cache folder cannot be written.
     """
     if _is_address(source):
         return _downloaded(str(source))

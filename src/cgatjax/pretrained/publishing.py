@@ -9,12 +9,11 @@ import numpy as np
 
 from cgatjax.data.datasets import Crystals
 from cgatjax.errors import ConfigError, InputError, RunExistsError
-from cgatjax.model.fingerprint import weights_digest
-from cgatjax.model.model import Model
+from cgatjax.model.model import Model, weights_digest
 from cgatjax.model.model_io import halved, write_model
 from cgatjax.pretrained.cards import ModelCard
 from cgatjax.pretrained.self_check import write_self_check
-from cgatjax.runtime.atomic_writes import new_folder
+from cgatjax.runtime.files import new_folder
 
 
 def publish_model(
@@ -39,7 +38,6 @@ def publish_model(
       RunExistsError: the folder exists.
       InputError: no crystal, or a model that was not trained.
       MismatchError: graphs made with other options than the model's.
-      StorageError: the folder cannot be written.
     """
     path = Path(path)
     if path.exists():

@@ -22,12 +22,10 @@ from cgatjax.errors import InputError, MismatchError, StorageError
 from cgatjax.graphs.graph_arrays import EDGE_COLUMNS, NODE_COLUMNS, GraphArrays, separate
 from cgatjax.inference.prediction import BatchRunner
 from cgatjax.inference.predictor import Predictor
-from cgatjax.model.fingerprint import versions, weights_digest
-from cgatjax.model.model import Model
+from cgatjax.model.model import Model, versions, weights_digest
 from cgatjax.model.model_io import read_model
 from cgatjax.pretrained.locations import SELF_CHECK
-from cgatjax.runtime.atomic_writes import MANIFEST, write_durably
-from cgatjax.runtime.parse_errors import reading
+from cgatjax.runtime.files import MANIFEST, reading, write_durably
 from cgatjax.runtime.user_cache import is_off, user_cache
 from cgatjax.structures.elements import SYMBOLS
 

@@ -24,7 +24,7 @@ from cgatjax.reference.weights import (
     params_from_state_dict,
     state_dict_from_params,
 )
-from cgatjax.runtime.parse_errors import reading
+from cgatjax.runtime.files import reading
 from cgatjax.structures.elements import ElementTable
 from cgatjax.structures.properties import unit_of
 

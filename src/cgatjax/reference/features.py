@@ -18,7 +18,7 @@ from cgatjax.data.store_writer import store_graphs
 from cgatjax.errors import InputError
 from cgatjax.graphs.crystal_graph import CrystalGraph
 from cgatjax.reference.pickles import unpickled
-from cgatjax.runtime.parse_errors import reading
+from cgatjax.runtime.files import reading
 from cgatjax.structures.elements import atomic_number
 from cgatjax.structures.formats import decompressed
 

@@ -17,7 +17,7 @@ import jax
 import numpy as np
 
 from cgatjax.errors import InputError
-from cgatjax.runtime.atomic_writes import PART, damage, new_folder, writing
+from cgatjax.runtime.files import PART, damage, new_folder, writing
 
 logger = logging.getLogger("cgatjax")
 KEPT = 2
@@ -68,9 +68,6 @@ class CheckpointFolder:
           name: name by `checkpoint_name`.
           arrays: a tree of arrays, copied before the method returns.
           progress: plain numbers, texts, lists and dictionaries.
-
-        Raises:
-          StorageError: the previous checkpoint could not be written.
         """
         self.wait()
         # Copies: the next step reuses (donates) the memory of the arrays.
@@ -79,11 +76,7 @@ class CheckpointFolder:
         self._writing = self._thread.submit(self._write, name, copies, text)
 
     def wait(self) -> None:
-        """Wait until the checkpoint being written is on disk.
-
-        Raises:
-          StorageError: it could not be written; earlier checkpoints are unchanged.
-        """
+        """Wait until the checkpoint being written is on disk."""
         if self._writing is not None:
             writing_ends, self._writing = self._writing, None
             writing_ends.result()
@@ -117,11 +110,7 @@ class CheckpointFolder:
         return None
 
     def close(self) -> None:
-        """Wait until writing has ended.
-
-        Raises:
-          StorageError: as `wait`.
-        """
+        """Wait until writing has ended."""
         self._thread.shutdown()
         self.wait()
         self._orbax.close()

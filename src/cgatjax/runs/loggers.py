@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from cgatjax.errors import ConfigError, MissingExtraError
-from cgatjax.runtime.atomic_writes import write_durably, writing
-from cgatjax.runtime.parse_errors import reading
+from cgatjax.runtime.files import reading, write_durably, writing
 
 LOGGERS = ("tensorboard", "wandb")
 """Names of the loggers of `make_logger`, and of the extras that they need."""
@@ -96,9 +95,6 @@ class TensorBoardLogger:
         """Write the values of this step that are not in the folder.
 
         Characters that TensorBoard does not allow in names become "_".
-
-        Raises:
-          StorageError: the files cannot be written.
         """
         with writing(self._folder):
             writer = self._opened()
@@ -200,7 +196,6 @@ class WandbLogger:
 
         Raises:
           InputError: the id of a resumed run cannot be read.
-          StorageError: the id cannot be written.
         """
         if self._run is None:
             self._open()

@@ -9,7 +9,6 @@ skipped_batches.jsonl    steps with a loss or gradient that was not finite, with
 """
 
 import csv
-import io
 import json
 import logging
 import shutil
@@ -23,8 +22,7 @@ import tomli_w
 from cgatjax.config import TrainConfig
 from cgatjax.errors import CgatjaxError, ConfigError, InputError, MismatchError, RunExistsError
 from cgatjax.options import Options, load_toml
-from cgatjax.runtime.atomic_writes import PART, remove_leftovers, write_durably, writing
-from cgatjax.runtime.parse_errors import reading
+from cgatjax.runtime.files import PART, reading, remove_leftovers, write_csv, write_durably, writing
 
 logger = logging.getLogger("cgatjax")
 CONFIG = "config.toml"
@@ -68,7 +66,6 @@ class RunFolder:
         Raises:
           RunExistsError: the folder exists and `resume` is False.
           InputError: `resume` is True and the folder holds no run.
-          StorageError: the folder cannot be created.
         """
         self.path = Path(path)
         self._is_new = not self.path.exists()
@@ -161,11 +158,7 @@ class RunFolder:
     def save_history(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Write all epochs so far as CSV."""
         names = list(dict.fromkeys(name for row in rows for name in row))
-        text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, names)
-        writer.writeheader()
-        writer.writerows(rows)
-        write_durably(self.path / HISTORY, text.getvalue().encode())
+        write_csv(self.path / HISTORY, [names, *([row.get(n) for n in names] for row in rows)])
 
     def log_skipped(self, epoch: int, step: int, ids: Sequence[str]) -> None:
         """Log a skipped step: epoch, step of the epoch from 1, and the crystals' ids."""

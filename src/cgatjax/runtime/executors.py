@@ -3,7 +3,7 @@
 import os
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.context import SpawnContext, SpawnProcess
@@ -85,3 +85,24 @@ def map_in_order(
     finally:
         for future in pending:
             future.cancel()
+
+
+def map_in_workers(
+    work: Callable[[J], R], jobs: Iterable[J], workers: int = 1, executor: Executor | None = None
+) -> Generator[R, None, None]:
+    """Map `work` over jobs in order: in this process, in local ones, or by an executor.
+
+    Args:
+      work: function of an importable module.
+      jobs: read a bounded number ahead.
+      workers: number of processes, or of the executor's workers.
+      executor: instead of local processes (Dask, MPI, Parsl).
+    """
+    if executor is not None:
+        # Remote workers: twice as many jobs ahead as for local ones hide the network's latency.
+        yield from map_in_order(executor, work, jobs, 4 * max(workers, 2))
+    elif workers <= 1:
+        yield from map(work, jobs)
+    else:
+        with worker_processes(workers) as pool:
+            yield from map_in_order(pool, work, jobs, 2 * workers)

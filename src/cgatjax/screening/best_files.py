@@ -4,14 +4,12 @@ best.csv                  the best rows, in order
 structures/001-ID.cif     the best structures, not relaxed
 """
 
-import csv
-import io
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cgatjax.runtime.atomic_writes import write_durably, writing
+from cgatjax.runtime.files import write_csv, write_durably, writing
 from cgatjax.screening.ranked_parquet import read_rows
 from cgatjax.structures.cif_writer import cif_text
 from cgatjax.structures.crystal import Crystal
@@ -31,9 +29,6 @@ def write_best(folder: Path, results: Path, count: int, crystals_of: CrystalsOf)
       results: its sorted Parquet files.
       count: number of structures.
       crystals_of: makes the crystals of result rows.
-
-    Raises:
-      StorageError: a file cannot be written.
     """
     rows = read_rows(sorted(results.glob("*.parquet"))[0]).slice(0, CSV_ROWS).to_pylist()
     for position, crystal in crystals_of(rows[:count]) if count else ():
@@ -41,14 +36,10 @@ def write_best(folder: Path, results: Path, count: int, crystals_of: CrystalsOf)
         with writing(folder / STRUCTURES):
             (folder / STRUCTURES).mkdir(exist_ok=True)
         write_durably(folder / STRUCTURES / name, cif_text(crystal).encode())
-    text = io.StringIO(newline="")
-    names = ["rank", *(rows[0] if rows else ("id", "mean"))]
-    writer = csv.DictWriter(text, names)
-    writer.writeheader()
-    for rank, row in enumerate(rows, 1):
-        elements = " ".join(f"{name}={symbol}" for name, symbol in row["elements"] or ())
-        writer.writerow({**row, "rank": rank, "elements": elements})
-    write_durably(folder / BEST, text.getvalue().encode("utf-8", "backslashreplace"))
+    for row in rows:
+        row["elements"] = " ".join(f"{name}={symbol}" for name, symbol in row["elements"] or ())
+    header = ["rank", *(rows[0] if rows else ("id", "mean"))]
+    write_csv(folder / BEST, [header, *((n, *row.values()) for n, row in enumerate(rows, 1))])
 
 
 def _file_name(id: str) -> str:

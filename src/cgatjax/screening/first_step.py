@@ -19,8 +19,7 @@ from jax import Array
 from cgatjax.data.batching import default_float
 from cgatjax.model.model import Model
 from cgatjax.nn.cgat import oriented
-from cgatjax.screening.assignments import Assignments
-from cgatjax.screening.templates import Template
+from cgatjax.screening.templates import Assignments, Template
 
 logger = logging.getLogger("cgatjax")
 TABLE_BYTES = 2**28

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cgatjax.errors import ConfigError
 from cgatjax.inference.predictor import Predictor
 from cgatjax.preprocessing.hull import Composition, KnownHull
 from cgatjax.structures.elements import SYMBOLS, atomic_number, formula_terms
@@ -55,8 +56,17 @@ class HitJudge:
     hull: KnownHull | None
 
     @classmethod
-    def of(cls, predictor: Predictor, hull: KnownHull | None) -> "HitJudge":
-        """Collect what the model knows: of an ensemble, the fewest crystals of any member."""
+    def of(cls, predictor: Predictor, hull: KnownHull | None, target: str) -> "HitJudge":
+        """Collect what the model knows: of an ensemble, the fewest crystals of any member.
+
+        Raises:
+          ConfigError: a hull, and the target is not in eV/atom.
+        """
+        if hull is not None and predictor.units[target] != "eV/atom":
+            raise ConfigError(
+                f"hull: expected a model of formation energies in eV/atom, got {target!r} in "
+                f"{predictor.units[target]!r}"
+            )
         if predictor.unseen is None:
             return cls(None, hull)
         records = [member.record for member in predictor.members if member.record is not None]

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cgatjax.errors import InputError
-from cgatjax.runtime.atomic_writes import replacing
+from cgatjax.runtime.files import replacing
 from cgatjax.screening.hit_columns import HitColumns
 
 SCHEMA = pa.schema(
@@ -90,9 +90,6 @@ def write_rows(path: Path, table: pa.Table, metadata: Mapping[str, str]) -> None
       path: file to write.
       table: rows with the columns of `SCHEMA`.
       metadata: key-value metadata of the file.
-
-    Raises:
-      StorageError: the file cannot be written.
     """
     table = table.combine_chunks().replace_schema_metadata(dict(metadata))
     with replacing(path) as file:

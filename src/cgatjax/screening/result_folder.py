@@ -10,19 +10,25 @@ The line of a chunk is written after its shard, and a chunk is finished once its
 shard without a line, left by a kill, is removed and computed again.
 """
 
-import csv
-import hashlib
-import io
 import json
-import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from cgatjax.errors import ConfigError, InputError, RunExistsError
-from cgatjax.runtime.atomic_writes import damage, lock, new_folder, write_durably, writing
+from cgatjax.errors import InputError, RunExistsError
+from cgatjax.runtime.files import (
+    damage,
+    new_folder,
+    reading,
+    sha256_of,
+    write_csv,
+    write_durably,
+    writing,
+)
+from cgatjax.runtime.journal import Journal
 from cgatjax.screening.ranked_parquet import SCHEMA, RankedRows, means_of, merged, write_rows
 from cgatjax.screening.ranking import Keep, Selection
 
@@ -89,23 +95,17 @@ class ResultFolder:
             )
         with writing(path):
             path.mkdir(parents=True, exist_ok=True)
-            self._file = open(path / JOURNAL, "a+b")  # noqa: SIM115 - closed by `close`
-        try:
-            lock(self._file, path, "running this screening")
-            self._read(json.loads(json.dumps(options)))
+        self._journal = Journal(path / JOURNAL, options, "running this screening", _START_OVER)
+        with ExitStack() as on_failure:
+            on_failure.callback(self.close)
+            with reading(path / JOURNAL, "the journal of a screening", _START_OVER):
+                self.chunks = [Chunk(**entry["chunk"]) for entry in self._journal.entries()]
             self._check_shards()
-        except BaseException:  # any error or interrupt: the open file holds the lock of the folder
-            self.close()
-            raise
+            on_failure.pop_all()
 
     def close(self) -> None:
-        """Close the journal, which releases the lock.
-
-        Raises:
-          StorageError: a line that could not be written before cannot be written now either.
-        """
-        with writing(self.path / JOURNAL):
-            self._file.close()
+        """Close the journal, which releases the lock of the folder."""
+        self._journal.close()
 
     @property
     def is_finished(self) -> bool:
@@ -125,19 +125,15 @@ class ResultFolder:
         return found
 
     def add(self, chunk: Chunk, rows: RankedRows) -> None:
-        """Write the sorted rows kept from a chunk, then its journal line.
-
-        Raises:
-          StorageError: a file cannot be written.
-        """
+        """Write the sorted rows kept from a chunk, then its journal line."""
         if len(rows.ids):
             file = f"{SHARDS}/{len(self.chunks):05d}.parquet"
             with writing(self.path / SHARDS):
                 (self.path / SHARDS).mkdir(exist_ok=True)
             write_rows(self.path / file, rows.table(), {})
-            digest = hashlib.sha256((self.path / file).read_bytes()).hexdigest()
+            digest = sha256_of(self.path / file)
             chunk = replace(chunk, rows=len(rows.ids), file=file, sha256=digest)
-        self._append({"chunk": asdict(chunk)})
+        self._journal.append({"chunk": asdict(chunk)})
         self.chunks.append(chunk)
 
     def finish(
@@ -148,9 +144,6 @@ class ResultFolder:
         Args:
           metadata: key-value metadata of the result files.
           report: makes the report from the number of rows in the results.
-
-        Raises:
-          StorageError: a file cannot be written.
         """
         files = [self.path / chunk.file for chunk in self.chunks if chunk.file]
         n_rows = 0
@@ -169,42 +162,11 @@ class ResultFolder:
     def _write_skipped(self) -> None:
         skipped = [row for chunk in self.chunks for row in chunk.skipped]
         if skipped:
-            text = io.StringIO(newline="")
-            csv.writer(text).writerows([("id", "source", "reason"), *skipped])
-            data = text.getvalue().encode("utf-8", "backslashreplace")
-            write_durably(self.path / SKIPPED, data)
+            write_csv(self.path / SKIPPED, [("id", "source", "reason"), *skipped])
 
     def _remove_shards(self) -> None:
         with writing(self.path / SHARDS):
             shutil.rmtree(self.path / SHARDS, ignore_errors=True)
-
-    def _append(self, line: Mapping[str, Any]) -> None:
-        with writing(self.path / JOURNAL):
-            self._file.seek(0, os.SEEK_END)
-            self._file.write(json.dumps(line).encode() + b"\n")
-            self._file.flush()
-            os.fsync(self._file.fileno())
-
-    def _read(self, options: Mapping[str, Any]) -> None:
-        """Read the finished chunks, and truncate a line that a kill cut short."""
-        lines = []
-        self._file.seek(0)
-        try:
-            while (line := self._file.readline()).endswith(b"\n"):
-                lines.append(json.loads(line))
-                end = self._file.tell()
-            recorded = lines[0]["options"] if lines else None
-            self.chunks = [Chunk(**line["chunk"]) for line in lines[1:]]
-        except (ValueError, LookupError, TypeError) as error:
-            raise InputError(
-                f"{self.path / JOURNAL}: damaged: {error!r:.200}; {_START_OVER}"
-            ) from error
-        with writing(self.path / JOURNAL):
-            self._file.truncate(end if lines else 0)
-        if recorded is None:
-            self._append({"options": options})
-        elif recorded != options:
-            raise ConfigError(f"{self.path}: {_differences(recorded, options)}; {_START_OVER}")
 
     def _check_shards(self) -> None:
         """Remove shards without a journal line, and refuse lines without their shard."""
@@ -219,15 +181,9 @@ class ResultFolder:
                 if file not in known:
                     file.unlink()
         for file, chunk in known.items():
-            found = hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else "no file"
+            found = sha256_of(file) if file.is_file() else "no file"
             if found != chunk.sha256:
                 raise InputError(
                     f"{file}: expected SHA-256 {chunk.sha256:.16}, got {found:.16}; {_START_OVER}"
                 )
             self.selection.note(means_of(file))
-
-
-def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    names: Sequence[str] = [n for n in sorted({*before, *now}) if before.get(n) != now.get(n)]
-    listing = "; ".join(f"{n}: was {before.get(n)!r:.200}, now {now.get(n)!r:.200}" for n in names)
-    return f"expected a folder of this screening, it holds another one ({listing})"

@@ -17,19 +17,24 @@ from cgatjax.data.store import Store
 from cgatjax.errors import ConfigError, InputError, TargetError
 from cgatjax.inference.prediction import BATCH, log_unrecorded
 from cgatjax.inference.predictor import Predictor
-from cgatjax.model.fingerprint import versions, weights_digest
-from cgatjax.model.model import Model
+from cgatjax.model.model import Model, versions, weights_digest
 from cgatjax.preprocessing.hull import KnownHull
 from cgatjax.runtime.progress import progress
 from cgatjax.runtime.signals import stop_requests
 from cgatjax.screening.best_files import BEST, write_best
 from cgatjax.screening.composition_filter import REASONS, UNSEEN, CompositionFilter
-from cgatjax.screening.decorations import CandidateSource, ChunkPredictions, Decorations
+from cgatjax.screening.decorations import (
+    CandidateSource,
+    ChunkPredictions,
+    Decorations,
+    Elements,
+    templates_digest,
+    templates_of,
+)
 from cgatjax.screening.hit_columns import HitJudge
 from cgatjax.screening.ranked_parquet import count_unseen
 from cgatjax.screening.ranking import Keep
 from cgatjax.screening.result_folder import RESULTS, Chunk, ResultFolder
-from cgatjax.screening.site_classes import Elements, templates_digest, templates_of
 from cgatjax.screening.streams import StoredGraphs, StructureStream
 from cgatjax.screening.templates import Classes
 from cgatjax.structures.crystal import Crystal, Rejected
@@ -122,37 +127,15 @@ def screen(
       Interrupted: SIGTERM or SIGINT; finished chunks are on disk.
     """
     predictor, filters, keep = Predictor.of(model), filters or CompositionFilter(), keep or Keep()
-    name, judge = _target(predictor, target), HitJudge.of(predictor, hull)
-    if hull is not None and predictor.units[name] != "eV/atom":
-        raise ConfigError(
-            f"hull: expected a model of formation energies in eV/atom, got {name!r} in "
-            f"{predictor.units[name]!r}"
-        )
-    if predictor.unseen is None:
-        log_unrecorded()
-    elif not keep_unseen:
-        symbols = [SYMBOLS[z] for z in np.flatnonzero(predictor.unseen[1:]) + 1]
-        filters = filters.replace(unseen=tuple(dict.fromkeys([*filters.unseen, *symbols])))
+    name = _target(predictor, target)
+    judge, filters = HitJudge.of(predictor, hull, name), _seen(filters, predictor, keep_unseen)
     if chunk_rows < 1 or (batch_size is not None and batch_size < 1):
         raise ConfigError(f"expected sizes of at least 1, got {chunk_rows=}, {batch_size=}")
+    common = (predictor, name, filters, chunk_rows, batch_size, judge)
+    source, described = _source(inputs, elements, classes, properties, on_error, common)
     options = _identity(predictor, name, filters, keep)
     options |= {"chunk_rows": chunk_rows, "batch_size": batch_size, "on_error": on_error}
-    options["hull"] = hull.digest if hull is not None else None
-    source: CandidateSource
-    if elements is not None:
-        templates = templates_of(predictor, inputs, elements, classes)
-        source = Decorations(predictor, name, templates, filters, chunk_rows, batch_size, judge)
-        options["inputs"] = templates_digest(templates)
-    elif isinstance(inputs, Store | Dataset):
-        data = inputs.all() if isinstance(inputs, Store) else inputs
-        source = StoredGraphs(
-            predictor, name, data, filters, chunk_rows, batch_size or BATCH, judge
-        )
-        options["inputs"] = [data.digest, len(data)]
-    else:
-        size, read = batch_size or BATCH, _reader(inputs, properties)
-        source = StructureStream(predictor, name, read, filters, chunk_rows, size, on_error, judge)
-        options["inputs"] = "structures"
+    options |= {"hull": hull.digest if hull is not None else None, "inputs": described}
     folder = ResultFolder(Path(out), options, keep, resume=resume)
     try:
         if not folder.is_finished:
@@ -168,6 +151,40 @@ def screen(
         return Screened(path=folder.path, report=folder.report())
     finally:
         folder.close()
+
+
+def _seen(filters: CompositionFilter, predictor: Predictor, keep_unseen: bool) -> CompositionFilter:
+    """Leave out compositions with elements that the model was never trained on."""
+    if predictor.unseen is None:
+        log_unrecorded()
+        return filters
+    symbols = [SYMBOLS[z] for z in np.flatnonzero(predictor.unseen[1:]) + 1]
+    unseen = filters.unseen if keep_unseen else tuple(dict.fromkeys([*filters.unseen, *symbols]))
+    return filters.replace(unseen=unseen)
+
+
+def _source(
+    inputs: Any,
+    elements: Elements | None,
+    classes: Classes,
+    properties: str | Path | None,
+    on_error: Literal["raise", "skip"],
+    common: tuple[Predictor, str, CompositionFilter, int, int | None, HitJudge],
+) -> tuple[CandidateSource, Any]:
+    """Make the source of the candidates, and describe them for the record of the screening."""
+    predictor, name, filters, chunk_rows, batch_size, judge = common
+    if elements is not None:
+        templates = templates_of(predictor, inputs, elements, classes)
+        source = Decorations(predictor, name, templates, filters, chunk_rows, batch_size, judge)
+        return source, templates_digest(templates)
+    size = batch_size or BATCH
+    if isinstance(inputs, Store | Dataset):
+        data = inputs.all() if isinstance(inputs, Store) else inputs
+        graphs = StoredGraphs(predictor, name, data, filters, chunk_rows, size, judge)
+        return graphs, [data.digest, len(data)]
+    read = _reader(inputs, properties)
+    stream = StructureStream(predictor, name, read, filters, chunk_rows, size, on_error, judge)
+    return stream, "structures"
 
 
 def _run(folder: ResultFolder, source: CandidateSource, show_progress: bool | None) -> None:

@@ -16,7 +16,8 @@ from cgatjax.data.batching import BatchBudget
 from cgatjax.data.build_log import crystal_digest
 from cgatjax.data.datasets import Dataset
 from cgatjax.errors import MismatchError
-from cgatjax.inference.prediction import BatchRunner, graphs_of
+from cgatjax.inference.new_graphs import graphs_of
+from cgatjax.inference.prediction import BatchRunner
 from cgatjax.inference.predictor import Predictor
 from cgatjax.model.training_record import unseen_elements
 from cgatjax.screening.composition_filter import KEPT, REASONS, UNSEEN, CompositionFilter

@@ -9,9 +9,11 @@ import dataclasses
 import functools
 import itertools
 import math
+import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -21,7 +23,8 @@ from cgatjax.graphs.crystal_graph import CrystalGraph, featurize
 from cgatjax.graphs.hashes import graph_hash
 from cgatjax.graphs.reduction import reduce_graph
 from cgatjax.structures.crystal import Crystal
-from cgatjax.structures.elements import SYMBOLS
+from cgatjax.structures.elements import SYMBOLS, atomic_number
+from cgatjax.synthetic.prototypes import Prototype
 
 Classes = Literal["element", "orbit"]
 MOST_CLASSES = 255
@@ -145,3 +148,106 @@ def _names(own: np.ndarray) -> tuple[str, ...]:
         seen[symbol] += 1
         names.append(symbol if total[symbol] == 1 else f"{symbol}{seen[symbol]}")
     return tuple(names)
+
+
+MOST = 2**62
+"""Limit of the number of assignments, which are counted in 64 bits."""
+
+
+@dataclass(frozen=True)
+class Assignments:
+    """Cartesian product of the lists of elements of all site classes.
+
+    Attributes:
+      pools: distinct atomic numbers of each class.
+
+    Raises:
+      InputError: no class, an empty list, an element twice in one, or too many assignments.
+    """
+
+    pools: tuple[tuple[int, ...], ...]
+
+    def __post_init__(self) -> None:
+        if not self.pools:
+            raise InputError("expected at least one site class to put elements on, got none")
+        for position, pool in enumerate(self.pools):
+            if not pool or len(set(pool)) != len(pool):
+                symbols = [SYMBOLS[number] for number in pool]
+                raise InputError(
+                    f"class {position}: expected a list of different elements, got {symbols}"
+                )
+        if self.n >= MOST:
+            raise InputError(
+                f"expected fewer than {MOST:.3g} assignments, got {self.n:.3g}; give shorter lists "
+                "of elements"
+            )
+
+    @property
+    def n(self) -> int:
+        """Number of assignments."""
+        return math.prod(len(pool) for pool in self.pools)
+
+    def at(self, start: int, stop: int) -> np.ndarray:
+        """Return (stop - start, classes) uint8 atomic numbers of the assignments start..stop - 1.
+
+        >>> Assignments(((11, 19), (9, 17, 35))).at(2, 4).tolist()
+        [[11, 35], [19, 9]]
+        """
+        if not 0 <= start <= stop <= self.n:
+            raise InputError(f"expected numbers within 0..{self.n}, got {start}..{stop}")
+        rest = np.arange(start, stop, dtype=np.int64)
+        columns = []
+        for pool in reversed(self.pools):
+            rest, digit = np.divmod(rest, len(pool))
+            columns.append(np.array(pool, np.uint8)[digit])
+        return np.stack(columns[::-1], axis=1)
+
+
+def elements_of(symbols: Sequence[str]) -> tuple[int, ...]:
+    """Convert element symbols to atomic numbers.
+
+    Raises:
+      InputError: an unknown symbol, a repeated one, or no symbol.
+    """
+    numbers = tuple(atomic_number(symbol) for symbol in symbols)
+    repeated = sorted({SYMBOLS[n] for n in numbers if numbers.count(n) > 1})
+    if not numbers or repeated:
+        raise InputError(
+            f"expected different element symbols, got {repeated[0]!r} twice"
+            if repeated
+            else "expected at least one element symbol, got an empty list"
+        )
+    return numbers
+
+
+STAND_INS = {"A": "Sr", "B": "Ti", "C": "Zr", "X": "O", "Y": "F"}
+"""Role -> element that stands on its sites until a screening puts others there."""
+SOURCE = "structure type"
+SHORTEST = 2.2
+"""Shortest distance between two sites in angstrom; the cells are not relaxed."""
+
+
+def split_prototypes(inputs: Any) -> tuple[list[Prototype], Any]:
+    """Separate structure types from other inputs of a screening; None if there are no others."""
+    if not isinstance(inputs, list | tuple):
+        return [], inputs
+    types = [item for item in inputs if isinstance(item, Prototype)]
+    others: Sequence[Any] = [item for item in inputs if not isinstance(item, Prototype)]
+    return types, others or (None if types else inputs)
+
+
+def template_of(prototype: Prototype, config: GraphConfig, by: Classes) -> Template:
+    """Make the template of a structure type, whose classes of sites are its roles A, B, X, ..."""
+    stand_ins = np.array([atomic_number(STAND_INS[role]) for role in prototype.roles], np.uint8)
+    crystal = Crystal(
+        id=prototype.name,
+        lattice=prototype.lattice * SHORTEST / prototype.nearest.min(),
+        frac_coords=prototype.frac_coords.copy(),
+        atomic_numbers=stand_ins[prototype.site_roles],
+        source=SOURCE,
+    )
+    template = Template.of(crystal, config, by)
+    role_of = dict(zip((SYMBOLS[z] for z in stand_ins), prototype.roles, strict=True))
+    names = (re.fullmatch(r"([A-Z][a-z]?)(\d*)", name) for name in template.classes)
+    classes = tuple(role_of[m[1]] + m[2] for m in names if m)
+    return dataclasses.replace(template, classes=classes)

@@ -1,13 +1,16 @@
 """`Crystal`, an ordered crystal as plain arrays, and `Rejected`, an unusable one with a reason."""
 
+import hashlib
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from cgatjax.errors import InputError, StructureError
+from cgatjax.runtime.files import write_csv
 from cgatjax.structures.elements import (
     SYMBOLS,
     atomic_number,
@@ -105,6 +108,23 @@ class Rejected:
             f"{where}: {self.reason} (on_error='skip', or --on-error skip, lists such "
             "crystals and continues)"
         )
+
+
+def write_rejected(path: Path, items: Iterable[Rejected]) -> None:
+    """Write id, source and reason of unusable crystals to a CSV file."""
+    write_csv(path, [("id", "source", "reason"), *((r.id, r.source, r.reason) for r in items)])
+
+
+def structure_digest(crystal: Crystal, about: str = "") -> bytes:
+    """Hash lattice, coordinates and elements, after a text about the crystal: 16 bytes."""
+    digest = hashlib.blake2b(about.encode(), digest_size=16)
+    for array, dtype in (
+        (crystal.lattice, "<f8"),
+        (crystal.frac_coords, "<f8"),
+        (crystal.atomic_numbers, "u1"),
+    ):
+        digest.update(array.astype(dtype).tobytes())
+    return digest.digest()
 
 
 def check_crystal(crystal: Crystal) -> str | None:

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from cgatjax.errors import InputError
-from cgatjax.runtime.atomic_writes import write_durably
+from cgatjax.runtime.files import write_durably
 from cgatjax.structures.crystal import Crystal
 from cgatjax.structures.elements import SYMBOLS, reduced_formula
 
@@ -72,7 +72,6 @@ def write_dcgat(crystals: Iterable[Crystal], path: str | Path) -> Path:
 
     Raises:
       InputError: another file name, or no crystals.
-      StorageError: the file cannot be written; an earlier one is intact.
     """
     path = Path(path)
     if not path.name.endswith((".json", ".json.gz", ".json.bz2")):

@@ -7,11 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cgatjax.config import TrainConfig
+from cgatjax.data.arguments import require_dataset
 from cgatjax.data.datasets import Crystals
-from cgatjax.data.store import require_dataset
 from cgatjax.errors import CgatjaxError, ConfigError, InputError, TargetError
-from cgatjax.model.fingerprint import inputs_of, versions
-from cgatjax.model.model import Model, require_model
+from cgatjax.model.model import Model, inputs_of, require_model, versions
 from cgatjax.model.model_io import read_model
 from cgatjax.model.training_record import Labeled, TrainingRecord
 from cgatjax.runs.loggers import Logger
@@ -91,7 +90,6 @@ def fit(
       ConfigError: a resumed run with other options, more devices than there are, or a run folder
         given to another process than the first.
       Interrupted: a signal asked to stop; the run folder can be resumed.
-      StorageError: a file of the run cannot be written.
     """
     with removed_if_untrained(run):
         config = check_arguments(model, train, valid, config)

@@ -15,8 +15,7 @@ import jax
 import numpy as np
 
 from cgatjax.config import TrainConfig
-from cgatjax.model.fingerprint import versions
-from cgatjax.model.model import Model
+from cgatjax.model.model import Model, versions
 from cgatjax.model.model_io import save_model
 from cgatjax.runs.checkpoints import CheckpointFolder, checkpoint_name
 from cgatjax.runs.loggers import Logger, curves
@@ -152,11 +151,7 @@ class RunRecorder:
         return time.monotonic() - self._saved_at >= self._seconds
 
     def save(self, state: RunState, best: Model) -> None:
-        """Write history and best model, and start writing a checkpoint in the background.
-
-        Raises:
-          StorageError: a file, or the checkpoint before this one, cannot be written.
-        """
+        """Write history and best model, and start writing a checkpoint in the background."""
         if self._run is None or self._checkpoints is None:
             return
         name = checkpoint_name(state.epoch, state.position)

@@ -88,7 +88,6 @@ class Trainer:
         Raises:
           Interrupted: a signal asked to stop, and a checkpoint is saved.
           TrainingError: too many steps were not finite.
-          StorageError: a checkpoint cannot be written.
         """
         state, config = self.state, self.config
         # The plateau moves in validations only, so that a resumed epoch gets the same rates.

@@ -7,14 +7,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cgatjax.config import TransferConfig
+from cgatjax.data.arguments import require_dataset
 from cgatjax.data.datasets import ConcatDataset, Crystals, Dataset
-from cgatjax.data.store import Store, require_dataset
+from cgatjax.data.store import Store
 from cgatjax.errors import InputError
 from cgatjax.inference.baselines import properties_needed
+from cgatjax.inference.memory import count_trained_on
 from cgatjax.inference.prediction import errors_by_target
 from cgatjax.inference.predictor import Predictor
-from cgatjax.model.model import Model, require_model
-from cgatjax.model.sources import make_source
+from cgatjax.model.model import Model, make_source, require_model
 from cgatjax.runs.loggers import Logger
 from cgatjax.runs.run_folder import REPORT, RunFolder, removed_if_untrained
 from cgatjax.training.history import History
@@ -123,7 +124,7 @@ def _transfer(
 def log_seen(predictor: Predictor, sets: Mapping[str, Dataset | None]) -> None:
     """Log how many held-out crystals the old model was trained on."""
     for name, data in sets.items():
-        counts = predictor.count_trained_on(data) if data else None
+        counts = count_trained_on(predictor.members, data) if data else None
         if counts is not None and (counts.train or counts.formulas):
             logger.info("%s", counts.text(f"{name} crystals"))
 

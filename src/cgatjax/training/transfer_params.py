@@ -17,7 +17,7 @@ from cgatjax.model.normalizer import SOURCE, Normalizer
 from cgatjax.model.training_record import TrainingRecord
 from cgatjax.structures.properties import require_no_total
 from cgatjax.training.optimizer import FROZEN, Labels, Params
-from cgatjax.training.transfer_scale import is_same_property, scale_of
+from cgatjax.training.target_fit import is_same_property, scale_of
 
 TRAINED = "trained"
 

@@ -3,61 +3,31 @@
 import shlex
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
 from cgatjax import AdaptConfig
-from cgatjax.cli.command_options import (
-    command,
-    on_error_option,
-    option,
-    properties_option,
-    workers_option,
-)
+from cgatjax.cli.command_options import command
 from cgatjax.cli.config_options import chosen, config_options
 from cgatjax.runtime.signals import exit_on_interrupt
 from cgatjax.runtime.text_tables import table
 
 
 @command()
-@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
-@option("--target", required=True, metavar="NAME", group="Data", help="Property to learn.")
-@properties_option("Data")
-@on_error_option(group="Data")
-@option(
-    "--from",
-    "sources",
-    multiple=True,
-    metavar="NAME|RUN",
-    group="Sources",
-    help="Trained model to start from; none for no model. Repeatable.",
-    default_note="mp-small",
-)
-@option(
-    "--embeddings",
-    multiple=True,
-    type=click.Path(),
-    group="Sources",
-    help="Parquet file with columns id and embedding from another program, to compare with. "
-    "Repeatable.",
-)
-@config_options(AdaptConfig, "Adaptation", without=("seed",))
-@option("--seed", type=int, group="Adaptation", help="Random seed.", default_note="0")
-@workers_option("Hardware")
-@option("--out", required=True, type=click.Path(), group="Output", help="Folder to create.")
-@option("--resume", is_flag=True, group="Output", help="Resume the adaptation in --out.")
+@config_options(AdaptConfig, "Adaptation")
 @exit_on_interrupt()
 def adapt(
     inputs: tuple[str, ...],
+    *,
     target: str,
-    properties: str | None,
-    on_error: str,
-    sources: tuple[str, ...],
-    embeddings: tuple[str, ...],
-    workers: int,
+    properties: str | None = None,
+    on_error: Literal["raise", "skip"] = "raise",
+    from_: tuple[str, ...] = (),
+    embeddings: tuple[str, ...] = (),
+    workers: int = 0,
     out: str,
-    resume: bool,
+    resume: bool = False,
     **flags: Any,
 ) -> None:
     """Find the best model that few values allow.
@@ -74,6 +44,20 @@ def adapt(
     \b
     cgatjax adapt cifs/ --properties energies.csv --target e-form --from mp-small --out adapted
     cgatjax predict adapted/model new/*.cif --out predictions.csv
+
+    Data:
+      target NAME: Property to learn.
+      properties
+      on_error
+    Sources:
+      from_ NAME|RUN: Trained model to start from; none for no model. [default: mp-small]
+      embeddings PATH: Parquet file with columns id and embedding from another program, to compare
+        with.
+    Hardware:
+      workers
+    Output:
+      out PATH: Folder to create.
+      resume: Resume the adaptation in --out.
     """
     from cgatjax import adapt as adapt_model
 
@@ -81,12 +65,12 @@ def adapt(
         inputs,
         target,
         out=out,
-        sources=sources or None,
+        sources=from_ or None,
         config=AdaptConfig(**chosen(flags, AdaptConfig)),
         properties=properties,
         embeddings=embeddings,
         workers=workers,
-        on_error=on_error,  # type: ignore[arg-type]
+        on_error=on_error,
         resume=resume,
         made_by=shlex.join(["cgatjax", *sys.argv[1:]]),
         show_progress=True,

@@ -1,43 +1,36 @@
 """`calibrate`: rescale the standard deviations of a run."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from cgatjax import ConfigError
-from cgatjax.cli.command_options import command, option, subset_option, uncertainty_option
+from cgatjax.cli.command_options import (
+    Kind,
+    Subset,
+    command,
+)
 from cgatjax.cli.data_files import require_new, require_own
 from cgatjax.runtime.text_tables import table
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from cgatjax import Predictions, Uncertainty
+    from cgatjax import Predictions
     from cgatjax.inference.calibration import FitBy
     from cgatjax.inference.uncertainty_io import Rescaling
 
 
 @command()
-@click.argument("run", type=click.Path())
-@click.argument("store", type=click.Path())
-@subset_option("valid", "to fit the factor to")
-@option(
-    "--by",
-    type=click.Choice(["likelihood", "area"]),
-    default="likelihood",
-    show_default=True,
-    help="Criterion: largest likelihood, or smallest miscalibration area.",
-)
-@uncertainty_option()
-@option("--plot", type=click.Path(), help="Calibration before and after, PNG, PDF or SVG.")
 def calibrate(
     run: str,
     store: str,
-    subset: str,
-    by: "FitBy",
-    uncertainty: "Uncertainty | None",
-    plot: str | None,
+    *,
+    subset: Subset = "valid",
+    by: Literal["likelihood", "area"] = "likelihood",
+    uncertainty: Kind | None = None,
+    plot: str | None = None,
 ) -> None:
     """Fit a calibration factor for the standard deviations of a run.
 
@@ -48,6 +41,12 @@ def calibrate(
     \b
     cgatjax calibrate runs/scan scan.store --plot calibration.png
     cgatjax calibrate runs/scan scan.store --uncertainty gp
+
+    Options:
+      subset: Subset of the run's split to fit the factor to.
+      by: Criterion: largest likelihood, or smallest miscalibration area.
+      uncertainty
+      plot PATH: Calibration before and after, PNG, PDF or SVG.
     """
     from cgatjax import load_predictor, open_store, predict
     from cgatjax.cli.data_files import chosen_subset

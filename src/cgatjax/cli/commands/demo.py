@@ -2,14 +2,12 @@
 
 import click
 
-from cgatjax.cli.command_options import command, option
+from cgatjax.cli.command_options import command
 from cgatjax.runtime.text_tables import table
 
 
 @command()
-@option("--out", required=True, type=click.Path(), help="Folder to create.")
-@option("--quick", is_flag=True, help="Small sizes, to see that everything runs.")
-def demo(out: str, quick: bool) -> None:
+def demo(*, out: str, quick: bool = False) -> None:
     """Demonstrate transfer learning on generated crystals.
 
     Formation energies of ionic crystals at low and high fidelity, both of a simple model (see
@@ -18,6 +16,10 @@ def demo(out: str, quick: bool) -> None:
 
     \b
     cgatjax demo --out demo
+
+    Options:
+      out PATH: Folder to create.
+      quick: Small sizes, to see that everything runs.
     """
     from cgatjax.demo import DemoConfig, run_demo
 

@@ -7,28 +7,21 @@ from typing import TYPE_CHECKING
 import click
 
 from cgatjax import ConfigError
-from cgatjax.cli.command_options import command, option
+from cgatjax.cli.command_options import command
 from cgatjax.runtime.text_tables import table
 
 if TYPE_CHECKING:
     from cgatjax.runtime.progress import Advance
 
 
-@command()
-@click.argument("source", metavar="NAME|DOI|URL")
-@option("--out", type=click.Path(), help="Folder for the files, created if it does not exist.")
-@option("--list", "only_list", is_flag=True, help="Only list the files and their sizes.")
-@option(
-    "--file",
-    "patterns",
-    multiple=True,
-    metavar="PATTERN",
-    help="Pattern of the files to fetch. Repeatable.",
-    default_note="all",
-)
-@option("--unpack", "unpacks", is_flag=True, help="Unpack .tar and .zip files into folders.")
+@command(source="NAME|DOI|URL")
 def download(
-    source: str, out: str | None, only_list: bool, patterns: tuple[str, ...], unpacks: bool
+    source: str,
+    *,
+    out: str | None = None,
+    list_: bool = False,
+    file_: tuple[str, ...] = (),
+    unpack_: bool = False,
 ) -> None:
     """Download data and networks of the papers, or any public record.
 
@@ -41,6 +34,12 @@ def download(
     Cloud Archive are named by DOI or URL. After an interruption, the same command continues where
     it stopped. Files that exist are compared with the checksums of the archive. Compressed files
     (.json.bz2) need no unpacking: `featurize` reads them.
+
+    Options:
+      out PATH: Folder for the files, created if it does not exist.
+      list_: Only list the files and their sizes.
+      file_ PATTERN: Pattern of the files to fetch. [default: all]
+      unpack_: Unpack .tar and .zip files into folders.
     """
     from cgatjax import download as fetch
     from cgatjax import find_record, unpack
@@ -48,9 +47,9 @@ def download(
     from cgatjax.runtime.progress import progress
 
     record = find_record(source)
-    files = record.matching(*patterns)
+    files = record.matching(*file_)
     click.echo(f"{record.title}\n{record.url}")
-    if only_list:
+    if list_:
         rows = [(f.name, _megabytes(f.size), f.checksum or "?") for f in files]
         click.echo(table(("file", "MB", "checksum"), rows))
         return
@@ -60,7 +59,7 @@ def download(
         with progress(file.name, file.size) as advance:
             is_new = fetch(file, out, report=partial(_advance, advance))
         click.echo(f"{Path(out) / file.name}: {'fetched' if is_new else 'was there'}")
-        if unpacks and is_packed(file.name):
+        if unpack_ and is_packed(file.name):
             folder, is_new = unpack(Path(out) / file.name)
             click.echo(f"{folder}: {'unpacked' if is_new else 'was there'}")
 

@@ -1,54 +1,37 @@
 """`embed`: write crystal embeddings, and draw a map of them."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from cgatjax import InputError, TargetError
-from cgatjax.cli.command_options import command, option, subset_option, uncertainty_option
+from cgatjax.cli.command_options import (
+    Kind,
+    Subset,
+    command,
+)
 from cgatjax.cli.data_files import require_new
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from cgatjax import Dataset, Predictions, Uncertainty
+    from cgatjax import Dataset, Predictions
 
 
 @command()
-@click.argument("run", type=click.Path())
-@click.argument("store", type=click.Path())
-@option("--out", required=True, type=click.Path(), help="Parquet file to write.")
-@subset_option("all", "to embed")
-@option("--map", "map_file", type=click.Path(), help="2-D map of the data, PNG, PDF or SVG.")
-@option(
-    "--method",
-    type=click.Choice(["pca", "tsne", "umap"]),
-    default="pca",
-    show_default=True,
-    help="Projection of the map; umap needs the extra umap.",
-)
-@option(
-    "--color",
-    type=click.Choice(["error", "target", "prediction", "std"]),
-    default="error",
-    show_default=True,
-    help="Quantity that colors the map.",
-)
-@option("--target", metavar="NAME", help="Property of the colors, if the run predicts several.")
-@option("--seed", type=int, default=0, show_default=True, help="Random seed of t-SNE and UMAP.")
-@uncertainty_option()
 def embed(
     run: str,
     store: str,
+    *,
     out: str,
-    subset: str,
-    map_file: str | None,
-    method: str,
-    color: str,
-    target: str | None,
-    seed: int,
-    uncertainty: "Uncertainty | None",
+    subset: Subset = "all",
+    map_: str | None = None,
+    method: Literal["pca", "tsne", "umap"] = "pca",
+    color: Literal["error", "target", "prediction", "std"] = "error",
+    target: str | None = None,
+    seed: int = 0,
+    uncertainty: Kind | None = None,
 ) -> None:
     """Write crystal embeddings, values and predictions to a Parquet file.
 
@@ -58,6 +41,16 @@ def embed(
 
     \b
     cgatjax embed runs/scan scan.store --out embeddings.parquet --map map.png
+
+    Options:
+      out PATH: Parquet file to write.
+      subset: Subset of the run's split to embed.
+      map_ PATH: 2-D map of the data, PNG, PDF or SVG.
+      method: Projection of the map; umap needs the extra umap.
+      color: Quantity that colors the map.
+      target NAME: Property of the colors, if the run predicts several.
+      seed: Random seed of t-SNE and UMAP.
+      uncertainty
     """
     import numpy as np
 
@@ -69,11 +62,11 @@ def embed(
     from cgatjax.plotting.style import save_figure
     from cgatjax.structures.elements import readable_formula
 
-    require_new(out, map_file)
+    require_new(out, map_)
     predictor, data = load_predictor(run, uncertainty), open_store(store)
     crystals, name = chosen_subset(run, data, subset)
     values = {t: _values(crystals, t) for t in predictor.targets}
-    if map_file:
+    if map_:
         target = _chosen_target(predictor.targets, target)
         if color in ("error", "target") and not np.isfinite(values[target]).any():
             raise InputError(f"--color {color}: no crystal has a known value of {target!r}")
@@ -88,13 +81,13 @@ def embed(
     texts = {"id": crystals.ids, "formula": list(map(readable_formula, crystals.formulas))}
     write_embeddings(Path(out), texts, numbers, embeddings, about)
     click.echo(f"{out}: {len(crystals)} crystals ({name}), {embeddings.shape[1]} numbers each")
-    if map_file and target:
+    if map_ and target:
         shown, label = _colors(color, target, found, values[target])
         place = project(embeddings, method, seed=seed)
         unit, is_log = found.units[target], color == "error"
         figure = embedding_map(place, shown, label=label, unit=unit, log=is_log)
-        save_figure(figure, map_file)
-        click.echo(f"map ({place.text}): {map_file}")
+        save_figure(figure, map_)
+        click.echo(f"map ({place.text}): {map_}")
 
 
 def _values(crystals: "Dataset", target: str) -> "np.ndarray":

@@ -2,52 +2,39 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from cgatjax.cli.command_options import (
+    Kind,
+    Subset,
     command,
-    exclude_seen_option,
-    option,
-    subset_option,
-    uncertainty_option,
 )
-from cgatjax.cli.data_files import or_empty, prediction_notes, require_new, unseen_of, write_csv
+from cgatjax.cli.data_files import or_empty, prediction_notes, require_new, unseen_of
+from cgatjax.runtime.files import write_csv
 from cgatjax.runtime.text_tables import table
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from cgatjax import Predictions, Store, Uncertainty
-    from cgatjax.inference.prediction_table import TrainedOn
-    from cgatjax.model.training_record import SeenBy
+    from cgatjax import Predictions, Store
+    from cgatjax.inference.memory import TrainedOn
 
 _COLUMNS = ("id", "property", "target", "prediction", "std", "unit", "unseen_elements")
 
 
 @command()
-@click.argument("run", type=click.Path())
-@click.argument("store", type=click.Path())
-@subset_option(None, "to evaluate")
-@exclude_seen_option("Leave out crystals that the model was trained on")
-@option("--out", type=click.Path(), help="CSV file of all values and predictions.")
-@option("--plot", type=click.Path(), help="Parity plot, PNG, PDF or SVG.")
-@option(
-    "--plots",
-    type=click.Path(),
-    help="Folder for all figures: parity, errors by element and by number of sites, calibration.",
-)
-@uncertainty_option()
 def evaluate(
     run: str,
     store: str,
-    subset: str | None,
-    exclude_seen: "SeenBy | None",
-    out: str | None,
-    plot: str | None,
-    plots: str | None,
-    uncertainty: "Uncertainty | None",
+    *,
+    subset: Subset | None = None,
+    exclude_seen: Literal["graph", "formula"] | None = None,
+    out: str | None = None,
+    plot: str | None = None,
+    plots: str | None = None,
+    uncertainty: Kind | None = None,
 ) -> None:
     """Compute the errors of a model on a store.
 
@@ -58,6 +45,17 @@ def evaluate(
     \b
     cgatjax evaluate mp-small mine.store --exclude-seen
     cgatjax evaluate runs/scan scan.store --out errors.csv --plots figures
+
+    Options:
+      subset: Subset of the run's split to evaluate. [default: test if the split is of this store,
+        otherwise all]
+      exclude_seen: Leave out crystals that the model was trained on: equal ones (graph, the
+        default), or those of the same formula.
+      out PATH: CSV file of all values and predictions.
+      plot PATH: Parity plot, PNG, PDF or SVG.
+      plots PATH: Folder for all figures: parity, errors by element and by number of sites,
+        calibration.
+      uncertainty
     """
     from cgatjax import load_predictor, open_store, predict
     from cgatjax.cli.data_files import chosen_subset
@@ -84,7 +82,7 @@ def evaluate(
     _echo_trained_on(found.trained_on, name, run, data)
     _echo_calibration(found, values)
     if out:
-        write_csv(Path(out), _COLUMNS, _rows(found, values), prediction_notes(run, found))
+        write_csv(Path(out), [_COLUMNS, *_rows(found, values)], prediction_notes(run, found))
         click.echo(f"values and predictions: {out}")
     if plot:
         draw_parity(Path(plot), found, values)

@@ -7,21 +7,12 @@ from pathlib import Path
 import click
 
 from cgatjax import InputError
-from cgatjax.cli.command_options import command, option
+from cgatjax.cli.command_options import command
 from cgatjax.cli.data_files import require_new
 
 
 @command()
-@click.argument("run", type=click.Path())
-@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
-@option("--out", required=True, type=click.Path(), help="Folder to create.")
-@option(
-    "--step",
-    type=int,
-    help="Message-passing step that the figures show, from 1.",
-    default_note="the last one",
-)
-def explain(run: str, inputs: tuple[str, ...], out: str, step: int | None) -> None:
+def explain(run: str, inputs: tuple[str, ...], *, out: str, step: int | None = None) -> None:
     """Write and draw attention weights of crystals.
 
     INPUT: as for `featurize`. For each crystal, ID.json has the prediction, the embedding, the
@@ -30,12 +21,16 @@ def explain(run: str, inputs: tuple[str, ...], out: str, step: int | None) -> No
 
     \b
     cgatjax explain runs/scan SrTiO3.cif --out attention
+
+    Options:
+      out PATH: Folder to create.
+      step: Message-passing step that the figures show, from 1. [default: the last one]
     """
     from cgatjax import Rejected, load_predictor, read_crystals
     from cgatjax import explain as explain_crystal
     from cgatjax.plotting.attention_plot import attention_figure
     from cgatjax.plotting.style import save_figure
-    from cgatjax.runtime.atomic_writes import write_durably
+    from cgatjax.runtime.files import write_durably
 
     folder = Path(out)
     require_new(folder)

@@ -5,17 +5,14 @@ from typing import Any
 import click
 
 from cgatjax import GPConfig
-from cgatjax.cli.command_options import OTHER, command, subset_option
+from cgatjax.cli.command_options import OTHER, Subset, command
 from cgatjax.cli.config_options import chosen, config_options
 from cgatjax.runtime.text_tables import table
 
 
-@command("fit-gp")
-@click.argument("run", type=click.Path())
-@click.argument("store", type=click.Path())
-@subset_option("train", "to fit to")
+@command()
 @config_options(GPConfig, OTHER)
-def fit_gp(run: str, store: str, subset: str, **flags: Any) -> None:
+def fit_gp(run: str, store: str, *, subset: Subset = "train", **flags: Any) -> None:
     """Fit a Gaussian process to the crystal embeddings of a run.
 
     The process is fitted to the run's crystals and their values in STORE, predicts every target of
@@ -27,6 +24,9 @@ def fit_gp(run: str, store: str, subset: str, **flags: Any) -> None:
     \b
     cgatjax fit-gp runs/scan scan.store
     cgatjax predict runs/scan candidates/*.cif --uncertainty gp --out predictions.csv
+
+    Options:
+      subset: Subset of the run's split to fit to.
     """
     from cgatjax import embed, load_predictor, open_store
     from cgatjax import fit_gp as fit

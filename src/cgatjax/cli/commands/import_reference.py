@@ -2,21 +2,14 @@
 
 import click
 
-from cgatjax.cli.command_options import command, option
+from cgatjax.cli.command_options import command
 from cgatjax.cli.data_files import require_new
 
 
-@command("import-reference")
-@click.argument("file", type=click.Path())
-@option("--out", required=True, type=click.Path(), help="Run or store folder to create.")
-@option(
-    "--target",
-    metavar="NAME",
-    help="Property that the model predicts.",
-    default_note="that of the checkpoint",
-)
-@option("--unit", help="Unit of the property.", default_note="known by name")
-def import_reference(file: str, out: str, target: str | None, unit: str | None) -> None:
+@command()
+def import_reference(
+    file: str, *, out: str, target: str | None = None, unit: str | None = None
+) -> None:
     """Import a checkpoint or features of the PyTorch code.
 
     A checkpoint (.ckpt) becomes a run and needs the extra "torch"; a feature file (.pickle.gz)
@@ -26,6 +19,11 @@ def import_reference(file: str, out: str, target: str | None, unit: str | None) 
     cgatjax import-reference pbe.ckpt --out runs/reference
     cgatjax predict runs/reference candidates/*.cif --out predictions.csv
     cgatjax import-reference features.pickle.gz --out features.store
+
+    Options:
+      out PATH: Run or store folder to create.
+      target NAME: Property that the model predicts. [default: that of the checkpoint]
+      unit: Unit of the property. [default: known by name]
     """
     from cgatjax import RunFolder, reference, save_model
 

@@ -6,18 +6,11 @@ from pathlib import Path
 import click
 
 from cgatjax import InputError
-from cgatjax.cli.command_options import command, option, where_option
+from cgatjax.cli.command_options import command
 
 
-@command()
-@click.argument("paths", nargs=-1, required=True, metavar="FILE...|STORE_OR_RUN")
-@option(
-    "--verify",
-    is_flag=True,
-    help="Read the whole store and compare its hashes, or repeat the self-check of a model.",
-)
-@where_option()
-def info(paths: tuple[str, ...], verify: bool, where: dict[str, str]) -> None:
+@command(paths="FILE...|STORE_OR_RUN")
+def info(paths: tuple[str, ...], *, verify: bool = False, where: dict[str, str]) -> None:
     """Describe structure files, a store, a run or a model.
 
     \b
@@ -30,6 +23,11 @@ def info(paths: tuple[str, ...], verify: bool, where: dict[str, str]) -> None:
     written. Properties that look like totals of cells although their unit says "per atom" are
     listed. The sizes of a store's files are always compared; --verify takes some seconds per GB of
     a store. For a published model it repeats the predictions that belong to the file.
+
+    Options:
+      verify: Read the whole store and compare its hashes, or repeat the self-check of a model.
+    Data:
+      where
     """
     from cgatjax import open_store
     from cgatjax.cli.file_info import show_files

@@ -1,78 +1,32 @@
 """`matbench`: run a task of the Matbench benchmark."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
 from cgatjax import TrainConfig
-from cgatjax.cli.command_options import command, option, preset_option
-from cgatjax.cli.config_options import config_options
-from cgatjax.cli.training_options import TRAININGS
+from cgatjax.cli.command_options import command
+from cgatjax.cli.config_options import TRAININGS, config_options
 from cgatjax.runtime.text_tables import table
 
 _TRAINING = ("epochs", "batch_size", "learning_rate", "loss")
 
 
 @command()
-@click.argument("dataset", type=click.Path())
-@option("--task", "name", group="Data", help="Name of the task.", default_note="that of the file")
-@option(
-    "--target",
-    metavar="NAME",
-    group="Data",
-    help="Name of the property.",
-    default_note="that of the column",
-)
-@option(
-    "--unit", default="", group="Data", help="Unit of the property.", default_note="that of --from"
-)
-@option(
-    "--folds",
-    type=click.Path(),
-    group="Data",
-    help="Validation file of the package matbench.",
-    default_note="the folds of matbench, recomputed",
-)
-@option(
-    "--from",
-    "start_from",
-    type=click.Path(),
-    group="Transfer",
-    help="Run or model folder to transfer from.",
-)
-@option(
-    "--mode",
-    type=click.Choice(["full", "head", "none"]),
-    default="full",
-    show_default=True,
-    group="Transfer",
-    help="Transfer mode with --from: all parameters, only the head, or from scratch.",
-)
-@preset_option("Options of network and training to start from.")
 @config_options(TrainConfig, "Training", only=_TRAINING, presets=TRAININGS)
-@option(
-    "--seed",
-    type=int,
-    default=0,
-    show_default=True,
-    group="Training",
-    help="Random seed of parameters, batches and validation sets.",
-)
-@option(
-    "--out",
-    required=True,
-    type=click.Path(),
-    group="Output",
-    help="Output folder; resumed if it exists.",
-)
 def matbench(
     dataset: str,
+    *,
+    task_: str | None = None,
+    target: str | None = None,
+    unit: str = "",
+    folds: str | None = None,
+    from_: str | None = None,
+    mode: Literal["full", "head", "none"] = "full",
+    preset: Literal["small", "released", "paper"] = "small",
+    seed: int = 0,
     out: str,
-    name: str | None,
-    target: str | None,
-    folds: str | None,
-    seed: int,
     **options: Any,
 ) -> None:
     """Train and predict the five folds of a Matbench task.
@@ -86,14 +40,38 @@ def matbench(
     predictions of each fold, so that the same command continues where it stopped, and finally
     results.json for the leaderboard. With --from, give the property the name that it has in the
     pre-trained model (NAME, or NAME@LABEL) if it is the same one: its head is then reused.
+
+    Data:
+      task_: Name of the task. [default: that of the file]
+      target NAME: Name of the property. [default: that of the column]
+      unit: Unit of the property. [default: that of --from]
+      folds PATH: Validation file of the package matbench. [default: the folds of matbench,
+        recomputed]
+    Transfer:
+      from_ PATH: Run or model folder to transfer from.
+      mode: Transfer mode with --from: all parameters, only the head, or from scratch.
+    Training:
+      preset: Options of network and training to start from.
+      seed: Random seed of parameters, batches and validation sets.
+    Output:
+      out PATH: Output folder; resumed if it exists.
     """
     from cgatjax import CGATRegressor, MatbenchTask, run_matbench
     from cgatjax.integrations.matbench_files import RESULTS
 
-    task = MatbenchTask.load(dataset, name=name, folds=folds)
+    task = MatbenchTask.load(dataset, name=task_, folds=folds)
     click.echo(f"{task.dataset_name}: {len(task.crystals)} crystals, {task.target}", err=True)
     target = target or task.target.replace("/", " per ")
-    regressor = CGATRegressor(random_state=seed, verbose=True, target=target, **options)
+    regressor = CGATRegressor(
+        preset=preset,
+        start_from=from_,
+        mode=mode,
+        target=target,
+        unit=unit,
+        random_state=seed,
+        verbose=True,
+        **options,
+    )
     run_matbench(task, regressor, out)
     path = Path(out) / RESULTS
     task.save(path, {"algorithm": "cgatjax", "options": str(regressor)})

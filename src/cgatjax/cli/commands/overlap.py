@@ -2,26 +2,21 @@
 
 from collections import Counter
 from pathlib import Path
-from typing import get_args
+from typing import Literal
 
 import click
 
-from cgatjax.cli.command_options import command, option
-from cgatjax.config import DuplicateKey
+from cgatjax.cli.command_options import command
 from cgatjax.runtime.text_tables import table
 
 
 @command()
-@click.argument("stores", nargs=-1, required=True, metavar="STORE...", type=click.Path())
-@option(
-    "--by",
-    multiple=True,
-    type=click.Choice(get_args(DuplicateKey)),
-    help="Key to compare by. Repeatable.",
-    default_note="all",
-)
-@option("--out", type=click.Path(), help="CSV file of all crystals that share a key.")
-def overlap(stores: tuple[str, ...], by: tuple[DuplicateKey, ...], out: str | None) -> None:
+def overlap(
+    stores: tuple[str, ...],
+    *,
+    by: tuple[Literal["id", "formula", "graph", "prototype"], ...] = (),
+    out: str | None = None,
+) -> None:
     """Count the crystals that stores share, and duplicates within each.
 
     \b
@@ -31,6 +26,10 @@ def overlap(stores: tuple[str, ...], by: tuple[DuplicateKey, ...], out: str | No
     Crystals are compared by id, by reduced formula, by graph (the same crystal under any id, in any
     cell) and by prototype (the same structure type with any elements). Graphs can be compared if
     the stores were made with the same options, best with `featurize --recommended`.
+
+    Options:
+      by: Key to compare by. [default: all]
+      out PATH: CSV file of all crystals that share a key.
     """
     from cgatjax import compare, open_store
     from cgatjax.data.overlap import KEYS

@@ -1,11 +1,11 @@
 """`pairs`: the same crystals in two stores, their values side by side."""
 
-from typing import get_args
+from typing import Literal, get_args
 
 import click
 
 from cgatjax import ConfigError
-from cgatjax.cli.command_options import command, option
+from cgatjax.cli.command_options import command
 from cgatjax.cli.data_files import require_new
 from cgatjax.config import DuplicateKey
 from cgatjax.runtime.text_tables import table
@@ -14,39 +14,16 @@ _KEYS = [key for key in get_args(DuplicateKey) if key != "prototype"]
 
 
 @command()
-@click.argument("low", metavar="LOW", type=click.Path())
-@click.argument("high", metavar="HIGH", type=click.Path())
-@option("--target", required=True, metavar="NAME", help="Property of HIGH.")
-@option("--low-target", metavar="NAME", help="Property of LOW.", default_note="that of HIGH")
-@option(
-    "--by",
-    multiple=True,
-    type=click.Choice(_KEYS),
-    help="Key to join by; repeatable, each joins what those before it left.",
-    default_note="id, then graph",
-)
-@option("--out", type=click.Path(), help="CSV file with a row for each pair.")
-@option(
-    "--store",
-    type=click.Path(),
-    help="Store to create: HIGH with the low-fidelity value as a further property, a baseline.",
-)
-@option(
-    "--as",
-    "low_name",
-    metavar="NAME",
-    help="Name of the low-fidelity property in --store.",
-    default_note="that of LOW",
-)
 def pairs(
     low: str,
     high: str,
+    *,
     target: str,
-    low_target: str | None,
-    by: tuple[DuplicateKey, ...],
-    out: str | None,
-    store: str | None,
-    low_name: str | None,
+    low_target: str | None = None,
+    by: tuple[Literal["id", "formula", "graph"], ...] = (),
+    out: str | None = None,
+    store: str | None = None,
+    as_: str | None = None,
 ) -> None:
     """Find the same crystals in two stores and compare their values.
 
@@ -60,12 +37,22 @@ def pairs(
     cell. Keys that several crystals share are counted and pair none of them. The table shows how
     far the low-fidelity value is from the other one, before and after a linear fit in the
     composition.
+
+    Options:
+      target NAME: Property of HIGH.
+      low_target NAME: Property of LOW. [default: that of HIGH]
+      by: Key to join by; each joins what those before it left. [default: id, then
+        graph]
+      out PATH: CSV file with a row for each pair.
+      store PATH: Store to create: HIGH with the low-fidelity value as a further property, a
+        baseline.
+      as_ NAME: Name of the low-fidelity property in --store. [default: that of LOW]
     """
     from cgatjax import open_store
     from cgatjax import pairs as find_pairs
 
     require_new(out, store)
-    if low_name is not None and store is None:
+    if as_ is not None and store is None:
         raise ConfigError("--as names a property of the store that --store creates; it is missing")
     low_store, high_store = open_store(low), open_store(high)
     found = find_pairs(
@@ -86,5 +73,5 @@ def pairs(
         found.write(out)
         click.echo(f"{out}: {len(found)} pairs")
     if store is not None:
-        made = found.write_store(high_store, store, low_name=low_name)
+        made = found.write_store(high_store, store, low_name=as_)
         click.echo(f"{made.path}: {len(made)} crystals with {', '.join(made.units)}")

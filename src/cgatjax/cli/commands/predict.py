@@ -2,29 +2,22 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from cgatjax.cli.command_options import (
-    FOR_DIFFERENCES,
-    command,
-    on_error_option,
-    option,
-    properties_option,
-    uncertainty_option,
-)
+from cgatjax.cli.command_options import Kind, command
 from cgatjax.cli.data_files import (
     echo_skipped,
     or_empty,
     prediction_notes,
     require_new,
     unseen_of,
-    write_csv,
 )
+from cgatjax.runtime.files import write_csv
 
 if TYPE_CHECKING:
-    from cgatjax import Predictions, Uncertainty
+    from cgatjax import Predictions
 
 SHOWN = 20
 """Number of predictions that are printed without --out."""
@@ -32,21 +25,14 @@ _COLUMNS = ("id", "property", "prediction", "std", "unit", "unseen_elements")
 
 
 @command()
-@click.argument("run", type=click.Path())
-@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
-@option(
-    "--out", type=click.Path(), help="CSV file to write.", default_note="a table on the terminal"
-)
-@properties_option(purpose=FOR_DIFFERENCES)
-@on_error_option()
-@uncertainty_option()
 def predict(
     run: str,
     inputs: tuple[str, ...],
-    out: str | None,
-    properties: str | None,
-    on_error: str,
-    uncertainty: "Uncertainty | None",
+    *,
+    out: str | None = None,
+    properties: str | None = None,
+    on_error: Literal["raise", "skip"] = "raise",
+    uncertainty: Kind | None = None,
 ) -> None:
     """Predict properties of structures, relaxed or not.
 
@@ -61,10 +47,19 @@ def predict(
     cgatjax predict runs/scan quartz.cif
     cgatjax predict runs/scan candidates/*.cif --out predictions.csv
     cgatjax predict runs/difference candidates/*.cif --properties pbe.csv --out predictions.csv
+
+    Options:
+      out PATH: CSV file to write. [default: a table on the terminal]
+      properties PATH: CSV file with the properties of CIF and POSCAR files, one row each, for
+        models that learned the difference to one of them. [default: properties.csv or id_prop.csv
+        in their folder]
+      on_error
+      uncertainty
     """
     from cgatjax import load_predictor
     from cgatjax import predict as predict_crystals
     from cgatjax.cli.data_files import store_or_files
+    from cgatjax.structures.crystal import write_rejected
 
     path = Path(out) if out else None
     skipped_path = path.with_suffix(".skipped.csv") if path else None
@@ -73,7 +68,7 @@ def predict(
         load_predictor(run, uncertainty),
         store_or_files(inputs),
         properties=properties,
-        on_error=on_error,  # type: ignore[arg-type]
+        on_error=on_error,
         show_progress=True,
     )
     if path is None or skipped_path is None:
@@ -82,11 +77,10 @@ def predict(
             click.echo(line)
         echo_skipped(found.skipped, None)
         return
-    write_csv(path, _COLUMNS, _rows(found), prediction_notes(run, found))
+    write_csv(path, [_COLUMNS, *_rows(found)], prediction_notes(run, found))
     click.echo(f"{path}: {len(found.ids)} crystals, {len(found.skipped)} skipped")
     if found.skipped:
-        rows = [(item.id, item.source, item.reason) for item in found.skipped]
-        write_csv(skipped_path, ("id", "source", "reason"), rows, [])
+        write_rejected(skipped_path, found.skipped)
         echo_skipped(found.skipped, skipped_path)
 
 

@@ -3,184 +3,122 @@
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from cgatjax import ConfigError, InputError
-from cgatjax.cli.command_options import (
-    FOR_DIFFERENCES,
-    command,
-    on_error_option,
-    option,
-    properties_option,
-    uncertainty_option,
-)
+from cgatjax.cli.command_options import Kind, command
 from cgatjax.runtime.text_tables import fields, table
 
 if TYPE_CHECKING:
-    from cgatjax import CompositionFilter, Keep, Uncertainty
+    from cgatjax import CompositionFilter, Keep, KnownHull
 
 SHOWN = 10
 """Number of best rows that are printed."""
 DEFAULT_BEST = 1000
 
 
-@command()
-@click.argument("run", type=click.Path())
-@click.argument("inputs", nargs=-1, metavar="INPUT...")
-@option(
-    "--prototype",
-    "prototypes",
-    multiple=True,
-    metavar="NAME",
-    group="Candidates",
-    help="Structure type of the library instead of INPUT, such as rocksalt, perovskite or spinel, "
-    "with the classes A, B, C of cations and X, Y of anions; a wrong name lists all. Repeatable.",
-)
-@option(
-    "--elements",
-    multiple=True,
-    metavar="CLASS=LIST",
-    group="Candidates",
-    help="Elements for a class of sites, such as Sr=Ca,Sr,Ba. CLASS is an element of the "
-    "prototype, its number from 1, or * for all others; LIST may be all. Repeatable. Without this "
-    "option INPUT are the structures themselves, not prototypes.",
-)
-@option(
-    "--classes",
-    type=click.Choice(["element", "orbit"]),
-    default="element",
-    show_default=True,
-    group="Candidates",
-    help="Sites that get the same element: those of one element, or those equivalent by symmetry.",
-)
-@properties_option("Candidates", purpose=FOR_DIFFERENCES)
-@on_error_option("Stop at an unusable structure, or skip and list it.", "Candidates")
-@option(
-    "--neutral",
-    is_flag=True,
-    group="Filters",
-    help="Keep compositions whose oxidation states can add up to zero.",
-)
-@option(
-    "--electronegativity",
-    is_flag=True,
-    group="Filters",
-    help="Keep neutral compositions with every cation less electronegative than every anion.",
-)
-@option(
-    "--oxidation-states",
-    type=click.Choice(["icsd", "common"]),
-    default="icsd",
-    show_default=True,
-    group="Filters",
-    help="Oxidation states that occur in the ICSD, or the most common ones.",
-)
-@option("--allowed", metavar="LIST", group="Filters", help="Elements that may occur.")
-@option("--forbidden", metavar="LIST", group="Filters", help="Elements that may not occur.")
-@option(
-    "--distinct", is_flag=True, group="Filters", help="Require different elements in the classes."
-)
-@option(
-    "--keep-unseen",
-    is_flag=True,
-    group="Filters",
-    help="Keep candidates with elements that the model was never trained on, whose predictions "
-    "cannot be trusted.",
-)
-@option(
-    "--min-elements",
-    type=int,
-    default=1,
-    show_default=True,
-    group="Filters",
-    help="Smallest number of elements.",
-)
-@option(
-    "--function",
-    metavar="MODULE:NAME",
-    default="",
-    group="Filters",
-    help="Python function that keeps a composition if it returns True, called with the symbols and "
-    "amounts of the classes.",
-)
-@option("--target", metavar="NAME", group="Ranking", help="Property, if the run predicts several.")
-@uncertainty_option("Ranking")
-@option(
-    "--best",
-    type=int,
-    group="Ranking",
-    help="Number of predictions to keep.",
-    default_note="1000 without --below, --above and --all",
-)
-@option("--below", type=float, group="Ranking", help="Keep predictions below this, in their unit.")
-@option("--above", type=float, group="Ranking", help="Keep predictions above this, in their unit.")
-@option("--all", "everything", is_flag=True, group="Ranking", help="Keep all predictions.")
-@option(
-    "--highest", is_flag=True, group="Ranking", help="Rank from the highest prediction downward."
-)
-@option(
-    "--hull",
-    multiple=True,
-    metavar="INPUT",
-    group="Output",
-    help="Known phases with formation energies in eV/atom, such as the output of `hull`: the "
-    "column hull_distance then has the predicted energies above their hull. Repeatable.",
-)
-@option(
-    "--hull-energy",
-    metavar="NAME",
-    default="e-form",
-    show_default=True,
-    group="Output",
-    help="Property of the known phases with the formation energy.",
-)
-@option("--out", required=True, type=click.Path(), group="Output", help="Folder to create.")
-@option(
-    "--structures",
-    type=int,
-    default=10,
-    show_default=True,
-    group="Output",
-    help="Number of the best candidates to write as CIF files, not relaxed.",
-)
-@option(
-    "--resume",
-    is_flag=True,
-    group="Output",
-    help="Resume an interrupted screening; start it if there is nothing yet.",
-)
-@option(
-    "--batch-size",
-    type=int,
-    group="Hardware",
-    help="Candidates per batch.",
-    default_note="chosen by sizes and device",
-)
-@option(
-    "--chunk-rows",
-    type=int,
-    group="Hardware",
-    help="Candidates per chunk on disk.",
-    default_note="16384",
-)
+def _filters(
+    *,
+    neutral: bool = False,
+    electronegativity: bool = False,
+    oxidation_states: Literal["icsd", "common"] = "icsd",
+    allowed: str | None = None,
+    forbidden: str | None = None,
+    distinct: bool = False,
+    min_elements: int = 1,
+    function: str = "",
+) -> "CompositionFilter":
+    """Make the filter of compositions.
+
+    Filters:
+      neutral: Keep compositions whose oxidation states can add up to zero.
+      electronegativity: Keep neutral compositions with every cation less electronegative than every
+        anion.
+      oxidation_states: Oxidation states that occur in the ICSD, or the most common ones.
+      allowed LIST: Elements that may occur.
+      forbidden LIST: Elements that may not occur.
+      distinct: Require different elements in the classes.
+      min_elements: Smallest number of elements.
+      function MODULE:NAME: Python function that keeps a composition if it returns True, called with
+        the symbols and amounts of the classes.
+    """
+    from cgatjax import CompositionFilter
+
+    if function:
+        sys.path.append(os.getcwd())
+    return CompositionFilter(
+        allowed=_symbols(allowed),
+        forbidden=_symbols(forbidden),
+        distinct=distinct,
+        min_elements=min_elements,
+        charge="ordered" if electronegativity else "neutral" if neutral else "any",
+        states=oxidation_states,
+        function=function,
+    )
+
+
+def _keep(
+    *,
+    best: int | None = None,
+    below: float | None = None,
+    above: float | None = None,
+    all_: bool = False,
+    highest: bool = False,
+) -> "Keep":
+    """Make the rule for the predictions to keep.
+
+    Ranking:
+      best: Number of predictions to keep. [default: 1000 without --below, --above and --all]
+      below: Keep predictions below this, in their unit.
+      above: Keep predictions above this, in their unit.
+      all_: Keep all predictions.
+      highest: Rank from the highest prediction downward.
+    """
+    from cgatjax import Keep
+
+    is_chosen = (best, below, above) != (None, None, None)
+    if all_ and is_chosen:
+        raise ConfigError("--all goes with none of --best, --below, --above")
+    best = best if all_ or is_chosen else DEFAULT_BEST
+    return Keep(best=best, below=below, above=above, highest=highest)
+
+
+def _known_phases(*, hull: tuple[str, ...] = (), hull_energy: str = "e-form") -> "KnownHull | None":
+    """Read the known phases.
+
+    Output:
+      hull INPUT: Known phases with formation energies in eV/atom, such as the output of `hull`: the
+        column hull_distance then has the predicted energies above their hull.
+      hull_energy NAME: Property of the known phases with the formation energy.
+    """
+    from cgatjax import read_hull
+
+    return read_hull(hull, hull_energy, "skip") if hull else None
+
+
+@command({"filters": _filters, "keep": _keep, "phases": _known_phases})
 def screen(
     run: str,
-    inputs: tuple[str, ...],
-    prototypes: tuple[str, ...],
+    inputs: tuple[str, ...] = (),
+    *,
+    prototype: tuple[str, ...] = (),
+    elements: tuple[str, ...] = (),
+    classes: Literal["element", "orbit"] = "element",
+    properties: str | None = None,
+    on_error: Literal["raise", "skip"] = "raise",
+    filters: "CompositionFilter",
+    keep: "Keep",
+    phases: "KnownHull | None",
+    keep_unseen: bool = False,
+    target: str | None = None,
+    uncertainty: Kind | None = None,
     out: str,
-    elements: tuple[str, ...],
-    classes: str,
-    target: str | None,
-    resume: bool,
-    batch_size: int | None,
-    chunk_rows: int | None,
-    properties: str | None,
-    on_error: str,
-    uncertainty: "Uncertainty | None",
-    hull: tuple[str, ...],
-    **options: Any,
+    structures: int = 10,
+    resume: bool = False,
+    batch_size: int | None = None,
+    chunk_rows: int | None = None,
 ) -> None:
     """Screen decorations of prototypes, or structures, and keep the best.
 
@@ -201,37 +139,61 @@ def screen(
     cgatjax screen runs/scan candidates.json.bz2 --best 500 --out hits
 
     After a kill, the same command with --resume continues; the results are the same to the byte.
+
+    Candidates:
+      prototype NAME: Structure type of the library instead of INPUT, such as rocksalt, perovskite
+        or spinel, with the classes A, B, C of cations and X, Y of anions; a wrong name lists all.
+      elements CLASS=LIST: Elements for a class of sites, such as Sr=Ca,Sr,Ba. CLASS is an element
+        of the prototype, its number from 1, or * for all others; LIST may be all.
+        Without this option INPUT are the structures themselves, not prototypes.
+      classes: Sites that get the same element: those of one element, or those equivalent by
+        symmetry.
+      properties PATH: CSV file with the properties of CIF and POSCAR files, one row each, for
+        models that learned the difference to one of them. [default: properties.csv or id_prop.csv
+        in their folder]
+      on_error
+    Filters:
+      keep_unseen: Keep candidates with elements that the model was never trained on, whose
+        predictions cannot be trusted.
+    Ranking:
+      target NAME: Property, if the run predicts several.
+      uncertainty
+    Output:
+      out PATH: Folder to create.
+      structures: Number of the best candidates to write as CIF files, not relaxed.
+      resume: Resume an interrupted screening; start it if there is nothing yet.
+    Hardware:
+      batch_size: Candidates per batch. [default: chosen by sizes and device]
+      chunk_rows: Candidates per chunk on disk. [default: 16384]
     """
-    from cgatjax import find_prototype, load_predictor, read_hull
+    from cgatjax import find_prototype, load_predictor
     from cgatjax import screen as screen_candidates
     from cgatjax.cli.data_files import store_or_files
     from cgatjax.screening.screen_loop import CHUNK_ROWS
 
     lists = _lists(elements)
-    if not (inputs or prototypes):
+    if not (inputs or prototype):
         raise InputError("expected INPUT or --prototype NAME, got none")
-    if prototypes and not lists:
+    if prototype and not lists:
         raise InputError("--prototype: expected the elements of its classes, --elements CLASS=LIST")
-    types = [find_prototype(name) for name in prototypes]
-    if options["function"]:
-        sys.path.append(os.getcwd())
+    types = [find_prototype(name) for name in prototype]
     done = screen_candidates(
         load_predictor(run, uncertainty),
         [*types, *inputs] if lists else store_or_files(inputs),
         Path(out),
         elements=lists or None,
-        classes=classes,  # type: ignore[arg-type]
-        filters=_filters(options),
-        keep=_keep(options),
+        classes=classes,
+        filters=filters,
+        keep=keep,
         target=target,
-        structures=options["structures"],
-        keep_unseen=options["keep_unseen"],
-        hull=read_hull(hull, options["hull_energy"], "skip") if hull else None,
+        structures=structures,
+        keep_unseen=keep_unseen,
+        hull=phases,
         resume=resume,
         chunk_rows=chunk_rows or CHUNK_ROWS,
         batch_size=batch_size,
         properties=properties,
-        on_error=on_error,  # type: ignore[arg-type]
+        on_error=on_error,
         show_progress=True,
     )
     _show(done.report, done.results)
@@ -252,33 +214,6 @@ def _lists(elements: tuple[str, ...]) -> dict[str, Any]:
 
 def _symbols(text: str | None) -> tuple[str, ...]:
     return tuple(s.strip() for s in (text or "").split(",") if s.strip())
-
-
-def _filters(options: dict[str, Any]) -> "CompositionFilter":
-    from cgatjax import CompositionFilter
-
-    ordered = options["electronegativity"]
-    return CompositionFilter(
-        allowed=_symbols(options["allowed"]),
-        forbidden=_symbols(options["forbidden"]),
-        distinct=options["distinct"],
-        min_elements=options["min_elements"],
-        charge="ordered" if ordered else "neutral" if options["neutral"] else "any",
-        states=options["oxidation_states"],
-        function=options["function"],
-    )
-
-
-def _keep(options: dict[str, Any]) -> "Keep":
-    from cgatjax import Keep
-
-    best, below, above = (options[name] for name in ("best", "below", "above"))
-    chosen = [value for value in (best, below, above) if value is not None]
-    if options["everything"] and chosen:
-        raise ConfigError("--all goes with none of --best, --below, --above")
-    if not chosen and not options["everything"]:
-        best = DEFAULT_BEST
-    return Keep(best=best, below=below, above=above, highest=options["highest"])
 
 
 def _show(report: dict[str, Any], results: Path) -> None:

@@ -2,23 +2,16 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from cgatjax.cli.command_options import (
-    FOR_DIFFERENCES,
-    command,
-    on_error_option,
-    option,
-    properties_option,
-    uncertainty_option,
-)
-from cgatjax.cli.data_files import or_empty, require_new, unseen_of, write_csv
+from cgatjax.cli.command_options import Kind, command
+from cgatjax.cli.data_files import or_empty, require_new, unseen_of
+from cgatjax.runtime.files import write_csv
 
 if TYPE_CHECKING:
-    from cgatjax import Dataset, Predictor, Rejected, Selection, Uncertainty
-    from cgatjax.active_learning import By
+    from cgatjax import Dataset, Predictor, Rejected, Selection
 
 SHOWN = 5
 """Number of selected crystals that are printed."""
@@ -35,41 +28,19 @@ _COLUMNS = (
 )
 
 
-@command()
-@click.argument("run", type=click.Path())
-@click.argument("candidates", nargs=-1, required=True, metavar="CANDIDATES...")
-@option("--count", type=int, required=True, help="Number of crystals to select.")
-@option(
-    "--by",
-    type=click.Choice(["uncertainty", "diversity", "both"]),
-    default="both",
-    show_default=True,
-    help="Acquisition: largest standard deviation, largest distance to all known crystals in "
-    "embedding space, or largest product of the two.",
-)
-@option(
-    "--known",
-    multiple=True,
-    type=click.Path(),
-    help="Store of crystals whose values are known: they count as covered and are never selected. "
-    "Repeatable.",
-)
-@option("--target", metavar="NAME", help="Property, if the run predicts several.")
-@option("--out", required=True, type=click.Path(), help="CSV file to write.")
-@properties_option(purpose=FOR_DIFFERENCES)
-@on_error_option()
-@uncertainty_option()
+@command(candidates="CANDIDATES...")
 def select(
     run: str,
     candidates: tuple[str, ...],
+    *,
     count: int,
-    by: "By",
-    known: tuple[str, ...],
-    target: str | None,
+    by: Literal["uncertainty", "diversity", "both"] = "both",
+    known: tuple[str, ...] = (),
+    target: str | None = None,
     out: str,
-    properties: str | None,
-    on_error: str,
-    uncertainty: "Uncertainty | None",
+    properties: str | None = None,
+    on_error: Literal["raise", "skip"] = "raise",
+    uncertainty: Kind | None = None,
 ) -> None:
     """Select the crystals to compute next.
 
@@ -81,6 +52,20 @@ def select(
 
     \b
     cgatjax select runs/scan candidates.store --count 100 --known scan.store --out next.csv
+
+    Options:
+      count: Number of crystals to select.
+      by: Acquisition: largest standard deviation, largest distance to all known crystals in
+        embedding space, or largest product of the two.
+      known PATH: Store of crystals whose values are known: they count as covered and are never
+        selected.
+      target NAME: Property, if the run predicts several.
+      out PATH: CSV file to write.
+      properties PATH: CSV file with the properties of CIF and POSCAR files, one row each, for
+        models that learned the difference to one of them. [default: properties.csv or id_prop.csv
+        in their folder]
+      on_error
+      uncertainty
     """
     from cgatjax import load_predictor, open_store
     from cgatjax import select as select_crystals
@@ -102,25 +87,28 @@ def select(
         f"std of {found.target} ({found.unit or '?'}): {found.std_note}",
     ]
     formulas = list(map(readable_formula, pool.select(found.positions).formulas))
-    write_csv(path, _COLUMNS, _rows(found, formulas), notes)
+    write_csv(path, [_COLUMNS, *_rows(found, formulas)], notes)
     click.echo(f"{path}: {len(found)} of {len(pool)} candidates, by {by}")
     for rank, (name, formula) in enumerate(zip(found.ids[:SHOWN], formulas, strict=False), 1):
         click.echo(f"  {rank}. {name} ({formula})")
     if excluded:
-        write_csv(excluded_path, ("id", "reason"), excluded, [])
+        write_csv(excluded_path, [("id", "reason"), *excluded])
         click.echo(f"{len(excluded)} candidates excluded: {excluded_path}")
 
 
 def _candidates(
-    predictor: "Predictor", inputs: tuple[str, ...], properties: str | None, on_error: str
+    predictor: "Predictor",
+    inputs: tuple[str, ...],
+    properties: str | None,
+    on_error: Literal["raise", "skip"],
 ) -> "tuple[Dataset, list[Rejected]]":
     """Crystals of a store, or graphs of files in memory; and the files' skipped crystals."""
     from cgatjax.cli.data_files import store_or_files
-    from cgatjax.inference.prediction import graphs_of
+    from cgatjax.inference.new_graphs import graphs_of
 
     found = store_or_files(inputs)
     if isinstance(found, list):
-        return graphs_of(predictor, found, properties=properties, on_error=on_error)  # type: ignore[arg-type]
+        return graphs_of(predictor, found, properties=properties, on_error=on_error)
     return found.all(), []
 
 

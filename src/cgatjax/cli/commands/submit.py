@@ -5,54 +5,28 @@ import datetime
 import math
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
 from cgatjax import ConfigError, InputError
-from cgatjax.cli.command_options import command, option
-from cgatjax.runtime.parse_errors import reading
+from cgatjax.cli.command_options import command
+from cgatjax.runtime.files import reading
 
 
 @command()
-@click.argument("leaderboard", type=click.Choice(["matbench-discovery", "jarvis"]))
-@click.argument("predictions", type=click.Path())
-@option("--metadata", required=True, type=click.Path(), help="TOML file with authors and so on.")
-@option("--target", metavar="NAME", help="Property of the predictions.", default_note="the only")
-@option("--out", required=True, type=click.Path(), help="Folder to write to.")
-@option(
-    "--run",
-    "run_path",
-    type=click.Path(),
-    group="Matbench Discovery",
-    help="Run that made the predictions; gives sizes and versions.",
-)
-@option(
-    "--family",
-    default="cgatjax",
-    show_default=True,
-    group="Matbench Discovery",
-    help="Folder of related models.",
-)
-@option("--date", group="Matbench Discovery", help="Date of the predictions.", default_note="today")
-@option(
-    "--benchmark",
-    type=click.Path(),
-    group="JARVIS",
-    help="File of the benchmark, DATASET_PROPERTY.json.zip.",
-)
-@option("--property", "prop", group="JARVIS", help="PROPERTY of the benchmark.")
 def submit(
-    leaderboard: str,
+    leaderboard: Literal["matbench-discovery", "jarvis"],
     predictions: str,
+    *,
     metadata: str,
-    target: str | None,
+    target: str | None = None,
     out: str,
-    run_path: str | None,
-    family: str,
-    date: str | None,
-    benchmark: str | None,
-    prop: str | None,
+    run: str | None = None,
+    family: str = "cgatjax",
+    date: str | None = None,
+    benchmark: str | None = None,
+    property_: str | None = None,
 ) -> None:
     """Write the files of a submission to a leaderboard.
 
@@ -67,6 +41,18 @@ def submit(
     (an empty text stands for null) are checked against the rules of its model schema, and all
     faults are listed. For JARVIS they must cover the whole test set of the benchmark. Nothing is
     sent anywhere.
+
+    Options:
+      metadata PATH: TOML file with authors and so on.
+      target NAME: Property of the predictions. [default: the only]
+      out PATH: Folder to write to.
+    Matbench Discovery:
+      run PATH: Run that made the predictions; gives sizes and versions.
+      family: Folder of related models.
+      date: Date of the predictions. [default: today]
+    JARVIS:
+      benchmark PATH: File of the benchmark, DATASET_PROPERTY.json.zip.
+      property_: PROPERTY of the benchmark.
     """
     from cgatjax import write_contribution, write_discovery
     from cgatjax.integrations.matbench_discovery import metadata_of_run
@@ -75,12 +61,12 @@ def submit(
         about = tomllib.loads(Path(metadata).read_text())
     values = read_predictions(Path(predictions), target)
     if leaderboard == "jarvis":
-        if benchmark is None or prop is None:
+        if benchmark is None or property_ is None:
             raise ConfigError("jarvis: --benchmark and --property are needed")
-        path = write_contribution(values, benchmark, prop, about, out)
+        path = write_contribution(values, benchmark, property_, about, out)
         click.echo(f"{path}: written, with metadata.json beside it")
         return
-    found = metadata_of_run(run_path) if run_path is not None else {}
+    found = metadata_of_run(run) if run is not None else {}
     today = date or datetime.date.today().isoformat()
     whole = {**found, **_as_in_json(about)}
     path = write_discovery(values, whole, out, family=family, date=today)

@@ -1,15 +1,13 @@
 """`train`: train a network on a store."""
 
-from typing import Any
-
-import click
+from typing import Any, Literal
 
 from cgatjax import ModelConfig, TrainConfig
-from cgatjax.cli.command_options import command, option, preset_option
-from cgatjax.cli.config_options import chosen
-from cgatjax.cli.training_options import (
+from cgatjax.cli.command_options import command
+from cgatjax.cli.config_options import (
     NETWORKS,
     TRAININGS,
+    chosen,
     network_options,
     read_tables,
     split_config,
@@ -21,34 +19,16 @@ from cgatjax.runtime.signals import exit_on_interrupt
 
 
 @command()
-@click.argument("store", type=click.Path())
-@option(
-    "--target",
-    "targets",
-    multiple=True,
-    required=True,
-    metavar="NAME",
-    group="Data",
-    help="Property to learn, one regression head each; NAME@LABEL reads the column NAME. "
-    "Repeatable.",
-)
 @split_options
-@option(
-    "--element-table",
-    type=click.Path(),
-    group="Network",
-    help="File of element vectors: JSON, CSV or npz.",
-)
 @network_options
-@preset_option("Options to start from: small fits a laptop, released and paper are published.")
 @training_options
 @exit_on_interrupt()
 def train(
     store: str,
-    targets: tuple[str, ...],
-    preset: str,
-    element_table: str | None,
-    config: str | None,
+    *,
+    target: tuple[str, ...],
+    element_table: str | None = None,
+    preset: Literal["small", "released", "paper"] = "small",
     **flags: Any,
 ) -> None:
     """Train a network on a store.
@@ -66,6 +46,13 @@ def train(
     cgatjax train pbe.store --target e-form --out runs/pbe --epochs 60 --exclude runs/scan
     cgatjax train pbe.store --target e-form --target volume --loss robust_l1 --out runs/both
     cgatjax train pbe.store --target e-form --loss robust_l1 --ensemble 4 --out runs/four
+
+    Data:
+      target NAME: Property to learn, one regression head each; NAME@LABEL reads the column NAME.
+    Network:
+      element_table PATH: File of element vectors: JSON, CSV or npz.
+    Training:
+      preset: Options to start from: small fits a laptop, released and paper are published.
     """
     from cgatjax import ElementTable, fit, fit_ensemble, init_model, open_store
     from cgatjax.cli import training_runs as runs
@@ -73,26 +60,26 @@ def train(
     from cgatjax.runs.run_folder import removed_if_untrained
 
     flags, size = runs.join_processes(flags), runs.ensemble_size(flags)
-    tables = read_tables(config, model=ModelConfig, train=TrainConfig)
+    tables = read_tables(flags["config"], model=ModelConfig, train=TrainConfig)
     options = train_config(TRAININGS[preset], tables["train"], flags)
     sizes = {**tables["model"], **chosen(flags, ModelConfig)}
     network = NETWORKS[preset].replace(**sizes)
     vectors = ElementTable.load(element_table) if element_table else None
     data, seed = open_store(store), options.seed
     loggers = runs.logger_factory(flags)
-    run, split = runs.open_run(flags, data, targets, split_config(flags, seed), {})
+    run, split = runs.open_run(flags, data, target, split_config(flags, seed), {})
     if run is not None and runs.is_finished(run, size, options.epochs):
-        fitted, _ = fitted_config(network, data.graph_config, targets, vectors)
+        fitted, _ = fitted_config(network, data.graph_config, target, vectors)
         run.save_config({"graph": data.graph_config, "model": fitted, "train": options})
         if size:
-            valid = runs.labeled_sets(data, split, targets)[1]
+            valid = runs.labeled_sets(data, split, target)[1]
             runs.report_finished_ensemble(run, valid, plots=flags["plots"])
         else:
             runs.report_finished(run, plots=flags["plots"])
         return
     with removed_if_untrained(run):
-        model = init_model(network, data, target=targets, seed=seed, element_table=vectors)
-        known, valid, test = runs.labeled_sets(data, split, targets)
+        model = init_model(network, data, target=target, seed=seed, element_table=vectors)
+        known, valid, test = runs.labeled_sets(data, split, target)
         common: dict[str, Any] = {"test": test, "run": run, "show_progress": True}
         if size:
             members = fit_ensemble(

@@ -2,15 +2,16 @@
 
 import functools
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from cgatjax import ConfigError, InputError, ModelConfig, TrainConfig, TransferConfig
-from cgatjax.cli.command_options import command, option, preset_option
-from cgatjax.cli.config_options import chosen, config_options
-from cgatjax.cli.training_options import (
+from cgatjax.cli.command_options import command
+from cgatjax.cli.config_options import (
     TRAININGS,
+    chosen,
+    config_options,
     exclude_seen_option,
     read_tables,
     split_config,
@@ -26,47 +27,18 @@ if TYPE_CHECKING:
 
 
 @command()
-@click.argument("store", type=click.Path())
-@option(
-    "--target",
-    required=True,
-    metavar="NAME",
-    group="Data",
-    help="Property to learn; NAME@LABEL reads the column NAME.",
-)
 @split_options
 @exclude_seen_option
-@option(
-    "--from",
-    "source",
-    required=True,
-    type=click.Path(),
-    group="Transfer",
-    help="Run or model folder of the pre-trained network, name of a model or its address.",
-)
 @config_options(TransferConfig, "Transfer", without=("target", "train"), required=("mode",))
-@option(
-    "--with",
-    "source_store",
-    type=click.Path(),
-    group="Transfer",
-    help="Store of the source run, whose training set is also trained on (--mode joint only).",
-)
-@preset_option(
-    "Training options to start from; the network is that of --from.",
-    default=None,
-    note="training options of the run --from (of small for a bare model), to fine-tune with a "
-    "fifth of its rate and a cosine",
-)
 @training_options
 @exit_on_interrupt()
 def transfer(
     store: str,
+    *,
     target: str,
-    source: str,
-    source_store: str | None,
-    preset: str | None,
-    config: str | None,
+    from_: str,
+    with_: str | None = None,
+    preset: Literal["small", "released", "paper"] | None = None,
     **flags: Any,
 ) -> None:
     """Transfer a pre-trained network to a store.
@@ -80,21 +52,32 @@ def transfer(
     cgatjax transfer scan.store --from mp-small --target e-form --mode full --out runs/scan
     cgatjax transfer scan.store --from runs/pbe --target e-form@scan --mode joint \\
         --with pbe.store --out runs/joint
+
+    Data:
+      target NAME: Property to learn; NAME@LABEL reads the column NAME.
+    Transfer:
+      from_ PATH: Run or model folder of the pre-trained network, name of a model or its address.
+      with_ PATH: Store of the source run, whose training set is also trained on (--mode joint
+        only).
+    Training:
+      preset: Training options to start from; the network is that of --from. [default: training
+        options of the run --from (of small for a bare model), to fine-tune with a fifth of its rate
+        and a cosine]
     """
     from cgatjax import Predictor, load_predictor, open_store, transfer_ensemble, transfer_model
     from cgatjax.cli import training_runs as runs
 
     flags, size = runs.join_processes(flags), runs.ensemble_size(flags)
-    data, models = open_store(store), load_predictor(source).members
-    start = _start(preset, source, flags["mode"])
-    options = _transfer_config(target, start, config, flags)
-    if (options.mode == "joint") != (source_store is not None):
+    data, models = open_store(store), load_predictor(from_).members
+    start = _start(preset, from_, flags["mode"])
+    options = _transfer_config(target, start, flags["config"], flags)
+    if (options.mode == "joint") != (with_ is not None):
         raise ConfigError("--with STORE belongs to --mode joint, and joint needs it")
     models[0].check_options(data.graph_config, store)
     if len(models) > 1 and not size:
-        raise ConfigError(f"{source} is an ensemble; add --ensemble N, or start from a member")
-    about = {"from": source, **({"with": source_store} if source_store else {})}
-    kept = _training_set(source_store, Path(source)) if source_store else None
+        raise ConfigError(f"{from_} is an ensemble; add --ensemble N, or start from a member")
+    about = {"from": from_, **({"with": with_} if with_ else {})}
+    kept = _training_set(with_, Path(from_)) if with_ else None
     loggers = runs.logger_factory(flags)
     splitting = split_config(flags, options.train.seed)
     seen_by = functools.partial(Predictor.of(models).seen, by=splitting.exclude_seen or "graph")

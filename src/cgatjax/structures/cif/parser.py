@@ -6,25 +6,21 @@ contradictions are refused: a CIF that is read as another crystal is worse than 
 """
 
 import math
-import re
-import string
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from cgatjax.errors import StructureError
 from cgatjax.structures.cif.checks import check_content, check_volume
+from cgatjax.structures.cif.sites import COORDINATES, Site, sites_of
 from cgatjax.structures.cif.symmetry import Symmetry, symmetries_of
-from cgatjax.structures.cif.tags import CifNumber, CifTags, read_blocks
-from cgatjax.structures.crystal import MAX_LENGTH, OCCUPANCY_TOLERANCE, Cell
+from cgatjax.structures.cif.tags import CifTags, read_blocks
+from cgatjax.structures.crystal import MAX_LENGTH, Cell
 from cgatjax.structures.distances import closest_pair
-from cgatjax.structures.elements import SYMBOLS, atomic_number
+from cgatjax.structures.elements import SYMBOLS
 
 _LENGTHS = ("_cell_length_a", "_cell_length_b", "_cell_length_c")
 _ANGLES = ("_cell_angle_alpha", "_cell_angle_beta", "_cell_angle_gamma")
-_COORDINATES = ("_atom_site_fract_x", "_atom_site_fract_y", "_atom_site_fract_z")
-
 _SAME_ATOM = 0.5
 """Angstrom; images of a site closer than this are one atom, or the file is wrong."""
 
@@ -34,32 +30,8 @@ _COINCIDENT = 0.05
 _NOISE = 0.02
 """Angstrom; shift onto a special position that is allowed in files of any precision."""
 
-_LARGEST_COORDINATE = 1e4
-
 _FLAT = 1e-8
 """Smallest square of the height of a unit vector over the plane of the others."""
-
-_COARSEST_DIGIT = 0.01
-"""Precision assumed for coordinates of fewer decimals: 0.5 is exact, not 0.45 to 0.55."""
-
-
-@dataclass(frozen=True)
-class _Site:
-    """Row of the atom list.
-
-    Attributes:
-      label: label, for messages.
-      number: atomic number.
-      coords: (3,) fractional coordinates.
-      precision: (3,) unit of their last digits.
-      multiplicity: stated number of equivalent sites, or None.
-    """
-
-    label: str
-    number: int
-    coords: np.ndarray
-    precision: np.ndarray
-    multiplicity: float | None
 
 
 def cell_of_cif(text: str) -> Cell:
@@ -76,7 +48,7 @@ def cell_of_cif(text: str) -> Cell:
     tags = _structure_block(text)
     lattice = _lattice(tags)
     check_volume(tags, lattice)
-    sites = _sites(tags)
+    sites = sites_of(tags)
     symmetries = symmetries_of(tags)
     fitting = [symmetry for symmetry in symmetries if symmetry.fits(lattice)]
     if not fitting:
@@ -92,7 +64,7 @@ def _structure_block(text: str) -> CifTags:
     if "_cell_length_a" not in text.lower().replace(".", "_"):
         raise StructureError("expected CIF text with a unit cell; _cell_length_a is not in it")
     blocks = [block for block in read_blocks(text) if block.has("_cell_length_a")]
-    found = [block for block in blocks if block.has(*_COORDINATES)]
+    found = [block for block in blocks if block.has(*COORDINATES)]
     if len(found) > 1:
         raise StructureError(f"expected one structure in the CIF, got {len(found)}; split it")
     if not found:
@@ -125,131 +97,8 @@ def _cosine(degrees: float) -> float:
     return {60.0: 0.5, 90.0: 0.0, 120.0: -0.5}.get(degrees, math.cos(math.radians(degrees)))
 
 
-def _sites(tags: CifTags) -> list[_Site]:
-    """Return the rows of the atom list, without dummy and empty sites."""
-    columns = [tags.column(tag) for tag in _COORDINATES]
-    n = len(columns[0])
-    if n == 0 or any(len(column) != n for column in columns):
-        raise StructureError(f"no sites: the CIF lists {[len(c) for c in columns]} x, y and z")
-    types = _per_site(tags, n, "_atom_site_type_symbol")
-    labels = _per_site(tags, n, "_atom_site_label")
-    names = [labels[i] or types[i] or f"site {i + 1}" for i in range(n)]
-    occupancies = _per_site(tags, n, "_atom_site_occupancy")
-    kinds = _per_site(tags, n, "_atom_site_calc_flag")
-    hydrogens = _per_site(tags, n, "_atom_site_attached_hydrogens")
-    multiplicities = _per_site(
-        tags, n, "_atom_site_symmetry_multiplicity", "_atom_site_site_symmetry_multiplicity"
-    )
-    _require_one_disorder_group(_per_site(tags, n, "_atom_site_disorder_group"))
-    formula = tags.text("_chemical_formula_sum") or ""
-    sites = []
-    for i, name in enumerate(names):
-        if kinds[i] == "dum" or not _is_occupied(occupancies[i], name):
-            continue
-        if (_number_or_none(hydrogens[i]) or 0) > 0:
-            raise StructureError(
-                f"{name} has {hydrogens[i]} attached hydrogens (H) without positions; expected all "
-                "atoms"
-            )
-        parsed = [_coordinate(column[i], name) for column in columns]
-        sites.append(
-            _Site(
-                label=name,
-                number=_element(types[i], labels[i], formula),
-                coords=np.array([value for value, _ in parsed]),
-                precision=np.array([digit for _, digit in parsed]),
-                multiplicity=_number_or_none(multiplicities[i]),
-            )
-        )
-    if not sites:
-        raise StructureError("no sites; expected at least one")
-    return sites
-
-
-def _per_site(tags: CifTags, n: int, *names: str) -> list[str]:
-    """Return a column of the atom list, "" for missing values."""
-    column = tags.column(*names)
-    if len(column) != n:
-        return [""] * n
-    return ["" if value in ("?", ".") else value.strip() for value in column]
-
-
-def _number_or_none(text: str) -> float | None:
-    number = CifNumber.parse(text)
-    return None if number is None else number.value
-
-
-def _is_occupied(text: str, name: str) -> bool:
-    """Check that an occupancy is 1 (True) or 0 (False).
-
-    Raises:
-      StructureError: any other occupancy.
-    """
-    if not text:
-        return True
-    value = _number_or_none(text)
-    if value is not None and abs(value - 1.0) <= OCCUPANCY_TOLERANCE:
-        return True
-    if value == 0.0:
-        return False
-    raise StructureError(
-        f"{name} is disordered (occupancy {text}); expected occupancy 1, use an ordered approximant"
-    )
-
-
-def _require_one_disorder_group(groups: Sequence[str]) -> None:
-    named = sorted({group for group in groups if group not in ("", "0")})
-    if len(named) > 1:
-        raise StructureError(
-            f"the sites are disordered (groups {', '.join(named)}); use an ordered approximant"
-        )
-
-
-def _coordinate(text: str, name: str) -> tuple[float, float]:
-    """Return a coordinate and its precision; a rounded k/6 becomes the exact fraction."""
-    number = CifNumber.parse(text)
-    if number is None or abs(number.value) > _LARGEST_COORDINATE:
-        raise StructureError(f"{name} has no position; expected a number, got {text!r:.40}")
-    value, digit = number.value, number.last_digit
-    if digit > 0 and not number.is_refined and digit <= 1e-3:
-        sixth = round(6 * value) / 6
-        # Half a digit if rounded, one if cut (0.6666); within it the file cannot tell them apart.
-        if abs(value - sixth) < digit * (1 + 1e-6):
-            value = sixth
-    return value, min(digit, _COARSEST_DIGIT)
-
-
-def _element(kind: str, label: str, formula: str) -> int:
-    """Return the atomic number by type symbol ("Fe3+"), or else by label ("Fe1", "FeM1").
-
-    Raises:
-      StructureError: no element, or several readings ("CO1" without a formula, "OH", "Al/Si").
-    """
-    text = kind or label
-    letters = text[: len(text) - len(text.lstrip(string.ascii_letters))]
-    rest = text[len(letters) :]
-    is_pure = not re.search(r"[A-Za-z]" if kind else r"[/,]", rest)
-    candidates = [letters.capitalize()]
-    if not kind:
-        first_two = letters[:2] if letters[1:2].islower() else letters[:1]
-        may_hold_hydrogen = letters[1:2] in ("H", "W", "h", "w")  # OH, NH4, water
-        if len(letters) > len(first_two) and not may_hold_hydrogen:
-            candidates.append(first_two)
-    elements = [symbol for symbol in dict.fromkeys(candidates) if symbol in SYMBOLS[1:]]
-    if len(elements) > 1:
-        stated = re.findall(r"[A-Z][a-z]?", formula)
-        elements = [symbol for symbol in elements if symbol in stated]
-    if is_pure and letters == "D":
-        return 1
-    if is_pure and len(elements) == 1 and (kind or letters[:1].isupper()):
-        return atomic_number(elements[0])
-    raise StructureError(
-        f"unknown element {text!r}; expected _atom_site_type_symbol with the symbol of one element"
-    )
-
-
 def _best_setting(
-    tags: CifTags, lattice: np.ndarray, sites: Sequence[_Site], symmetries: Sequence[Symmetry]
+    tags: CifTags, lattice: np.ndarray, sites: Sequence[Site], symmetries: Sequence[Symmetry]
 ) -> Cell:
     """Return the cell under the one symmetry that agrees with the file.
 
@@ -290,7 +139,7 @@ def _is_same(one: Cell, other: Cell) -> bool:
 
 
 def _expand(
-    lattice: np.ndarray, sites: Sequence[_Site], symmetry: Symmetry
+    lattice: np.ndarray, sites: Sequence[Site], symmetry: Symmetry
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return coordinates (n, 3) and atomic numbers (n,) of all sites of the cell."""
     if len(symmetry.rotations) == 1:
@@ -310,7 +159,7 @@ def _expand(
     return coords, numbers
 
 
-def _orbit(lattice: np.ndarray, site: _Site, symmetry: Symmetry) -> np.ndarray:
+def _orbit(lattice: np.ndarray, site: Site, symmetry: Symmetry) -> np.ndarray:
     """Return the (m, 3) equivalent positions of a site.
 
     Operations that leave the site in place, up to the rounding of its coordinates, are its
@@ -341,7 +190,7 @@ def _orbit(lattice: np.ndarray, site: _Site, symmetry: Symmetry) -> np.ndarray:
     return orbit
 
 
-def _check_multiplicity(site: _Site, n: int, symmetry: Symmetry) -> None:
+def _check_multiplicity(site: Site, n: int, symmetry: Symmetry) -> None:
     """Compare the number of equivalent sites with the stated one.
 
     Some programs write the order of the site symmetry instead, which is accepted.
@@ -355,7 +204,7 @@ def _check_multiplicity(site: _Site, n: int, symmetry: Symmetry) -> None:
 
 
 def _without_listed_copies(
-    lattice: np.ndarray, sites: Sequence[_Site], orbits: Sequence[np.ndarray]
+    lattice: np.ndarray, sites: Sequence[Site], orbits: Sequence[np.ndarray]
 ) -> list[int]:
     """Return the indices of sites without those that symmetry makes of earlier ones.
 

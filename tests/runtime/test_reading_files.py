@@ -5,7 +5,7 @@ import json
 import pytest
 
 from cgatjax.errors import ConfigError, InputError, MismatchError, StorageError, StructureError
-from cgatjax.runtime.parse_errors import PARSE_ERRORS, reading
+from cgatjax.runtime.files import PARSE_ERRORS, reading
 
 
 class OwnError(Exception):

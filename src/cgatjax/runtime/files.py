@@ -1,8 +1,9 @@
-"""Atomic writes: neither a crash nor a full disk leaves a partial file or folder under its name.
+"""Files: read with errors that name them, written atomically.
 
-A folder is filled under a temporary name beside its final one and then renamed. A crash at any
-moment leaves the earlier folder or the new one. During the exchange of the two the earlier one has
-another name, under which `recovered` finds it. Its manifest holds sizes and checksums of the files.
+Neither a crash nor a full disk leaves a partial file or folder under its name. A folder is filled
+under a temporary name beside its final one and then renamed. A crash at any moment leaves the
+earlier folder or the new one. During the exchange of the two the earlier one has another name,
+under which `recovered` finds it. Its manifest holds sizes and checksums of the files.
 """
 
 import csv
@@ -12,17 +13,65 @@ import hashlib
 import io
 import json
 import logging
+import lzma
 import os
+import pickle
 import shutil
+import struct
+import tarfile
+import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from cgatjax.errors import InputError, RunExistsError, StorageError
-from cgatjax.runtime.parse_errors import PARSE_ERRORS
+from cgatjax.errors import InputError, MismatchError, RunExistsError, StorageError
 
 logger = logging.getLogger("cgatjax")
+# Parsers (of JSON, NumPy, pymatgen, ASE, ...) have no exception of their own: damage surfaces as
+# whichever built-in error the first wrong byte leads to, MemoryError where it announces a size.
+PARSE_ERRORS = (
+    *(OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError),
+    *(AssertionError, RuntimeError, SyntaxError, MemoryError),
+    *(pickle.UnpicklingError, struct.error, tarfile.TarError, zipfile.BadZipFile),
+    *(zlib.error, lzma.LZMAError),
+)
+"""Exceptions of the standard library's and other parsers on malformed content."""
+
+
+@contextmanager
+def reading(
+    path: str | Path,
+    content: str,
+    advice: str = "it is damaged or another kind of file",
+    *further: type[Exception],
+) -> Iterator[None]:
+    """Turn the exceptions of parsers inside into an InputError that names the file.
+
+    Args:
+      path: file or folder that is read.
+      content: what it should hold, with an article: "a model".
+      advice: end of the message: what the user can do.
+      *further: exceptions of the parser's own, besides `PARSE_ERRORS`.
+
+    Raises:
+      InputError: the content is malformed. An InputError or MismatchError raised inside keeps its
+        class and message, with the path in front.
+    """
+    malformed: tuple[type[Exception], ...] = (*PARSE_ERRORS, *further)
+    try:
+        yield
+    except StorageError:  # of what is written meanwhile
+        raise
+    except (InputError, MismatchError) as error:
+        if str(error).startswith(f"{path}"):
+            raise
+        raise type(error)(f"{path}: {error}") from error
+    except malformed as error:
+        reason = f"{type(error).__name__}: {error!s:.300}"
+        raise InputError(f"{path}: cannot be read as {content}: {reason}; {advice}") from error
+
 
 PART = ".part"
 """Suffix of a file that is being written; such files are never read."""
@@ -39,11 +88,7 @@ _ADVICE = {
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn an OSError inside into a StorageError with advice.
-
-    Raises:
-      StorageError: `path` cannot be written.
-    """
+    """Turn an OSError inside into a StorageError with advice."""
     try:
         yield
     except StorageError:
@@ -60,9 +105,6 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
     An earlier file of that name stays until then; after an error no new file is left. A missing
     folder is created.
-
-    Raises:
-      StorageError: the file cannot be written.
     """
     part = path.with_name(path.name + PART)
     with writing(path):
@@ -80,28 +122,35 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def write_durably(path: Path, data: bytes) -> None:
-    """Write a file atomically, and wait until it is on disk.
-
-    Raises:
-      StorageError: the file cannot be written; an earlier file of that name is intact.
-    """
+    """Write a file atomically, and wait until it is on disk."""
     with replacing(path) as file:
         file.write(data)
 
 
-def write_new_csv(path: str | Path, rows: Iterable[Sequence[Any]]) -> None:
-    """Write rows to a CSV file that does not exist yet.
-
-    Raises:
-      InputError: the file exists.
-      StorageError: it cannot be written.
-    """
-    path = Path(path)
-    if path.exists():
-        raise InputError(f"{path}: exists; choose another name or remove it")
+def csv_bytes(rows: Iterable[Sequence[Any]], notes: Iterable[str] = ()) -> bytes:
+    """Format rows as CSV, after lines of notes that begin with "#"."""
     text = io.StringIO(newline="")
+    text.writelines(f"# {note}\n" for note in notes)
     csv.writer(text).writerows(rows)
-    write_durably(path, text.getvalue().encode())
+    return text.getvalue().encode("utf-8", "backslashreplace")
+
+
+def write_csv(path: Path, rows: Iterable[Sequence[Any]], notes: Iterable[str] = ()) -> None:
+    """Write rows, the header first, and notes before them to a CSV file, atomically."""
+    write_durably(path, csv_bytes(rows, notes))
+
+
+def write_new_csv(path: str | Path, rows: Iterable[Sequence[Any]]) -> None:
+    """Write rows to a CSV file; raise InputError if it exists."""
+    if Path(path).exists():
+        raise InputError(f"{path}: exists; choose another name or remove it")
+    write_csv(Path(path), rows)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file in hex."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def sync_folder(folder: Path) -> None:
@@ -130,7 +179,6 @@ def lock(file: BinaryIO, folder: Path, doing: str) -> None:
 MANIFEST = "manifest.json"
 """Sizes and SHA-256 of the other files of a folder."""
 EARLIER = ".earlier"
-_CHUNK = 1 << 22
 _LONGEST_NAME = 255
 """Characters; looking for longer names is an error of the file system."""
 
@@ -140,9 +188,6 @@ def new_folder(path: str | Path) -> Iterator[Path]:
     """Yield an empty folder to fill; at the end, write its manifest and rename it to `path`.
 
     After an error inside, or on a full disk, an earlier folder is unchanged.
-
-    Raises:
-      StorageError: the folder cannot be written.
     """
     path = Path(path)
     part = path.with_name(path.name + PART)
@@ -171,9 +216,6 @@ def remove_leftovers(folder: Path) -> None:
     """Remove what a crash has left of files and folders being written in a folder.
 
     A folder whose exchange was interrupted gets its earlier content back.
-
-    Raises:
-      StorageError: a name cannot be changed.
     """
     with writing(folder):
         for earlier in folder.glob(f"*{EARLIER}"):
@@ -202,7 +244,7 @@ def damage(folder: str | Path) -> str | None:
             return f"{name:.{_LONGEST_NAME}}: missing"
         if (found := file.stat().st_size) != size:
             return f"{name}: expected {size} bytes, found {found}"
-        if (found_digest := _sha256(file)) != digest:
+        if (found_digest := sha256_of(file)) != digest:
             return f"{name}: expected SHA-256 {digest[:16]}..., found {found_digest[:16]}..."
     return None
 
@@ -214,17 +256,9 @@ def _files(folder: Path) -> list[Path]:
 def _checksums(folder: Path) -> dict[str, dict[str, int | str]]:
     """Return size and SHA-256 of every file below a folder, by relative path."""
     return {
-        f.relative_to(folder).as_posix(): {"bytes": f.stat().st_size, "sha256": _sha256(f)}
+        f.relative_to(folder).as_posix(): {"bytes": f.stat().st_size, "sha256": sha256_of(f)}
         for f in _files(folder)
     }
-
-
-def _sha256(file: Path) -> str:
-    digest = hashlib.sha256()
-    with open(file, "rb") as stream:
-        while chunk := stream.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _flush(folder: Path) -> None:

@@ -6,7 +6,7 @@ import stat
 import pytest
 
 from cgatjax.errors import CgatjaxError, StorageError
-from cgatjax.runtime.atomic_writes import (
+from cgatjax.runtime.files import (
     MANIFEST,
     damage,
     new_folder,
