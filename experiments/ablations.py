@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 
 from cgatjax.analysis.seeds import Comparison, SeedSpread
-from cgatjax.plotting.comparison_plots import CAPTION, comparison_figure
 from experiments.grid import (
     Content,
     Experiment,
@@ -31,6 +30,7 @@ from experiments.grid import (
     Table,
     mean_and_spread,
 )
+from experiments.grid.figures import CAPTION, comparison_figure
 
 STANDARD = "standard"
 HEADERS = {"pre-training": "pre-training", "full": "full transfer"}

@@ -26,7 +26,6 @@ import cgatjax as cg
 from cgatjax.analysis.regression import student_quantile
 from cgatjax.analysis.seeds import LEVEL
 from cgatjax.config import GPConfig
-from cgatjax.plotting.learning_plots import error_against_size
 from experiments.grid import (
     Content,
     Experiment,
@@ -45,6 +44,7 @@ from experiments.grid.acquisition import (
     Study,
     run_rounds,
 )
+from experiments.grid.figures import error_against_size
 from experiments.grid.pool import TrainingPool
 from experiments.grid.results import results_table
 

@@ -14,9 +14,9 @@ low fidelity.
 import numpy as np
 
 from cgatjax.analysis import Fidelities, fit_joint_power_law, plan_budget
-from cgatjax.plotting.scaling_plots import budget_figure
 from experiments import pretraining_size, training_size
 from experiments.grid import Content, Experiment, Figure, Results, Row, Scale, Table, Training
+from experiments.grid.figures import budget_figure
 
 CALCULATIONS = 10_000
 COSTS = "The paper takes a SCAN calculation to cost as much as five PBE calculations."

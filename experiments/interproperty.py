@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from cgatjax.analysis.seeds import Comparison, SeedSpread
-from cgatjax.plotting.comparison_plots import CAPTION, comparison_figure
 from experiments.grid import (
     Content,
     Experiment,
@@ -31,6 +30,7 @@ from experiments.grid import (
     Training,
     mean_and_spread,
 )
+from experiments.grid.figures import CAPTION, comparison_figure
 
 RECIPES = {
     "x1": (1.0, None),

@@ -5,7 +5,7 @@ import pytest
 from scipy.special import ndtri
 
 from cgatjax.errors import InputError
-from cgatjax.plotting.calibration_plots import calibration, error_against_std, reliability
+from cgatjax.plotting.calibration_plots import calibration, reliability
 
 N = 1000
 ERRORS = ndtri((np.arange(N) + 0.5) / N)
@@ -30,9 +30,9 @@ def test_the_reliability_diagram_shows_coverage_and_its_area():
 def test_errors_are_drawn_against_standard_deviations():
     std = np.linspace(1, 3, N)
     target = np.where(np.arange(N) == 0, np.nan, 0)
-    axes = error_against_std({"run": (target, std, std)}, "eV", bins=4).axes[0]
+    axes = calibration({"run": (target, std, std)}, "eV").axes[1]
     points, diagonal = axes.get_lines()
-    assert len(points.get_xdata()) == 4
+    assert len(points.get_xdata()) == 10
     np.testing.assert_allclose(points.get_xdata(), points.get_ydata())
     low, high = diagonal.get_xdata()
     assert low < points.get_xdata().min() < points.get_xdata().max() < high
@@ -50,9 +50,9 @@ def test_both_panels_in_one_figure(tmp_path):
 
 
 def test_empty_and_exact_predictions_are_refused():
-    for draw in (calibration, reliability, error_against_std):
+    for draw in (calibration, reliability):
         with pytest.raises(InputError, match="at least one set of predictions"):
             draw({})
     exact = (np.zeros(3), np.zeros(3), np.ones(3))
     with pytest.raises(InputError, match="all errors are zero"):
-        error_against_std({"exact": exact})
+        calibration({"exact": exact})

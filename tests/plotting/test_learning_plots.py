@@ -8,7 +8,6 @@ import pytest
 from cgatjax.errors import InputError
 from cgatjax.plotting.learning_plots import (
     Bars,
-    error_against_size,
     learning_curves,
     parity,
     transfer_bars,
@@ -89,18 +88,6 @@ def test_empty_bars_are_refused():
     for panels in ([], [Bars({})]):
         with pytest.raises(InputError, match="got none"):
             transfer_panels(panels)
-
-
-def test_errors_against_sizes_show_means_and_the_range_of_the_seeds():
-    curves = {"random": {200: [9.0, 11.0], 100: [20.0, 22.0]}, "both": {}}
-    axes = error_against_size(curves, "meV/atom", "gaps", measure="RMSE").axes[0]
-    line = axes.get_lines()[0]
-    np.testing.assert_array_equal(line.get_xydata(), [[100, 21], [200, 10]])
-    band = axes.collections[0].get_paths()[0].vertices
-    assert (band[:, 1].min(), band[:, 1].max()) == (9, 22)
-    assert axes.get_ylabel() == "test RMSE (meV/atom)"
-    with pytest.raises(InputError, match="got none"):
-        error_against_size({"both": {}})
 
 
 def test_long_titles_are_wrapped_and_a_single_epoch_is_marked():

@@ -4,14 +4,10 @@ import numpy as np
 import pytest
 
 from cgatjax.analysis import (
-    Bootstrap,
-    Fidelities,
-    fit_joint_power_law,
     fit_power_law,
-    plan_budget,
 )
 from cgatjax.errors import InputError
-from cgatjax.plotting.scaling_plots import budget_figure, scaling_figure
+from cgatjax.plotting.scaling_plots import scaling_figure
 
 
 def law(factor=1.0, unit="meV/atom"):
@@ -38,20 +34,3 @@ def test_scaling_figure_refuses_mixed_units():
         scaling_figure({"a": law(), "b": law(unit="eV")})
     with pytest.raises(InputError, match="no fits"):
         scaling_figure({})
-
-
-def test_budget_figure_draws_both_fidelities_and_the_best_division():
-    sizes = np.array([[10, 10], [10, 100], [100, 10], [100, 100], [1000, 10]])
-    errors = sizes[:, 0] ** -0.1 * sizes[:, 1] ** -0.3
-    joint = fit_joint_power_law(*sizes.T, errors, unit="eV", bootstrap=Bootstrap(draws=20))
-    have = Fidelities(low=100, high=10)
-    plan = plan_budget(joint, have=have, extra=[0, 10, 100, 1000], names=("PBE", "HSE"))
-    axes = budget_figure(plan).axes[0]
-    low, high, best, now = axes.get_lines()
-    np.testing.assert_allclose(low.get_xydata(), np.c_[plan.extra, plan.error_low][1:])
-    np.testing.assert_allclose(high.get_ydata(), plan.error_high[1:])
-    np.testing.assert_allclose(best.get_ydata(), plan.error_best[1:])
-    assert now.get_ydata()[0] == pytest.approx(plan.now)
-    assert axes.get_legend().get_texts()[1].get_text() == "all into HSE"
-    with pytest.raises(InputError, match="two positive times"):
-        budget_figure(plan_budget(joint, have=have, extra=[0, 5]))

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from pymatgen.core import Composition, Element
+from tests.structures.periodic_vectors import periodic_vectors
 
 from cgatjax.errors import InputError, StructureError
 from cgatjax.structures.elements import (
@@ -19,7 +20,6 @@ from cgatjax.structures.elements import (
     readable_formula,
     reduced_formula,
 )
-from cgatjax.structures.periodic_vectors import periodic_vectors
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ errors of several seeds.
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
@@ -68,29 +67,6 @@ class Replicated:
         weights = self.counts / variances if known else self.counts.astype(float)
         return np.asarray(weights / weights.mean())
 
-    def drawn_means(self, draws: int, rng: np.random.Generator) -> np.ndarray:
-        """Bootstrap (draws, k) means of the points.
-
-        Standardized deviations are resampled from all points together, as resampling three seeds
-        alone would never give a larger deviation than theirs.
-
-        Raises:
-          InputError: no point has two values.
-        """
-        if not (self.counts > 1).any():
-            raise InputError("expected two seeds at some point to resample seeds, got one at each")
-        std = np.sqrt(self.variances)
-        scale = np.where(std > 0, std, 1.0)
-        pool = np.concatenate(
-            [
-                (v - v.mean()) * np.sqrt(len(v) / (len(v) - 1)) / s
-                for v, s in zip(self.values, scale, strict=True)
-                if len(v) > 1
-            ]
-        )
-        columns = [rng.choice(pool, (draws, n)).mean(axis=1) for n in self.counts]
-        return self.means + scale * np.stack(columns, axis=1)
-
 
 def replicated(points: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, Replicated]:
     """Group values by point.
@@ -127,17 +103,14 @@ def weighted_fit(
 
 @dataclass(frozen=True, kw_only=True)
 class Bootstrap:
-    """Options of a bootstrap.
+    """Options of a bootstrap of points with all their seeds.
 
     Attributes:
-      resample: "points" resamples points with all their seeds, so that deviations of points from
-        the law count; "seeds" resamples the seeds of every point, which presumes the law.
       draws: number of draws.
       level: confidence level of the intervals that the draws are for.
       seed: random seed.
     """
 
-    resample: Literal["points", "seeds"] = "points"
     draws: int = 2000
     level: float = 0.95
     seed: int = 0
@@ -158,20 +131,13 @@ class Bootstrap:
 
         Returns:
           (draws, p) coefficients.
-
-        Raises:
-          InputError: no point has two seeds to resample.
         """
         from scipy.special import ndtri
 
         rng = np.random.default_rng(self.seed)
         k, p = design.shape
-        if self.resample == "seeds":
-            positions = np.tile(np.arange(k), (self.draws, 1))
-            means, free = data.drawn_means(self.draws, rng), int((data.counts - 1).sum())
-        else:
-            positions = _drawn_points(design, self.draws, rng)
-            means, free = data.means[positions], k - p
+        positions = _drawn_points(design, self.draws, rng)
+        means, free = data.means[positions], k - p
         columns, weights = design[positions], data.weights[positions]
         left = np.einsum("bk,bkp,bkq->bpq", weights, columns, columns)
         right = np.einsum("bk,bkp,bk->bp", weights, columns, means)

@@ -206,7 +206,7 @@ def _option(parameter: inspect.Parameter, entry: Entry) -> Decorator:
         metavar=entry.form or None,
         help=entry.text + (" Repeatable." if settings.get("multiple") else ""),
         required=not is_given and get_origin(hint) is not dict,
-        default=default if is_shown else None,
+        default=None if not is_given or default == () else default,
         default_note=note,
         **settings,
     )

@@ -24,9 +24,7 @@ PredictionSets = Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]]
 _GRID = np.linspace(0, 1, 201)
 
 
-def calibration(
-    predictions: PredictionSets, unit: str = "", title: str = "", bins: int = 10
-) -> "Figure":
+def calibration(predictions: PredictionSets, unit: str = "", title: str = "") -> "Figure":
     """Draw the reliability diagram beside the errors against standard deviations.
 
     Args:
@@ -34,14 +32,13 @@ def calibration(
         a standard deviation are left out.
       unit: unit for the axis labels.
       title: title of the figure.
-      bins: number of groups of crystals in the right panel.
 
     Raises:
       InputError: nothing to draw, or a standard deviation that is not positive.
     """
     figure, (left, right) = new_figure(9.0, 4.4, panels=2)
     _draw_reliability(left, predictions)
-    _draw_errors(right, predictions, unit, bins)
+    _draw_errors(right, predictions, unit)
     figure.suptitle(title)
     return figure
 
@@ -53,19 +50,6 @@ def reliability(predictions: PredictionSets, title: str = "") -> "Figure":
     """
     figure, (axes,) = new_figure(4.6, 4.4)
     _draw_reliability(axes, predictions)
-    axes.set_title(title)
-    return figure
-
-
-def error_against_std(
-    predictions: PredictionSets, unit: str = "", title: str = "", bins: int = 10
-) -> "Figure":
-    """Draw the observed RMSE against the predicted one, in groups of equal size.
-
-    Below the diagonal, standard deviations are too large. Arguments and errors as of `calibration`.
-    """
-    figure, (axes,) = new_figure(4.6, 4.4)
-    _draw_errors(axes, predictions, unit, bins)
     axes.set_title(title)
     return figure
 
@@ -88,12 +72,12 @@ def _draw_reliability(axes: "Axes", predictions: PredictionSets) -> None:
     axes.legend(frameon=False, loc="best")
 
 
-def _draw_errors(axes: "Axes", predictions: PredictionSets, unit: str, bins: int) -> None:
+def _draw_errors(axes: "Axes", predictions: PredictionSets, unit: str) -> None:
     if not predictions:
         raise InputError("expected at least one set of predictions to draw, got none")
     drawn = []
     for color, (name, arrays) in zip(colors(len(predictions)), predictions.items(), strict=True):
-        groups = binned(*known_errors(*arrays), bins)
+        groups = binned(*known_errors(*arrays))
         shown = groups.rmse > 0
         axes.plot(groups.std[shown], groups.rmse[shown], "o", color=color, label=name)
         drawn += [groups.std[shown], groups.rmse[shown]]

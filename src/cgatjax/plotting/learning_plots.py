@@ -1,4 +1,4 @@
-"""Training figures: learning curves, parity, errors by transfer mode and by training-set size."""
+"""Training figures: learning curves, parity, errors by transfer mode."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -152,44 +152,6 @@ def _draw_bars(axes: "Axes", panel: Bars) -> None:
             axes.plot(np.full(len(values), place), values, "o", color="black", markersize=3)
     axes.margins(y=0.12)
     axes.set_ylabel(with_unit("test MAE", panel.unit))
-
-
-def error_against_size(
-    curves: Mapping[str, Mapping[int, Sequence[float]]],
-    unit: str = "",
-    title: str = "",
-    *,
-    measure: str = "MAE",
-) -> "Figure":
-    """Draw test errors against the number of training crystals, one line per method.
-
-    Args:
-      curves: name of the method -> {training crystals: errors of the seeds, in `unit`}; the line
-        shows their mean, the band their range.
-      unit: unit for the axis label.
-      title: title of the figure.
-      measure: name of the error metric.
-
-    Raises:
-      InputError: nothing to draw.
-    """
-    if not any(curves.values()):
-        raise InputError("expected at least one error to draw, got none")
-    figure, (axes,) = new_figure(6.0, 4.0)
-    for color, (name, found) in zip(colors_of(curves), curves.items(), strict=True):
-        sizes = sorted(found)
-        low, mean, high = (
-            [function(found[n]) for n in sizes] for function in (np.min, np.mean, np.max)
-        )
-        axes.fill_between(sizes, low, high, color=color, alpha=0.15, linewidth=0)
-        axes.plot(sizes, mean, color=color, marker="o", markersize=4, label=name)
-    axes.set_yscale("log")
-    plain_ticks(axes.yaxis)
-    axes.set_xlabel("training crystals")
-    axes.set_ylabel(with_unit(f"test {measure}", unit))
-    axes.set_title(wrapped(title, 6.0))
-    axes.legend(frameon=False)
-    return figure
 
 
 def _words(quantity: str) -> str:

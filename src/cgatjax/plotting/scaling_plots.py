@@ -1,14 +1,13 @@
-"""Scaling figures: error against data-set size, and against extra computing time."""
+"""Scaling figures: error against data-set size."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cgatjax.analysis.budget import BudgetPlan
 from cgatjax.analysis.scaling import PowerLaw
 from cgatjax.errors import InputError
-from cgatjax.plotting.style import COLORS, colors_of, new_figure, plain_ticks, with_unit
+from cgatjax.plotting.style import colors_of, new_figure, plain_ticks, with_unit
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -70,36 +69,5 @@ def scaling_figure(
     axes.set(xscale="log", yscale="log", title=title, xlabel=size_label)
     plain_ticks(axes.yaxis)
     axes.set_ylabel(with_unit("test MAE", units.pop()))
-    axes.legend(frameon=False, fontsize="small")
-    return figure
-
-
-def budget_figure(plan: BudgetPlan, *, time_unit: str = "PBE calculations") -> "Figure":
-    """Draw the expected error against extra computing time for each fidelity and the best division.
-
-    Args:
-      plan: plan with at least two positive times.
-      time_unit: unit of the costs of the plan.
-
-    Raises:
-      InputError: fewer than two positive times.
-    """
-    shown = plan.extra > 0
-    if shown.sum() < 2:
-        raise InputError(f"expected at least two positive times to draw, got {plan.extra}")
-    figure, (axes,) = new_figure(6.0, 4.4)
-    times = plan.extra[shown]
-    choices = (
-        (f"all into {plan.names[0]}", plan.error_low, plan.band_low),
-        (f"all into {plan.names[1]}", plan.error_high, plan.band_high),
-    )
-    for color, (name, error, band) in zip(COLORS, choices, strict=False):
-        axes.fill_between(times, *band[:, shown], color=color, alpha=0.15, linewidth=0)
-        axes.plot(times, error[shown], color=color, label=name)
-    axes.plot(times, plan.error_best[shown], "k--", linewidth=1, label="best division")
-    axes.axhline(plan.now, color="0.5", linewidth=1, linestyle=":", label="present error")
-    axes.set(xscale="log", yscale="log", xlabel=f"extra computing time ({time_unit})")
-    plain_ticks(axes.yaxis)
-    axes.set_ylabel(with_unit("expected test MAE", plan.unit))
     axes.legend(frameon=False, fontsize="small")
     return figure

@@ -4,7 +4,7 @@ The default table, `matscholar.npz` beside this module, holds the 200 matscholar
 elements up to lawrencium (Weston et al., J. Chem. Inf. Model. 59 (2019) 3692), taken from
 `element_representations/matscholar-embedding.json` of the ElementEmbeddings package, version 0.8.0
 (MIT license, copyright (c) 2022 Materials Design Group), and rounded to float32. `periodic.npz` is
-made by `periodic_vectors`.
+made by `tests/structures/periodic_vectors.py`.
 """
 
 import functools

@@ -1,17 +1,18 @@
 """One-hot vectors of the elements: group, period, block, valence electrons and measured properties.
 
-`periodic.npz` beside this module holds them, so that nothing but NumPy is needed to read them;
-`python -m cgatjax.structures.periodic_vectors` writes it anew.
+`structures/periodic.npz` holds them, so that nothing but NumPy is needed to read them;
+`python -m tests.structures.periodic_vectors` writes it anew.
 """
 
 from pathlib import Path
 
 import numpy as np
 
+from cgatjax.structures import elements
 from cgatjax.structures.element_properties import ELEMENT_PROPERTIES, element_properties
 from cgatjax.structures.elements import SYMBOLS
 
-FILE = Path(__file__).with_name("periodic.npz")
+FILE = Path(elements.__file__).with_name("periodic.npz")
 BINS = 10
 """Intervals of equal width of a continuous property; an element without a value is in none."""
 SUBSHELLS = {"s": 3, "p": 7, "d": 11, "f": 15}
