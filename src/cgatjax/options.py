@@ -78,6 +78,19 @@ class Options:
                 f"{type(self).__name__}.{name}: expected {expected}, got {getattr(self, name)!r}"
             )
 
+    def _require_at_least(self, least: int, *names: str) -> None:
+        for name in names:
+            value = getattr(self, name)
+            self._require(value is None or value >= least, name, f"at least {least}")
+
+    def _require_positive(self, *names: str) -> None:
+        for name in names:
+            value = getattr(self, name)
+            self._require(value is None or value > 0, name, "a positive number")
+
+    def _require_seed(self, name: str = "seed") -> None:
+        self._require(0 <= getattr(self, name) < 2**31, name, f"0 <= {name} < 2**31")
+
     @classmethod
     def of(cls, options: "Self | Mapping[str, Any]") -> Self:
         """Return options as they are, or make them of a dictionary.

@@ -35,14 +35,17 @@ def test_unseen_and_rare_elements(model) -> None:
     record = TrainingRecord(training=training, pretraining=pretraining)
     many = model.replace(record=TrainingRecord(training=np.full(104, 99)))
     predictor = Predictor.of([many, model.replace(record=record)])  # the fewest of any member
-    found = HitJudge.of(predictor, None)(["SrTiO3", "NaCl"], np.zeros(2), np.ones(2))
+    found = HitJudge.of(predictor, None, predictor.targets[0])(
+        ["SrTiO3", "NaCl"], np.zeros(2), np.ones(2)
+    )
     assert found.recorded
     assert found.unseen == [["O"], []]
     assert found.rare == [["O", "Ti", "Sr"], []]
 
 
 def test_without_a_record_nothing_is_called_rare(model) -> None:
-    judge = HitJudge.of(Predictor.of(model.replace(record=None)), None)
+    predictor = Predictor.of(model.replace(record=None))
+    judge = HitJudge.of(predictor, None, predictor.targets[0])
     found = judge(["SrTiO3"], np.zeros(1), np.ones(1))
     assert not found.recorded
     assert (found.unseen, found.rare) == ([[]], [[]])

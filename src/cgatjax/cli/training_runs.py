@@ -34,7 +34,7 @@ from cgatjax.data.leakage import IsSeen, split_from_options
 from cgatjax.data.splits import SUBSETS
 from cgatjax.inference.loading import is_ensemble, member_folders
 from cgatjax.inference.prediction import errors_by_target
-from cgatjax.options import from_dict, load_toml
+from cgatjax.options import Options, from_dict, load_toml
 from cgatjax.runs.loggers import make_logger
 from cgatjax.runs.run_folder import CONFIG, DATA, SPLIT, differences, epochs_done
 from cgatjax.runtime.devices import Devices, make_deterministic
@@ -207,18 +207,36 @@ def is_finished(run: RunFolder | None, size: int | None, epochs: int) -> bool:
     return len(folders) == size and all(epochs_done(f) == epochs for f in folders)
 
 
-def report_finished_ensemble(run: RunFolder, valid: Dataset, *, plots: bool) -> None:
-    """Print the errors of an ensemble that was resumed although all its epochs are done."""
+def report_finished(
+    run: RunFolder | None,
+    size: int | None,
+    epochs: int,
+    sections: Mapping[str, Options],
+    sets: Callable[[], tuple[Dataset, Dataset, Dataset]],
+    *,
+    plots: bool,
+) -> bool:
+    """Report a resumed run whose epochs are all done; return False if there is something to do.
+
+    Args:
+      run: folder of the run.
+      size: number of members of an ensemble; None for a single model.
+      epochs: number of epochs.
+      sections: the options, which must be those of the run.
+      sets: returns the three sets of the split.
+      plots: draw the learning curves.
+    """
+    if run is None or not is_finished(run, size, epochs):
+        return False
+    run.save_config(sections)
     histories = [History(rows=read_history(folder)) for folder in member_folders(run.path)]
-    click.echo(f"{run.path}: all epochs of {len(histories)} members were done before", err=True)
-    report_ensemble(run, load_predictor(run.path), histories, valid, plots=plots)
-
-
-def report_finished(run: RunFolder, *, plots: bool) -> None:
-    """Print the summary of a run that was resumed although all of its epochs are done."""
-    rows = read_history(run.path)
-    click.echo(f"{run.path}: all {len(rows)} epochs were done before", err=True)
-    report_run(run, load_model(run.path), History(rows=rows), plots=plots)
+    done = f"{len(histories[0].rows)} epochs" if size is None else f"epochs of {size} members"
+    click.echo(f"{run.path}: all {done} were done before", err=True)
+    if size is None:
+        report_run(run, load_model(run.path), histories[0], plots=plots)
+    else:
+        report_ensemble(run, load_predictor(run.path), histories, sets()[1], plots=plots)
+    return True
 
 
 def report_ensemble(

@@ -42,12 +42,12 @@ class AdaptConfig(Options):
     seed: int = 0
 
     def _check(self) -> None:
-        self._require(self.minutes > 0, "minutes", "a positive number")
+        self._require_positive("minutes")
         self._require(0 < self.test_fraction < 1, "test_fraction", "a number between 0 and 1")
         self._require(2 <= self.folds <= 20, "folds", "2..20")
-        self._require(self.steps >= 1, "steps", "at least 1")
-        self._require(self.next_count >= 0, "next_count", "at least 0")
-        self._require(0 <= self.seed < 2**31, "seed", "0 <= seed < 2**31")
+        self._require_at_least(1, "steps")
+        self._require_at_least(0, "next_count")
+        self._require_seed()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,8 +78,7 @@ class GPConfig(Options):
     seed: int = 0
 
     def _check(self) -> None:
-        for name in ("inducing", "batch_size"):
-            self._require(getattr(self, name) >= 1, name, "at least 1")
-        self._require(self.steps >= 0, "steps", "at least 0")
-        self._require(self.learning_rate > 0, "learning_rate", "a positive number")
-        self._require(0 <= self.seed < 2**31, "seed", "0 <= seed < 2**31")
+        self._require_at_least(1, "inducing", "batch_size")
+        self._require_at_least(0, "steps")
+        self._require_positive("learning_rate")
+        self._require_seed()

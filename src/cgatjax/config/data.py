@@ -91,5 +91,5 @@ class SplitConfig(Options):
             "fractions",
             "three fractions that sum to at most 1",
         )
-        self._require(self.train_size is None or self.train_size >= 1, "train_size", "at least 1")
-        self._require(0 <= self.seed < 2**31, "seed", "0 <= seed < 2**31")
+        self._require_at_least(1, "train_size")
+        self._require_seed()

@@ -66,11 +66,10 @@ class ModelConfig(Options):
     rematerialize: bool = False
 
     def _check(self) -> None:
-        sizes = ("node_dim", "edge_dim", "heads", "steps", "composition_hidden", "element_dim")
-        for name in (*sizes, "max_shells"):
-            self._require(getattr(self, name) >= 1, name, "at least 1")
-        self._require(self.node_dim >= 2, "node_dim", "at least 2")
-        self._require(self.composition_steps >= 0, "composition_steps", "at least 0")
+        self._require_at_least(2, "node_dim")
+        self._require_at_least(1, "edge_dim", "heads", "steps", "composition_hidden")
+        self._require_at_least(1, "element_dim", "max_shells")
+        self._require_at_least(0, "composition_steps")
         self._require(all(w >= 1 for w in self.head_widths), "head_widths", "widths of at least 1")
         names = self.targets
         self._require(len(names) > 0 and len(set(names)) == len(names), "targets", "distinct names")

@@ -75,29 +75,18 @@ class TrainConfig(Options):
 
     def _check(self) -> None:
         self._require(self.baseline != "", "baseline", "the name of a property")
-        counts = ("batch_size", "accumulate", "devices", "validate_every", "plateau_patience")
-        for name in counts:
-            self._require(getattr(self, name) >= 1, name, "at least 1")
+        self._require_at_least(1, "batch_size", "accumulate", "devices", "validate_every")
+        self._require_at_least(1, "plateau_patience", "cycle_period", "patience")
+        self._require_at_least(0, "epochs", "weight_decay", "checkpoint_seconds", "max_bad_steps")
+        self._require_positive("learning_rate", "clip_norm")
         self._require(
             self.batch_size % self.devices == 0,
             "batch_size",
             f"a multiple of devices, which is {self.devices}",
         )
-        self._require(self.epochs >= 0, "epochs", "at least 0")
-        self._require(self.learning_rate > 0, "learning_rate", "a positive number")
-        self._require(self.weight_decay >= 0, "weight_decay", "a number that is not negative")
         self._require(0 <= self.momentum < 1, "momentum", "a number in [0, 1)")
-        self._require(
-            self.clip_norm is None or self.clip_norm > 0, "clip_norm", "a positive number"
-        )
-        self._require(
-            self.cycle_period is None or self.cycle_period >= 1, "cycle_period", "at least 1"
-        )
-        self._require(self.patience is None or self.patience >= 1, "patience", "at least 1")
         self._require(0 < self.plateau_factor < 1, "plateau_factor", "a number in (0, 1)")
-        self._require(self.checkpoint_seconds >= 0, "checkpoint_seconds", "at least 0 seconds")
-        self._require(self.max_bad_steps >= 0, "max_bad_steps", "at least 0")
-        self._require(0 <= self.seed < 2**31, "seed", "0 <= seed < 2**31")
+        self._require_seed()
 
     @classmethod
     def paper(cls, **changes: Any) -> "TrainConfig":

@@ -1,5 +1,6 @@
 """`train`: train a network on a store."""
 
+import functools
 from typing import Any, Literal
 
 from cgatjax import ModelConfig, TrainConfig
@@ -68,18 +69,14 @@ def train(
     data, seed = open_store(store), options.seed
     loggers = runs.logger_factory(flags)
     run, split = runs.open_run(flags, data, target, split_config(flags, seed), {})
-    if run is not None and runs.is_finished(run, size, options.epochs):
-        fitted, _ = fitted_config(network, data.graph_config, target, vectors)
-        run.save_config({"graph": data.graph_config, "model": fitted, "train": options})
-        if size:
-            valid = runs.labeled_sets(data, split, target)[1]
-            runs.report_finished_ensemble(run, valid, plots=flags["plots"])
-        else:
-            runs.report_finished(run, plots=flags["plots"])
-        return
     with removed_if_untrained(run):
+        fitted, _ = fitted_config(network, data.graph_config, target, vectors)
+        sections = {"graph": data.graph_config, "model": fitted, "train": options}
+        sets = functools.partial(runs.labeled_sets, data, split, target)
+        if runs.report_finished(run, size, options.epochs, sections, sets, plots=flags["plots"]):
+            return
         model = init_model(network, data, target=target, seed=seed, element_table=vectors)
-        known, valid, test = runs.labeled_sets(data, split, target)
+        known, valid, test = sets()
         common: dict[str, Any] = {"test": test, "run": run, "show_progress": True}
         if size:
             members = fit_ensemble(

@@ -19,6 +19,7 @@ from cgatjax.cli.config_options import (
     train_config,
     training_options,
 )
+from cgatjax.options import Options
 from cgatjax.runs.run_folder import SPLIT, removed_if_untrained
 from cgatjax.runtime.signals import exit_on_interrupt
 
@@ -84,19 +85,16 @@ def transfer(
     run, split = runs.open_run(flags, data, (target,), splitting, about, seen_by)
     network = chosen(flags, ModelConfig)
     models = tuple(m.replace(config=m.config.replace(**network)) for m in models)
-    if run is not None and size and runs.is_finished(run, size, options.train.epochs):
-        run.save_config({"graph": data.graph_config, "transfer": options})
-        valid = runs.labeled_sets(data, split, (target,))[1]
-        runs.report_finished_ensemble(run, valid, plots=flags["plots"])
-        return
-    if run is not None and runs.is_finished(run, size, options.train.epochs):
+    sections: dict[str, Options] = {"graph": data.graph_config, "transfer": options}
+    if not size:
         kept_heads = models[0].targets if options.mode == "joint" else ()
-        fitted = models[0].config.replace(targets=(*kept_heads, target))
-        run.save_config({"graph": data.graph_config, "model": fitted, "transfer": options})
-        runs.report_finished(run, plots=flags["plots"])
-        return
+        sections["model"] = models[0].config.replace(targets=(*kept_heads, target))
+    split_sets = functools.partial(runs.labeled_sets, data, split, (target,))
     with removed_if_untrained(run):
-        sets = runs.labeled_sets(data, split, (target,))
+        epochs = options.train.epochs
+        if runs.report_finished(run, size, epochs, sections, split_sets, plots=flags["plots"]):
+            return
+        sets = split_sets()
         common: dict[str, Any] = {"keep_training": kept, "run": run, "show_progress": True}
         if size:
             predictor = Predictor.of(models)
