@@ -110,7 +110,7 @@ class Chgnet:
     def _one(self, crystal: Crystal) -> float | str:
         try:
             return self._batch([crystal])[0]
-        except Exception as error:
+        except Exception as error:  # the crystal that made its batch fail
             return _reason(error)
 
 
