@@ -42,7 +42,7 @@ def test_new_structures_are_predicted_as_their_rows_in_the_store(
 def test_chunks_and_batch_sizes_do_not_matter(trained_model, crystals, monkeypatch):
     model = trained_model
     whole = predict(model, crystals[:30])
-    monkeypatch.setattr(inference, "CHUNK", 7)
+    monkeypatch.setattr("cgatjax.inference.new_graphs.CHUNK", 7)
     parts = predict(model, iter(crystals[:30]), batch_size=5)
     assert parts.ids == whole.ids
     np.testing.assert_allclose(parts.mean, whole.mean, rtol=1e-5, atol=1e-5)

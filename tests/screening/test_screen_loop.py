@@ -315,7 +315,7 @@ def test_invalid_input_is_refused(model, tmp_path, screened) -> None:
             **SIZES,
         )
     refused(RunExistsError, "holds a screening; resume it with --resume", out=screened.path)
-    refused(ConfigError, "folder of this screening", out=screened.path, resume=True)
+    refused(ConfigError, "resume with the same options", out=screened.path, resume=True)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "precious.txt").write_text("x")
     refused(RunExistsError, "other files than a screening", out=tmp_path / "mine", resume=True)
