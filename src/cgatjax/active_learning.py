@@ -25,7 +25,7 @@ from cgatjax.inference.prediction import BATCH, embed, predict
 from cgatjax.inference.predictor import Predictor
 from cgatjax.model.model import Model
 from cgatjax.model.training_record import crystal_hashes
-from cgatjax.runtime.text_tables import SHOWN_ROWS, preview
+from cgatjax.runtime import SHOWN_ROWS, preview
 
 if TYPE_CHECKING:
     from pandas import DataFrame

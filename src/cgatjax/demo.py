@@ -46,8 +46,8 @@ from cgatjax.options import Options
 from cgatjax.plotting.learning_plots import learning_curves, parity, transfer_bars
 from cgatjax.plotting.style import save_figure
 from cgatjax.runs.run_folder import CONFIG, SPLIT
-from cgatjax.runtime.files import write_durably
-from cgatjax.structures.elements import reduced_formula
+from cgatjax.runtime import write_durably
+from cgatjax.structures import reduced_formula
 
 logger = logging.getLogger("cgatjax")
 LOW, HIGH = "e-form@low", "e-form@high"

@@ -12,7 +12,7 @@ from cgatjax.data.compositions import element_fractions
 from cgatjax.data.datasets import Dataset
 from cgatjax.inference.memory import count_trained_on
 from cgatjax.model.training_record import crystal_hashes
-from cgatjax.structures.elements import SYMBOLS
+from cgatjax.structures import SYMBOLS
 
 Level = Literal["ok", "note", "warning"]
 SHOWN = 5

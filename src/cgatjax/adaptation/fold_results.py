@@ -17,7 +17,7 @@ from safetensors.numpy import load_file, save
 from cgatjax.adaptation.external import ExternalPart
 from cgatjax.inference.adapted import Part
 from cgatjax.inference.loading import load_part, part_kind, save_part
-from cgatjax.runtime.files import damage, new_folder, reading, recovered
+from cgatjax.runtime import damage, new_folder, reading, recovered
 
 _RESULT, _PREDICTIONS, _PART = "result.json", "predictions.safetensors", "part"
 

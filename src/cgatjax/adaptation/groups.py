@@ -8,7 +8,7 @@ from cgatjax.data.compositions import element_fractions
 from cgatjax.data.datasets import Dataset
 from cgatjax.graphs.hashes import hash_arrays
 from cgatjax.plotting.periodic_table import cell_of
-from cgatjax.structures.elements import SYMBOLS
+from cgatjax.structures import SYMBOLS
 
 GroupKind = Literal["element-group", "period", "prototype"]
 _F_ROWS = {9: 6, 10: 7}

@@ -14,8 +14,8 @@ from cgatjax.adaptation.report_figures import draw_figures
 from cgatjax.adaptation.report_style import STYLE
 from cgatjax.inference.error_model import coverages
 from cgatjax.model.model import versions
-from cgatjax.runtime.files import write_durably
-from cgatjax.structures.elements import readable_formula
+from cgatjax.runtime import write_durably
+from cgatjax.structures import readable_formula
 
 NOTHING = "-"
 """Cell without a number."""

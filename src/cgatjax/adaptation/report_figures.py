@@ -16,7 +16,7 @@ from cgatjax.plotting.calibration_plots import reliability
 from cgatjax.plotting.inline_svg import to_svg
 from cgatjax.plotting.residual_plots import residuals_by_element
 from cgatjax.plotting.scaling_plots import scaling_figure
-from cgatjax.structures.elements import SYMBOLS
+from cgatjax.structures import SYMBOLS
 
 
 def draw_figures(findings: Findings) -> dict[str, str]:

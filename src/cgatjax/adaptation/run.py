@@ -31,7 +31,7 @@ from cgatjax.model.model import Model
 from cgatjax.pretrained.loading import load_predictor
 from cgatjax.pretrained.locations import shipped
 from cgatjax.runs.run_folder import SPLIT, differences
-from cgatjax.runtime.files import reading, write_durably, writing
+from cgatjax.runtime import reading, write_durably, writing
 from cgatjax.runtime.progress import progress
 
 logger = logging.getLogger("cgatjax")

@@ -11,7 +11,7 @@ from cgatjax.config import AdaptConfig
 from cgatjax.data.datasets import Dataset
 from cgatjax.data.splits import Split, ordered
 from cgatjax.errors import InputError
-from cgatjax.structures.properties import CELL_VOLUME
+from cgatjax.structures import CELL_VOLUME
 
 FEWEST = 20
 """Crystals with a value below which nothing can be validated."""

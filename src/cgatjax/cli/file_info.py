@@ -6,7 +6,7 @@ import click
 
 from cgatjax import DataSummary, summarize_data
 from cgatjax.cli.data_files import echo_skipped
-from cgatjax.runtime.text_tables import table
+from cgatjax.runtime import table
 
 SHOWN_ELEMENTS = 12
 """Number of elements that are listed with their counts."""

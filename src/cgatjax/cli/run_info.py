@@ -12,7 +12,7 @@ from cgatjax import CgatjaxError, Model, ModelCard, load_model, load_predictor
 from cgatjax.inference.loading import is_ensemble, member_folders, member_seeds
 from cgatjax.model.metrics import mean_over_targets
 from cgatjax.runs.run_folder import DATA, HISTORY, REPORT
-from cgatjax.runtime.text_tables import fields, table
+from cgatjax.runtime import fields, table
 
 _MODEL_OPTIONS_SHOWN_ELSEWHERE = ("targets",)
 

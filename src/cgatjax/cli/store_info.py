@@ -9,8 +9,8 @@ import numpy as np
 from cgatjax import Rejected, Store
 from cgatjax.cli.data_files import echo_skipped
 from cgatjax.data.store import SKIPPED
-from cgatjax.runtime.text_tables import fields, table
-from cgatjax.structures.properties import CELL_VOLUME
+from cgatjax.runtime import fields, table
+from cgatjax.structures import CELL_VOLUME
 
 SHOWN_TARGETS = 8
 """Number of targets whose known values are counted after `featurize`."""

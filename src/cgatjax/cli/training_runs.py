@@ -37,10 +37,9 @@ from cgatjax.inference.prediction import errors_by_target
 from cgatjax.options import Options, from_dict, load_toml
 from cgatjax.runs.loggers import make_logger
 from cgatjax.runs.run_folder import CONFIG, DATA, SPLIT, differences, epochs_done
+from cgatjax.runtime import remove_leftovers, table
 from cgatjax.runtime.devices import Devices, make_deterministic
 from cgatjax.runtime.distributed import initialize, is_first_process, several_processes
-from cgatjax.runtime.files import remove_leftovers
-from cgatjax.runtime.text_tables import table
 
 
 def join_processes(flags: Mapping[str, Any]) -> dict[str, Any]:

@@ -28,10 +28,10 @@ from cgatjax.data.store_writer import finish
 from cgatjax.errors import ConfigError, InputError, RunExistsError
 from cgatjax.graphs.crystal_graph import CrystalGraph
 from cgatjax.graphs.reduction import graph_or_rejected
+from cgatjax.runtime import writing
 from cgatjax.runtime.executors import map_in_workers
-from cgatjax.runtime.files import writing
 from cgatjax.runtime.progress import progress
-from cgatjax.structures.crystal import Crystal, Rejected
+from cgatjax.structures import Crystal, Rejected
 from cgatjax.structures.plausibility import MIN_DISTANCE
 
 logger = logging.getLogger("cgatjax")

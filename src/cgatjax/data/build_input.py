@@ -10,10 +10,9 @@ from typing import Any
 
 from cgatjax.data.store_writer import ordered, unit_for
 from cgatjax.errors import ConfigError, TargetError
-from cgatjax.structures.crystal import Crystal, Rejected
+from cgatjax.structures import Crystal, Rejected, check_target_names, unit_of
 from cgatjax.structures.inputs import property_advice
 from cgatjax.structures.plausibility import MIN_DISTANCE
-from cgatjax.structures.properties import check_target_names, unit_of
 from cgatjax.structures.readers import read_crystals, with_cell_volume
 
 logger = logging.getLogger("cgatjax")

@@ -16,9 +16,9 @@ from cgatjax.data.shard_reader import Shard
 from cgatjax.data.shard_writer import SHARDS, FinishedShard
 from cgatjax.data.store import BUILD_LOG
 from cgatjax.errors import MismatchError
-from cgatjax.runtime.files import reading, writing
+from cgatjax.runtime import reading, writing
 from cgatjax.runtime.journal import Journal
-from cgatjax.structures.crystal import Crystal, Rejected, structure_digest
+from cgatjax.structures import Crystal, Rejected, structure_digest
 
 _REBUILD = "remove the folder and build the store again"
 

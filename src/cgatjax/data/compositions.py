@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 
 from cgatjax.graphs.graph_arrays import GraphArrays
-from cgatjax.structures.elements import SYMBOLS
+from cgatjax.structures import SYMBOLS
 
 BLOCK = 16384
 """Crystals read at a time."""

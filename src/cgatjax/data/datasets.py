@@ -11,8 +11,8 @@ from cgatjax.config import GraphConfig
 from cgatjax.errors import InputError, MismatchError
 from cgatjax.graphs.crystal_graph import CrystalGraph
 from cgatjax.graphs.graph_arrays import GraphArrays, concatenate, reorder
-from cgatjax.runtime.text_tables import SHOWN_ROWS, preview
-from cgatjax.structures.elements import readable_formula
+from cgatjax.runtime import SHOWN_ROWS, preview
+from cgatjax.structures import readable_formula
 
 if TYPE_CHECKING:
     from pandas import DataFrame

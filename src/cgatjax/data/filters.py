@@ -8,8 +8,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from cgatjax.runtime.files import PART, csv_bytes, replacing, writing
-from cgatjax.structures.crystal import Crystal, Rejected
+from cgatjax.runtime import PART, csv_bytes, replacing, writing
+from cgatjax.structures import Crystal, Rejected
 
 OnError = Literal["raise", "skip"]
 COLUMNS = ("kind", "id", "source", "reason")

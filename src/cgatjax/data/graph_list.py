@@ -10,9 +10,7 @@ from cgatjax.config import GraphConfig
 from cgatjax.errors import MismatchError
 from cgatjax.graphs.crystal_graph import CrystalGraph
 from cgatjax.graphs.graph_arrays import GraphArrays
-from cgatjax.structures.crystal import Crystal
-from cgatjax.structures.elements import reduced_formula
-from cgatjax.structures.properties import unit_of
+from cgatjax.structures import Crystal, reduced_formula, unit_of
 
 
 class GraphList:

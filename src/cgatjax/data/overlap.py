@@ -17,7 +17,7 @@ from cgatjax.data.datasets import Dataset
 from cgatjax.data.store import Store
 from cgatjax.errors import InputError, MismatchError
 from cgatjax.graphs.hashes import hashes_of
-from cgatjax.runtime.files import write_new_csv
+from cgatjax.runtime import write_new_csv
 
 KEYS: tuple[DuplicateKey, ...] = get_args(DuplicateKey)
 """Keys to compare crystals by: id, reduced formula, graph hash, and that of the prototype."""

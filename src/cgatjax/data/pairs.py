@@ -22,8 +22,8 @@ from cgatjax.data.overlap import compare
 from cgatjax.data.store import Store
 from cgatjax.data.store_writer import store_rows
 from cgatjax.errors import ConfigError, InputError, MismatchError, TargetError
-from cgatjax.runtime.files import write_new_csv
-from cgatjax.structures.elements import SYMBOLS, formula_terms
+from cgatjax.runtime import write_new_csv
+from cgatjax.structures import SYMBOLS, formula_terms
 
 FOLDS = 5
 """Parts of the pairs in the fit in the composition; each is predicted from the others."""

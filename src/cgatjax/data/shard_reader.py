@@ -14,8 +14,8 @@ import pyarrow as pa
 
 from cgatjax.errors import InputError
 from cgatjax.graphs.graph_arrays import EDGE_COLUMNS, NODE_COLUMNS, GraphArrays, ranges
-from cgatjax.runtime.files import sha256_of
-from cgatjax.structures.elements import SYMBOLS
+from cgatjax.runtime import sha256_of
+from cgatjax.structures import SYMBOLS
 
 GRAPH_FIELDS: dict[str, pa.DataType] = {
     "id": pa.string(),

@@ -12,8 +12,8 @@ import pyarrow as pa
 from cgatjax.data.shard_reader import GRAPH_FIELDS
 from cgatjax.errors import TargetError
 from cgatjax.graphs.crystal_graph import CrystalGraph
-from cgatjax.runtime.files import write_durably, writing
-from cgatjax.structures.elements import reduced_formula
+from cgatjax.runtime import write_durably, writing
+from cgatjax.structures import reduced_formula
 
 SHARD = 16384
 """Number of crystals in a shard."""

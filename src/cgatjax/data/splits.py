@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from cgatjax.errors import InputError
-from cgatjax.runtime.files import reading, write_durably
+from cgatjax.runtime import reading, write_durably
 
 SUBSETS = ("train", "valid", "test")
 

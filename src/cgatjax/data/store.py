@@ -34,7 +34,7 @@ from cgatjax.graphs.graph_arrays import (
 )
 from cgatjax.graphs.hashes import hashes_of
 from cgatjax.options import from_dict
-from cgatjax.runtime.files import reading
+from cgatjax.runtime import reading
 
 MANIFEST = "store.json"
 SKIPPED = "skipped.csv"

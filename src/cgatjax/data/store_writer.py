@@ -18,8 +18,8 @@ from cgatjax.data.store import FORMAT, MANIFEST, SKIPPED, Store, digest_of, open
 from cgatjax.errors import InputError, RunExistsError
 from cgatjax.graphs.crystal_graph import CrystalGraph
 from cgatjax.graphs.reduction import reduce_graph
-from cgatjax.runtime.files import write_durably, writing
-from cgatjax.structures.properties import CELL_VOLUME, unit_of
+from cgatjax.runtime import write_durably, writing
+from cgatjax.structures import CELL_VOLUME, unit_of
 
 CHUNK = 256
 """Graphs converted to rows at a time."""

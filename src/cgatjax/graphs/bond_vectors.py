@@ -5,7 +5,7 @@ import numpy as np
 from cgatjax.config import GraphConfig
 from cgatjax.errors import StructureError
 from cgatjax.graphs.neighbors import SELF_DISTANCE, nearest_neighbors
-from cgatjax.structures.crystal import Crystal
+from cgatjax.structures import Crystal
 
 _SLACK = 1e-6
 """Relative; distances from here and from pymatgen's search differ by rounding only."""

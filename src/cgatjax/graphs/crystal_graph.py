@@ -9,8 +9,7 @@ import numpy as np
 from cgatjax.config import GraphConfig
 from cgatjax.errors import InputError
 from cgatjax.graphs.neighbors import MAX_SITES, nearest_neighbors
-from cgatjax.structures.crystal import MAX_ATOMIC_NUMBER, to_crystal
-from cgatjax.structures.elements import readable_formula, reduced_formula
+from cgatjax.structures import MAX_ATOMIC_NUMBER, readable_formula, reduced_formula, to_crystal
 
 _NODE_ARRAYS = ("atomic_numbers", "node_multiplicity")
 _EDGE_ARRAYS = (

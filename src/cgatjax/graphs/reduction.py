@@ -18,7 +18,7 @@ import numpy as np
 from cgatjax.config import GraphConfig
 from cgatjax.errors import StructureError
 from cgatjax.graphs.crystal_graph import CrystalGraph, featurize
-from cgatjax.structures.crystal import Crystal, Rejected
+from cgatjax.structures import Crystal, Rejected
 
 _MAX_UINT16 = 65535
 _WORD = 2**64

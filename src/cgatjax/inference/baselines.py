@@ -16,7 +16,7 @@ from cgatjax.data.datasets import ConcatDataset, Crystals, Dataset
 from cgatjax.errors import InputError, MismatchError, TargetError
 from cgatjax.model.model import Model
 from cgatjax.model.normalizer import SOURCE, Baseline
-from cgatjax.structures.properties import CELL_VOLUME
+from cgatjax.structures import CELL_VOLUME
 
 logger = logging.getLogger("cgatjax")
 _SHOWN = 3

@@ -16,7 +16,7 @@ import numpy as np
 from cgatjax.data.datasets import Crystals
 from cgatjax.inference.prediction import embed
 from cgatjax.model.model import Model
-from cgatjax.runtime.files import replacing
+from cgatjax.runtime import replacing
 
 logger = logging.getLogger("cgatjax")
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cgatjax.errors import InputError
-from cgatjax.runtime.files import reading, replacing
+from cgatjax.runtime import reading, replacing
 
 EMBEDDING = "embedding"
 """Name of the column of lists."""

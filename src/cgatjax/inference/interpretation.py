@@ -28,8 +28,7 @@ from cgatjax.inference.prediction_table import Predictions
 from cgatjax.inference.predictor import Predictor
 from cgatjax.model.model import Model
 from cgatjax.nn.cgat import oriented
-from cgatjax.structures.crystal import Crystal, to_crystal
-from cgatjax.structures.elements import SYMBOLS, readable_formula, reduced_formula
+from cgatjax.structures import SYMBOLS, Crystal, readable_formula, reduced_formula, to_crystal
 from cgatjax.structures.readers import read_crystals
 
 

@@ -34,7 +34,7 @@ from cgatjax.inference.uncertainty_io import load_processes, load_rescalings, sa
 from cgatjax.model.model import Model, weights_digest
 from cgatjax.model.model_io import read_model, save_model
 from cgatjax.runs.run_folder import ENSEMBLE, MEMBERS
-from cgatjax.runtime.files import damage, new_folder, reading, recovered
+from cgatjax.runtime import damage, new_folder, reading, recovered
 
 
 def is_ensemble(path: str | Path) -> bool:

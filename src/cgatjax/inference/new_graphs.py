@@ -16,8 +16,7 @@ from cgatjax.graphs.reduction import graph_or_rejected
 from cgatjax.inference.baselines import advice
 from cgatjax.inference.predictor import Predictor
 from cgatjax.model.model import Model
-from cgatjax.structures.crystal import Crystal, Rejected
-from cgatjax.structures.elements import ElementTable
+from cgatjax.structures import Crystal, ElementTable, Rejected
 from cgatjax.structures.readers import read_crystals
 
 CHUNK = 4096

@@ -25,7 +25,7 @@ from cgatjax.model.metrics import errors_of
 from cgatjax.model.model import Model
 from cgatjax.model.training_record import unseen_elements
 from cgatjax.runtime.progress import progress
-from cgatjax.structures.crystal import Rejected
+from cgatjax.structures import Rejected
 
 logger = logging.getLogger("cgatjax")
 BATCH = 128

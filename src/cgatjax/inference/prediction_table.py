@@ -9,9 +9,8 @@ import numpy as np
 
 from cgatjax.data.datasets import positions_of
 from cgatjax.inference.memory import TrainedOn
-from cgatjax.runtime.text_tables import SHOWN_ROWS, preview
-from cgatjax.structures.crystal import Rejected
-from cgatjax.structures.elements import SYMBOLS
+from cgatjax.runtime import SHOWN_ROWS, preview
+from cgatjax.structures import SYMBOLS, Rejected
 
 if TYPE_CHECKING:
     from pandas import DataFrame

@@ -16,7 +16,7 @@ from safetensors.numpy import load_file, save
 
 from cgatjax.errors import InputError, MismatchError
 from cgatjax.inference.gaussian_process import Process, SparseGP
-from cgatjax.runtime.files import damage, new_folder, reading, recovered, write_durably
+from cgatjax.runtime import damage, new_folder, reading, recovered, write_durably
 
 GAUSSIAN_PROCESS = "gaussian_process"
 CALIBRATION = "calibration.json"

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cgatjax import InputError
-from cgatjax.runtime.files import csv_bytes, reading, write_durably, writing
+from cgatjax.runtime import csv_bytes, reading, write_durably, writing
 from cgatjax.structures.formats import open_stream
 
 METADATA = ("model_name", "project_url", "date_submitted", "author_email", "team_name")

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from cgatjax import InputError, __version__, load_model
-from cgatjax.runtime.files import csv_bytes, write_durably, writing
+from cgatjax.runtime import csv_bytes, write_durably, writing
 
 REQUIRED = frozenset(
     """authors architecture_types environment checkpoint_url dates doi license lifecycle model_key

@@ -19,7 +19,7 @@ import numpy as np
 import orjson
 
 from cgatjax import Crystal, InputError, Rejected, StructureError, read_crystals
-from cgatjax.runtime.files import reading, write_durably
+from cgatjax.runtime import reading, write_durably
 from cgatjax.structures.archives.cells import cell_of_dict
 from cgatjax.structures.archives.matbench import matbench_ids
 from cgatjax.structures.formats import read_bytes

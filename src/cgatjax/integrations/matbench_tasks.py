@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from cgatjax import CGATRegressor, MismatchError
-from cgatjax.runtime.files import reading, write_durably, writing
+from cgatjax.runtime import reading, write_durably, writing
 
 
 class Task(Protocol):

@@ -9,11 +9,11 @@ from typing import Any
 
 from cgatjax.labeling.calculators import Calculator, make_calculator
 from cgatjax.labeling.cell_scan import scan_cell
+from cgatjax.runtime import reading
 from cgatjax.runtime.executors import map_in_workers
-from cgatjax.runtime.files import reading
 from cgatjax.runtime.journal import Journal
 from cgatjax.runtime.progress import Advance
-from cgatjax.structures.crystal import Crystal, Rejected, structure_digest
+from cgatjax.structures import Crystal, Rejected, structure_digest
 
 CHUNK = 32
 """Crystals sent to a worker at a time, and written to the journal together."""

@@ -18,8 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from cgatjax.errors import ConfigError, MissingExtraError
-from cgatjax.structures.crystal import Crystal
-from cgatjax.structures.elements import SYMBOLS
+from cgatjax.structures import SYMBOLS, Crystal
 
 BATCH = 16
 """Crystals that CHGNet computes together."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from cgatjax.labeling.calculators import Calculator
-from cgatjax.structures.crystal import Crystal
+from cgatjax.structures import Crystal
 
 STRAINS = np.linspace(-0.06, 0.06, 7)
 """Linear strains of the first scan."""

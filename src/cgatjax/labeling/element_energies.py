@@ -9,8 +9,7 @@ import numpy as np
 
 from cgatjax.errors import InputError
 from cgatjax.model.normalizer import fit_references
-from cgatjax.structures.elements import SYMBOLS, atomic_number
-from cgatjax.structures.properties import is_number
+from cgatjax.structures import SYMBOLS, atomic_number, is_number
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,10 @@ from cgatjax.errors import ConfigError, InputError, RunExistsError
 from cgatjax.labeling.calculations import Calculations, named_calculator
 from cgatjax.labeling.calculators import Calculator, make_calculator
 from cgatjax.labeling.element_energies import ElementEnergies
-from cgatjax.runtime.files import writing
+from cgatjax.runtime import writing
 from cgatjax.runtime.journal import Journal
 from cgatjax.runtime.progress import progress
-from cgatjax.structures.crystal import Crystal, Rejected, write_rejected
+from cgatjax.structures import Crystal, Rejected, write_rejected
 from cgatjax.structures.dcgat import write_dcgat
 from cgatjax.structures.readers import read_crystals
 

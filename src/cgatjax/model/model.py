@@ -20,8 +20,7 @@ from cgatjax.errors import ConfigError, InputError, MismatchError, TargetError
 from cgatjax.model.network import Network
 from cgatjax.model.normalizer import Normalizer
 from cgatjax.model.training_record import TrainingRecord
-from cgatjax.structures.elements import ElementTable
-from cgatjax.structures.properties import require_no_total
+from cgatjax.structures import ElementTable, require_no_total
 
 _BLOCK = 16384
 """Crystals checked together for elements without a vector."""

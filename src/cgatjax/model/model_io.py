@@ -25,8 +25,8 @@ from cgatjax.model.normalizer import SOURCE, Baseline, Normalizer
 from cgatjax.model.training_record import CrystalHashes, TrainingRecord
 from cgatjax.options import from_dict
 from cgatjax.runs.run_folder import ENSEMBLE, MEMBERS
-from cgatjax.runtime.files import MANIFEST, damage, new_folder, reading, recovered
-from cgatjax.structures.elements import SYMBOLS, ElementTable, atomic_number
+from cgatjax.runtime import MANIFEST, damage, new_folder, reading, recovered
+from cgatjax.structures import SYMBOLS, ElementTable, atomic_number
 
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "config.json"

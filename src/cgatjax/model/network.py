@@ -23,7 +23,7 @@ from cgatjax.graphs.crystal_graph import CrystalGraph
 from cgatjax.nn.cgat import CGAT, edge_networks
 from cgatjax.nn.mlp import Dense, Draw, GatheredRows, recording
 from cgatjax.runtime.compilation_cache import keep_compiled_programs
-from cgatjax.structures.elements import SYMBOLS, ElementTable
+from cgatjax.structures import SYMBOLS, ElementTable
 
 Params = Any
 """Parameters {"encoder": …, "heads": {target: …}}."""

@@ -8,8 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cgatjax.errors import InputError, MismatchError, TargetError
-from cgatjax.structures.elements import SYMBOLS, atomic_number
-from cgatjax.structures.properties import is_number
+from cgatjax.structures import SYMBOLS, atomic_number, is_number
 
 SOURCE = "source"
 """Name of the baseline that is the prediction of another model."""

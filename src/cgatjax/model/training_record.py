@@ -16,7 +16,7 @@ from cgatjax.data.datasets import Crystals
 from cgatjax.graphs.graph_arrays import GraphArrays
 from cgatjax.graphs.hashes import formula_hashes, hash_arrays
 from cgatjax.runtime.progress import progress
-from cgatjax.structures.elements import SYMBOLS
+from cgatjax.structures import SYMBOLS
 
 BLOCK = 4096
 """Crystals read at a time."""

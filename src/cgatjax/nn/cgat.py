@@ -19,7 +19,7 @@ from cgatjax.nn.composition import CompositionNetwork
 from cgatjax.nn.hypernetwork import DampedHypernetwork
 from cgatjax.nn.mlp import Dense, GatheredRows, ResidualHead, leaky_relu, normal
 from cgatjax.nn.segment import attend, graph_index
-from cgatjax.structures.elements import ElementTable
+from cgatjax.structures import ElementTable
 
 if TYPE_CHECKING:
     from cgatjax.nn.message_kernels import ChunkedEdges

@@ -7,7 +7,7 @@ import numpy as np
 from cgatjax.errors import InputError
 from cgatjax.inference.interpretation import Explanation
 from cgatjax.plotting.style import COLOR_SCALE, COLORS, colors, new_figure
-from cgatjax.structures.elements import SYMBOLS
+from cgatjax.structures import SYMBOLS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,7 +7,7 @@ import numpy as np
 
 from cgatjax.errors import InputError
 from cgatjax.plotting.style import COLOR_SCALE, new_figure
-from cgatjax.structures.elements import SYMBOLS, atomic_number
+from cgatjax.structures import SYMBOLS, atomic_number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cgatjax.runtime.files import replacing
+from cgatjax.runtime import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,13 +9,11 @@ from typing import Any
 
 from cgatjax.errors import InputError
 from cgatjax.runtime.progress import progress
+from cgatjax.structures import SYMBOLS, Crystal, Rejected, unit_of
 from cgatjax.structures.archives.contracts import Contract
 from cgatjax.structures.archives.json_files import contract_of_file
 from cgatjax.structures.archives.parquet import contract_of_parquet
-from cgatjax.structures.crystal import Crystal, Rejected
-from cgatjax.structures.elements import SYMBOLS
 from cgatjax.structures.inputs import SourceFile, resolve
-from cgatjax.structures.properties import unit_of
 from cgatjax.structures.readers import read_crystals
 
 LARGEST_PER_ATOM = 20.0

@@ -16,7 +16,7 @@ from urllib.error import HTTPError
 
 from cgatjax.errors import DownloadError, InputError, StorageError
 from cgatjax.preprocessing.records import RemoteFile, open_address
-from cgatjax.runtime.files import PART, writing
+from cgatjax.runtime import PART, writing
 
 logger = logging.getLogger("cgatjax")
 

@@ -32,7 +32,7 @@ import numpy as np
 
 from cgatjax.errors import ConfigError, InputError
 from cgatjax.runtime.executors import map_in_workers
-from cgatjax.structures.elements import SYMBOLS
+from cgatjax.structures import SYMBOLS
 
 Composition = tuple[tuple[int, int], ...]
 """(atomic number, count) by ascending atomic number, with coprime counts."""

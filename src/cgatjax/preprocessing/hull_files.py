@@ -22,8 +22,8 @@ from cgatjax.preprocessing.hull import (
     composition_of,
     hull_energies,
 )
-from cgatjax.runtime.files import PART, writing
-from cgatjax.structures.crystal import Crystal, Rejected, write_rejected
+from cgatjax.runtime import PART, writing
+from cgatjax.structures import Crystal, Rejected, write_rejected
 from cgatjax.structures.dcgat import write_dcgat
 from cgatjax.structures.readers import read_crystals
 

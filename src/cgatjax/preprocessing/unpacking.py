@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from cgatjax.errors import InputError
-from cgatjax.runtime.files import PART, reading, writing
+from cgatjax.runtime import PART, reading, writing
 from cgatjax.structures.formats import FREE_BYTES, MAX_RATIO
 
 PIECE = 2**20

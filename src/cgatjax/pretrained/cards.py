@@ -8,7 +8,7 @@ from typing import Any
 
 from cgatjax.errors import InputError
 from cgatjax.pretrained.locations import CARD
-from cgatjax.runtime.files import reading
+from cgatjax.runtime import reading
 
 Errors = Mapping[str, Mapping[str, float]]
 """Target -> {"mae", "rmse", "n"}."""

@@ -18,7 +18,7 @@ from cgatjax.errors import DownloadError, InputError
 from cgatjax.model.model_io import DESCRIPTION, WEIGHTS
 from cgatjax.preprocessing.downloads import download
 from cgatjax.preprocessing.records import RemoteFile
-from cgatjax.runtime.files import MANIFEST, PARSE_ERRORS, damage, recovered, writing
+from cgatjax.runtime import MANIFEST, PARSE_ERRORS, damage, recovered, writing
 from cgatjax.runtime.user_cache import user_cache
 
 logger = logging.getLogger("cgatjax")

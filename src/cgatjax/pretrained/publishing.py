@@ -13,7 +13,7 @@ from cgatjax.model.model import Model, weights_digest
 from cgatjax.model.model_io import halved, write_model
 from cgatjax.pretrained.cards import ModelCard
 from cgatjax.pretrained.self_check import write_self_check
-from cgatjax.runtime.files import new_folder
+from cgatjax.runtime import new_folder
 
 
 def publish_model(

@@ -25,9 +25,9 @@ from cgatjax.inference.predictor import Predictor
 from cgatjax.model.model import Model, versions, weights_digest
 from cgatjax.model.model_io import read_model
 from cgatjax.pretrained.locations import SELF_CHECK
-from cgatjax.runtime.files import MANIFEST, reading, write_durably
+from cgatjax.runtime import MANIFEST, reading, write_durably
 from cgatjax.runtime.user_cache import is_off, user_cache
-from cgatjax.structures.elements import SYMBOLS
+from cgatjax.structures import SYMBOLS
 
 TOLERANCE = 1e-3
 """Largest difference, in standard deviations of the target: float32 sums in another order differ by

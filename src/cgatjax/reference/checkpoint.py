@@ -24,9 +24,8 @@ from cgatjax.reference.weights import (
     params_from_state_dict,
     state_dict_from_params,
 )
-from cgatjax.runtime.files import reading
-from cgatjax.structures.elements import ElementTable
-from cgatjax.structures.properties import unit_of
+from cgatjax.runtime import reading
+from cgatjax.structures import ElementTable, unit_of
 
 EMBEDDING_FILE = "matscholar-embedding.json"
 VOLUME_UNIT = "A^3/atom^2"

@@ -18,8 +18,8 @@ from cgatjax.data.store_writer import store_graphs
 from cgatjax.errors import InputError
 from cgatjax.graphs.crystal_graph import CrystalGraph
 from cgatjax.reference.pickles import unpickled
-from cgatjax.runtime.files import reading
-from cgatjax.structures.elements import atomic_number
+from cgatjax.runtime import reading
+from cgatjax.structures import atomic_number
 from cgatjax.structures.formats import decompressed
 
 MISSING_BELOW = -1e7

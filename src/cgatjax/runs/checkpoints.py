@@ -17,7 +17,7 @@ import jax
 import numpy as np
 
 from cgatjax.errors import InputError
-from cgatjax.runtime.files import PART, damage, new_folder, writing
+from cgatjax.runtime import PART, damage, new_folder, writing
 
 logger = logging.getLogger("cgatjax")
 KEPT = 2

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from cgatjax.errors import ConfigError, MissingExtraError
-from cgatjax.runtime.files import reading, write_durably, writing
+from cgatjax.runtime import reading, write_durably, writing
 
 LOGGERS = ("tensorboard", "wandb")
 """Names of the loggers of `make_logger`, and of the extras that they need."""

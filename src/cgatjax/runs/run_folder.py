@@ -22,7 +22,7 @@ import tomli_w
 from cgatjax.config import TrainConfig
 from cgatjax.errors import CgatjaxError, ConfigError, InputError, MismatchError, RunExistsError
 from cgatjax.options import Options, load_toml
-from cgatjax.runtime.files import PART, reading, remove_leftovers, write_csv, write_durably, writing
+from cgatjax.runtime import PART, reading, remove_leftovers, write_csv, write_durably, writing
 
 logger = logging.getLogger("cgatjax")
 CONFIG = "config.toml"

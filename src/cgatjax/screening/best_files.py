@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cgatjax.runtime.files import write_csv, write_durably, writing
+from cgatjax.runtime import write_csv, write_durably, writing
 from cgatjax.screening.ranked_parquet import read_rows
+from cgatjax.structures import Crystal
 from cgatjax.structures.cif_writer import cif_text
-from cgatjax.structures.crystal import Crystal
 
 BEST, STRUCTURES = "best.csv", "structures"
 CSV_ROWS = 1000

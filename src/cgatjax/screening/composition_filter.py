@@ -11,7 +11,7 @@ import numpy as np
 from cgatjax.errors import ConfigError
 from cgatjax.options import Options
 from cgatjax.screening.oxidation_states import neutral, ordered
-from cgatjax.structures.elements import SYMBOLS
+from cgatjax.structures import SYMBOLS
 
 Test = Callable[[tuple[str, ...], tuple[int, ...]], bool]
 """(element symbols, numbers of sites) by site class -> True to predict the composition."""

@@ -24,7 +24,7 @@ from cgatjax.runtime.executors import cores
 from cgatjax.screening.first_step import FirstStep, first_step
 from cgatjax.screening.template_batches import TemplateArrays, decorated_batch
 from cgatjax.screening.templates import Assignments, Template
-from cgatjax.structures.elements import reduced_formula
+from cgatjax.structures import reduced_formula
 
 CPU_BYTES, DEVICE_BYTES = 2**22, 2**31
 """Memory for the largest array of a batch, on a CPU (size of its cache) and on other devices."""

@@ -36,8 +36,14 @@ from cgatjax.screening.templates import (
     split_prototypes,
     template_of,
 )
-from cgatjax.structures.crystal import Crystal, Rejected
-from cgatjax.structures.elements import SYMBOLS, atomic_number, readable_formula, reduced_formula
+from cgatjax.structures import (
+    SYMBOLS,
+    Crystal,
+    Rejected,
+    atomic_number,
+    readable_formula,
+    reduced_formula,
+)
 from cgatjax.structures.readers import read_crystals
 
 BLOCK = 16384

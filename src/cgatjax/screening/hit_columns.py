@@ -12,7 +12,7 @@ import numpy as np
 from cgatjax.errors import ConfigError
 from cgatjax.inference.predictor import Predictor
 from cgatjax.preprocessing.hull import Composition, KnownHull
-from cgatjax.structures.elements import SYMBOLS, atomic_number, formula_terms
+from cgatjax.structures import SYMBOLS, atomic_number, formula_terms
 
 LEVEL, HALF_WIDTH = 0.9, 1.6448536269514722
 """Level of the central interval, and its half width in standard deviations."""

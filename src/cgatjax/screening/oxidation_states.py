@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from cgatjax.structures.elements import SYMBOLS
+from cgatjax.structures import SYMBOLS
 
 States = Literal["icsd", "common"]
 MAX_STATE = 8

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cgatjax.errors import InputError
-from cgatjax.runtime.files import replacing
+from cgatjax.runtime import replacing
 from cgatjax.screening.hit_columns import HitColumns
 
 SCHEMA = pa.schema(

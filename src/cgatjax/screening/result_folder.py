@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from cgatjax.errors import InputError, RunExistsError
-from cgatjax.runtime.files import (
+from cgatjax.runtime import (
     damage,
     new_folder,
     reading,

@@ -19,8 +19,8 @@ from cgatjax.inference.prediction import BATCH, log_unrecorded
 from cgatjax.inference.predictor import Predictor
 from cgatjax.model.model import Model, versions, weights_digest
 from cgatjax.preprocessing.hull import KnownHull
+from cgatjax.runtime import stop_requests
 from cgatjax.runtime.progress import progress
-from cgatjax.runtime.signals import stop_requests
 from cgatjax.screening.best_files import BEST, write_best
 from cgatjax.screening.composition_filter import REASONS, UNSEEN, CompositionFilter
 from cgatjax.screening.decorations import (
@@ -37,8 +37,7 @@ from cgatjax.screening.ranking import Keep
 from cgatjax.screening.result_folder import RESULTS, Chunk, ResultFolder
 from cgatjax.screening.streams import StoredGraphs, StructureStream
 from cgatjax.screening.templates import Classes
-from cgatjax.structures.crystal import Crystal, Rejected
-from cgatjax.structures.elements import SYMBOLS
+from cgatjax.structures import SYMBOLS, Crystal, Rejected
 from cgatjax.structures.readers import read_crystals
 
 logger = logging.getLogger("cgatjax")

@@ -25,8 +25,7 @@ from cgatjax.screening.decorations import Advance, ChunkPredictions
 from cgatjax.screening.hit_columns import HitJudge
 from cgatjax.screening.ranked_parquet import RankedRows
 from cgatjax.screening.result_folder import Chunk
-from cgatjax.structures.crystal import Crystal, Rejected
-from cgatjax.structures.elements import SYMBOLS, readable_formula
+from cgatjax.structures import SYMBOLS, Crystal, Rejected, readable_formula
 
 
 class _ChunkPredictor:

@@ -22,8 +22,7 @@ from cgatjax.errors import InputError
 from cgatjax.graphs.crystal_graph import CrystalGraph, featurize
 from cgatjax.graphs.hashes import graph_hash
 from cgatjax.graphs.reduction import reduce_graph
-from cgatjax.structures.crystal import Crystal
-from cgatjax.structures.elements import SYMBOLS, atomic_number
+from cgatjax.structures import SYMBOLS, Crystal, atomic_number
 from cgatjax.synthetic.prototypes import Prototype
 
 Classes = Literal["element", "orbit"]

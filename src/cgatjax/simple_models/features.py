@@ -11,8 +11,8 @@ import numpy as np
 from cgatjax.data.compositions import element_fractions
 from cgatjax.data.datasets import Crystals
 from cgatjax.errors import InputError
+from cgatjax.structures import SYMBOLS
 from cgatjax.structures.element_properties import ELEMENT_PROPERTIES, element_properties
-from cgatjax.structures.elements import SYMBOLS
 
 STATISTICS = ("mean", "deviation", "min", "max", "range")
 """Statistics over the elements; mean and average absolute deviation are weighted by fraction."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cgatjax.errors import InputError, MissingExtraError
-from cgatjax.runtime.files import PARSE_ERRORS
+from cgatjax.runtime import PARSE_ERRORS
 from cgatjax.structures.crystal import Crystal, Rejected, cell_of, parse_crystal
 from cgatjax.structures.formats import read_bytes, read_text, stem_of
 from cgatjax.structures.properties import ID_KEYS, crystal_id

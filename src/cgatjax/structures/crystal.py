@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from cgatjax.errors import InputError, StructureError
-from cgatjax.runtime.files import write_csv
+from cgatjax.runtime import write_csv
 from cgatjax.structures.elements import (
     SYMBOLS,
     atomic_number,

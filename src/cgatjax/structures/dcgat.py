@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from cgatjax.errors import InputError
-from cgatjax.runtime.files import write_durably
+from cgatjax.runtime import write_durably
 from cgatjax.structures.crystal import Crystal
 from cgatjax.structures.elements import SYMBOLS, reduced_formula
 

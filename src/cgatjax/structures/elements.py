@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from cgatjax.errors import InputError, StructureError
-from cgatjax.runtime.files import reading
+from cgatjax.runtime import reading
 
 SYMBOLS: tuple[str, ...] = (
     "",

@@ -15,8 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from cgatjax.errors import ConfigError, TargetError
-from cgatjax.structures.crystal import Crystal
-from cgatjax.structures.elements import SYMBOLS
+from cgatjax.structures import SYMBOLS, Crystal
 from cgatjax.synthetic.decorations import Decorations, population
 
 TARGETS = ("e-form@low", "e-form@high", "volume@low", "volume@high")

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cgatjax.structures.elements import SYMBOLS
+from cgatjax.structures import SYMBOLS
 from cgatjax.synthetic.born_lande import (
     Fidelity,
     energy,

@@ -23,7 +23,7 @@ import functools
 import re
 from dataclasses import dataclass
 
-from cgatjax.structures.elements import atomic_number
+from cgatjax.structures import atomic_number
 
 BORN_EXPONENTS = {"He": 5, "Ne": 7, "Ar": 9, "Kr": 10, "Xe": 12}
 """Exponent of the Born repulsion by electron shell; a pair of ions takes the mean."""

@@ -26,7 +26,7 @@ from cgatjax.runs.run_folder import (
     RunFolder,
     removed_if_untrained,
 )
-from cgatjax.runtime.files import write_durably
+from cgatjax.runtime import write_durably
 from cgatjax.training.history import History
 from cgatjax.training.loop import check_arguments, fit
 from cgatjax.training.transfer import training_sets, transfer_model

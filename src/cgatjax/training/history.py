@@ -14,7 +14,7 @@ import numpy as np
 from cgatjax.config import TrainConfig
 from cgatjax.errors import TrainingError
 from cgatjax.model.metrics import Totals, summarize
-from cgatjax.runtime.text_tables import SHOWN_ROWS, preview
+from cgatjax.runtime import SHOWN_ROWS, preview
 from cgatjax.training.train_step import StepMetrics
 from cgatjax.training.transfer_params import TransferReport
 

@@ -15,9 +15,9 @@ from cgatjax.model.model_io import read_model
 from cgatjax.model.training_record import Labeled, TrainingRecord
 from cgatjax.runs.loggers import Logger
 from cgatjax.runs.run_folder import RunFolder, removed_if_untrained
+from cgatjax.runtime import stop_requests
 from cgatjax.runtime.distributed import is_first_process, lost_process_errors, several_processes
 from cgatjax.runtime.progress import progress
-from cgatjax.runtime.signals import stop_requests
 from cgatjax.training.history import History
 from cgatjax.training.optimizer import Labels
 from cgatjax.training.run_state import RunRecorder

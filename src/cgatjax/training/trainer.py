@@ -15,8 +15,8 @@ from cgatjax.data.loader import BatchLoader, epoch_order, shuffled
 from cgatjax.model.losses import predicts_std
 from cgatjax.model.metrics import Totals, mean_over_targets, summarize
 from cgatjax.model.model import Model
+from cgatjax.runtime import StopRequest
 from cgatjax.runtime.distributed import stop_is_agreed
-from cgatjax.runtime.signals import StopRequest
 from cgatjax.training.history import (
     PHASES,
     History,

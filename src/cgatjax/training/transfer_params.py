@@ -15,7 +15,7 @@ from cgatjax.model.model import Model
 from cgatjax.model.network import Network
 from cgatjax.model.normalizer import SOURCE, Normalizer
 from cgatjax.model.training_record import TrainingRecord
-from cgatjax.structures.properties import require_no_total
+from cgatjax.structures import require_no_total
 from cgatjax.training.optimizer import FROZEN, Labels, Params
 from cgatjax.training.target_fit import is_same_property, scale_of
 

@@ -10,8 +10,7 @@ import click
 from cgatjax import AdaptConfig
 from cgatjax.cli.command_options import command
 from cgatjax.cli.config_options import chosen, config_options
-from cgatjax.runtime.signals import exit_on_interrupt
-from cgatjax.runtime.text_tables import table
+from cgatjax.runtime import exit_on_interrupt, table
 
 
 @command()

@@ -12,7 +12,7 @@ from cgatjax.cli.command_options import (
     command,
 )
 from cgatjax.cli.data_files import require_new, require_own
-from cgatjax.runtime.text_tables import table
+from cgatjax.runtime import table
 
 if TYPE_CHECKING:
     import numpy as np

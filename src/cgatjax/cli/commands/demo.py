@@ -3,7 +3,7 @@
 import click
 
 from cgatjax.cli.command_options import command
-from cgatjax.runtime.text_tables import table
+from cgatjax.runtime import table
 
 
 @command()

@@ -8,7 +8,7 @@ import click
 
 from cgatjax import ConfigError
 from cgatjax.cli.command_options import command
-from cgatjax.runtime.text_tables import table
+from cgatjax.runtime import table
 
 if TYPE_CHECKING:
     from cgatjax.runtime.progress import Advance

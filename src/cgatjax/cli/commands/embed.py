@@ -60,7 +60,7 @@ def embed(
     from cgatjax.inference.embedding_table import write_embeddings
     from cgatjax.plotting.embedding_map import embedding_map, project
     from cgatjax.plotting.style import save_figure
-    from cgatjax.structures.elements import readable_formula
+    from cgatjax.structures import readable_formula
 
     require_new(out, map_)
     predictor, data = load_predictor(run, uncertainty), open_store(store)

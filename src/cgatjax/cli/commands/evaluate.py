@@ -12,8 +12,7 @@ from cgatjax.cli.command_options import (
     command,
 )
 from cgatjax.cli.data_files import or_empty, prediction_notes, require_new, unseen_of
-from cgatjax.runtime.files import write_csv
-from cgatjax.runtime.text_tables import table
+from cgatjax.runtime import table, write_csv
 
 if TYPE_CHECKING:
     import numpy as np

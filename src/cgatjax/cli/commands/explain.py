@@ -30,7 +30,7 @@ def explain(run: str, inputs: tuple[str, ...], *, out: str, step: int | None = N
     from cgatjax import explain as explain_crystal
     from cgatjax.plotting.attention_plot import attention_figure
     from cgatjax.plotting.style import save_figure
-    from cgatjax.runtime.files import write_durably
+    from cgatjax.runtime import write_durably
 
     folder = Path(out)
     require_new(folder)

@@ -7,7 +7,7 @@ import click
 from cgatjax import GPConfig
 from cgatjax.cli.command_options import OTHER, Subset, command
 from cgatjax.cli.config_options import chosen, config_options
-from cgatjax.runtime.text_tables import table
+from cgatjax.runtime import table
 
 
 @command()

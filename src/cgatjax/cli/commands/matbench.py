@@ -8,7 +8,7 @@ import click
 from cgatjax import TrainConfig
 from cgatjax.cli.command_options import command
 from cgatjax.cli.config_options import TRAININGS, config_options
-from cgatjax.runtime.text_tables import table
+from cgatjax.runtime import table
 
 _TRAINING = ("epochs", "batch_size", "learning_rate", "loss")
 

@@ -7,7 +7,7 @@ from typing import Literal
 import click
 
 from cgatjax.cli.command_options import command
-from cgatjax.runtime.text_tables import table
+from cgatjax.runtime import table
 
 
 @command()

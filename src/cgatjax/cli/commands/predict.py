@@ -14,7 +14,7 @@ from cgatjax.cli.data_files import (
     require_new,
     unseen_of,
 )
-from cgatjax.runtime.files import write_csv
+from cgatjax.runtime import write_csv
 
 if TYPE_CHECKING:
     from cgatjax import Predictions
@@ -59,7 +59,7 @@ def predict(
     from cgatjax import load_predictor
     from cgatjax import predict as predict_crystals
     from cgatjax.cli.data_files import store_or_files
-    from cgatjax.structures.crystal import write_rejected
+    from cgatjax.structures import write_rejected
 
     path = Path(out) if out else None
     skipped_path = path.with_suffix(".skipped.csv") if path else None

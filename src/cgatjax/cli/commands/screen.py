@@ -9,7 +9,7 @@ import click
 
 from cgatjax import ConfigError, InputError
 from cgatjax.cli.command_options import Kind, command
-from cgatjax.runtime.text_tables import fields, table
+from cgatjax.runtime import fields, table
 
 if TYPE_CHECKING:
     from cgatjax import CompositionFilter, Keep, KnownHull

@@ -8,7 +8,7 @@ import click
 
 from cgatjax.cli.command_options import Kind, command
 from cgatjax.cli.data_files import or_empty, require_new, unseen_of
-from cgatjax.runtime.files import write_csv
+from cgatjax.runtime import write_csv
 
 if TYPE_CHECKING:
     from cgatjax import Dataset, Predictor, Rejected, Selection
@@ -70,7 +70,7 @@ def select(
     from cgatjax import load_predictor, open_store
     from cgatjax import select as select_crystals
     from cgatjax.active_learning import Excluded
-    from cgatjax.structures.elements import readable_formula
+    from cgatjax.structures import readable_formula
 
     path, excluded_path = Path(out), Path(out).with_suffix(".excluded.csv")
     require_new(path, excluded_path)

@@ -11,7 +11,7 @@ import click
 
 from cgatjax import ConfigError, InputError
 from cgatjax.cli.command_options import command
-from cgatjax.runtime.files import reading
+from cgatjax.runtime import reading
 
 
 @command()

@@ -16,7 +16,7 @@ from cgatjax.cli.config_options import (
     train_config,
     training_options,
 )
-from cgatjax.runtime.signals import exit_on_interrupt
+from cgatjax.runtime import exit_on_interrupt
 
 
 @command()

@@ -21,7 +21,7 @@ from cgatjax.cli.config_options import (
 )
 from cgatjax.options import Options
 from cgatjax.runs.run_folder import SPLIT, removed_if_untrained
-from cgatjax.runtime.signals import exit_on_interrupt
+from cgatjax.runtime import exit_on_interrupt
 
 if TYPE_CHECKING:
     from cgatjax import Dataset
