@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from repeated_store import repeat_store
 
 SAMPLING_SECONDS = 0.02
 
@@ -123,7 +124,6 @@ def large_stores(options: argparse.Namespace, folder: Path, use: Callable[[Path]
     from cgatjax.config import GraphConfig
     from cgatjax.data.build import build_store
     from cgatjax.data.store import open_store
-    from cgatjax.data.store_writer import repeat_store
     from cgatjax.synthetic.dataset import ionic_crystals
 
     if options.store:

@@ -24,7 +24,6 @@ from cgatjax import (
     History,
     Model,
     ModelConfig,
-    RunExistsError,
     RunFolder,
     Split,
     Store,
@@ -46,7 +45,7 @@ from cgatjax.options import Options
 from cgatjax.plotting.learning_plots import learning_curves, parity, transfer_bars
 from cgatjax.plotting.style import save_figure
 from cgatjax.runs.run_folder import CONFIG, SPLIT
-from cgatjax.runtime import write_durably
+from cgatjax.runtime import require_new, write_durably
 from cgatjax.structures import reduced_formula
 
 logger = logging.getLogger("cgatjax")
@@ -161,8 +160,7 @@ def run_demo(
       RunExistsError: `out` exists.
     """
     out = Path(out)
-    if out.exists():
-        raise RunExistsError(f"{out} exists; choose another folder or remove it")
+    require_new(out)
     clock = _Clock()
     crystals = ionic_crystals(config.crystals, seed=config.seed)
     fidelity = fidelity_report(crystals)["e-form"]

@@ -8,13 +8,14 @@ import sys
 
 import numpy as np
 import pytest
+from benchmarks.repeated_store import repeat_store
 
 from cgatjax.config import GraphConfig
 from cgatjax.data import build
 from cgatjax.data.build import build_store
 from cgatjax.data.shard_reader import GRAPH_FIELDS
 from cgatjax.data.store import open_store
-from cgatjax.data.store_writer import repeat_store, store_rows
+from cgatjax.data.store_writer import store_rows
 from cgatjax.errors import InputError, RunExistsError, StorageError
 
 SHARE = GraphConfig.recommended()

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from benchmarks.repeated_store import repeat_store
 from tests.networks import SMALLEST
 
 import cgatjax as cg
-from cgatjax.data.store_writer import repeat_store
 from cgatjax.runs.run_folder import RunFolder
 
 WARM_UP = 0.2

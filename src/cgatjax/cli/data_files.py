@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cgatjax import InputError, RunExistsError
+from cgatjax import InputError
 
 if TYPE_CHECKING:
     from cgatjax import Dataset, Predictions, Rejected, Store
@@ -55,13 +55,6 @@ def chosen_subset(run: str, data: "Store", subset: str | None) -> "tuple[Dataset
     if split is None:
         raise InputError(f"{run}: has no {SPLIT}, so no subset {subset!r}; use --subset all")
     return data.apply(split)[SUBSETS.index(subset)], f"{subset} set of the run's split"
-
-
-def require_new(*paths: str | Path | None) -> None:
-    """Raise RunExistsError if a file exists; None stands for a file that is not requested."""
-    for path in paths:
-        if path is not None and Path(path).exists():
-            raise RunExistsError(f"{path} exists; choose another name or remove it")
 
 
 def require_own(run: str) -> None:

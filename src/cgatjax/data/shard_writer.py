@@ -12,7 +12,7 @@ import pyarrow as pa
 from cgatjax.data.shard_reader import GRAPH_FIELDS
 from cgatjax.errors import TargetError
 from cgatjax.graphs.crystal_graph import CrystalGraph
-from cgatjax.runtime import write_durably, writing
+from cgatjax.runtime import write_durably
 from cgatjax.structures import reduced_formula
 
 SHARD = 16384
@@ -132,8 +132,6 @@ class ShardWriter:
             stream.write_batch(rows)
         data = buffer.getvalue()
         file = f"{SHARDS}/{len(self.shards):05d}.arrow"
-        with writing(self.out / SHARDS):
-            (self.out / SHARDS).mkdir(exist_ok=True)
         write_durably(self.out / file, data)
         shard = FinishedShard(
             file=file,

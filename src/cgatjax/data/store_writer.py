@@ -1,24 +1,21 @@
 """Write existing graphs or rows as a store."""
 
 import json
-import os
-import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
-from itertools import count, islice
+from contextlib import closing
+from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from cgatjax.config import GraphConfig
 from cgatjax.data.filters import Filter, InputFilter
 from cgatjax.data.shard_writer import ShardWriter, rows_of
 from cgatjax.data.store import FORMAT, MANIFEST, SKIPPED, Store, digest_of, open_store
-from cgatjax.errors import InputError, RunExistsError
+from cgatjax.errors import InputError
 from cgatjax.graphs.crystal_graph import CrystalGraph
 from cgatjax.graphs.reduction import reduce_graph
-from cgatjax.runtime import write_durably, writing
+from cgatjax.runtime import complete_folder, require_new, write_durably
 from cgatjax.structures import CELL_VOLUME, unit_of
 
 CHUNK = 256
@@ -76,9 +73,8 @@ def store_rows(
       InputError: no rows.
     """
     out = Path(out)
-    if out.exists():
-        raise RunExistsError(f"{out} exists; choose another folder or remove it")
-    with _atomic_store(out) as folder, closing(InputFilter(folder, Filter(), "raise")) as nothing:
+    require_new(out)
+    with complete_folder(out) as folder, closing(InputFilter(folder, Filter(), "raise")) as nothing:
         writer = ShardWriter(folder)
         for batch in batches:
             writer.add(batch)
@@ -90,42 +86,6 @@ def store_rows(
         known = {name: unit_for(name, units) for name in ordered(writer.known)}
         finish(writer, config, reduced, nothing.counts, known, origins)
     return open_store(out)
-
-
-def repeat_store(store: Store, out: str | Path, n: int) -> Store:
-    """Repeat the rows of a store under new ids until there are n crystals.
-
-    For measurements on large stores; errors of models trained on one mean nothing.
-
-    Args:
-      store: a store with at least one crystal.
-      out: folder to create.
-      n: number of crystals of the new store, at least 1.
-
-    Raises:
-      RunExistsError: `out` exists.
-      InputError: n is not positive.
-    """
-
-    def batches() -> Iterator[pa.RecordBatch]:
-        left = n
-        for copy in count():
-            for shard in store.shards:
-                if left <= 0:
-                    return
-                rows = shard.table.slice(0, left)
-                left -= rows.num_rows
-                ids = pc.binary_join_element_wise(rows.column("id"), str(copy), "/")
-                yield rows.set_column(rows.schema.get_field_index("id"), "id", ids)
-
-    return store_rows(
-        batches(),
-        out,
-        store.graph_config,
-        units=store.units,
-        origins=store.origins,
-        reduced=store.reduced,
-    )
 
 
 def finish(
@@ -191,18 +151,3 @@ def _checked(
             )
         seen.add(graph.id)
         yield graph, targets
-
-
-@contextmanager
-def _atomic_store(out: Path) -> Iterator[Path]:
-    """Yield a hidden folder beside `out`; rename it to `out` at the end, remove it on errors."""
-    folder = out.with_name(f".{out.name}.{os.getpid()}.part")
-    shutil.rmtree(folder, ignore_errors=True)  # left by a process of the same number
-    with writing(folder):
-        folder.mkdir(parents=True)
-    try:
-        yield folder
-        with writing(out):
-            folder.rename(out)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

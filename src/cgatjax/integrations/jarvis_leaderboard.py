@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cgatjax import InputError
-from cgatjax.runtime import csv_bytes, reading, write_durably, writing
+from cgatjax.runtime import csv_bytes, reading, write_durably
 from cgatjax.structures.formats import open_stream
 
 METADATA = ("model_name", "project_url", "date_submitted", "author_email", "team_name")
@@ -81,8 +81,6 @@ def write_contribution(
         info.compress_type = zipfile.ZIP_DEFLATED
         archive.writestr(info, text)
     path = Path(folder) / f"{name}.zip"
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
     write_durably(path, packed.getvalue())
     content = {"time_taken_seconds": {path.name: ""}, **metadata}
     write_durably(path.parent / "metadata.json", json.dumps(content, indent=1).encode())

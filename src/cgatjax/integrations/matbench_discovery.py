@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from cgatjax import InputError, __version__, load_model
-from cgatjax.runtime import csv_bytes, write_durably, writing
+from cgatjax.runtime import csv_bytes, write_durably
 
 REQUIRED = frozenset(
     """authors architecture_types environment checkpoint_url dates doi license lifecycle model_key
@@ -251,8 +251,6 @@ def write_discovery(
     pred_file = {"name": name.as_posix(), "size": len(data), "md5": digest}
     whole = {**about, "metrics": {"discovery": {"pred_file": pred_file}}}
     path = Path(folder) / "models" / family / f"{about['model_key']}.yml"
-    with writing(Path(folder)):
-        (Path(folder) / name).parent.mkdir(parents=True, exist_ok=True)
     write_durably(Path(folder) / name, data)
     write_durably(path, yaml_text(whole).encode())
     return path

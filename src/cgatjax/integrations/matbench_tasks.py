@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from cgatjax import CGATRegressor, MismatchError
-from cgatjax.runtime import reading, write_durably, writing
+from cgatjax.runtime import reading, write_durably
 
 
 class Task(Protocol):
@@ -97,6 +97,4 @@ def _load_predictions(
 
 def _save_predictions(file: Path | None, content: Mapping[str, Any]) -> None:
     if file is not None:
-        with writing(file):
-            file.parent.mkdir(parents=True, exist_ok=True)
         write_durably(file, json.dumps(content).encode())

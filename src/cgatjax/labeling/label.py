@@ -14,7 +14,7 @@ from cgatjax.errors import ConfigError, InputError, RunExistsError
 from cgatjax.labeling.calculations import Calculations, named_calculator
 from cgatjax.labeling.calculators import Calculator, make_calculator
 from cgatjax.labeling.element_energies import ElementEnergies
-from cgatjax.runtime import writing
+from cgatjax.runtime import require_new, writing
 from cgatjax.runtime.journal import Journal
 from cgatjax.runtime.progress import progress
 from cgatjax.structures import Crystal, Rejected, write_rejected
@@ -165,8 +165,8 @@ def _journal_of(path: Path, resume: bool) -> Path:
     """
     log = path.with_name(f"{path.name}.unfinished")
     # A kill between the archive and the end of its journal leaves both.
-    if path.exists() and not (resume and log.exists()):
-        raise RunExistsError(f"{path} exists; choose another name or remove it")
+    if not (resume and log.exists()):
+        require_new(path)
     if log.exists() and not resume:
         raise RunExistsError(
             f"{log} is left from a stopped run; continue it with --resume (resume=True), or remove "

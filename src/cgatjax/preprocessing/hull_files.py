@@ -1,7 +1,6 @@
 """Formation energies and hull distances for files of crystals with energies."""
 
 import math
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
@@ -13,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from cgatjax.data.filters import OnError
-from cgatjax.errors import ConfigError, RunExistsError, TargetError
+from cgatjax.errors import ConfigError, TargetError
 from cgatjax.preprocessing.hull import (
     Composition,
     HullEnergies,
@@ -22,7 +21,7 @@ from cgatjax.preprocessing.hull import (
     composition_of,
     hull_energies,
 )
-from cgatjax.runtime import PART, writing
+from cgatjax.runtime import complete_folder, require_new
 from cgatjax.structures import Crystal, Rejected, write_rejected
 from cgatjax.structures.dcgat import write_dcgat
 from cgatjax.structures.readers import read_crystals
@@ -116,9 +115,7 @@ def add_hull(
         suffix = "".join(energy.partition("@")[1:])
     out, read = Path(out), partial(read_crystals, inputs, where=where)
     listed = out.with_name(out.name + ".skipped.csv")
-    for path in (out, listed):
-        if path.exists():
-            raise RunExistsError(f"{path} exists; choose another folder or remove it")
+    require_new(out, listed)
     entries, unread = _read(read(targets=[energy]), energy, kind, on_error)
     found = hull_energies(
         entries.compositions,
@@ -203,19 +200,11 @@ def _write(
     suffix: str,
     same: str,
 ) -> None:
-    """Write the files into a temporary folder, and rename it when all are complete."""
-    part = out.with_name(out.name + PART)
-    shutil.rmtree(part, ignore_errors=True)  # left by a killed run
-    with writing(part):
-        part.mkdir(parents=True)
-        try:
-            labeled = _labeled(crystals, found, suffix, same)
-            batches = iter(lambda: list(islice(labeled, ENTRIES)), [])
-            for number, batch in enumerate(batches):
-                write_dcgat(batch, part / f"{number:05d}.json.gz")
-            part.rename(out)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
+    with complete_folder(out) as part:
+        labeled = _labeled(crystals, found, suffix, same)
+        batches = iter(lambda: list(islice(labeled, ENTRIES)), [])
+        for number, batch in enumerate(batches):
+            write_dcgat(batch, part / f"{number:05d}.json.gz")
 
 
 def _labeled(

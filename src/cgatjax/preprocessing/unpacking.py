@@ -4,7 +4,6 @@ Archives are untrusted: only plain files inside the new folder are written, with
 owners and links of the archive, and the expanded size is limited.
 """
 
-import shutil
 import stat
 import tarfile
 import zipfile
@@ -14,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from cgatjax.errors import InputError
-from cgatjax.runtime import PART, reading, writing
+from cgatjax.runtime import complete_folder, reading, writing
 from cgatjax.structures.formats import FREE_BYTES, MAX_RATIO
 
 PIECE = 2**20
@@ -57,25 +56,13 @@ def unpack(file: str | Path) -> tuple[Path, bool]:
     folder = file.with_name(file.name[: -len(ending)])
     if folder.exists():
         return folder, False
-    part = folder.with_name(folder.name + PART)
-    shutil.rmtree(part, ignore_errors=True)  # left by a killed run
-    try:
-        _write_all(file, part)
-        with writing(folder):
-            part.rename(folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+    with complete_folder(folder) as part:
+        left = max(FREE_BYTES, MAX_RATIO * file.stat().st_size)
+        damaged = reading(file, "an archive", "remove it and download it again")
+        with damaged, ExitStack() as opened:
+            for name, stream in _members(file, opened):
+                left -= _write(part / _safe(name), stream, left)
     return folder, True
-
-
-def _write_all(file: Path, folder: Path) -> None:
-    left = max(FREE_BYTES, MAX_RATIO * file.stat().st_size)
-    with writing(folder):
-        folder.mkdir(parents=True)
-    damaged = reading(file, "an archive", "remove it and download it again")
-    with damaged, ExitStack() as opened:
-        for name, stream in _members(file, opened):
-            left -= _write(folder / _safe(name), stream, left)
 
 
 def _members(file: Path, opened: ExitStack) -> Iterator[tuple[str, IO[bytes]]]:

@@ -140,6 +140,13 @@ def write_csv(path: Path, rows: Iterable[Sequence[Any]], notes: Iterable[str] = 
     write_durably(path, csv_bytes(rows, notes))
 
 
+def require_new(*paths: str | Path | None) -> None:
+    """Raise RunExistsError if a path exists; None stands for one that is not requested."""
+    for path in paths:
+        if path is not None and Path(path).exists():
+            raise RunExistsError(f"{path} exists; choose another name or remove it")
+
+
 def write_new_csv(path: str | Path, rows: Iterable[Sequence[Any]]) -> None:
     """Write rows to a CSV file; raise InputError if it exists."""
     if Path(path).exists():
@@ -174,6 +181,21 @@ def lock(file: BinaryIO, folder: Path, doing: str) -> None:
         raise RunExistsError(f"{folder}: another process is {doing}") from None
     except OSError as error:  # network file systems without locks
         logger.warning("%s: not locked against other processes (%s)", folder, error.strerror)
+
+
+@contextmanager
+def complete_folder(path: Path) -> Iterator[Path]:
+    """Yield a new folder that is renamed to `path` at the end, and removed after an error."""
+    part = path.with_name(path.name + PART)
+    shutil.rmtree(part, ignore_errors=True)  # left by a killed run
+    try:
+        with writing(part):
+            part.mkdir(parents=True)
+        yield part
+        with writing(path):
+            part.rename(path)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 MANIFEST = "manifest.json"

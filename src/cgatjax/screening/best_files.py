@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cgatjax.runtime import write_csv, write_durably, writing
+from cgatjax.runtime import write_csv, write_durably
 from cgatjax.screening.ranked_parquet import read_rows
 from cgatjax.structures import Crystal
 from cgatjax.structures.cif_writer import cif_text
@@ -33,8 +33,6 @@ def write_best(folder: Path, results: Path, count: int, crystals_of: CrystalsOf)
     rows = read_rows(sorted(results.glob("*.parquet"))[0]).slice(0, CSV_ROWS).to_pylist()
     for position, crystal in crystals_of(rows[:count]) if count else ():
         name = f"{position + 1:0{max(3, len(str(count)))}d}-{_file_name(crystal.id)}.cif"
-        with writing(folder / STRUCTURES):
-            (folder / STRUCTURES).mkdir(exist_ok=True)
         write_durably(folder / STRUCTURES / name, cif_text(crystal).encode())
     for row in rows:
         row["elements"] = " ".join(f"{name}={symbol}" for name, symbol in row["elements"] or ())

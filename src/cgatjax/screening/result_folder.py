@@ -128,8 +128,6 @@ class ResultFolder:
         """Write the sorted rows kept from a chunk, then its journal line."""
         if len(rows.ids):
             file = f"{SHARDS}/{len(self.chunks):05d}.parquet"
-            with writing(self.path / SHARDS):
-                (self.path / SHARDS).mkdir(exist_ok=True)
             write_rows(self.path / file, rows.table(), {})
             digest = sha256_of(self.path / file)
             chunk = replace(chunk, rows=len(rows.ids), file=file, sha256=digest)

@@ -11,8 +11,8 @@ from cgatjax.cli.command_options import (
     Subset,
     command,
 )
-from cgatjax.cli.data_files import require_new, require_own
-from cgatjax.runtime import table
+from cgatjax.cli.data_files import require_own
+from cgatjax.runtime import require_new, table
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,7 +11,7 @@ from cgatjax.cli.command_options import (
     Subset,
     command,
 )
-from cgatjax.cli.data_files import require_new
+from cgatjax.runtime import require_new
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,8 +11,8 @@ from cgatjax.cli.command_options import (
     Subset,
     command,
 )
-from cgatjax.cli.data_files import or_empty, prediction_notes, require_new, unseen_of
-from cgatjax.runtime import table, write_csv
+from cgatjax.cli.data_files import or_empty, prediction_notes, unseen_of
+from cgatjax.runtime import require_new, table, write_csv
 
 if TYPE_CHECKING:
     import numpy as np

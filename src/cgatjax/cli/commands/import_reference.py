@@ -3,7 +3,7 @@
 import click
 
 from cgatjax.cli.command_options import command
-from cgatjax.cli.data_files import require_new
+from cgatjax.runtime import require_new
 
 
 @command()

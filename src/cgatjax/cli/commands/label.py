@@ -6,7 +6,8 @@ from typing import Literal
 import click
 
 from cgatjax.cli.command_options import command
-from cgatjax.cli.data_files import echo_skipped, require_new
+from cgatjax.cli.data_files import echo_skipped
+from cgatjax.runtime import require_new
 
 
 @command()

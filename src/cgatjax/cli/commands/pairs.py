@@ -6,9 +6,8 @@ import click
 
 from cgatjax import ConfigError
 from cgatjax.cli.command_options import command
-from cgatjax.cli.data_files import require_new
 from cgatjax.config import DuplicateKey
-from cgatjax.runtime import table
+from cgatjax.runtime import require_new, table
 
 _KEYS = [key for key in get_args(DuplicateKey) if key != "prototype"]
 

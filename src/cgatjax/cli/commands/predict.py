@@ -7,14 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from cgatjax.cli.command_options import Kind, command
-from cgatjax.cli.data_files import (
-    echo_skipped,
-    or_empty,
-    prediction_notes,
-    require_new,
-    unseen_of,
-)
-from cgatjax.runtime import write_csv
+from cgatjax.cli.data_files import echo_skipped, or_empty, prediction_notes, unseen_of
+from cgatjax.runtime import require_new, write_csv
 
 if TYPE_CHECKING:
     from cgatjax import Predictions

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from cgatjax.cli.command_options import Kind, command
-from cgatjax.cli.data_files import or_empty, require_new, unseen_of
-from cgatjax.runtime import write_csv
+from cgatjax.cli.data_files import or_empty, unseen_of
+from cgatjax.runtime import require_new, write_csv
 
 if TYPE_CHECKING:
     from cgatjax import Dataset, Predictor, Rejected, Selection
