@@ -14,10 +14,12 @@ import csv
 import re
 from collections import Counter
 
+from pandas import Series
+
 from cgatjax.data.store import SKIPPED
-from cgatjax.plotting.histograms import Summary, histograms
 from cgatjax.plotting.periodic_table import periodic_table
 from experiments.grid import Content, Experiment, Figure, Results, Scale, Table
+from experiments.grid.histograms import histograms
 
 NOBLE_GASES = frozenset(("He", "Ne", "Ar", "Kr", "Xe", "Rn"))
 
@@ -93,10 +95,12 @@ def _values(results: Results) -> Table:
     for property_name, columns in _properties(results.scale).items():
         for name, target in columns.items():
             store = results.pool.datasets.store(name)
-            s = Summary.of(store.target(target))
-            numbers = (f"{v:.3g}" for v in (s.median, s.mean, s.std, s.low, s.high))
+            values = Series(store.target(target))
+            statistics = values.agg(["median", "mean", "std", "min", "max"])
             label = f"{property_name} ({store.unit(target)})"
-            lines.append((label, name, f"{s.n:,}", f"{s.missing:,}", *numbers))
+            known = int(values.count())
+            numbers = (f"{known:,}", f"{len(values) - known:,}", *map("{:.3g}".format, statistics))
+            lines.append((label, name, *numbers))
     header = ("property", "data set", "known", "unknown", "median", "mean", "std", "lowest",
               "highest")  # fmt: skip
     return Table("Values", header, lines)

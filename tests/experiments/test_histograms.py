@@ -1,10 +1,10 @@
-"""Histograms and summary statistics."""
+"""Histograms of the study's data."""
 
 import numpy as np
 import pytest
+from experiments.grid.histograms import histograms
 
 from cgatjax.errors import InputError
-from cgatjax.plotting.histograms import Summary, histograms
 
 
 def test_histograms_share_bins_and_count_all_values():
@@ -19,11 +19,3 @@ def test_histograms_share_bins_and_count_all_values():
     assert counts.get_xlabel() == "gap (eV)"
     with pytest.raises(InputError, match=r"\['empty'\]"):
         histograms({"empty": np.array([np.nan])})
-
-
-def test_summary_by_hand():
-    s = Summary.of(np.array([1.0, 2.0, 6.0, np.nan]))
-    assert (s.n, s.missing, s.mean, s.median, s.low, s.high) == (3, 1, 3.0, 2.0, 1.0, 6.0)
-    assert s.std == pytest.approx(np.sqrt(7))
-    with pytest.raises(InputError, match="got none of 1"):
-        Summary.of(np.array([np.nan]))

@@ -1,7 +1,6 @@
 """Histograms of a property in several data sets, with cumulative distributions."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,53 +12,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-@dataclass(frozen=True, kw_only=True)
-class Summary:
-    """Summary statistics of one distribution, in the unit of the property.
-
-    Attributes:
-      n: number of known values.
-      missing: number of unknown values.
-      mean, median, std, low, high: statistics of the known values; std with n - 1.
-    """
-
-    n: int
-    missing: int
-    mean: float
-    median: float
-    std: float
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, values: np.ndarray) -> "Summary":
-        """Summarize (crystals,) values, NaN if unknown.
-
-        Raises:
-          InputError: no value is known.
-        """
-        known = np.asarray(values, np.float64)
-        known = known[np.isfinite(known)]
-        if len(known) == 0:
-            raise InputError(f"expected at least one known value, got none of {len(values)}")
-        return cls(
-            n=len(known),
-            missing=len(values) - len(known),
-            mean=float(known.mean()),
-            median=float(np.median(known)),
-            std=float(known.std(ddof=1)) if len(known) > 1 else 0.0,
-            low=float(known.min()),
-            high=float(known.max()),
-        )
-
-
 def histograms(
     values: Mapping[str, np.ndarray],
     *,
     name: str = "value",
     unit: str = "",
     bins: int = 60,
-    title: str = "",
 ) -> "Figure":
     """Draw histograms on a log scale, beside the cumulative distributions.
 
@@ -70,7 +28,6 @@ def histograms(
       name: name of the property.
       unit: unit of the property.
       bins: number of equal bins, shared by all data sets.
-      title: title of the figure.
 
     Raises:
       InputError: no data sets, or one without a known value.
@@ -95,5 +52,4 @@ def histograms(
     for axes in (counts, shares):
         axes.set_xlabel(with_unit(name, unit))
     figure.legend(frameon=False, fontsize="small", loc="outside lower center", ncols=3)
-    figure.suptitle(title)
     return figure
