@@ -225,4 +225,7 @@ def _pairs(
     pairs = [text.partition("=") for text in texts]
     if wrong := ["".join(pair) for pair in pairs if not all(pair)]:
         raise ConfigError(f"{parameter.opts[0]}: expected {parameter.metavar}, got {wrong}")
-    return {name: value for name, _, value in pairs}
+    found = {name: value for name, _, value in pairs}
+    if len(found) < len(pairs):
+        raise ConfigError(f"{parameter.opts[0]}: the same name was given twice in {list(texts)}")
+    return found

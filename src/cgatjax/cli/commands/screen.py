@@ -104,7 +104,7 @@ def screen(
     inputs: tuple[str, ...] = (),
     *,
     prototype: tuple[str, ...] = (),
-    elements: tuple[str, ...] = (),
+    elements: dict[str, str],
     classes: Literal["element", "orbit"] = "element",
     properties: str | None = None,
     on_error: Literal["raise", "skip"] = "raise",
@@ -171,7 +171,9 @@ def screen(
     from cgatjax.cli.data_files import store_or_files
     from cgatjax.screening.screen_loop import CHUNK_ROWS
 
-    lists = _lists(elements)
+    lists: dict[str, Any] = {
+        name: "all" if text == "all" else _symbols(text) for name, text in elements.items()
+    }
     if not (inputs or prototype):
         raise InputError("expected INPUT or --prototype NAME, got none")
     if prototype and not lists:
@@ -197,19 +199,6 @@ def screen(
         show_progress=True,
     )
     _show(done.report, done.results)
-
-
-def _lists(elements: tuple[str, ...]) -> dict[str, Any]:
-    """Symbols, or "all", by class, from CLASS=LIST."""
-    lists: dict[str, Any] = {}
-    for text in elements:
-        name, equals, values = text.partition("=")
-        if not (name and equals and values):
-            raise InputError(f"--elements {text!r}: expected CLASS=LIST, such as Sr=Ca,Sr,Ba")
-        if name in lists:
-            raise InputError(f"--elements: class {name!r} was given twice")
-        lists[name] = "all" if values == "all" else _symbols(values)
-    return lists
 
 
 def _symbols(text: str | None) -> tuple[str, ...]:
