@@ -130,7 +130,7 @@ class DemoResult:
         return rows
 
     def verdict(self) -> str:
-        """Say for "full" and "head" if they have a lower error than training from scratch."""
+        """Compare "full" and "head" with training from scratch, in a sentence each."""
         mae = {mode: self.errors[mode]["mae"] for mode in MODES}
         parts = []
         for mode, words in (("full", "Full transfer"), ("head", "Training the head alone")):

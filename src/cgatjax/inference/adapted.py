@@ -163,7 +163,7 @@ class AdaptedPredictor(Predictor):
         errors: ErrorModel | None,
         domain: Domain,
     ) -> "AdaptedPredictor":
-        """Make the predictor of some ways."""
+        """Make the predictor of several parts."""
         return cls(
             members=tuple(member for part in parts for member in part.members),
             uncertainty="none" if errors is None else "validated",

@@ -84,7 +84,7 @@ def baseline_values(baseline: Baseline, target: str, data: Known, unit: str = ""
 
 
 def advice(name: str) -> str:
-    """Say how crystals get the property that is a baseline."""
+    """Describe how crystals get the property that is a baseline."""
     if name == CELL_VOLUME:
         return f"{name!r}, a baseline, is the volume of the given cell: build the store again"
     return (

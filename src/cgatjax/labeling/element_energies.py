@@ -29,7 +29,7 @@ class ElementEnergies:
 
     @classmethod
     def given(cls, energies: Mapping[str, float]) -> "ElementEnergies":
-        """Take given energies.
+        """Read given energies of elements.
 
         Raises:
           InputError: an unknown element, or a value that is no number.
@@ -58,5 +58,5 @@ class ElementEnergies:
         return [SYMBOLS[z] for z in np.unique(numbers).tolist() if SYMBOLS[z] not in self.energies]
 
     def of(self, numbers: np.ndarray) -> float:
-        """Compute the mean over the sites of a crystal."""
+        """Compute the mean energy of the elements over the sites of a crystal."""
         return float(np.mean([self.energies[SYMBOLS[z]] for z in numbers.tolist()]))

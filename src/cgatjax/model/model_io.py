@@ -193,7 +193,7 @@ def _normalizer(plain: Mapping[str, Any]) -> Normalizer:
 
 
 def _taken(tensors: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    """Take the arrays with a prefix out of a dictionary, under their names without it."""
+    """Remove the arrays with a prefix from a dictionary, and return them by name without it."""
     names = [name for name in tensors if name.startswith(prefix)]
     return {name.removeprefix(prefix): tensors.pop(name) for name in names}
 

@@ -155,7 +155,7 @@ _RECORD: ContextVar[list[tuple[Array, Draw]] | None] = ContextVar("record", defa
 
 @contextmanager
 def recording() -> Iterator[list[tuple[Array, Draw]]]:
-    """Have initializers return zeros, and list these with the functions that draw the weights."""
+    """Replace initializers by zeros, and list these with the functions that draw the weights."""
     drawn = list[tuple[Array, Draw]]()
     token = _RECORD.set(drawn)
     try:

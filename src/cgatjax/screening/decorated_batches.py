@@ -154,7 +154,7 @@ class _Compositions:
 
     @property
     def ids(self) -> list[str]:
-        """Formulas, which say what there is to say."""
+        """Formulas of the candidates, which identify them."""
         return [reduced_formula(row, self.counts) for row in self.numbers]
 
     def target(self, name: str) -> np.ndarray:

@@ -44,7 +44,7 @@ class HitColumns:
 
 @dataclass(frozen=True, eq=False)
 class HitJudge:
-    """Knowledge about the model and about known phases that hits are compared with.
+    """Comparison of hits with the training record of the model and with known phases.
 
     Attributes:
       counts: (104,) number of training crystals with each element, by atomic number; None if
@@ -57,7 +57,7 @@ class HitJudge:
 
     @classmethod
     def of(cls, predictor: Predictor, hull: KnownHull | None, target: str) -> "HitJudge":
-        """Collect what the model knows: of an ensemble, the fewest crystals of any member.
+        """Collect the records of training: of an ensemble, the fewest crystals of any member.
 
         Raises:
           ConfigError: a hull, and the target is not in eV/atom.

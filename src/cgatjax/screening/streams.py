@@ -36,7 +36,7 @@ class _ChunkPredictor:
         self._runner = BatchRunner(predictor.passes, batch_size)
 
     def restore_budgets(self, done: Sequence[Chunk]) -> None:
-        """Take over the padding budgets recorded with the last finished chunk."""
+        """Restore the padding budgets recorded with the last finished chunk."""
         if done:
             self._runner.budgets = [BatchBudget(*sizes) for sizes in done[-1].covers["budgets"]]
 

@@ -101,7 +101,7 @@ def transfer_ensemble(
     loggers: LoggersOf = lambda run: (),
     show_progress: bool | None = None,
 ) -> tuple[Predictor, list[History]]:
-    """Carry one model, or the members of an ensemble, over to an ensemble on new data.
+    """Fine-tune one model, or the members of an ensemble, as an ensemble on new data.
 
     Member i is the result of `transfer_model` with seed `config.train.seed + i` from the old member
     i, counted from the first again where there are fewer. Members that start from one model differ

@@ -126,7 +126,7 @@ class Trainer:
         return best, history
 
     def _train_steps(self) -> None:
-        """Take the steps of the epoch that are left."""
+        """Run the remaining steps of the epoch."""
         state, config, clock = self.state, self.config, self._clock
         # Of seed and epoch alone: a resumed epoch continues in the same order.
         order = epoch_order(self._train_set, config.seed, state.epoch)

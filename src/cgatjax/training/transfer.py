@@ -35,7 +35,7 @@ def transfer_model(
     loggers: Sequence[Logger] = (),
     show_progress: bool | None = None,
 ) -> tuple[Model, History]:
-    """Carry a trained model over to new data, and train it there.
+    """Fine-tune a trained model on new data.
 
     Args:
       model: the trained model.
@@ -66,7 +66,7 @@ def _transfer(
     loggers: Sequence[Logger],
     show_progress: bool | None,
 ) -> tuple[Model, History]:
-    """Carry over and train; arguments and errors as of `transfer_model`."""
+    """Transfer the parameters and train; arguments and errors as of `transfer_model`."""
     target = config.target or model.targets[0]
     if isinstance(data, Store):
         data = data.split(seed=config.train.seed, targets=(target,))

@@ -163,7 +163,7 @@ def _label(name: str, value: object) -> str:
 
 
 def _entry(row: Mapping[str, Any], targets: Sequence[str] | None) -> Row | str:
-    """Take an entry of Alexandria or DCGAT apart; its own energy is read only if it is named."""
+    """Parse an entry of Alexandria or DCGAT; its own energy is read only if it is named."""
     own = {}
     if targets is not None and "energy" in targets:
         total = finite_or_nan(row.get("energy")) + finite_or_nan(row.get("correction") or 0)
@@ -182,7 +182,7 @@ def _texts(found: object) -> dict[str, str]:
 
 
 def _document(row: Mapping[str, Any], targets: Sequence[str] | None) -> Row | str:
-    """Take a document with properties beside the structure apart."""
+    """Parse a document with properties beside the structure."""
     is_jarvis = "atoms" in row and "structure" not in row
     key, parser = ("atoms", cell_of_jarvis) if is_jarvis else ("structure", cell_of_dict)
     values = {name: value for name, value in row.items() if name != key}
@@ -191,7 +191,7 @@ def _document(row: Mapping[str, Any], targets: Sequence[str] | None) -> Row | st
 
 
 def _thermo(row: Mapping[str, Any], targets: Sequence[str] | None) -> Row | str:
-    """Take a document of the Materials Project apart, with the structure of its energy."""
+    """Parse a document of the Materials Project, with the structure of its energy."""
     if "structure" in row or "thermo_type" not in row:
         return _document(row, targets)
     given = row.get("entries")
@@ -208,7 +208,7 @@ def _thermo(row: Mapping[str, Any], targets: Sequence[str] | None) -> Row | str:
 
 
 def _optimade(row: Mapping[str, Any], targets: Sequence[str] | None) -> Row | str:
-    """Take a resource of an OPTIMADE response apart."""
+    """Parse a resource of an OPTIMADE response."""
     attributes = row.get("attributes") or {}
     values, named = {}, {}
     functional = functional_name(attributes.get("_alexandria_xc_functional"))
@@ -227,12 +227,12 @@ def _optimade(row: Mapping[str, Any], targets: Sequence[str] | None) -> Row | st
 
 
 def _lemat(row: Mapping[str, Any], targets: Sequence[str] | None) -> Row | str:
-    """Take a row of LeMat-Bulk apart."""
+    """Parse a row of LeMat-Bulk."""
     return Row(row, cell_of_optimade, row, functional_name(row.get("functional")))
 
 
 def _wbm(row: Mapping[str, Any], targets: Sequence[str] | None) -> Row | str:
-    """Take a row of WBM apart: the structure before relaxation if there is one."""
+    """Parse a row of WBM: the structure before relaxation if there is one."""
     entry: dict[str, Any] = next((row[key] for key in _CSE if isinstance(row.get(key), dict)), {})
     structure = row.get("initial_structure") or entry.get("structure")
     values = {key: v for key, v in row.items() if key not in (*_CSE, "initial_structure")}
@@ -241,7 +241,7 @@ def _wbm(row: Mapping[str, Any], targets: Sequence[str] | None) -> Row | str:
 
 
 def _matbench(row: Mapping[str, Any], targets: Sequence[str] | None) -> Row | str:
-    """Take a row of a Matbench table apart."""
+    """Parse a row of a Matbench table."""
     values = {key: v for key, v in row.items() if key not in ("structure", ID, "e_form_unit")}
     units = {"e_form": row["e_form_unit"]} if "e_form" in values else {}
     return Row(values, cell_of_dict, row["structure"], units=units)
