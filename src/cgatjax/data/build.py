@@ -66,8 +66,7 @@ def build_store(
       out: folder to create.
       config: graph options, stored with the data.
       targets: properties to keep; None keeps every numeric one, and "cell_volume".
-      units: units of targets; else those of the files (in brackets in the header of a table), else
-        those known by name.
+      units: units of targets; else those that the files state, else those known by name.
       properties: CSV file with a row for each CIF or POSCAR file; None looks beside the files.
       min_distance: smallest allowed distance of two sites in angstrom; 0 allows any.
       per_atom: properties of the whole cell to divide by the number of sites.
@@ -79,21 +78,17 @@ def build_store(
       workers: number of processes, or of the executor's workers; does not change the store.
       executor: runs the featurizing instead of local processes (Dask, MPI, Parsl).
       on_error: "raise" at the first unusable crystal, or "skip" and list it in `skipped.csv`.
-      resume: continue after the last finished shard if `out` holds an unfinished build; the input
-        is read again and compared, not featurized again. A missing folder is a new build; a
-        finished store with the same graph options is opened.
+      resume: continue after the last finished shard of an interrupted build; the input is read
+        again and compared. A missing folder is a new build; a finished store is opened.
       show_progress: show progress on standard error; by default in terminals and notebooks.
 
     Raises:
       RunExistsError: `out` exists and `resume` is not set, or another process is building it.
-      ConfigError: a resumed build had other options; a property in different units, or computed
-        by different calculators; two properties renamed to one.
+      ConfigError: a resumed build had other options; a property of two units or calculators; two
+        properties renamed to one.
       MismatchError: a resumed build had other crystals.
       StructureError: a crystal cannot be used, with on_error="raise".
-      TargetError: no crystal has a named target.
-      InputError: no usable crystal.
-      StorageError: the store cannot be written. After any interruption, finished shards stay on
-        disk for `resume`.
+      TargetError, InputError: no crystal has a named target, or none can be used.
 
     Examples:
       >>> import tempfile

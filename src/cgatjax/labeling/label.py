@@ -76,19 +76,17 @@ def label(
       structures: anything that `read_crystals` takes.
       calculator: "chgnet", "sevennet", "module:factory" of an ASE calculator, or one.
       property: name of the new property; by default "energy_NAME", with references "e-form_NAME".
-      references: energies of the elements (symbol -> eV/atom, or a JSON file of it), to be
-        subtracted: the property is then a formation energy. Or crystals with known formation
-        energies, to which the energies of the elements are fitted.
+      references: energies of the elements (symbol -> eV/atom, or a JSON file) to subtract, for
+        formation energies; or crystals with known formation energies, to which they are fitted.
       reference_property: name of the known formation energies.
       scan: take the energy at the minimum over the volume of the cell, whose volume per atom
         becomes the property "volume_NAME".
       properties: CSV file with further properties of CIF and POSCAR files.
-      out: archive to write (.json, .json.gz, .json.bz2), which commands read like any other;
-        crystals that failed are listed beside it, in OUT.failed.csv.
+      out: archive to write (.json, .json.gz, .json.bz2); failed crystals are listed beside it, in
+        OUT.failed.csv.
       workers: number of processes, each with a calculator; needs one that is given by name.
       on_error: "skip" crystals that fail into `.failed`, or "raise" at the first.
-      resume: continue a stopped run of the same `out`; crystals that are done are not calculated
-        again.
+      resume: continue a stopped run of the same `out`.
       show_progress: show progress on standard error; by default in terminals and notebooks.
 
     Raises:
@@ -107,7 +105,7 @@ def label(
     """
     if on_error not in ("raise", "skip"):
         raise ConfigError(f"on_error: expected 'raise' or 'skip', got {on_error!r}")
-    path = None if out is None else Path(out)
+    path = Path(out) if out else None
     log = None if path is None else _journal_of(path, resume)
     if workers > 1 and not isinstance(calculator, str):
         raise ConfigError("several workers make their own calculators: give its name, not itself")

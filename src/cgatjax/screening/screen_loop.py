@@ -103,8 +103,7 @@ def screen(
       target: property to rank by; needed if the model has several.
       structures: number of the best candidates to write as CIF files, except for those of a store,
         which has no coordinates.
-      keep_unseen: keep candidates with elements that the model was never trained on, which are left
-        out otherwise.
+      keep_unseen: keep candidates with elements that the model was never trained on.
       hull: known phases (`read_hull`), to which the distances of the hits are computed; only for
         models of formation energies in eV/atom.
       resume: continue an interrupted screening, if there is one; a finished one is returned as is.
@@ -137,16 +136,14 @@ def screen(
     options |= {"hull": hull.digest if hull is not None else None, "inputs": described}
     folder = ResultFolder(Path(out), options, keep, resume=resume)
     try:
-        if not folder.is_finished:
+        if folder.is_finished:
+            logger.info("%s: finished before", out)
+        else:
             _run(folder, source, show_progress)
             _finish(folder, source, predictor, name, options)
-        else:
-            logger.info("%s: finished before", out)
         if not (folder.path / BEST).is_file():
-            once = isinstance(inputs, Iterator)  # cannot be read again
-            write_best(
-                folder.path, folder.path / RESULTS, 0 if once else structures, source.crystals
-            )
+            count = 0 if isinstance(inputs, Iterator) else structures  # cannot be read again
+            write_best(folder.path, folder.path / RESULTS, count, source.crystals)
         return Screened(path=folder.path, report=folder.report())
     finally:
         folder.close()
