@@ -14,6 +14,7 @@ formula of the validation and test sets of the second one, and no stage those of
 test sets of the stores named by `--exclude`, such as those that the study tests transfers on.
 """
 
+import dataclasses
 import json
 import math
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ import click
 import cgatjax as cg
 from cgatjax.cli.config_options import NETWORKS, TRAININGS, chosen, config_options
 from cgatjax.data.leakage import exclude
+from cgatjax.data.splits import nested_subset
 from cgatjax.model.normalizer import Normalizer
 from cgatjax.options import Options
 from cgatjax.runs.run_folder import SPLIT
@@ -66,8 +68,9 @@ class Recipe(Options):
     """Options of both stages, besides those of network and training.
 
     Attributes:
-      training_steps: optimizer steps on the PBE crystals.
+      training_steps: optimizer steps on the PBE crystals; 0 to end after the first stage.
       first_training_steps: optimizer steps on the potential's energies before; 0 for none.
+      first_crystals: crystals to learn these from, a nested subset; by default all.
       first_rate: learning rate of these steps; by default that of the others.
       exclude: stores, split as in the study, whose validation and test formulas are kept out of
         both stages.
@@ -77,14 +80,17 @@ class Recipe(Options):
 
     training_steps: int = 60_000
     first_training_steps: int = 0
+    first_crystals: int | None = None
     first_rate: float | None = None
     exclude: tuple[str, ...] = ()
     fractions: tuple[float, float, float] = (0.9, 0.05, 0.05)
     seed: int = 0
 
     def _check(self) -> None:
-        self._require(self.training_steps >= 1, "training_steps", "at least 1")
-        self._require(self.first_training_steps >= 0, "first_training_steps", "at least 0")
+        for name in ("training_steps", "first_training_steps"):
+            self._require(getattr(self, name) >= 0, name, "at least 0")
+        crystals = self.first_crystals
+        self._require(crystals is None or crystals >= 1, "first_crystals", "at least 1")
 
 
 @click.group()
@@ -132,10 +138,15 @@ def train(stores: Path, out: Path, preset: str, **flags: Any) -> None:
         first_split = first.make_split(FIRST_FRACTIONS, by="formula", seed=recipe.seed)
         first_split = exclude(first_split, first, split, by="formula", home=pbe)
         first_split = _without_excluded(first, first_split, recipe)
+        if recipe.first_crystals is not None:
+            some = nested_subset(first_split.train, recipe.first_crystals, seed=recipe.seed)
+            first_split = dataclasses.replace(first_split, train=tuple(some))
         rate = recipe.first_rate or training.learning_rate
         options = training.replace(learning_rate=rate)
         model = cg.init_model(network, first, target=FIRST_TARGETS, seed=recipe.seed)
         start = _run(out / CHGNET, model, first, first_split, options, recipe.first_training_steps)
+    if not recipe.training_steps:
+        return
     train_set, _, _ = pbe.apply(split)
     model = cg.init_model(network, train_set, target=TARGETS, seed=recipe.seed)
     if start is not None:

@@ -1,36 +1,52 @@
-"""Transfers from a pre-trained model to the study's target sets, at several training sizes.
+r"""Transfers from a pre-trained model to the study's target sets, at several training sizes.
 
     python -m experiments pretrain transfers --stores STORES --model OUT/pbe --out RESULTS
+    python -m experiments pretrain transfers --stores STORES --model mp-small --out RESULTS \
+        --sizes 1000 --baseline low --mode trees --mode gp --mode full
 
 The model must not have seen the formulas of their validation and test sets (`pretrain train
 --exclude`); the results count how many test crystals it has seen. Splits, subsets, validation and
 the choice between learning rates are those of the study (`table1`).
+
+`--baseline low` learns the difference to the low-fidelity value of each crystal, whatever its name,
+`source` that to the prediction of the model; other names are properties. Beside transfer modes,
+`--mode` may be `gp`, a Gaussian process on the embedding, `trees` on the composition, or
+`trees-embedding` on both. Of several modes, the average of two or three with the lowest validation
+error gets a row.
 """
 
 import csv
 import io
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
-from statistics import mean, stdev
-from typing import Any
+from statistics import fmean, stdev
+from typing import Any, get_args
 
 import click
+import numpy as np
 
 import cgatjax as cg
 from cgatjax.cli.config_options import Text, chosen, config_options
 from cgatjax.inference.memory import count_trained_on
+from cgatjax.model.normalizer import SOURCE
 from cgatjax.runtime.files import write_durably
 from cgatjax.runtime.text_tables import table
 from experiments.grid import TargetSet
 from experiments.grid.datasets import nested, split_by_formula
 from experiments.scales import SCALES
+from experiments.transfer_ways import NETWORKS, Start, Way
 
 DERIVED = ("epochs", "validate_every", "seed", "learning_rate")
 VALIDATIONS = 30
 """Approximate number of validations of a training."""
 RECORD = "record.json"
+LOW = "low"
+"""Baseline that is the low-fidelity value of a crystal, whatever its data set calls it."""
+Record = dict[str, Any]
+"""Result of a way and a seed: errors, learning rate, predictions."""
 
 
 def _numbers(text: str) -> tuple[float, ...]:
@@ -49,7 +65,7 @@ NUMBERS = Text("A,B,...", _numbers, "numbers a,b,...")
 @click.option("--rates", default="1e-3,3e-4", show_default=True, type=NUMBERS)
 @click.option("--seeds", type=int, default=3, show_default=True)
 @click.option("--training-steps", type=int, default=1000, show_default=True)
-@click.option("--mode", type=click.Choice(["full", "head", "none"]), default="full")
+@click.option("--mode", "modes", multiple=True, type=click.Choice(get_args(Way)), default=["full"])
 @config_options(cg.TrainConfig, "Training", without=DERIVED)
 def transfers(
     stores: Path,
@@ -60,35 +76,34 @@ def transfers(
     rates: Sequence[float],
     seeds: int,
     training_steps: int,
-    mode: str,
+    modes: tuple[Way, ...],
     **flags: Any,
 ) -> None:
     """Transfer to the study's target sets; finished trainings are never repeated."""
-    start = cg.load_model(model)
+    loaded = cg.load_model(model)
     options = cg.TrainConfig(**chosen(flags, cg.TrainConfig, without=DERIVED))
     rows = []
     for targets in _target_sets(stores, sets):
+        is_low = options.baseline == LOW
+        own_options = options.replace(baseline=targets.low_value) if is_low else options
         store = cg.open_store(stores / targets.high)
         data = [s.with_targets(targets.high_target) for s in store.apply(split_by_formula(store))]
         for size in (min(int(size), len(data[0])) for size in sizes):
-            found = []
+            found: dict[str, list[Record]] = {mode: [] for mode in modes}
             for seed in range(seeds):
                 own = nested(data[0], size, seed), *data[1:]
-                records = [
-                    _record(
-                        out / f"{targets.high}-{mode}-{size}-{seed}-{rate:g}",
-                        start,
-                        own,
-                        targets,
-                        mode,
-                        _schedule(options, size, training_steps).replace(
-                            learning_rate=rate, seed=seed
-                        ),
-                    )
-                    for rate in rates
-                ]
-                found.append(min(records, key=lambda record: record["valid_mae"]))
-            rows.append(_row(targets, mode, size, found))
+                start = Start(
+                    model=loaded,
+                    target=targets.high_target,
+                    data=[_with_baseline(part, own_options.baseline) for part in own],
+                    options=_schedule(own_options, size, training_steps).replace(seed=seed),
+                )
+                for mode in modes:
+                    found[mode].append(_best(out, targets, start, mode, rates))
+            found |= _average(found, start)
+            about = {"model": Path(model).name, "property": targets.name}
+            about["learns"] = _learned(own_options.baseline)
+            rows += [_row({**about, "mode": k}, targets, size, v) for k, v in found.items()]
             write_durably(out / "results.csv", _csv(rows).encode())
     click.echo(table(list(rows[0]), [list(row.values()) for row in rows]))
 
@@ -100,50 +115,99 @@ def _target_sets(stores: Path, sets: Sequence[str]) -> Iterator[TargetSet]:
             yield targets
 
 
+def _with_baseline(data: cg.Dataset, baseline: str | None) -> cg.Dataset:
+    """Leave out crystals without a value of the baseline."""
+    if baseline in (None, SOURCE):
+        return data
+    return data.select(np.isfinite(data.target(baseline)))
+
+
+def _learned(baseline: str | None) -> str:
+    names = {None: "value", SOURCE: "difference to the source"}
+    return names.get(baseline, f"difference to {baseline}")
+
+
 def _schedule(options: cg.TrainConfig, crystals: int, steps: int) -> cg.TrainConfig:
     epochs = max(1, round(steps / math.ceil(crystals / options.batch_size)))
     return options.replace(epochs=epochs, validate_every=max(1, epochs // VALIDATIONS))
 
 
-def _record(
-    folder: Path,
-    start: cg.Model,
-    data: Sequence[cg.Dataset],
-    targets: TargetSet,
-    mode: str,
-    options: cg.TrainConfig,
-) -> dict[str, Any]:
+def _best(out: Path, targets: TargetSet, start: Start, way: Way, rates: Sequence[float]) -> Record:
+    """Return the result of the learning rate with the lowest validation error."""
+    size, options = len(start.data[0]), start.options
+    words = [targets.high, way, size, options.seed]
+    if options.baseline is not None:
+        words.insert(1, f"minus-{options.baseline}")
+    name = "-".join(map(str, words))
+    if way not in NETWORKS:
+        return _record(out / name, start, way, None)
+    records = [_record(out / f"{name}-{rate:g}", start, way, rate) for rate in rates]
+    return min(records, key=lambda record: record["valid_mae"])
+
+
+def _record(folder: Path, start: Start, way: Way, rate: float | None) -> Record:
     """Train and test, or read the record of what was done."""
     if (folder / RECORD).is_file():
-        kept: dict[str, Any] = json.loads((folder / RECORD).read_text())
+        kept: Record = json.loads((folder / RECORD).read_text())
         return kept
-    plain = {"mode": mode, "target": targets.high_target}
-    config = cg.TransferConfig.of(plain).replace(train=options)
-    run = cg.RunFolder(folder, resume=folder.exists())
-    model, history = cg.transfer_model(start, data, config, run=run, show_progress=False)
-    seen = count_trained_on(cg.Predictor.of(start, "none").members, data[2])
+    valid, test = start.predict(way, rate, folder)
+    seen = count_trained_on(cg.Predictor.of(start.model, "none").members, start.data[2])
     record = {
-        "valid_mae": min(history.column(f"valid_mae:{targets.high_target}")),
-        "test_mae": cg.evaluate(model, data[2])["mae"],
-        "test_crystals": len(data[2]),
-        "learning_rate": options.learning_rate,
+        **_errors(start, valid, test),
+        "learning_rate": rate,
         "seen_graphs": seen.train if seen is not None else None,
         "seen_formulas": seen.formulas if seen is not None else None,
+        "valid": valid.tolist(),
+        "test": test.tolist(),
     }
+    folder.mkdir(parents=True, exist_ok=True)
     write_durably(folder / RECORD, json.dumps(record, indent=1).encode())
     return record
 
 
-def _row(
-    targets: TargetSet, mode: str, size: int, found: Sequence[dict[str, Any]]
-) -> dict[str, Any]:
-    errors = [targets.factor * record["test_mae"] for record in found]
+def _errors(start: Start, valid: np.ndarray, test: np.ndarray) -> Record:
+    values = [data.target(start.target) for data in start.data[1:]]
     return {
-        "property": targets.name,
-        "mode": mode,
+        "valid_mae": float(np.abs(valid - values[0]).mean()),
+        "test_mae": float(np.abs(test - values[1]).mean()),
+        "test_crystals": len(test),
+    }
+
+
+def _average(found: Mapping[str, Sequence[Record]], start: Start) -> dict[str, list[Record]]:
+    """Average two or three ways; the choice has the lowest validation error over the seeds.
+
+    Args:
+      found: way -> results of the seeds.
+      start: its validation and test set are those of all seeds.
+    """
+    averages = {}
+    for ways in (c for size in (2, 3) for c in combinations(found, size)):
+        averages[f"mean of {' + '.join(ways)}"] = [
+            {
+                **same[0],
+                **_errors(start, *(np.mean([r[k] for r in same], 0) for k in ("valid", "test"))),
+            }
+            for same in zip(*(found[way] for way in ways), strict=True)
+        ]
+    if not averages:
+        return {}
+    best = min(averages, key=lambda k: fmean(record["valid_mae"] for record in averages[k]))
+    return {best: averages[best]}
+
+
+def _row(
+    about: Mapping[str, Any], targets: TargetSet, size: int, found: Sequence[Record]
+) -> dict[str, Any]:
+    valid, test = (
+        [targets.factor * record[name] for record in found] for name in ("valid_mae", "test_mae")
+    )
+    return {
+        **about,
         "training crystals": size,
-        "test MAE": round(mean(errors), 4),
-        "std over seeds": round(stdev(errors), 4) if len(errors) > 1 else "",
+        "valid MAE": round(fmean(valid), 4),
+        "test MAE": round(fmean(test), 4),
+        "std over seeds": round(stdev(test), 4) if len(test) > 1 else "",
         "unit": targets.unit,
         "test crystals": found[0]["test_crystals"],
         "seen by graph": found[0]["seen_graphs"],

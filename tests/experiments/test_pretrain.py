@@ -4,17 +4,19 @@ import csv
 import dataclasses
 import json
 import sys
+from itertools import combinations
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 from experiments.__main__ import main
-from experiments.grid.datasets import split_by_formula
+from experiments.grid.datasets import nested, split_by_formula
 from experiments.pretrain import TARGETS, continued
 
 import cgatjax as cg
 from cgatjax.inference.prediction import embed
 from cgatjax.pretrained.self_check import verify
+from cgatjax.simple_models import SimpleModel, composition_features
 
 NETWORK = ["--node-dim", 6, "--edge-dim", 4, "--heads", 2, "--steps", 1, "--composition-steps", 1,
            "--composition-hidden", 6, "--head-widths", 8]  # fmt: skip
@@ -56,7 +58,8 @@ def stores(tmp_path_factory):
     pbe = renamed(crystals[:160], **names)
     cg.build_store(pbe, folder / "pbe", graphs)
     cg.build_store(renamed(crystals, **{"e-form_chgnet": low}), folder / "chgnet", graphs)
-    cg.build_store(renamed(crystals[:60], **{"e-form": high}), folder / "optb88vdw", graphs)
+    both = {"e-form": high, "e-form_pbe": low}
+    cg.build_store(renamed(crystals[:60], **both), folder / "optb88vdw", graphs)
     return folder
 
 
@@ -156,3 +159,46 @@ def test_transfers_are_those_of_the_study(stores, out):
     before = (table / "results.csv").read_bytes()
     run(*base, "--training-steps", 2)
     assert (table / "results.csv").read_bytes() == before
+
+
+def test_the_first_stage_alone_on_some_crystals(stores, out, tmp_path):
+    run("pretrain", "train", *options(stores, tmp_path), "--training-steps", 0,
+        "--first-crystals", 20)  # fmt: skip
+    assert not (tmp_path / "pbe").exists()
+    some, every = (cg.load_model(f / "chgnet").record.train for f in (tmp_path, out))
+    assert len(some.graphs) == 20
+    assert set(some.graphs) < set(every.graphs)
+
+
+WAYS = ("trees", "gp", "trees-embedding")
+
+
+def test_differences_by_trees_and_by_gaussian_processes(stores, out, tmp_path):
+    modes = [word for way in WAYS for word in ("--mode", way)]
+    run("pretrain", "transfers", "--stores", stores, "--model", out / "pbe", "--out", tmp_path,
+        "--sizes", 40, "--seeds", 1, "--baseline", "low", *modes)  # fmt: skip
+    with open(tmp_path / "results.csv", newline="") as file:
+        rows = {row["mode"]: row for row in csv.DictReader(file)}
+    assert {row["learns"] for row in rows.values()} == {"difference to e-form_pbe"}
+    held = cg.open_store(stores / "optb88vdw")
+    train, valid, test = held.apply(split_by_formula(held))
+    train = nested(train, 40, 0)
+    x, new = (composition_features(d, [d.target("e-form_pbe")]) for d in (train, test))
+    trees = SimpleModel("trees").fit(x, train.target("e-form") - train.target("e-form_pbe"))
+    expected = test.target("e-form_pbe") + trees.predict(new)
+    names = {way: f"optb88vdw-minus-e-form_pbe-{way}-40-0" for way in WAYS}
+    found = {
+        k: json.loads((tmp_path / name / "record.json").read_text()) for k, name in names.items()
+    }
+    np.testing.assert_allclose(found["trees"]["test"], expected, rtol=1e-5)
+    assert not np.allclose(found["trees-embedding"]["test"], expected, rtol=1e-5)
+
+    def error(ways, part, data):
+        mean = np.mean([found[way][part] for way in ways], 0)
+        return 1000 * np.abs(mean - data.target("e-form")).mean()
+
+    averages = [*combinations(WAYS, 2), WAYS]
+    best = min(averages, key=lambda ways: error(ways, "valid", valid))
+    assert list(rows) == [*WAYS, f"mean of {' + '.join(best)}"]
+    for name, ways in zip(rows, [*((way,) for way in WAYS), best], strict=True):
+        assert float(rows[name]["test MAE"]) == pytest.approx(error(ways, "test", test), abs=1e-3)
