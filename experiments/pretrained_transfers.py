@@ -10,7 +10,7 @@ the choice between learning rates are those of the study (`table1`).
 
 `--baseline low` learns the difference to the low-fidelity value of each crystal, whatever its name,
 `source` that to the prediction of the model; other names are properties. Beside transfer modes,
-`--mode` may be `gp`, a Gaussian process on the embedding, `trees` on the composition, or
+`--mode` may be `mean`, `trees` on the composition, `gp`, a Gaussian process on the embedding, or
 `trees-embedding` on both. Of several modes, the average of two or three with the lowest validation
 error gets a row.
 """

@@ -18,7 +18,7 @@ from cgatjax.simple_models import SimpleModel, composition_features
 from cgatjax.training.target_fit import known_parts
 from cgatjax.training.transfer_params import prepare_transfer
 
-Way = Literal["full", "head", "none", "gp", "trees", "trees-embedding"]
+Way = Literal["full", "head", "none", "gp", "trees", "trees-embedding", "mean"]
 NETWORKS = ("full", "head", "none")
 """Ways that are transfer modes, with a learning rate."""
 Fit = Callable[[np.ndarray, np.ndarray], Callable[[np.ndarray], np.ndarray]]
@@ -51,12 +51,8 @@ class Start:
         """
         if rate is not None:
             return self._network(way, rate, folder)
-        fit, features = {
-            "gp": (self._process, self._embeddings),
-            "trees": (self._trees, self._composition),
-            "trees-embedding": (self._trees, self._both),
-        }[way]
-        x = features()
+        fit: Fit = self._process if way == "gp" else self._simple(way)
+        x = {"gp": self._embeddings, "trees-embedding": self._both}.get(way, self._composition)()
         predict = fit(x[0], self.data[0].target(self.target) - self._known[0])
         return [known + predict(new) for known, new in zip(self._known[1:], x[1:], strict=True)]
 
@@ -82,8 +78,9 @@ class Start:
         pairs = zip(self._composition(), self._embeddings(), strict=True)
         return [np.column_stack(pair) for pair in pairs]
 
-    def _trees(self, x: np.ndarray, y: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-        return SimpleModel("trees", seed=self.options.seed).fit(x, y).predict
+    def _simple(self, way: Way) -> Fit:
+        model = SimpleModel("mean" if way == "mean" else "trees", seed=self.options.seed)
+        return lambda x, y: model.fit(x, y).predict
 
     def _process(self, x: np.ndarray, y: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
         config = cg.GPConfig(seed=self.options.seed)

@@ -168,16 +168,52 @@ def test_the_simple_answers() -> None:
     assert checked == 45
 
 
+def number_of(row: Row) -> str:
+    """Format mean and spread of a row of transfers from the shipped models."""
+    digits = 1 if row["unit"] == "meV/atom" else 3
+    mean, spread = (float(row[name]) for name in ("test MAE", "std over seeds"))
+    return f"{mean:.{digits}f} ± {spread:.{digits}f}"
+
+
 def test_transfers_from_the_shipped_models() -> None:
     _, *lines = table_under("docs/results/pretrained.md", "Test errors", "model")
-    rows = rows_of("pretrained_transfers")
+    every = rows_of("pretrained_transfers")
+    assert {row["seen by graph"] + row["seen by formula"] for row in every} == {"00"}
+    rows = [row for row in every if row["learns"] == "value"]
     names = ("model", "property", "unit", "mode", "training crystals")
     assert [cells[:5] for cells in lines] == [[row[name] for name in names] for row in rows]
     for cells, row in zip(lines, rows, strict=True):
-        digits = 1 if row["unit"] == "meV/atom" else 3
-        mean, spread = (float(row[name]) for name in ("test MAE", "std over seeds"))
-        assert cells[5:] == [f"{mean:.{digits}f} ± {spread:.{digits}f}", row["test crystals"]]
-        assert row["seen by graph"] == row["seen by formula"] == "0"
+        assert cells[5:] == [number_of(row), row["test crystals"]]
+
+
+WAYS = {
+    "the mean": "mean",
+    "trees on the composition": "trees",
+    "trees on composition and embedding": "trees-embedding",
+    "Gaussian process on the embedding": "gp",
+    "head of mp-small": "head",
+    "all of mp-small": "full",
+    "network from scratch": "none",
+}
+"""Way in the docs -> mode of the stored rows."""
+
+
+def check_differences(page: str, heading: str, columns: dict[str, dict[str, str]]) -> int:
+    """Compare a table of ways x columns with the stored rows, and count the cells.
+
+    Args:
+      columns: header of a column -> labels of its rows.
+    """
+    header, *lines = table_under(page, heading, "way")
+    every = rows_of("pretrained_transfers")
+    for cells in lines:
+        for name, text in zip(header[1:], cells[1:], strict=True):
+            rows = [r for r in every if columns[name].items() <= r.items()]
+            average = re.fullmatch(r"(.*) \((.*)\)", text) if cells[0] == "average" else None
+            mode = f"mean of {average[2]}" if average else WAYS.get(cells[0], cells[0])
+            [row] = [r for r in rows if r["mode"] == mode] or [None]
+            assert (average[1] if average else text) == (number_of(row) if row else "-"), cells
+    return len(lines) * (len(header) - 1)
 
 
 def test_the_recipes_from_scratch() -> None:
