@@ -152,7 +152,7 @@ def test_ids_are_read_from_files(tmp_path, name, text, expected):
         ("ids.txt", "# nothing\n", "holds none"),
         ("ids.csv", "", "holds none"),
         ("ids.csv", "id\n", "holds none"),
-        ("ids.json", "{", "not JSON"),
+        ("ids.json", "{", "cannot be read as a file of crystal ids: JSONDecodeError"),
         ("ids.json", "3", "expected a split"),
         ("ids.json", '{"train": []}', "split"),
     ],

@@ -129,7 +129,7 @@ def command(
 
         made: Callable[..., Any] = functools.update_wrapper(call, function)
         for one in reversed([function, *parts.values()]):
-            made = _with_options(one, made, parts)
+            made = with_options(one, made, parts)
         parameters = inspect.signature(function).parameters.values()
         for p in reversed([p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]):
             is_list = get_origin(p.annotation) is tuple
@@ -145,10 +145,10 @@ def command(
     return decorate
 
 
-def _with_options(
-    function: Callable[..., Any], made: Callable[..., Any], parts: Collection[str]
+def with_options(
+    function: Callable[..., Any], made: Callable[..., Any], parts: Collection[str] = ()
 ) -> Callable[..., Any]:
-    """Add the keyword parameters of a function as options, in the order of its entries."""
+    """Add the keyword parameters of a function to a command, in the order of its entries."""
     _, entries = _entries(function)
     parameters = inspect.signature(function).parameters.values()
     options = {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in parts}

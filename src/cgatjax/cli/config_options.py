@@ -9,15 +9,20 @@ import inspect
 import re
 import types
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import click
 
 from cgatjax import ConfigError, GraphConfig, ModelConfig, SplitConfig, TrainConfig
-from cgatjax.cli.command_options import WITHOUT_VALUE, Decorator, option, type_settings
+from cgatjax.cli.command_options import (
+    WITHOUT_VALUE,
+    Decorator,
+    option,
+    type_settings,
+    with_options,
+)
 from cgatjax.config import PRESETS
 from cgatjax.options import Options, load_toml
-from cgatjax.runs.loggers import LOGGERS
 
 
 class Text(click.ParamType):
@@ -184,88 +189,51 @@ TRAININGS = {name: training() for name, (_, training) in PRESETS.items()}
 _ON_DEVICES = ("devices", "device_mapping")
 _NETWORK_ON_DEVICES = ("precision", "rematerialize")
 
-_SPLIT = config_options(SplitConfig, "Data", without=("seed", "exclude_seen"))
-_SEEN = config_options(SplitConfig, "Data", only=("exclude_seen",))
-_NETWORK = config_options(
+split_options = config_options(SplitConfig, "Data", without=("seed", "exclude_seen"))
+exclude_seen_option = config_options(SplitConfig, "Data", only=("exclude_seen",))
+network_options = config_options(
     ModelConfig, "Network", without=("targets", *_NETWORK_ON_DEVICES), presets=NETWORKS
 )
-_TRAINING: tuple[Decorator, ...] = (
-    option(
-        "--config",
-        type=click.Path(),
-        group="Training",
-        help="TOML file of options; flags take precedence.",
-    ),
-    config_options(TrainConfig, "Training", without=_ON_DEVICES, presets=TRAININGS),
-    option(
-        "--ensemble",
-        type=int,
-        metavar="N",
-        group="Training",
-        help="Train N members on the same split, with the seeds --seed, --seed + 1, ...",
-    ),
-    config_options(TrainConfig, "Hardware", only=_ON_DEVICES),
-    config_options(ModelConfig, "Hardware", only=_NETWORK_ON_DEVICES),
-    option(
-        "--coordinator",
-        metavar="HOST:PORT|auto",
-        group="Hardware",
-        help="Train with several processes: address of process 0, or auto under SLURM, Open MPI "
-        "and on TPU pods. The default of --devices is then all.",
-    ),
-    option(
-        "--num-processes",
-        type=int,
-        group="Hardware",
-        help="Number of processes, with --coordinator HOST:PORT.",
-    ),
-    option(
-        "--process-id",
-        type=int,
-        group="Hardware",
-        help="Number of this process, from 0, with --coordinator HOST:PORT.",
-    ),
-    option(
-        "--deterministic",
-        is_flag=True,
-        group="Hardware",
-        help="Sum in a fixed order on GPUs: slower, and runs repeat bit for bit.",
-    ),
-    option("--out", required=True, type=click.Path(), group="Output", help="Run folder to create."),
-    option("--resume", is_flag=True, group="Output", help="Resume the run in --out."),
-    option("--plots", is_flag=True, group="Output", help="Draw learning curves into --out."),
-    option(
-        "--log",
-        "loggers",
-        multiple=True,
-        type=click.Choice(LOGGERS),
-        group="Output",
-        help="Log the learning curves to TensorBoard (RUN/tensorboard) or Weights & Biases. "
-        "Repeatable.",
-    ),
-)
 
 
-def split_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options of the split."""
-    return _SPLIT(command)
+def _of_training(
+    *,
+    config: str | None = None,
+    ensemble: int | None = None,
+    coordinator: str | None = None,
+    num_processes: int | None = None,
+    process_id: int | None = None,
+    deterministic: bool = False,
+    out: str,
+    resume: bool = False,
+    plots: bool = False,
+    log: tuple[Literal["tensorboard", "wandb"], ...] = (),
+) -> None:
+    """Declare the options of trainings that no option class has.
 
-
-def exclude_seen_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the option that leaves out what the pre-trained model has seen."""
-    return _SEEN(command)
-
-
-def network_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options of the network."""
-    return _NETWORK(command)
+    Training:
+      config PATH: TOML file of options; flags take precedence.
+      ensemble N: Train N members on the same split, with the seeds --seed, --seed + 1, ...
+    Hardware:
+      coordinator HOST:PORT|auto: Train with several processes: address of process 0, or auto under
+        SLURM, Open MPI and on TPU pods. The default of --devices is then all.
+      num_processes: Number of processes, with --coordinator HOST:PORT.
+      process_id: Number of this process, from 0, with --coordinator HOST:PORT.
+      deterministic: Sum in a fixed order on GPUs: slower, and runs repeat bit for bit.
+    Output:
+      out PATH: Run folder to create.
+      resume: Resume the run in --out.
+      plots: Draw learning curves into --out.
+      log: Log the learning curves to TensorBoard (RUN/tensorboard) or Weights & Biases.
+    """
 
 
 def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of training, hardware and output."""
-    for decorator in reversed(_TRAINING):
-        command = decorator(command)
-    return command
+    of_class = config_options(TrainConfig, "Training", without=_ON_DEVICES, presets=TRAININGS)
+    command = with_options(_of_training, of_class(command))
+    command = config_options(ModelConfig, "Hardware", only=_NETWORK_ON_DEVICES)(command)
+    return config_options(TrainConfig, "Hardware", only=_ON_DEVICES)(command)
 
 
 def read_tables(file: str | None, **sections: type[Options]) -> dict[str, dict[str, Any]]:

@@ -108,9 +108,9 @@ def logger_factory(flags: Mapping[str, Any]) -> Callable[[RunFolder | None], lis
     Raises:
       MissingExtraError: a package is not installed; nothing has been written yet.
     """
-    for name in flags["loggers"]:
+    for name in flags["log"]:
         make_logger(name, flags["out"])
-    return lambda run: [] if run is None else [make_logger(n, run.path) for n in flags["loggers"]]
+    return lambda run: [] if run is None else [make_logger(n, run.path) for n in flags["log"]]
 
 
 def open_run(

@@ -20,6 +20,7 @@ from cgatjax.data.splits import SUBSETS, Split, nested_subset
 from cgatjax.data.store import MANIFEST, Store, open_store
 from cgatjax.errors import ConfigError, InputError
 from cgatjax.runs.run_folder import DATA, SPLIT
+from cgatjax.runtime import reading
 
 logger = logging.getLogger("cgatjax")
 IsSeen = Callable[[Dataset], np.ndarray]
@@ -186,43 +187,34 @@ def read_ids(path: str | Path) -> tuple[str, ...]:
       InputError: the file cannot be read, or has no ids.
     """
     path = Path(path)
-    try:
-        text = path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: expected a file of crystal ids: {error}") from error
-    if path.suffix == ".json":
-        ids = _json_ids(path, text)
-    else:
-        lines = [line for line in text.splitlines() if line.strip() and line[0] != "#"]
-        ids = _csv_ids(path, lines) if path.suffix == ".csv" else tuple(x.strip() for x in lines)
-    if not ids:
-        raise InputError(f"{path}: expected crystal ids, the file holds none")
+    with reading(path, "a file of crystal ids"):
+        lines = [line for line in path.read_text().splitlines() if line.strip() and line[0] != "#"]
+        if path.suffix == ".json":
+            ids = _json_ids(path)
+        else:
+            ids = _csv_ids(lines) if path.suffix == ".csv" else tuple(x.strip() for x in lines)
+        if not ids:
+            raise InputError("expected crystal ids, the file holds none")
     return ids
 
 
-def _json_ids(path: Path, text: str) -> tuple[str, ...]:
-    try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not JSON: {error}") from error
+def _json_ids(path: Path) -> tuple[str, ...]:
+    content = json.loads(path.read_text())
     if isinstance(content, Mapping):
         return _held_out_ids(Split.load(path))
     if isinstance(content, list) and all(isinstance(item, str | int) for item in content):
         return tuple(str(item) for item in content)
-    raise InputError(f"{path}: expected a split ({', '.join(SUBSETS)}) or a list of ids")
+    raise InputError(f"expected a split ({', '.join(SUBSETS)}) or a list of ids")
 
 
-def _csv_ids(path: Path, lines: Sequence[str]) -> tuple[str, ...]:
-    try:
-        rows = list(csv.reader(lines))
-    except csv.Error as error:
-        raise InputError(f"{path}: expected a CSV file: {error}") from error
+def _csv_ids(lines: Sequence[str]) -> tuple[str, ...]:
+    rows = list(csv.reader(lines))
     header = rows[0] if rows else []
     place = next((header.index(name) for name in ID_COLUMNS if name in header), None)
     body = rows if place is None else rows[1:]
     short = next((row for row in body if len(row) <= (place or 0)), None)
     if short is not None:
-        raise InputError(f"{path}: expected an id in column {(place or 0) + 1}, got {short!r:.80}")
+        raise InputError(f"expected an id in column {(place or 0) + 1}, got {short!r:.80}")
     return tuple(row[place or 0] for row in body)
 
 

@@ -35,7 +35,7 @@ PARSE_ERRORS = (
     *(OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError),
     *(AssertionError, RuntimeError, SyntaxError, MemoryError),
     *(pickle.UnpicklingError, struct.error, tarfile.TarError, zipfile.BadZipFile),
-    *(zlib.error, lzma.LZMAError),
+    *(zlib.error, lzma.LZMAError, csv.Error),
 )
 """Exceptions of the standard library's and other parsers on malformed content."""
 
