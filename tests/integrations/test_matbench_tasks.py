@@ -167,10 +167,10 @@ def test_incomplete_or_wrong_predictions_are_refused(task, tmp_path):
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"columns": ["composition", "gap"]}, InputError, "got the column 'composition'"),
-        ({"columns": ["structure"]}, InputError, r"two columns.*got the columns \['structure'\]"),
-        ({"index": [0]}, InputError, "12 rows"),
-        ({"data": 3}, InputError, "cannot be read as a Matbench data set"),
+        ({"columns": ["composition", "gap"]}, StructureError, 'the key "structure"'),
+        ({"columns": ["structure"]}, StructureError, r"a value for each column of \['structure'\]"),
+        ({"index": [0]}, StructureError, "expected 1 rows"),
+        ({"data": 3}, StructureError, "expected a list of rows, got 3"),
         ({"data": [[{}, 1.0]] * 12}, StructureError, "'mb-log-kvrh-01'.*has no 'lattice'"),
     ],
 )
@@ -181,7 +181,7 @@ def test_other_files_are_refused(content, write, change, error, message):
 
 def test_classification_tasks_are_refused(content, write):
     rows = [[structure, value > 0] for structure, value in content["data"]]
-    with pytest.raises(InputError, match="expected finite numbers"):
+    with pytest.raises(InputError, match="finite numbers of one property, got 12 with classes"):
         MatbenchTask.load(write({**content, "data": rows}))
 
 

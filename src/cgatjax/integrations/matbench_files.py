@@ -8,9 +8,8 @@ writes the format of the leaderboard.
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,9 @@ from typing import Any
 import numpy as np
 import orjson
 
-from cgatjax import Crystal, InputError, Rejected, StructureError, read_crystals
+from cgatjax import Crystal, InputError, Rejected, read_crystals
 from cgatjax.runtime import reading, write_durably
-from cgatjax.structures.archives.cells import cell_of_dict
-from cgatjax.structures.archives.matbench import matbench_ids
+from cgatjax.structures.archives.matbench import matbench_id
 from cgatjax.structures.formats import read_bytes
 
 BENCHMARK, VERSION = "matbench_v0.1", "0.6"
@@ -72,19 +70,25 @@ class MatbenchTask:
         """
         path = Path(path)
         name = name or path.name.split(".")[0]
-        numbers, (column, target), rows = _table(path)
-        if column != "structure":
-            raise InputError(f"{path}: expected structures, got the column {column!r}")
-        ids = matbench_ids(name, numbers)
-        crystals = [_crystal(i, row[0], path) for i, row in zip(ids, rows, strict=True)]
-        values = [row[1] for row in rows]
-        if any(type(v) not in (int, float) or not math.isfinite(v) for v in values):
-            raise InputError(f"{path}: expected finite numbers of {target!r}, not classes")
+        crystals = []
+        for item in read_crystals(path):
+            if isinstance(item, Rejected):
+                raise item.error()
+            # The ids in the file are those of a task of its name.
+            crystals.append(replace(item, id=matbench_id(name, item.id.rpartition("-")[2])))
+        columns = {column for crystal in crystals for column in crystal.targets}
+        if len(columns) != 1 or len(crystals) < N_FOLDS or not all(c.targets for c in crystals):
+            raise InputError(
+                f"{path}: expected at least {N_FOLDS} structures with finite numbers of one "
+                f"property, got {len(crystals)} with {sorted(columns) or 'classes or nothing'}"
+            )
+        [target] = columns
+        ids = [crystal.id for crystal in crystals]
         return cls(
             dataset_name=name,
             target=target,
             crystals=crystals,
-            values=np.array(values, np.float64),
+            values=np.array([crystal.targets[target] for crystal in crystals], np.float64),
             splits=_splits(len(ids)) if folds is None else _read_splits(Path(folds), name, ids),
         )
 
@@ -202,36 +206,6 @@ def scores_of(values: np.ndarray, predictions: np.ndarray) -> dict[str, float]:
         "mape": float(shares.mean()) if len(shares) else 0.0,
         "max_error": float(errors.max()),
     }
-
-
-def _table(path: Path) -> tuple[list[int], list[str], list[list[Any]]]:
-    """Read row numbers, names of the two columns, and rows."""
-    with reading(path, "a Matbench data set"):
-        table = orjson.loads(read_bytes(path))
-        numbers, columns, rows = (table[key] for key in ("index", "columns", "data"))
-        is_table = len(columns) == 2 and all(len(row) == 2 for row in rows)
-        numbers = [int(number) for number in numbers]
-    if not is_table or len(numbers) != len(rows) or len(rows) < N_FOLDS:
-        raise InputError(
-            f"{path}: expected a table of two columns and at least {N_FOLDS} rows, got the columns "
-            f"{columns} and {len(rows)} rows"
-        )
-    return numbers, columns, rows
-
-
-def _crystal(name: str, structure: Any, path: Path) -> Crystal:
-    try:
-        lattice, coords, numbers = cell_of_dict(structure)
-    except StructureError as error:
-        raise StructureError(f"{name!r} in {path}: {error}") from error
-    crystal = Crystal(
-        id=name, lattice=lattice, frac_coords=coords, atomic_numbers=numbers, source=str(path)
-    )
-    # Through the readers, so that the same checks hold here: sites, elements, distances.
-    [found] = read_crystals(crystal)
-    if isinstance(found, Rejected):
-        raise StructureError(f"{name!r} in {path}: {found.reason}")
-    return found
 
 
 def _splits(n: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:

@@ -24,11 +24,9 @@ def is_matbench(document: Mapping[str, Any]) -> bool:
     return isinstance(columns, list) and "structure" in columns and "index" in document
 
 
-def matbench_ids(name: str, numbers: Sequence[int]) -> list[str]:
-    """Return the ids that the package matbench gives to rows: mb-jdft2d-001 and so on."""
-    prefix = name.replace("matbench", "mb").replace("_", "-")
-    width = math.floor(math.log10(len(numbers))) + 1
-    return [f"{prefix}-{number + 1:0{width}d}" for number in numbers]
+def matbench_id(name: str, number: str) -> str:
+    """Return the id that the package matbench gives to a row: mb-jdft2d-001 and so on."""
+    return f"{name.replace('matbench', 'mb').replace('_', '-')}-{number}"
 
 
 def rows_of_table(
@@ -49,7 +47,8 @@ def rows_of_table(
     is_list = isinstance(numbers, list) and bool(numbers)
     if not is_list or not all(type(number) is int for number in numbers):
         raise InputError("expected a Matbench table with an index of whole numbers")
-    names = iter(matbench_ids(name, numbers))
+    width = math.floor(math.log10(len(numbers))) + 1
+    names = iter(matbench_id(name, f"{number + 1:0{width}d}") for number in numbers)
     unit = next((u for key, u in E_FORM_UNITS.items() if key in name), "")
 
     def rows(batch: Sequence[Any]) -> list[dict[str, Any]]:
