@@ -15,9 +15,10 @@ from cgatjax.inference.gaussian_process import (
     bound,
     covariance,
     evidence,
+    padded,
     posterior,
 )
-from cgatjax.inference.gp_fitting import fit_gp, is_exact, k_means
+from cgatjax.inference.gp_fitting import _loss_and_gradient, fit_gp, is_exact, k_means
 
 SCALES = np.array([0.8, 1.5])
 
@@ -104,6 +105,27 @@ def test_the_evidence_by_hand(name, data):
         found = jax.jit(evidence, static_argnums=0)(name, process_of(x[:1]), x, y)
     expected = multivariate_normal(np.full(40, 0.1), k).logpdf(y)
     assert float(found) == pytest.approx(expected, rel=1e-9)
+
+
+def test_padding_changes_nothing(data):
+    x, y = data
+    points, known = padded(x)
+    assert len(points) == 64
+    values = np.pad(y, (0, 24), constant_values=7.0)
+    flat = np.array([np.log(0.8), np.log(1.5), 0.3, -1.4, 0.1])
+    with jax.enable_x64(True):
+        loss, gradient = _loss_and_gradient("rbf", False, flat, x, y, np.ones(40))
+        again, same = _loss_and_gradient("rbf", False, flat, points, values, known)
+    assert float(again) == pytest.approx(float(loss), rel=1e-12)
+    np.testing.assert_allclose(np.asarray(same), np.asarray(gradient), rtol=1e-9)
+
+
+def test_fits_to_other_numbers_of_crystals_share_programs(data):
+    x, y = data
+    fit_gp(x, y)
+    before = _loss_and_gradient._cache_size()
+    fit_gp(x[:25], y[:25])
+    assert _loss_and_gradient._cache_size() == before
 
 
 def test_few_crystals_are_fitted_exactly(data):

@@ -23,6 +23,8 @@ from cgatjax.errors import InputError
 Kernel = Literal["rbf", "matern52"]
 JITTER = 1e-6
 """Added to the diagonal of the inducing points' covariance, as a fraction of the variance."""
+GRID = 64
+"""Inducing points and crystals of an exact fit are padded to multiples of this number."""
 BLOCK = 2048
 """Crystals whose covariance with the inducing points is in memory at a time."""
 
@@ -107,12 +109,34 @@ def covariance(kernel: Kernel, process: Process, a: Array, b: Array) -> Array:
     return variance * (1 + distance + 5 * squared / 3) * jnp.exp(-distance)
 
 
-def whitened(kernel: Kernel, process: Process, points: Array) -> Array:
-    """Compute L^-1 K(inducing, points), (M, points); L L^T is the inducing covariance."""
+def padded(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pad points (N, d) to one of few sizes, so that compiled programs are used again.
+
+    Returns:
+      (P, d) points, and (P,) 1 for those that are known, 0 for the padding.
+    """
+    extra = -len(points) % GRID
+    return np.pad(points, ((0, extra), (0, 0))), np.pad(np.ones(len(points)), (0, extra))
+
+
+def _factor(own: Array, ridge: Array, known: Array) -> Array:
+    """Factorize a covariance (P, P) plus a ridge; padding has a variance of 1 and no covariance."""
+    return jnp.linalg.cholesky(own * known[:, None] * known + jnp.diag(ridge * known + 1 - known))
+
+
+def whitened(kernel: Kernel, process: Process, points: Array, known: Array | None = None) -> Array:
+    """Compute L^-1 K(inducing, points), (M, points); L L^T is the inducing covariance.
+
+    Args:
+      kernel: of the process.
+      process: its inducing points may be padded.
+      points: (points, d).
+      known: (M,) 0 for padded inducing points, whose rows are 0; None if there are none.
+    """
+    known = jnp.ones(len(process.inducing)) if known is None else known
     own = covariance(kernel, process, process.inducing, process.inducing)
-    ridge = JITTER * jnp.exp(2 * process.log_amplitude)
-    factor = jnp.linalg.cholesky(own + ridge * jnp.eye(len(own)))
-    cross = covariance(kernel, process, process.inducing, points)
+    factor = _factor(own, JITTER * jnp.exp(2 * process.log_amplitude), known)
+    cross = covariance(kernel, process, process.inducing, points) * known[:, None]
     return solve_triangular(factor, cross, lower=True)
 
 
@@ -141,18 +165,28 @@ def bound(kernel: Kernel, process: Process, points: Array, values: Array, n: int
     return n * fit.mean() - 0.5 * divergence
 
 
-def evidence(kernel: Kernel, process: Process, points: Array, values: Array) -> Array:
+def evidence(
+    kernel: Kernel, process: Process, points: Array, values: Array, known: Array | None = None
+) -> Array:
     """Compute the log marginal likelihood of exact regression, log N(values | constant, K + noise).
 
     Inducing points and the posterior of the process are not used. Time and memory grow with the
     cube and the square of the number of points.
+
+    Args:
+      kernel: of the process.
+      process: the other parameters.
+      points: (P, d), may be padded.
+      values: (P,).
+      known: (P,) 0 for padding, which changes nothing; None if there is none.
     """
+    known = jnp.ones(len(points)) if known is None else known
     own = covariance(kernel, process, points, points)
     ridge = jnp.exp(2 * process.log_noise) + JITTER * jnp.exp(2 * process.log_amplitude)
-    factor = jnp.linalg.cholesky(own + ridge * jnp.eye(len(own)))
-    solved = solve_triangular(factor, values - process.constant, lower=True)
+    factor = _factor(own, ridge, known)
+    solved = solve_triangular(factor, (values - process.constant) * known, lower=True)
     logdet = 2 * jnp.log(jnp.diag(factor)).sum()
-    return -0.5 * (jnp.square(solved).sum() + logdet + len(values) * jnp.log(2 * jnp.pi))
+    return -0.5 * (jnp.square(solved).sum() + logdet + known.sum() * jnp.log(2 * jnp.pi))
 
 
 def best_posterior(
@@ -192,13 +226,16 @@ def _blocks(
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Yield (start, whitened covariances) of blocks of points, padded to few sizes."""
     size = min(BLOCK, 1 << max(len(points) - 1, 0).bit_length())
+    inducing, known = padded(process.inducing)
+    # Only what `whitened` reads, so that the program does not depend on the other sizes.
+    bare = process._replace(inducing=inducing, mean=None, factor=None)
     for start in range(0, len(points), BLOCK):
         block = points[start : start + BLOCK]
-        padded = np.resize(block, (size, block.shape[1]))
+        repeated = np.resize(block, (size, block.shape[1]))
         # Not around the yield: the caller's code between two blocks keeps its own precision.
         with jax.enable_x64(True):
-            a = np.asarray(_whitened(kernel, process, padded))
-        yield start, a[:, : len(block)]
+            a = np.asarray(_whitened(kernel, bare, repeated, known))
+        yield start, a[: len(process.inducing), : len(block)]
 
 
 _whitened = jax.jit(whitened, static_argnums=0)

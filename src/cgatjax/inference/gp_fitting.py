@@ -13,18 +13,19 @@ from typing import Any
 import jax
 import numpy as np
 import optax
-from jax.flatten_util import ravel_pytree
 from scipy.cluster.vq import vq
 from scipy.optimize import minimize
 
 from cgatjax.config import GPConfig
 from cgatjax.errors import TargetError
 from cgatjax.inference.gaussian_process import (
+    Kernel,
     Process,
     SparseGP,
     best_posterior,
     bound,
     evidence,
+    padded,
 )
 from cgatjax.runtime.progress import progress
 
@@ -133,30 +134,46 @@ def _exact(
     process: Process, x: np.ndarray, y: np.ndarray, config: GPConfig, show_progress: bool | None
 ) -> Process:
     """Maximize the evidence of all crystals by L-BFGS."""
-    with jax.enable_x64(True):
-        start, unflatten = ravel_pytree({name: getattr(process, name) for name in _EXACT})
-
-    def loss(flat: Any, points: Any, values: Any) -> jax.Array:
-        fitted = process._replace(**unflatten(flat))
-        return -evidence(config.kernel, fitted, points, values) / len(x)
-
-    value_and_grad = jax.jit(jax.value_and_grad(loss))
+    points, known = padded(x)
+    values = np.pad(y, (0, len(points) - len(y)))
+    start = np.concatenate([np.ravel(getattr(process, name)) for name in _EXACT])
 
     def function(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        value, gradient = value_and_grad(flat, x, y)
+        value, gradient = _loss_and_gradient(
+            config.kernel, config.one_scale, flat, points, values, known
+        )
         # A covariance that is not positive definite: the line search takes a shorter step.
         return (float(value), np.asarray(gradient)) if np.isfinite(value) else (1e10, 0 * flat)
 
     with jax.enable_x64(True), progress("fit", EXACT_STEPS, shown=show_progress) as advance:
         found = minimize(
             function,
-            np.asarray(start),
+            start,
             jac=True,
             method="L-BFGS-B",
             options={"maxiter": EXACT_STEPS},
             callback=lambda flat: advance(1, ""),
         )
-        return process._replace(**{k: np.asarray(v) for k, v in unflatten(found.x).items()})
+    fitted = _parameters(found.x, config.one_scale)
+    return process._replace(**{name: np.asarray(v) for name, v in fitted.items()})
+
+
+def _parameters(flat: Any, one_scale: bool) -> dict[str, Any]:
+    """Name the parameters of exact regression in a vector of all of them."""
+    parts = (flat[0] if one_scale else flat[:-3]), flat[-3], flat[-2], flat[-1]
+    return dict(zip(_EXACT, parts, strict=True))
+
+
+def _loss(
+    kernel: Kernel, one_scale: bool, flat: Any, points: Any, values: Any, known: Any
+) -> jax.Array:
+    rest = dict.fromkeys(("inducing", "mean", "factor"))
+    process = Process(**_parameters(flat, one_scale), **rest)
+    return -evidence(kernel, process, points, values, known) / known.sum()
+
+
+_loss_and_gradient = jax.jit(jax.value_and_grad(_loss, argnums=2), static_argnums=(0, 1))
+"""One program for all fits of a kernel whose padded sizes agree."""
 
 
 def _optimized(
