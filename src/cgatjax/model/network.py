@@ -4,7 +4,6 @@ Programs are compiled once for each network and kept in one bounded cache, which
 screening share (`compiled`), and on disk between processes (`runtime.compilation_cache`).
 """
 
-import dataclasses
 import functools
 import hashlib
 from collections.abc import Callable
@@ -78,31 +77,19 @@ class Network:
           seed: of the initialization.
         """
         drawn = {}
-        for path, (draw, shape) in self._draws().items():
+        for path, (draw, shape) in _draws(self).items():
             words = np.frombuffer(hashlib.sha256(path.encode()).digest(), np.uint32)
             random = np.random.default_rng([seed, *words.tolist()])
             drawn[path] = np.asarray(draw(random, shape), np.float32)
         return traverse_util.unflatten_dict(drawn, sep="/")
 
-    def _draws(self) -> dict[str, tuple[Draw, tuple[int, ...]]]:
-        """Trace the network for the initializer and the shape of each parameter."""
-        # Recomputation would hide the initializers' arrays, and has no parameters of its own.
-        network = dataclasses.replace(self, config=self.config.replace(rematerialize=False))
-        found = {}
-
-        def trace() -> None:
-            with recording() as drawn:
-                params = network.module.init(jax.random.key(0), self._example())["params"]
-            draw_of = {id(array): draw for array, draw in drawn}
-            for path, array in traverse_util.flatten_dict(params, sep="/").items():
-                found[path] = draw_of[id(array)], array.shape
-
-        jax.eval_shape(trace)
-        return found
-
     def param_shapes(self) -> Params:
-        """Trace the abstract parameters (shapes and dtypes), without computing anything."""
-        return jax.eval_shape(self.module.init, jax.random.key(0), self._example())["params"]
+        """Return the abstract parameters (shapes and dtypes), without computing anything."""
+        shapes = {
+            path: jax.ShapeDtypeStruct(shape, np.float32)
+            for path, (_, shape) in _draws(self).items()
+        }
+        return traverse_util.unflatten_dict(shapes, sep="/")
 
     def apply(
         self, params: Params, batch: CrystalBatch, mixed: Array | None = None
@@ -182,11 +169,26 @@ class Network:
         with jax.default_matmul_precision(MATMUL_PRECISION[self.config.precision]):
             return self.module.apply({"params": params}, argument, method=method, **options)
 
-    def _example(self) -> CrystalBatch:
-        """One site that is its own neighbor in every shell: enough to trace the network."""
-        shells = np.arange(1, self.config.max_shells + 1)[None]
-        graph = CrystalGraph.from_neighbors(np.ones(1, np.int64), np.zeros_like(shells), shells)
-        return collate([graph])
+
+@functools.lru_cache(maxsize=16)
+def _draws(network: Network) -> dict[str, tuple[Draw, tuple[int, ...]]]:
+    """Trace a network for the initializer and the shape of each parameter."""
+    # Recomputation would hide the initializers' arrays, and has no parameters of its own.
+    network = replace(network, config=network.config.replace(rematerialize=False))
+    # One site that is its own neighbor in every shell is enough to trace the network.
+    shells = np.arange(1, network.config.max_shells + 1)[None]
+    graph = CrystalGraph.from_neighbors(np.ones(1, np.int64), np.zeros_like(shells), shells)
+    found = {}
+
+    def trace() -> None:
+        with recording() as drawn:
+            params = network.module.init(jax.random.key(0), collate([graph]))["params"]
+        draw_of = {id(array): draw for array, draw in drawn}
+        for path, array in traverse_util.flatten_dict(params, sep="/").items():
+            found[path] = draw_of[id(array)], array.shape
+
+    jax.eval_shape(trace)
+    return found
 
 
 @functools.lru_cache(maxsize=16)
