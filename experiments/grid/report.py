@@ -14,7 +14,8 @@ STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem;
        color: #222; }
 h2 { margin-top: 3rem; border-bottom: 1px solid #ccc; }
-table { border-collapse: collapse; margin: 1rem 0; font-size: 0.92em; }
+table { border-collapse: collapse; margin: 1rem 0; font-size: 0.92em; display: block;
+        overflow-x: auto; }
 caption { text-align: left; font-weight: 600; padding-bottom: 0.3rem; }
 th, td { padding: 0.25rem 0.8rem; text-align: right; border-bottom: 1px solid #ddd; }
 th:first-child, td:first-child { text-align: left; }
@@ -45,6 +46,7 @@ def write_report(out: Path, order: Sequence[str]) -> Path:
     body = "\n".join(_section_html(section, out / section.name) for section in sections)
     page = (
         "<!doctype html>\n<html lang='en'><head><meta charset='utf-8'>"
+        "<meta name='viewport' content='width=device-width, initial-scale=1'>"
         f"<title>{TITLE}</title><style>{STYLE}</style></head><body>\n<h1>{TITLE}</h1>\n"
         "<p>Our numbers beside those of Hoffmann, Schmidt, Botti and Marques, Digital Discovery 2 "
         f"(2023) 1368.</p>\n<ul>{''.join(links)}</ul>\n{body}\n</body></html>\n"

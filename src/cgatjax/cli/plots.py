@@ -19,7 +19,11 @@ BLOCK = 16384
 
 
 def draw_evaluation(
-    folder: Path, found: Predictions, values: Mapping[str, np.ndarray], crystals: Dataset
+    folder: Path,
+    found: Predictions,
+    values: Mapping[str, np.ndarray],
+    crystals: Dataset,
+    about: str,
 ) -> None:
     """Draw parity, residuals by element and by number of sites, and calibration if there are stds.
 
@@ -28,6 +32,7 @@ def draw_evaluation(
       found: predictions of the crystals.
       values: target -> (crystals,) known values.
       crystals: in the order of the predictions.
+      about: model and subset, for the titles.
     """
     elements = [re.findall(r"[A-Z][a-z]?", formula) for formula in crystals.formulas]
     sites = n_sites(crystals)
@@ -37,21 +42,25 @@ def draw_evaluation(
         if not np.isfinite(residuals).any():
             click.echo(f"no figures of {target!r}: no crystal has a value of it")
             continue
+        title = f"{target}: {about}"
         figures = {
-            "parity": parity(target_values, mean, unit, target),
-            "elements": residuals_by_element(residuals, elements, unit, target),
-            "sites": residuals_by_sites(residuals, sites, unit, target),
+            "parity": parity(target_values, mean, unit, title),
+            "elements": residuals_by_element(residuals, elements, unit, title),
+            "sites": residuals_by_sites(residuals, sites, unit, title),
         }
         if np.isfinite(std[np.isfinite(residuals)]).any():
             curves = {target: (target_values, mean, std)}
-            figures["calibration"] = calibration(curves, unit, target)
+            figures["calibration"] = calibration(curves, unit, title)
         _save(folder, figures, target if len(values) > 1 else "")
 
 
-def draw_parity(path: Path, found: Predictions, values: Mapping[str, np.ndarray]) -> None:
+def draw_parity(
+    path: Path, found: Predictions, values: Mapping[str, np.ndarray], about: str
+) -> None:
     """Draw a parity plot for each target; several targets are part of the file names."""
     for target, target_values in values.items():
-        figure = parity(target_values, found.means[target], found.units[target], target)
+        title = f"{target}: {about}"
+        figure = parity(target_values, found.means[target], found.units[target], title)
         file = path if len(values) == 1 else path.with_stem(f"{path.stem}-{target}")
         save_figure(figure, file)
         click.echo(f"parity plot: {file}")

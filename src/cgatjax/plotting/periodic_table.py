@@ -43,6 +43,7 @@ def periodic_table(
     log: bool = False,
     title: str = "",
     number_format: str = "{:.3g}",
+    counts: Mapping[str, int] | None = None,
 ) -> "Figure":
     """Draw a periodic table with values of elements.
 
@@ -52,6 +53,7 @@ def periodic_table(
       log: logarithmic colors; needs positive numbers.
       title: title of the figure.
       number_format: format of the number in a cell.
+      counts: element symbol -> number of crystals, in the corner of the cell; None for none.
 
     Raises:
       InputError: no values, one that is not finite, or one that is not positive with `log`.
@@ -73,7 +75,9 @@ def periodic_table(
     figure, (axes,) = new_figure(11.0, 5.6)
     colors = ScalarMappable(norm, COLOR_SCALE)
     for number in range(1, len(SYMBOLS)):
-        _draw_cell(axes, number, numbers.get(number), colors, number_format)
+        corner = (counts or {}).get(SYMBOLS[number])
+        note = "" if corner is None else f"{corner:,}"
+        _draw_cell(axes, number, numbers.get(number), colors, number_format, note)
     axes.set(xlim=(0.45, 18.55), ylim=(10.6, 0.4), aspect="equal", title=title)
     axes.axis("off")
     figure.colorbar(colors, ax=axes, label=label, shrink=0.75, pad=0.01)
@@ -86,8 +90,9 @@ def _draw_cell(
     value: float | None,
     colors: "ScalarMappable",
     number_format: str,
+    note: str,
 ) -> None:
-    """Draw one element: its square, atomic number, symbol, and value if known."""
+    """Draw one element: its square, atomic number, symbol, value if known, and a note."""
     from matplotlib.patches import Rectangle
 
     row, column = cell_of(number)
@@ -97,6 +102,7 @@ def _draw_cell(
     corner = (column - 0.47, row - 0.47)
     axes.add_patch(Rectangle(corner, 0.94, 0.94, facecolor=color, edgecolor="white"))
     axes.text(column - 0.4, row - 0.4, str(number), fontsize=4.5, color=ink, va="top")
+    axes.text(column + 0.4, row - 0.4, note, fontsize=4.5, color=ink, va="top", ha="right")
     axes.text(column, row - 0.03, SYMBOLS[number], fontsize=10, color=ink, ha="center", va="center")
     if value is not None:
         text = number_format.format(value)

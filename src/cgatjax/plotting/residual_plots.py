@@ -1,5 +1,6 @@
 """Residual figures: errors by element, as a periodic table, and by the number of sites."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,8 @@ def residuals_by_element(
 ) -> "Figure":
     """Draw a periodic table with the mean absolute error of the crystals with each element.
 
+    The number of these crystals is in the right corner of the cell.
+
     Args:
       residuals: (crystals,) prediction minus target in `unit`; NaN is left out.
       elements: distinct element symbols of each crystal.
@@ -40,15 +43,19 @@ def residuals_by_element(
         raise InputError("expected at least one crystal with target and prediction, got none")
     low, high = min(means.values()), max(means.values())
     label = with_unit("mean absolute error", unit)
-    return periodic_table(means, label=label, title=title, log=0 < low < high / _WIDE)
+    known = [set(e) for e, error in zip(elements, errors, strict=True) if np.isfinite(error)]
+    counts = Counter(symbol for symbols in known for symbol in symbols)
+    log = 0 < low < high / _WIDE
+    return periodic_table(means, label=label, title=title, log=log, counts=counts)
 
 
 def residuals_by_sites(
     residuals: np.ndarray, n_sites: np.ndarray, unit: str = "", title: str = ""
 ) -> "Figure":
-    """Draw residuals against the number of sites: quartiles, 5 % and 95 %, mean |error|.
+    """Draw residuals against the number of sites: quartiles, 5 % and 95 %.
 
-    Groups of fewer than ten crystals are drawn as points.
+    Groups of fewer than ten crystals are drawn as points. Below each group are the number of its
+    crystals and their mean |error|.
 
     If there are too many numbers of sites, adjacent ones share a box, with about equally many
     crystals in each.
@@ -72,7 +79,7 @@ def residuals_by_sites(
     bounds = size_groups(n_sites)
     groups = [residuals[(n_sites >= low) & (n_sites <= high)] for low, high in bounds]
     labels = [
-        f"{low if low == high else f'{low}-{high}'}\n({len(group):,})"
+        f"{low if low == high else f'{low}-{high}'}\n({len(group):,})\n{np.abs(group).mean():.2g}"
         for (low, high), group in zip(bounds, groups, strict=True)
     ]
     width = max(4.5, 1.2 + 0.62 * len(groups))
@@ -89,14 +96,10 @@ def residuals_by_sites(
     for box, median in zip(boxes["boxes"], boxes["medians"], strict=True):
         box.set(facecolor=COLORS[0], alpha=0.35)
         median.set(color=COLORS[0], linewidth=2)
-    errors = [np.abs(group).mean() for group in groups]
-    places = np.arange(1, len(groups) + 1)
-    axes.plot(places, errors, "D", color=COLORS[1], markersize=5, label="mean |error|")
     axes.tick_params(axis="x", labelsize="small")
-    axes.set_xlabel("sites in the cell (crystals)")
+    axes.set_xlabel(f"sites in the cell, (crystals), {with_unit('mean |error|', unit)}")
     axes.set_ylabel(with_unit("prediction - target", unit))
     axes.set_title(wrapped(title, width))
-    axes.legend(frameon=False, loc="best")
     return figure
 
 

@@ -83,10 +83,11 @@ def evaluate(
     if out:
         write_csv(Path(out), [_COLUMNS, *_rows(found, values)], prediction_notes(run, found))
         click.echo(f"values and predictions: {out}")
+    about = f"{run}, {name}"
     if plot:
-        draw_parity(Path(plot), found, values)
+        draw_parity(Path(plot), found, values, about)
     if plots:
-        draw_evaluation(Path(plots), found, values, crystals)
+        draw_evaluation(Path(plots), found, values, crystals, about)
 
 
 def _echo_trained_on(trained_on: "TrainedOn | None", name: str, run: str, data: "Store") -> None:
