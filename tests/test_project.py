@@ -96,6 +96,10 @@ def test_release_notes_are_the_section_of_the_version(project: Path) -> None:
     assert release_notes("v1.2.3", project) == "- a change\n"
 
 
+def test_the_workflow_would_release_this_version() -> None:
+    assert "### Added" in release_notes(f"v{__version__}")
+
+
 @pytest.mark.parametrize(
     ("file", "content", "tag", "message"),
     [
