@@ -3,26 +3,16 @@
 Each table names its results file; each of its cells is computed from the rows of that file.
 """
 
-import csv
 import re
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from statistics import fmean, stdev
 
 import pytest
 from experiments.grid.section import mean_and_spread
+from tests.doc_tables import Row, agrees, rows_of, stored, table_under, unwrapped
 
-ROOT = Path(__file__).resolve().parents[1]
-STORED = ROOT / "docs" / "results" / "local"
 MEV = 1000.0
 SHARED = ("formation energy, meV/atom", "OptB88vdW")
-Row = dict[str, str]
-
-
-def rows_of(experiment: str) -> list[Row]:
-    """Read the results of an experiment: one row for each label and seed."""
-    with open(STORED / experiment / "results.csv", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def errors(rows: Iterable[Row], factor: float, **labels: str) -> list[float]:
@@ -31,23 +21,6 @@ def errors(rows: Iterable[Row], factor: float, **labels: str) -> list[float]:
     seeds = [row["seed"] for row in chosen]
     assert len(set(seeds)) == len(seeds), f"a seed twice: {labels}"
     return [factor * float(row["test_mae"]) for row in chosen]
-
-
-def table_under(page: str, heading: str, first_cell: str) -> list[list[str]]:
-    """Return the cells of the first table with this first cell below a heading, bold removed.
-
-    No heading means the beginning of the page.
-    """
-    text = (ROOT / page).read_text()
-    assert f"\n## {heading}" in text, f"{page}: no heading {heading!r}"
-    section = text.split(f"\n## {heading}")[1 if heading else 0].split("\n## ")[0]
-    tables = re.findall(r"(?:^\|.*\n)+", section, re.MULTILINE)
-    for table in tables:
-        lines = [line.strip("|\n").split("|") for line in table.replace("**", "").splitlines()]
-        cells = [[cell.strip() for cell in line] for line in lines]
-        if cells[0][0] == first_cell:
-            return [cells[0], *cells[2:]]
-    raise AssertionError(f"{page}: no such table under {heading!r}")
 
 
 def percent(values: list[float], base: list[float]) -> str:
@@ -216,9 +189,34 @@ def check_differences(page: str, heading: str, columns: dict[str, dict[str, str]
     return len(lines) * (len(header) - 1)
 
 
+def test_the_best_transfers_of_the_readme() -> None:
+    """Full transfer from both shipped models to the largest training sets; delta learning."""
+    rows = [r for r in rows_of("pretrained_transfers") if r["mode"] == "full"]
+
+    def best(model: str, name: str) -> float:
+        chosen = [r for r in rows if (r["model"], r["property"]) == (model, name)]
+        return float(max(chosen, key=lambda r: int(r["training crystals"]))["test MAE"])
+
+    text = unwrapped("README.md", "Results")
+    energies, gaps = (
+        f"{name}, {data}"
+        for name, data in (("formation energy", "OptB88vdW"), ("band gap", "HSE06"))
+    )
+    expected = [
+        *(best(model, energies) for model in ("mp-small", "mp-medium")),
+        best("mp-small", "formation energy, r2SCAN"),
+        *(best(model, gaps) for model in ("mp-small", "mp-medium")),
+    ]
+    shown = text.split("to the same crystals has ")[1].split(" eV for gaps")[0]
+    assert agrees(shown.replace("OptB88vdW", "").replace("r2SCAN", ""), expected)
+    full = errors(rows_of("table1"), MEV, targets="formation energy, OptB88vdW", way="full")
+    delta = errors(rows_of("ablations"), MEV, variant="delta learning, from scratch", way="full")
+    shown = text.split("the error falls from ")[1].split(" meV")[0]
+    assert agrees(shown, [fmean(full), fmean(delta)])
+
+
 def test_the_recipes_from_scratch() -> None:
-    with open(ROOT / "docs" / "results" / "recipe.csv", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = stored("recipe.csv")
     page, heading, checked = "docs/results/recipe.md", "From scratch on 1,000 crystals", 0
     for group in dict.fromkeys(row["group"] for row in rows):
         lines = table_under(page, heading, group)[1:]
