@@ -187,6 +187,16 @@ def screen(folder: Path) -> Case:
 
 
 @command_case
+def adapt(folder: Path) -> Case:
+    """Simple models and a network from scratch, two folds, a curve, a report."""
+    _store(folder, 40)
+    arguments = ("adapt", "./ionic.store", "--target", HIGH, "--from", "none", "--out", "./adapted")
+    # Time enough for everything: results that depend on the time would not be the same again.
+    options = ("--minutes", "60", "--steps", "2", "--folds", "2", "--next-count", "2")
+    return Case(tuple(_paths(folder, *arguments, *options)), "adapted")
+
+
+@command_case
 def calibrate(folder: Path) -> Case:
     """A first calibration."""
     _run(folder)

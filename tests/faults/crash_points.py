@@ -1,5 +1,7 @@
 """Replay of a command with a fault at one of its file operations, and of what follows."""
 
+import csv
+import io
 import logging
 import shutil
 import signal
@@ -166,6 +168,22 @@ class Replays:
         assert sorted(found) == sorted(expected), f"{point}: other files"
         for name, content in expected.items():
             assert found[name] == content, f"{point}: {name} differs"
+
+
+def save_outcomes(file: Path) -> None:
+    """Write the counts as CSV; commands that were not tried now keep their rows."""
+    rows = [
+        (command, fault, outcome, str(number))
+        for (command, fault), counts in OUTCOMES.items()
+        for outcome, number in counts.items()
+    ]
+    tried = {row[0] for row in rows}
+    if file.is_file():
+        with open(file, newline="") as stream:
+            rows += [tuple(row) for row in list(csv.reader(stream))[1:] if row[0] not in tried]
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([("command", "fault", "outcome", "points"), *sorted(rows)])
+    file.write_text(text.getvalue(), newline="")
 
 
 def count(point: CrashPoint, outcome: str) -> None:

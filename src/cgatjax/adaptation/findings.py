@@ -29,6 +29,7 @@ from cgatjax.inference.loading import save_adapted
 from cgatjax.inference.prediction import predict
 from cgatjax.inference.prediction_table import Predictions
 from cgatjax.model.metrics import errors_of
+from cgatjax.runtime.atomic_writes import write_durably
 from cgatjax.simple_models.models import Name
 
 EXTRA = 0.15
@@ -285,10 +286,14 @@ def summary(findings: Findings) -> dict[str, Any]:
 
 
 def save_test_predictions(path: Path, findings: Findings) -> None:
-    """Write value, prediction, standard deviation and flag of the test crystals as CSV."""
+    """Write value, prediction, standard deviation and flag of the test crystals as CSV.
+
+    Raises:
+      StorageError: the file cannot be written.
+    """
     frame = findings.predictions.to_frame()
     frame.insert(1, "value", findings.test_values)
-    frame.to_csv(path, index=False)
+    write_durably(path, frame.to_csv(index=False).encode())
 
 
 def to_json(content: Mapping[str, Any]) -> bytes:
