@@ -8,7 +8,7 @@ import pytest
 from tests.faults.crash_points import OUTCOMES, Replays, save_outcomes
 from tests.networks import SMALLEST
 
-from cgatjax.adaptation import findings, report, schedule, sources
+from cgatjax.adaptation import report, schedule, sources
 from cgatjax.config import ModelConfig
 
 
@@ -33,8 +33,8 @@ def replays(tmp_path_factory: pytest.TempPathFactory):
     patch.setattr("cgatjax.data.shard_writer.SHARD", 10)
     patch.setattr(sources, "NETWORK", ModelConfig.small(**SMALLEST))
     patch.setattr(schedule, "time", Ticks())
-    # An adaptation without trees and figures writes as many files, in a fifth of the time.
-    patch.setattr(findings, "has_trees", lambda: False)
+    # An adaptation with few trees and no figures writes as many files, in a fifth of the time.
+    patch.setattr("cgatjax.simple_models.models._TREES", 2)
     patch.setattr(report, "draw_figures", lambda _: defaultdict(str))
 
     def of(command: str) -> Replays:
