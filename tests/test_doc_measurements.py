@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
+from benchmarks.projection import RUNS, hours
 from experiments.grid.results import NUMBERS
 from experiments.pretraining_size import with_pretrain_sizes
 from experiments.scales import SCALES
@@ -139,6 +140,35 @@ def test_the_measurements_on_a_gpu() -> None:
     products = [rates[name] / 1e12 for name in names.values()]
     text = unwrapped(SPEED, "On a GPU").split("Products at ")[1].split(" TB/s")[0]
     assert agrees(text, [*products, rates["bytes"] / 1e12])
+
+
+def test_the_projected_hours() -> None:
+    """Those of benchmarks/projection.py at the rates above, on two cores and on the GPU."""
+    of = {r["quantity"]: float(r["paper size, 32 crystals"]) for r in stored("speed/network.csv")}
+    forward = 1e3 * of["crystals"] / of["forward, ms"]
+    times = {
+        "step": of["step, ms"],
+        "head step, cached embeddings": of["head step on cached embeddings, ms"],
+    }
+    _, *lines = table_under(SPEED, "Projected time of the paper's trainings", "run")
+    assert [line[0] for line in lines] == list(RUNS)
+    for name, *cells in lines:
+        crystals, kind = RUNS[name]
+        rate = 1e3 * of["crystals"] / times[kind]
+        values = [crystals, rate, hours(crystals, rate, forward, cached="cached" in kind)]
+        shown = [float(cell.replace(",", "")) for cell in cells]
+        assert shown == pytest.approx(values, rel=0.01), name
+    gpu = {
+        r["kind"]: r["crystals_per_second"]
+        for r in json.loads((RESULTS / "accelerator_h200.json").read_text())["results"]
+        if r["precision"] == "bfloat16"
+    }
+    expected = [
+        hours(RUNS[name][0], gpu["step"], gpu["forward"], cached=False)
+        for name in ("pre-training, PBE", "full transfer, SCAN")
+    ]
+    text = unwrapped(SPEED, "Projected time of the paper's trainings").split("above: ")[1]
+    assert agrees(text.replace("bfloat16", ""), expected)
 
 
 LINKS = {"NVLink, 450 GB/s": 450e9, "InfiniBand, 50 GB/s": 50e9, "Ethernet, 1.25 GB/s": 1.25e9}
