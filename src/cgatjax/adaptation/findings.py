@@ -29,7 +29,7 @@ from cgatjax.inference.loading import save_adapted
 from cgatjax.inference.prediction import predict
 from cgatjax.inference.prediction_table import Predictions
 from cgatjax.model.metrics import errors_of
-from cgatjax.runtime.atomic_writes import write_durably
+from cgatjax.runtime.files import write_durably
 from cgatjax.simple_models.models import Name
 
 EXTRA = 0.15
