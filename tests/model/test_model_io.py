@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 
 from cgatjax.errors import InputError, MismatchError, RunExistsError, StorageError
 from cgatjax.inference.prediction import predict
-from cgatjax.model.model_io import check_params, read_model, save_model
+from cgatjax.model.model_io import check_params, packed, read_model, save_model, unpacked
 from cgatjax.model.normalizer import Normalizer
 from cgatjax.model.training_record import TrainingRecord
 from cgatjax.runtime.files import MANIFEST, new_folder
@@ -71,6 +71,33 @@ def test_models_with_parts_of_a_record(trained_model, saved, tmp_path):
     sign(saved)
     with pytest.raises(InputError, match="expected the count of 'O', got -1"):
         read_model(saved)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "stored"),
+    [
+        ([], np.zeros((0, 0))),
+        ([0], np.zeros((0, 1))),
+        ([1, 3, 260], [[1, 2, 1], [0, 0, 1]]),
+        ([2**64 - 1], np.full((8, 1), 255)),
+    ],
+)
+def test_sorted_hashes_are_stored_as_bytes_of_differences(numbers, stored):
+    values = np.array(numbers, np.uint64)
+    np.testing.assert_array_equal(packed(values), np.array(stored, np.uint8), strict=True)
+    np.testing.assert_array_equal(unpacked(packed(values)), values, strict=True)
+
+
+def test_many_hashes_come_back_in_less_space():
+    hashes = np.sort(np.random.default_rng(0).integers(0, 2**64, 10_000, np.uint64))
+    assert packed(hashes).nbytes < 0.9 * hashes.nbytes
+    np.testing.assert_array_equal(unpacked(packed(hashes)), hashes, strict=True)
+
+
+@pytest.mark.parametrize("stored", [np.zeros((9, 1), np.uint8), np.zeros(3, np.uint64)])
+def test_other_arrays_are_no_hashes(stored):
+    with pytest.raises(InputError, match="expected hashes"):
+        unpacked(stored)
 
 
 def test_another_element_table_travels_along(trained_model, tmp_path):
@@ -178,7 +205,7 @@ def test_a_description_without_a_part_or_of_another_version(saved):
     description = json.loads(file.read_text())
     file.write_text(json.dumps({**description, "format": 7}))
     sign(saved)
-    with pytest.raises(InputError, match="model format 7, this version reads 2"):
+    with pytest.raises(InputError, match="model format 7, this version reads 3"):
         read_model(saved)
     del description["normalizers"]
     file.write_text(json.dumps(description))

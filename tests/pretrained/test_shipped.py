@@ -1,5 +1,7 @@
 """The models that come with the package: files, cards, memory, and their self-checks."""
 
+import zlib
+
 import numpy as np
 import pytest
 
@@ -14,6 +16,11 @@ NAMES = sorted(shipped())
 
 def test_the_named_models_are_there():
     assert {"mp-small", "mp-medium"} <= set(NAMES)
+
+
+def test_they_take_at_most_15_megabytes_of_the_wheel():
+    files = [file for folder in shipped().values() for file in folder.iterdir()]
+    assert sum(len(zlib.compress(file.read_bytes())) for file in files) < 15e6
 
 
 @pytest.mark.parametrize("name", NAMES)

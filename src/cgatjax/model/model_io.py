@@ -30,7 +30,7 @@ from cgatjax.structures import SYMBOLS, ElementTable, atomic_number
 
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "config.json"
-FORMAT = 2
+FORMAT = 3
 HALVED_FROM = 4096
 """Size of the arrays that can be stored in float16: most of the space, little of the rounding."""
 _VECTORS, _KNOWN = "element_table/vectors", "element_table/known"
@@ -86,7 +86,7 @@ def _parts(model: Model, half: bool) -> tuple[dict[str, Any], dict[str, np.ndarr
     if model.record is not None:
         for subset in _SUBSETS:
             hashes: CrystalHashes = getattr(model.record, subset)
-            tensors |= {_hashes_name(subset, k): v for k, v in hashes._asdict().items()}
+            tensors |= {_hashes_name(subset, k): packed(v) for k, v in hashes._asdict().items()}
         description["record"] = {
             "training": _symbols_and_counts(model.record.training),
             "pretraining": _symbols_and_counts(model.record.pretraining),
@@ -220,11 +220,32 @@ def _hashes_name(subset: str, kind: str) -> str:
 
 
 def _hashes(subset: str, tensors: dict[str, np.ndarray]) -> CrystalHashes:
-    found = CrystalHashes(*(tensors.pop(_hashes_name(subset, k)) for k in CrystalHashes._fields))
-    for values in found:
-        if values.dtype != np.uint64 or values.ndim != 1:
-            raise InputError(f"expected hashes (n,) uint64, got {values.shape} {values.dtype}")
-    return found
+    stored = [tensors.pop(_hashes_name(subset, kind)) for kind in CrystalHashes._fields]
+    return CrystalHashes(*map(unpacked, stored))
+
+
+def packed(numbers: np.ndarray) -> np.ndarray:
+    """Store sorted uint64 numbers as the bytes of their differences: (bytes, n) uint8.
+
+    Lowest bytes come first, and highest bytes that are zero in all differences are left out.
+    """
+    differences = np.diff(numbers, prepend=np.uint64(0)).astype("<u8")
+    planes = differences.view(np.uint8).reshape(-1, 8).T
+    used = np.flatnonzero(planes.any(axis=1))
+    return np.ascontiguousarray(planes[: used[-1] + 1 if len(used) else 0])
+
+
+def unpacked(planes: np.ndarray) -> np.ndarray:
+    """Restore the numbers of `packed`: (n,) uint64.
+
+    Raises:
+      InputError: an array of other type or shape.
+    """
+    if planes.dtype != np.uint8 or planes.ndim != 2 or len(planes) > 8:
+        raise InputError(f"expected hashes (up to 8, n) uint8, got {planes.shape} {planes.dtype}")
+    differences = np.zeros((planes.shape[1], 8), np.uint8)
+    differences[:, : len(planes)] = planes.T
+    return np.cumsum(differences.view("<u8")[:, 0], dtype=np.uint64)
 
 
 def _symbols_and_counts(counts: np.ndarray | None) -> dict[str, int] | None:

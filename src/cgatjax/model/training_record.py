@@ -30,7 +30,7 @@ THE_MODEL = "the model"
 
 
 class CrystalHashes(NamedTuple):
-    """Hashes of crystals, 16 bytes each.
+    """Hashes of crystals.
 
     Attributes:
       graphs: uint64 graph hashes (`cgatjax.graphs.hashes`).
