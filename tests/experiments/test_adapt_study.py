@@ -2,7 +2,7 @@
 
 import csv
 from pathlib import Path
-from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -17,15 +17,14 @@ CANDIDATES = (
 )
 
 
-def finished(mae: float) -> SimpleNamespace:
-    """An adaptation with these candidates and this error of the chosen one."""
+def finished(mae: float) -> dict[str, Any]:
+    """Result of an adaptation with these candidates and this error of the chosen one."""
     listed = [
         {"name": name, "simple": simple, "test_mae": error, "steps": steps}
         for name, simple, error, steps in CANDIDATES
     ]
     test = {"mae": mae, "coverage": {"68": 0.7, "95": 0.96}}
-    result = {"candidates": listed, "unit": "eV", "chosen": "C", "test": test, "seconds": 9.0}
-    return SimpleNamespace(result=result)
+    return {"candidates": listed, "unit": "eV", "chosen": "C", "test": test, "seconds": 9.0}
 
 
 def test_the_choice_is_judged_by_single_candidates_and_simple_models() -> None:
