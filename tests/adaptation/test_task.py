@@ -3,11 +3,14 @@
 import numpy as np
 import pytest
 
+from cgatjax.adaptation.checks import check_data
 from cgatjax.adaptation.groups import find_groups
+from cgatjax.adaptation.sources import Source
 from cgatjax.adaptation.task import folds_of, held_back, make_task
 from cgatjax.config import AdaptConfig
 from cgatjax.data.splits import Split
 from cgatjax.errors import InputError
+from cgatjax.model.training_record import TrainingRecord
 
 HIGH = "e-form@high"
 
@@ -62,6 +65,20 @@ def test_a_given_split_is_taken(data, tmp_path):
 def test_few_crystals_are_refused(data):
     with pytest.raises(InputError, match="expected at least 20 crystals with a value"):
         make_task(data.select(np.arange(10)), HIGH, AdaptConfig())
+
+
+@pytest.mark.parametrize(("known", "level"), [("pool", "warning"), ("test", "note")])
+def test_what_a_source_has_seen_is_told(data, fresh_model, known, level):
+    """Only crystals that are new to the source show how it predicts new ones."""
+    task = make_task(data, HIGH, AdaptConfig())
+    record = TrainingRecord.of(TrainingRecord(), [(getattr(task, known), (HIGH,))], [])
+    model = fresh_model.replace(record=record)
+    source = Source(name="pbe", model=model, pool=task.pool, crystals=task.crystals)
+    found = [f for f in check_data(task, [source]) if "pbe" in f.text]
+    assert found[-1].level == level
+    if known == "pool":
+        assert "believe the test set" in found[-1].text
+        assert f"of the {len(task.pool)} other" in found[-1].text
 
 
 def test_groups_of_salts(data):

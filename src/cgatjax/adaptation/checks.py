@@ -148,18 +148,28 @@ def _elements(task: Task) -> list[Finding]:
 
 
 def _seen(source: Source, task: Task) -> list[Finding]:
+    """Compare with the crystals that a source was trained on."""
     if source.is_blank:
         return []
     counted = count_trained_on((source.model,), task.test)
-    if counted is None:
+    known = count_trained_on((source.model,), task.pool)
+    if counted is None or known is None:
         text = f"{source.name} does not record what it was trained on: its test set may be known"
         return [Finding("note", text)]
-    if not counted.formulas:
-        text = f"no crystal of the test set was in the training of {source.name}, nor its formula"
-        return [Finding("ok", text)]
-    text = (
-        f"{counted.train} of {counted.total} test crystals were in the training of {source.name} "
-        f"(by graph; {counted.formulas} by formula), with the values that it was trained on: the "
-        "test error may be too small for crystals that are new to it"
-    )
-    return [Finding("note", text)]
+    if counted.formulas:
+        text = (
+            f"{counted.train} of {counted.total} test crystals were in the training of "
+            f"{source.name} (by graph; {counted.formulas} by formula), with the values that it was "
+            "trained on: the test error may be too small for crystals that are new to it"
+        )
+        return [Finding("note", text)]
+    text = f"no crystal of the test set was in the training of {source.name}, nor its formula"
+    found = [Finding("ok", text)]
+    if known.formulas > len(task.pool) / 10:
+        text = (
+            f"{source.name} was trained on {known.formulas} of the {known.total} other formulas: "
+            "cross-validation errors of candidates that start from it, and standard deviations, "
+            "are smaller than those of new crystals; believe the test set"
+        )
+        found.append(Finding("warning", text))
+    return found
