@@ -4,15 +4,18 @@ Existing files are never overwritten.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from cgatjax import InputError
+from cgatjax.runtime import write_csv
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from cgatjax import Dataset, Predictions, Rejected, Store
 
 SHOWN_REASONS = 3
@@ -78,6 +81,20 @@ def prediction_notes(run: str, found: "Predictions") -> list[str]:
     stds = [f"std of {t} ({found.units[t] or '?'}): {found.std_notes[t]}" for t in found.means]
     notes = [note for note in (found.unseen_note, found.seen_note) if note]
     return [f"cgatjax model: {run}", *stds, *notes]
+
+
+def write_predictions(
+    path: Path, run: str, found: "Predictions", values: "Mapping[str, np.ndarray] | None" = None
+) -> None:
+    """Write a row for each crystal and target to a CSV file, with the known values if given."""
+    known = [] if values is None else ["target"]
+    rows = [["id", "property", *known, "prediction", "std", "unit", "unseen_elements"]]
+    for row, name in enumerate(found.ids):
+        for target, means in found.means.items():
+            numbers = [*([] if values is None else [values[target]]), means, found.stds[target]]
+            cells = [or_empty(column[row]) for column in numbers]
+            rows.append([name, target, *cells, found.units[target], unseen_of(found.unseen, row)])
+    write_csv(path, rows, prediction_notes(run, found))
 
 
 def unseen_of(unseen: Sequence[Sequence[str]] | None, row: int) -> str:

@@ -1,8 +1,7 @@
 """`evaluate`: errors of a model on a store."""
 
-from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -11,16 +10,14 @@ from cgatjax.cli.command_options import (
     Subset,
     command,
 )
-from cgatjax.cli.data_files import or_empty, prediction_notes, unseen_of
-from cgatjax.runtime import require_new, table, write_csv
+from cgatjax.cli.data_files import write_predictions
+from cgatjax.runtime import require_new, table
 
 if TYPE_CHECKING:
     import numpy as np
 
     from cgatjax import Predictions, Store
     from cgatjax.inference.memory import TrainedOn
-
-_COLUMNS = ("id", "property", "target", "prediction", "std", "unit", "unseen_elements")
 
 
 @command()
@@ -81,7 +78,7 @@ def evaluate(
     _echo_trained_on(found.trained_on, name, run, data)
     _echo_calibration(found, values)
     if out:
-        write_csv(Path(out), [_COLUMNS, *_rows(found, values)], prediction_notes(run, found))
+        write_predictions(Path(out), run, found, values)
         click.echo(f"values and predictions: {out}")
     about = f"{run}, {name}"
     if plot:
@@ -126,11 +123,3 @@ def _echo_calibration(found: "Predictions", values: "dict[str, np.ndarray]") -> 
             click.echo(f"std of {target}: {found.std_notes[target]}")
     if rows:
         click.echo(table(("target", "NLL", "area", "sharpness", "rank corr."), rows))
-
-
-def _rows(found: "Predictions", values: "dict[str, np.ndarray]") -> Iterable[tuple[Any, ...]]:
-    for row, name in enumerate(found.ids):
-        for target, means in found.means.items():
-            value, std = or_empty(values[target][row]), or_empty(found.stds[target][row])
-            unit, unseen = found.units[target], unseen_of(found.unseen, row)
-            yield name, target, value, repr(float(means[row])), std, unit, unseen

@@ -1,21 +1,19 @@
 """`predict`: predict properties of structures."""
 
-from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from cgatjax.cli.command_options import Kind, command
-from cgatjax.cli.data_files import echo_skipped, or_empty, prediction_notes, unseen_of
-from cgatjax.runtime import require_new, write_csv
+from cgatjax.cli.data_files import echo_skipped, prediction_notes, write_predictions
+from cgatjax.runtime import require_new
 
 if TYPE_CHECKING:
-    from cgatjax import Predictions
+    pass
 
 SHOWN = 20
 """Number of predictions that are printed without --out."""
-_COLUMNS = ("id", "property", "prediction", "std", "unit", "unseen_elements")
 
 
 @command()
@@ -71,16 +69,8 @@ def predict(
             click.echo(line)
         echo_skipped(found.skipped, None)
         return
-    write_csv(path, [_COLUMNS, *_rows(found)], prediction_notes(run, found))
+    write_predictions(path, run, found)
     click.echo(f"{path}: {len(found.ids)} crystals, {len(found.skipped)} skipped")
     if found.skipped:
         write_rejected(skipped_path, found.skipped)
         echo_skipped(found.skipped, skipped_path)
-
-
-def _rows(found: "Predictions") -> Iterable[tuple[Any, ...]]:
-    for row, name in enumerate(found.ids):
-        for target, means in found.means.items():
-            std = or_empty(found.stds[target][row])
-            unit, unseen = found.units[target], unseen_of(found.unseen, row)
-            yield name, target, repr(float(means[row])), std, unit, unseen
