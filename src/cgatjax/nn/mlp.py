@@ -32,7 +32,7 @@ class GatheredRows:
     index: Array | None = None
 
     def gather(self) -> Array:
-        """Feature rows after the gather, one a reader."""
+        """Feature rows after the gather, one for each reader."""
         return self.rows if self.index is None else self.rows[self.index]
 
     def regather(self, index: Array) -> "GatheredRows":

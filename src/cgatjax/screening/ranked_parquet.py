@@ -84,7 +84,7 @@ class RankedRows:
 
 
 def write_rows(path: Path, table: pa.Table, metadata: Mapping[str, str]) -> None:
-    """Write one file atomically; the same rows give the same bytes.
+    """Write rows to a Parquet file atomically; the same rows give the same bytes.
 
     Args:
       path: file to write.

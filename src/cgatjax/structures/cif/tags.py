@@ -57,7 +57,7 @@ class CifNumber:
 
 
 class CifTags:
-    """Tags of a CIF block: lower case, with "." for "_" as in newer dictionaries undone."""
+    """Tags of a CIF block in lower case, with "_" for the "." of newer dictionaries."""
 
     def __init__(self, name: str, columns: dict[str, list[str]]) -> None:
         """Take the name of the block and the values per tag, one value if not in a loop."""
