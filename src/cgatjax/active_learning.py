@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from cgatjax.data.arguments import crystals_of
+from cgatjax.data.arguments import crystals_of, one_target
 from cgatjax.data.datasets import Crystals
 from cgatjax.data.store import Store
 from cgatjax.errors import InputError
@@ -128,7 +128,7 @@ def select(
     predictor = Predictor.of(model)
     pool = crystals_of(candidates, "the candidates")
     sets = [crystals_of(data, "the known crystals") for data in known]
-    target = _one_target(predictor.targets, target)
+    target = one_target(predictor.targets, target)
     if by not in ("uncertainty", "diversity", "both"):
         raise InputError(f"expected by 'uncertainty', 'diversity' or 'both', got {by!r}")
     for data in (pool, *sets):
@@ -169,14 +169,6 @@ def select(
         unseen=None if found.unseen is None else [found.unseen[i] for i in chosen],
         excluded=excluded,
     )
-
-
-def _one_target(names: Sequence[str], target: str | None) -> str:
-    if target is None and len(names) == 1:
-        return names[0]
-    if target is None or target not in names:
-        raise InputError(f"expected one of the model's targets {list(names)}, got {target!r}")
-    return target
 
 
 def eligible_candidates(

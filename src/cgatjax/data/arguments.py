@@ -1,11 +1,12 @@
 """Data sets that arguments of public functions mean: stores, their folders, data sets."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
 from cgatjax.data.datasets import Crystals
 from cgatjax.data.store import MANIFEST, Store, open_store
-from cgatjax.errors import InputError
+from cgatjax.errors import InputError, TargetError
 
 
 def crystals_of(data: Any, what: str) -> Crystals:
@@ -51,3 +52,16 @@ def is_store_folder(path: Any) -> bool:
 def is_dataset(data: Any) -> bool:
     """Check whether an object has the interface of data sets."""
     return hasattr(data, "take") and hasattr(data, "graph_config") and not isinstance(data, Store)
+
+
+def one_target(names: Sequence[str], target: str | None) -> str:
+    """Return the named target of a model, or its only one.
+
+    Raises:
+      TargetError: the model lacks it, or has several and none is named.
+    """
+    if target is None and len(names) == 1:
+        return names[0]
+    if target is None or target not in names:
+        raise TargetError(f"target: expected one of {list(names)}, got {target!r}")
+    return target

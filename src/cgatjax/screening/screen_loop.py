@@ -11,10 +11,11 @@ from typing import Any, Literal
 
 import numpy as np
 
+from cgatjax.data.arguments import one_target
 from cgatjax.data.batching import default_float
 from cgatjax.data.datasets import Dataset
 from cgatjax.data.store import Store
-from cgatjax.errors import ConfigError, InputError, TargetError
+from cgatjax.errors import ConfigError, InputError
 from cgatjax.inference.prediction import BATCH, log_unrecorded
 from cgatjax.inference.predictor import Predictor
 from cgatjax.model.model import Model, versions, weights_digest
@@ -125,7 +126,7 @@ def screen(
       Interrupted: SIGTERM or SIGINT; finished chunks are on disk.
     """
     predictor, filters, keep = Predictor.of(model), filters or CompositionFilter(), keep or Keep()
-    name = _target(predictor, target)
+    name = one_target(predictor.targets, target)
     judge, filters = HitJudge.of(predictor, hull, name), _seen(filters, predictor, keep_unseen)
     if chunk_rows < 1 or (batch_size is not None and batch_size < 1):
         raise ConfigError(f"expected sizes of at least 1, got {chunk_rows=}, {batch_size=}")
@@ -277,16 +278,6 @@ def _finish(
             rows,
             ", ".join(sorted(symbols, key=SYMBOLS.index)),
         )
-
-
-def _target(predictor: Predictor, target: str | None) -> str:
-    if target is None and len(predictor.targets) == 1:
-        return predictor.targets[0]
-    if target not in predictor.targets:
-        raise TargetError(
-            f"expected the target to rank by, one of {list(predictor.targets)}, got {target!r}"
-        )
-    return str(target)
 
 
 def _identity(

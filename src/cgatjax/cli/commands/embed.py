@@ -57,6 +57,7 @@ def embed(
     from cgatjax import embed as embed_crystals
     from cgatjax import load_predictor, open_store, predict
     from cgatjax.cli.data_files import chosen_subset
+    from cgatjax.data.arguments import one_target
     from cgatjax.inference.embedding_table import write_embeddings
     from cgatjax.plotting.embedding_map import embedding_map, project
     from cgatjax.plotting.style import save_figure
@@ -67,7 +68,7 @@ def embed(
     crystals, name = chosen_subset(run, data, subset)
     values = {t: _values(crystals, t) for t in predictor.targets}
     if map_:
-        target = _chosen_target(predictor.targets, target)
+        target = one_target(predictor.targets, target)
         if color in ("error", "target") and not np.isfinite(values[target]).any():
             raise InputError(f"--color {color}: no crystal has a known value of {target!r}")
     found = predict(predictor, crystals, show_progress=True)
@@ -98,14 +99,6 @@ def _values(crystals: "Dataset", target: str) -> "np.ndarray":
         return crystals.target(target)
     except TargetError:
         return np.full(len(crystals), np.nan)
-
-
-def _chosen_target(names: tuple[str, ...], target: str | None) -> str:
-    if target is None and len(names) == 1:
-        return names[0]
-    if target is None or target not in names:
-        raise InputError(f"--target: expected one of {list(names)}, got {target!r}")
-    return target
 
 
 def _colors(
