@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.commands import ok, refused
 
-from cgatjax.cli.commands.featurize import featurize
+from cgatjax.cli.commands.data.featurize import featurize
 from cgatjax.data.store import open_store
 from cgatjax.structures.plausibility import MIN_DISTANCE
 from cgatjax.structures.readers import read_crystals

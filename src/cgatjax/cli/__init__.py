@@ -13,29 +13,29 @@ import click
 
 from cgatjax import CgatjaxError, Interrupted
 from cgatjax._version import __version__
-from cgatjax.cli.commands.adapt import adapt
-from cgatjax.cli.commands.calibrate import calibrate
-from cgatjax.cli.commands.demo import demo
-from cgatjax.cli.commands.download import download
-from cgatjax.cli.commands.embed import embed
-from cgatjax.cli.commands.evaluate import evaluate
-from cgatjax.cli.commands.explain import explain
-from cgatjax.cli.commands.featurize import featurize
-from cgatjax.cli.commands.fit_gp import fit_gp
-from cgatjax.cli.commands.hull import hull
-from cgatjax.cli.commands.import_reference import import_reference
-from cgatjax.cli.commands.info import info
-from cgatjax.cli.commands.label import label
-from cgatjax.cli.commands.matbench import matbench
-from cgatjax.cli.commands.models import models
-from cgatjax.cli.commands.overlap import overlap
-from cgatjax.cli.commands.pairs import pairs
-from cgatjax.cli.commands.predict import predict
-from cgatjax.cli.commands.screen import screen
-from cgatjax.cli.commands.select import select
-from cgatjax.cli.commands.submit import submit
-from cgatjax.cli.commands.train import train
-from cgatjax.cli.commands.transfer import transfer
+from cgatjax.cli.commands.data.download import download
+from cgatjax.cli.commands.data.featurize import featurize
+from cgatjax.cli.commands.data.hull import hull
+from cgatjax.cli.commands.data.info import info
+from cgatjax.cli.commands.data.label import label
+from cgatjax.cli.commands.data.overlap import overlap
+from cgatjax.cli.commands.data.pairs import pairs
+from cgatjax.cli.commands.other.demo import demo
+from cgatjax.cli.commands.other.import_reference import import_reference
+from cgatjax.cli.commands.other.matbench import matbench
+from cgatjax.cli.commands.other.submit import submit
+from cgatjax.cli.commands.predictions.embed import embed
+from cgatjax.cli.commands.predictions.evaluate import evaluate
+from cgatjax.cli.commands.predictions.explain import explain
+from cgatjax.cli.commands.predictions.models import models
+from cgatjax.cli.commands.predictions.predict import predict
+from cgatjax.cli.commands.predictions.screen import screen
+from cgatjax.cli.commands.predictions.select import select
+from cgatjax.cli.commands.training.adapt import adapt
+from cgatjax.cli.commands.training.calibrate import calibrate
+from cgatjax.cli.commands.training.fit_gp import fit_gp
+from cgatjax.cli.commands.training.train import train
+from cgatjax.cli.commands.training.transfer import transfer
 from cgatjax.runtime.allocator import keep_freed_memory
 
 BAD_INPUT, SIGNALLED, INTERRUPTED = 2, 128, 130

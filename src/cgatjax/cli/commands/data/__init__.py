@@ -1,0 +1,1 @@
+"""Commands that read, build and compare data."""
