@@ -126,6 +126,7 @@ class _Call(NamedTuple):
             def add(k: Array, y: Array) -> Array:
                 z = plgpu.load(z_ref.at[:, start + k])
                 weights = plgpu.load(kernel_ref.at[start + k, pl.ds(0, width), :])
+                # One slice of z⊗x at a time, in registers: it never reaches memory.
                 return y + self._dot(z[:, None] * x, weights)
 
             y_ref[...] = jax.lax.fori_loop(0, steps, add, jnp.zeros((rows, out), x.dtype))
@@ -141,6 +142,7 @@ class _Call(NamedTuple):
             ],
             out_specs=pl.BlockSpec((None, rows, out), lambda i, s: (s, i, 0)),
         )(z, x, self._cast(kernel))
+        # Added here and not by atomics, so that a result does not depend on their order.
         y: Array = parts.sum(0)[:size]
         return y
 
@@ -160,6 +162,7 @@ class _Call(NamedTuple):
 
             def add(k: Array, dx: Array) -> Array:
                 weights = plgpu.load(kernel_ref.at[start + k, pl.ds(0, width), :])
+                # One product serves both gradients.
                 product = self._dot(dy, weights.T)
                 plgpu.store(dz_ref.at[:, start + k], (product * x).sum(1))
                 return dx + plgpu.load(z_ref.at[:, start + k])[:, None] * product
@@ -193,6 +196,7 @@ class _Call(NamedTuple):
         rows = self.tiling.rows
 
         def body(z_ref: Any, x_ref: Any, dy_ref: Any, d_kernel_ref: Any) -> None:
+            # A program for each k reads all rows, so that no two write to the same place.
             k = pl.program_id(0)
 
             def add(i: Array, total: Array) -> Array:
@@ -225,6 +229,7 @@ class _Call(NamedTuple):
         )
 
         def run(*arrays: Array) -> Any:
+            # The precision of products is read when the kernel is traced, which is now.
             with jax.default_matmul_precision(self.precision):
                 return call(*arrays)
 
@@ -239,4 +244,5 @@ class _Call(NamedTuple):
 
     def _padded(self, x: Array) -> Array:
         """Fill up with zeros to whole tiles of rows."""
+        # They add nothing to sums over rows, and rows of results beyond the last are cut off.
         return jnp.pad(x, ((0, -len(x) % self.tiling.rows), (0, 0)))

@@ -154,6 +154,7 @@ def _reduce_tile(
     steps = is_used.astype(jnp.int32) * (hidden // step)
     scores, values = jax.lax.fori_loop(0, steps, add, (start, start))
     weight = weight_ref[...][:, None]
+    # An empty slot must not be the largest of its chunk.
     scores = jnp.where(weight > 0, scores + scoring[-1][...][None], LOWEST)
     values = values + telling[-1][...][None]
     by_chunk = (tile // CHUNK, CHUNK, features)
