@@ -19,7 +19,7 @@ SHOWN_TARGETS = 8
 def show_store(store: Store) -> None:
     """Print counts, graph options, statistics of the targets, and skipped crystals."""
     sites, nodes, edges = (store.manifest["sites"][k] for k in ("sites", "nodes", "edges"))
-    echo_counts(store)
+    _echo_counts(store)
     click.echo(f"sites {sites}, nodes {nodes} ({nodes / sites:.2f} per site), edges {edges}")
     full = sites * store.graph_config.max_neighbors
     state = "merged where the network cannot distinguish them" if store.reduced else "not merged"
@@ -30,11 +30,10 @@ def show_store(store: Store) -> None:
     click.echo("\ntargets")
     rows = [_statistics(name, unit, store.target(name)) for name, unit in store.units.items()]
     click.echo(table(("name", "unit", "known", "mean", "std", "min", "max"), rows))
-    echo_reasons(store)
+    _echo_reasons(store)
 
 
-def echo_counts(store: Store) -> None:
-    """Print how many crystals were kept, filtered and skipped."""
+def _echo_counts(store: Store) -> None:
     made = store.manifest
     click.echo(
         f"{store.path}: {len(store)} crystals kept, {made['n_filtered']} filtered, "
@@ -42,8 +41,9 @@ def echo_counts(store: Store) -> None:
     )
 
 
-def echo_known(store: Store) -> None:
-    """Print how many crystals have a value of each target, for the first few targets."""
+def show_built(store: Store) -> None:
+    """Print counts of a new store, known values of the first targets, and skipped crystals."""
+    _echo_counts(store)
     for name, unit in list(store.units.items())[:SHOWN_TARGETS]:
         known = int(np.isfinite(store.target(name)).sum())
         click.echo(f"  {name} ({unit or 'unit unknown: --unit'}): {known} values")
@@ -51,9 +51,10 @@ def echo_known(store: Store) -> None:
         click.echo("  no properties: good for predictions, not for training")
     elif len(store.units) > SHOWN_TARGETS:
         click.echo(f"  and {len(store.units) - SHOWN_TARGETS} more: cgatjax info {store.path}")
+    _echo_reasons(store)
 
 
-def echo_reasons(store: Store) -> None:
+def _echo_reasons(store: Store) -> None:
     """Print the first skipped crystals with the reason, and the file that lists all of them."""
     file = store.path / SKIPPED
     with open(file, newline="") as lines:

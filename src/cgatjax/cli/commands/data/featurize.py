@@ -47,8 +47,7 @@ def featurize(
     cgatjax featurize cifs/ --properties heat.csv --unit heat=eV/atom --recommended \\
         --out mine.store --on-error skip
 
-    After a kill or an error, the same command with --resume reads the input again, compares it, and
-    featurizes only the rest; the store is the same to the byte.
+    After a kill or an error, --resume featurizes only the rest; the store is the same to the byte.
 
     Data:
       target NAME: Property to keep. [default: all, and cell_volume]
@@ -72,7 +71,7 @@ def featurize(
       resume: Resume an interrupted build; start it if there is nothing yet.
     """
     from cgatjax import Filter, build_store
-    from cgatjax.cli.store_info import echo_counts, echo_known, echo_reasons
+    from cgatjax.cli.store_info import show_built
 
     store = build_store(
         list(inputs),
@@ -92,9 +91,7 @@ def featurize(
         resume=resume,
         show_progress=True,
     )
-    echo_counts(store)
-    echo_known(store)
-    echo_reasons(store)
+    show_built(store)
 
 
 def _graph_config(recommended: bool, file: str | None, flags: dict[str, Any]) -> GraphConfig:

@@ -19,6 +19,38 @@ SHOWN = 10
 DEFAULT_BEST = 1000
 
 
+def _candidates(
+    *,
+    prototype: tuple[str, ...] = (),
+    elements: dict[str, str],
+    classes: Literal["element", "orbit"] = "element",
+    properties: str | None = None,
+    on_error: Literal["raise", "skip"] = "raise",
+) -> tuple[list[Any], dict[str, Any]]:
+    """Return structure types, and the arguments of `screen` that describe the candidates.
+
+    Candidates:
+      prototype NAME: Structure type of the library instead of INPUT, such as rocksalt, perovskite
+        or spinel, with the classes A, B, C of cations and X, Y of anions; a wrong name lists all.
+      elements CLASS=LIST: Elements for a class of sites, such as Sr=Ca,Sr,Ba. CLASS is an element
+        of the prototype, its number from 1, or * for all others; LIST may be all.
+        Without this option INPUT are the structures themselves, not prototypes.
+      classes: Sites that get the same element: those of one element, or those equivalent by
+        symmetry.
+      properties PATH: CSV file with the properties of CIF and POSCAR files, one row each, for
+        models that learned the difference to one of them. [default: properties.csv or id_prop.csv
+        in their folder]
+      on_error
+    """
+    from cgatjax import find_prototype
+
+    lists = {name: "all" if text == "all" else _symbols(text) for name, text in elements.items()}
+    if prototype and not lists:
+        raise InputError("--prototype: expected the elements of its classes, --elements CLASS=LIST")
+    about = {"classes": classes, "properties": properties, "on_error": on_error}
+    return [find_prototype(name) for name in prototype], {"elements": lists or None, **about}
+
+
 def _filters(
     *,
     neutral: bool = False,
@@ -98,16 +130,12 @@ def _known_phases(*, hull: tuple[str, ...] = (), hull_energy: str = "e-form") ->
     return read_hull(hull, hull_energy, "skip") if hull else None
 
 
-@command({"filters": _filters, "keep": _keep, "phases": _known_phases})
+@command({"candidates": _candidates, "filters": _filters, "keep": _keep, "phases": _known_phases})
 def screen(
     run: str,
     inputs: tuple[str, ...] = (),
     *,
-    prototype: tuple[str, ...] = (),
-    elements: dict[str, str],
-    classes: Literal["element", "orbit"] = "element",
-    properties: str | None = None,
-    on_error: Literal["raise", "skip"] = "raise",
+    candidates: tuple[list[Any], dict[str, Any]],
     filters: "CompositionFilter",
     keep: "Keep",
     phases: "KnownHull | None",
@@ -140,18 +168,6 @@ def screen(
 
     After a kill, the same command with --resume continues; the results are the same to the byte.
 
-    Candidates:
-      prototype NAME: Structure type of the library instead of INPUT, such as rocksalt, perovskite
-        or spinel, with the classes A, B, C of cations and X, Y of anions; a wrong name lists all.
-      elements CLASS=LIST: Elements for a class of sites, such as Sr=Ca,Sr,Ba. CLASS is an element
-        of the prototype, its number from 1, or * for all others; LIST may be all.
-        Without this option INPUT are the structures themselves, not prototypes.
-      classes: Sites that get the same element: those of one element, or those equivalent by
-        symmetry.
-      properties PATH: CSV file with the properties of CIF and POSCAR files, one row each, for
-        models that learned the difference to one of them. [default: properties.csv or id_prop.csv
-        in their folder]
-      on_error
     Filters:
       keep_unseen: Keep candidates with elements that the model was never trained on, whose
         predictions cannot be trusted.
@@ -166,25 +182,18 @@ def screen(
       batch_size: Candidates per batch. [default: chosen by sizes and device]
       chunk_rows: Candidates per chunk on disk. [default: 16384]
     """
-    from cgatjax import find_prototype, load_predictor
+    from cgatjax import load_predictor
     from cgatjax import screen as screen_candidates
     from cgatjax.cli.data_files import store_or_files
     from cgatjax.screening.screen_loop import CHUNK_ROWS
 
-    lists: dict[str, Any] = {
-        name: "all" if text == "all" else _symbols(text) for name, text in elements.items()
-    }
-    if not (inputs or prototype):
+    types, about = candidates
+    if not (inputs or types):
         raise InputError("expected INPUT or --prototype NAME, got none")
-    if prototype and not lists:
-        raise InputError("--prototype: expected the elements of its classes, --elements CLASS=LIST")
-    types = [find_prototype(name) for name in prototype]
     done = screen_candidates(
         load_predictor(run, uncertainty),
-        [*types, *inputs] if lists else store_or_files(inputs),
+        [*types, *inputs] if about["elements"] else store_or_files(inputs),
         Path(out),
-        elements=lists or None,
-        classes=classes,
         filters=filters,
         keep=keep,
         target=target,
@@ -194,9 +203,8 @@ def screen(
         resume=resume,
         chunk_rows=chunk_rows or CHUNK_ROWS,
         batch_size=batch_size,
-        properties=properties,
-        on_error=on_error,
         show_progress=True,
+        **about,
     )
     _show(done.report, done.results)
 
