@@ -57,7 +57,7 @@ def test_figure_shows_bonds_shells_and_atoms():
     found = explanation()
     figure = attention_figure(found, step=2)
     cell, shells, atoms = figure.axes[:3]
-    assert figure.get_suptitle() == "NaCl (NaCl): e-form -1.5 eV/atom"
+    assert figure.get_suptitle() == "NaCl: e-form -1.5 eV/atom"
     strong = (found.bond_attention[1].mean(0) > found.even_share).sum()
     assert f"{strong} bonds above uniform (of {found.graph.n_edges})" in cell.get_title()
     assert len(cell.collections[1].get_segments()) == strong

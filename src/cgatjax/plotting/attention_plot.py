@@ -38,7 +38,7 @@ def attention_figure(found: Explanation, *, step: int) -> "Figure":
     if not 1 <= step <= steps:
         raise InputError(f"expected a message-passing step in 1..{steps}, got {step}")
     attention = found.bond_attention[step - 1].mean(0)
-    figure, (cell, shells, atoms) = new_figure(15.0, 5.2, panels=3)
+    figure, (cell, shells, atoms) = new_figure(15.0, 5.2, panels=3, pad=0.12)
     symbols = sorted(set(found.elements), key=SYMBOLS.index)
     color_of = dict(zip(symbols, colors(len(symbols)), strict=True))
     _draw_cell(cell, found, attention, color_of)
@@ -52,7 +52,7 @@ def attention_figure(found: Explanation, *, step: int) -> "Figure":
 
 
 def _headline(found: Explanation) -> str:
-    """Format id, formula and predictions on one line."""
+    """Format id, formula if it is another, and predictions on one line."""
     name, p = found.graph.id, found.predictions
     name = name if len(name) <= 40 else f"{name[:37]}..."
     parts = []
@@ -60,7 +60,8 @@ def _headline(found: Explanation) -> str:
         std = f" ± {p.stds[target][0]:.2g}" if np.isfinite(p.stds[target][0]) else ""
         parts.append(f"{target} {mean[0]:.3g}{std} {p.units[target]}".strip())
     more = f" and {len(parts) - 2} more" if len(parts) > 2 else ""
-    return f"{name} ({found.formula}): {', '.join(parts[:2])}{more}"
+    name = name if name == found.formula else f"{name} ({found.formula})"
+    return f"{name}: {', '.join(parts[:2])}{more}"
 
 
 def _draw_cell(

@@ -40,11 +40,15 @@ _LETTERS_PER_INCH = 9.5
 """Letters per inch of a title in the default font size."""
 
 
-def new_figure(width: float, height: float, panels: int = 1) -> tuple["Figure", list["Axes"]]:
-    """Make a figure with a row of panels; width and height in inches."""
+def new_figure(
+    width: float, height: float, panels: int = 1, pad: float = 0.04
+) -> tuple["Figure", list["Axes"]]:
+    """Make a figure with a row of panels; width, height and padding in inches."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = _figure_class()(figsize=(width, height), dpi=150, layout="constrained")
+    layout = ConstrainedLayoutEngine(w_pad=pad, h_pad=pad)
+    figure = _figure_class()(figsize=(width, height), dpi=150, layout=layout)
     FigureCanvasAgg(figure)
     axes = [figure.add_subplot(1, panels, i + 1) for i in range(panels)]
     for panel in axes:
@@ -101,9 +105,12 @@ def with_unit(name: str, unit: str) -> str:
 
 
 def plain_ticks(axis: "Axis") -> None:
-    """Label a logarithmic axis of few decades with plain numbers such as 0.2."""
+    """Label a logarithmic axis of few decades, whose range is set, with numbers such as 0.2."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    axis.set_major_locator(LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 5.0, 7.0)))
+    low, high = axis.get_view_interval()
+    # Over more than a decade the labels would overlap.
+    subs = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0) if high < 10 * low else (1.0, 2.0, 5.0)
+    axis.set_major_locator(LogLocator(subs=subs))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())

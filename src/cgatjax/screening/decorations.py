@@ -47,7 +47,7 @@ from cgatjax.structures import (
 from cgatjax.structures.readers import read_crystals
 
 BLOCK = 16384
-"""Assignments filtered at a time."""
+"""Assignments filtered at a time; fewer in smaller chunks, which would be as long otherwise."""
 MAX_BLOCKS = 256
 """Blocks after which a chunk ends, however few assignments passed: bounds what a kill can lose."""
 
@@ -174,8 +174,9 @@ class Decorations:
     ) -> tuple[int, np.ndarray, Counter[str]]:
         """Return the end of the chunk, its assignments that pass, and counts of those left out."""
         left_out, passed, stop = Counter[str](), [np.empty((0, len(template.own)), np.uint8)], start
+        size = min(BLOCK, self.chunk_rows)
         for _ in range(MAX_BLOCKS):
-            block = assignments.at(stop, min(stop + BLOCK, assignments.n))
+            block = assignments.at(stop, min(stop + size, assignments.n))
             stop += len(block)
             codes = self.filters.codes(block, template.counts)
             kept = np.flatnonzero(codes == KEPT)
