@@ -121,8 +121,8 @@ def test_results_are_the_same_after_many_kills(folder) -> None:
         start = "from cgatjax.cli import main; main()"
         model = str(folder / "model")
         out_folder = str(folder / out)
-        options = ["--elements", lists, "--all", "--out", out_folder, *sizes, "--resume"]
-        return [sys.executable, "-c", start, "screen", model, prototype, *options]
+        options = ["--elements", lists, "--keep-unseen", "--all", "--out", out_folder, *sizes]
+        return [sys.executable, "-c", start, "screen", model, prototype, *options, "--resume"]
 
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     subprocess.run(command("whole"), env=environment, check=True, capture_output=True)
