@@ -94,7 +94,15 @@ def test_many_hashes_come_back_in_less_space():
     np.testing.assert_array_equal(unpacked(packed(hashes)), hashes, strict=True)
 
 
-@pytest.mark.parametrize("stored", [np.zeros((9, 1), np.uint8), np.zeros(3, np.uint64)])
+@pytest.mark.parametrize(
+    "stored",
+    [
+        np.zeros((9, 1), np.uint8),
+        np.zeros((1, 3), np.uint64),
+        np.zeros(3, np.uint8),
+        np.zeros((0, 10**12), np.uint8),
+    ],
+)
 def test_other_arrays_are_no_hashes(stored):
     with pytest.raises(InputError, match="expected hashes"):
         unpacked(stored)

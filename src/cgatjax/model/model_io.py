@@ -241,7 +241,8 @@ def unpacked(planes: np.ndarray) -> np.ndarray:
     Raises:
       InputError: an array of other type or shape.
     """
-    if planes.dtype != np.uint8 or planes.ndim != 2 or len(planes) > 8:
+    fits = planes.ndim == 2 and len(planes) <= 8 and planes.shape[1] <= max(planes.size, 1)
+    if planes.dtype != np.uint8 or not fits:
         raise InputError(f"expected hashes (up to 8, n) uint8, got {planes.shape} {planes.dtype}")
     differences = np.zeros((planes.shape[1], 8), np.uint8)
     differences[:, : len(planes)] = planes.T
