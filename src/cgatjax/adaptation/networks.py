@@ -32,6 +32,9 @@ _RATES: dict[Way, float] = {
     "layer-wise": 1e-3,
     "from scratch": 1e-3,
 }
+_DIFFERENCE_RATE = 1e-3
+"""Learning rate of whole networks for differences, which are new to a pre-trained network: at a
+third of it they are 11 % less accurate (docs/results/simple_answers.md)."""
 _LAYER_FACTOR = 0.6
 """Learning rate of a message-passing step over that of the next one."""
 
@@ -102,7 +105,7 @@ class Training:
             model, _ = transfer_model(model, (train, valid), options, show_progress=False)
             if self.way == "head":
                 return model, 0
-        rate = _RATES[self.way]
+        rate = _RATES[self.way] if self.baseline is None else _DIFFERENCE_RATE
         config = self._config(train, self.steps, rate, seed)
         groups = layer_groups(model.config) if self.way == "layer-wise" else ()
         # After the head, the mean and standard deviation are those of these crystals already.
