@@ -30,6 +30,7 @@ import numpy as np
 
 import cgatjax as cg
 from cgatjax.cli.config_options import Text, chosen, config_options
+from cgatjax.inference.baselines import properties_needed
 from cgatjax.inference.memory import count_trained_on
 from cgatjax.model.normalizer import SOURCE
 from cgatjax.runtime.files import write_durably
@@ -95,7 +96,7 @@ def transfers(
                 start = Start(
                     model=loaded,
                     target=targets.high_target,
-                    data=[_with_baseline(part, own_options.baseline) for part in own],
+                    data=[_known(part, loaded, own_options.baseline) for part in own],
                     options=_schedule(own_options, size, training_steps).replace(seed=seed),
                 )
                 for mode in modes:
@@ -115,11 +116,12 @@ def _target_sets(stores: Path, sets: Sequence[str]) -> Iterator[TargetSet]:
             yield targets
 
 
-def _with_baseline(data: cg.Dataset, baseline: str | None) -> cg.Dataset:
-    """Leave out crystals without a value of the baseline."""
-    if baseline in (None, SOURCE):
-        return data
-    return data.select(np.isfinite(data.target(baseline)))
+def _known(data: cg.Dataset, model: cg.Model, baseline: str | None) -> cg.Dataset:
+    """Leave out crystals without a value of the baseline, the model's own one included."""
+    is_own = baseline in (None, SOURCE)
+    for name in properties_needed([model]) if is_own else [str(baseline)]:
+        data = data.select(np.isfinite(data.target(name)))
+    return data
 
 
 def _learned(baseline: str | None) -> str:
