@@ -80,7 +80,7 @@ def test_the_verdict_reports_a_failed_transfer() -> None:
 
 
 def test_an_existing_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RunExistsError, match="choose another folder"):
+    with pytest.raises(RunExistsError, match="choose another name"):
         run_demo(tmp_path, TINY)
 
 
