@@ -212,6 +212,14 @@ def test_the_differences() -> None:
     assert check_differences(page, "A potential as the low-fidelity value", columns) == 6
 
 
+def test_a_potential_alone_as_the_start() -> None:
+    name = "crystals with energies of CHGNet"
+    _, *lines = table_under("docs/results/pretrained.md", "A potential alone as the start", name)
+    columns = ("potential crystals", "MAE on the potential", "test MAE")
+    rows = [[row[c] or "-" for c in columns] for row in stored("potential_size.csv")]
+    assert [[cells[0].replace(",", ""), *cells[1:]] for cells in lines] == rows
+
+
 def test_the_best_transfers_of_the_readme() -> None:
     """Full transfer from both shipped models to the largest training sets; differences."""
     rows = [r for r in rows_of("pretrained_transfers") if r["mode"] == "full"]
