@@ -5,7 +5,7 @@
 
 A task is a target set of the study with some of its training crystals; the test set is the study's.
 Each adaptation is a folder OUT/SCALE/adapt/TASK that is resumed if it is not finished. The summary,
-OUT/SCALE/adapt/summary.csv, of all finished tasks is written again after each task.
+OUT/SCALE/adapt/results.csv, of all finished tasks is written again after each task.
 
 `--shuffled` starts from a network that was trained on shuffled labels, a case in which transfer
 does harm: the choice must then not be worse than the best simple model.
@@ -15,10 +15,12 @@ import csv
 import io
 import json
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import click
@@ -46,6 +48,16 @@ COLUMNS = (
     "95 %",
     "full transfers",
     "seconds",
+)
+AVERAGED = (
+    "target",
+    "crystals",
+    "seeds",
+    "test MAE",
+    "over the best candidate",
+    "over the best simple model",
+    "in 68 %",
+    "in 95 %",
 )
 FULL_STEPS = 1000
 """Steps of a full transfer in the study, the unit of the cost."""
@@ -155,16 +167,46 @@ def line(task: str, result: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def averaged(rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    """Average the rows of the seeds of each task; energies in meV/atom.
+
+    Returns:
+      The cells of a table with the columns `AVERAGED`.
+    """
+    kinds = dict[tuple[str, str, str], list[Mapping[str, Any]]]()
+    for row in rows:
+        found = re.fullmatch(r"(.+)-(\d+)-seed\d+(-cheap)?(-.*)?", row["task"])
+        if found is None:
+            raise InputError(f"expected the name of a task, got {row['task']!r}")
+        kinds.setdefault((found[1], found[3] or "", found[2]), []).append(row)
+    lines = []
+    for (name, cheap, size), own in sorted(kinds.items(), key=lambda k: (k[0][:2], int(k[0][2]))):
+        mean = {column: fmean(float(row[column]) for row in own) for column in COLUMNS[5:9]}
+        error, unit = fmean(float(row["test MAE"]) for row in own), own[0]["unit"]
+        in_mev = unit == "eV/atom"
+        lines.append(
+            [
+                f"{name.replace('-', ' ')}{', cheap value known' if cheap else ''}",
+                f"{int(size):,}",
+                str(len(own)),
+                f"{1000 * error:.0f} meV/atom" if in_mev else f"{error:.3f} {unit}",
+                *(f"{mean[column]:+.0%}" for column in ("over best", "over simple")),
+                *(f"{mean[column]:.0%}" for column in ("68 %", "95 %")),
+            ]
+        )
+    return lines
+
+
 def verdict(rows: Sequence[Mapping[str, Any]]) -> str:
     """Say how often the choice was as good as it should be."""
-    near = sum(row["over best"] <= 0.03 for row in rows)
-    worst = max(row["over simple"] for row in rows)
-    cost = max(row["full transfers"] for row in rows)
+    near = sum(float(row["over best"]) <= 0.03 for row in rows)
+    worst = max(float(row["over simple"]) for row in rows)
+    cost = max(float(row["full transfers"]) for row in rows)
     return (
         f"{near} of {len(rows)} within 3 % of the best candidate in hindsight; at most "
         f"{worst:+.1%} over the best simple model; at most {cost:.1f} full transfers; coverage "
-        f"{np.nanmean([row['68 %'] for row in rows]):.0%} and "
-        f"{np.nanmean([row['95 %'] for row in rows]):.0%}"
+        f"{np.nanmean([float(row['68 %']) for row in rows]):.0%} and "
+        f"{np.nanmean([float(row['95 %']) for row in rows]):.0%}"
     )
 
 
@@ -202,9 +244,9 @@ def run_study(
             except InputError as error:
                 LOG.warning("%s: left out: %s", task.name, error)
                 continue
-            write_summary(out / "summary.csv", finished(out))
+            write_summary(out / "results.csv", finished(out))
     rows = finished(out)
-    click.echo(table(COLUMNS, [[row[name] for name in COLUMNS] for row in rows]))
+    click.echo(table(AVERAGED, averaged(rows)))
     if rows:
         click.echo(verdict(rows))
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from statistics import fmean, stdev
 
 import pytest
+from experiments.adapt_study import AVERAGED, averaged, verdict
 from experiments.grid.section import mean_and_spread
 from tests.doc_tables import Row, agrees, rows_of, stored, table_under, unwrapped
 
@@ -146,6 +147,14 @@ def number_of(row: Row) -> str:
     digits = 1 if row["unit"] == "meV/atom" else 3
     mean, spread = (float(row[name]) for name in ("test MAE", "std over seeds"))
     return f"{mean:.{digits}f} ± {spread:.{digits}f}"
+
+
+def test_the_choices_of_adapt() -> None:
+    rows = rows_of("adapt")
+    header, *lines = table_under("docs/results/adapt.md", "Choices", "target")
+    assert tuple(header) == AVERAGED
+    assert lines == averaged(rows)
+    assert verdict(rows) in unwrapped("docs/results/adapt.md", "Choices")
 
 
 def test_transfers_from_the_shipped_models() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from experiments.__main__ import main
-from experiments.adapt_study import line, verdict
+from experiments.adapt_study import averaged, line, verdict
 
 CANDIDATES = (
     ("mean value", True, 0.9, 0),
@@ -39,13 +39,22 @@ def test_the_choice_is_judged_by_single_candidates_and_simple_models() -> None:
     assert "coverage 70% and 96%" in text
 
 
+def test_seeds_are_averaged() -> None:
+    rows = [line(f"gap-A-50-seed{k}-cheap-mp", finished(0.4 + 0.04 * k)) for k in range(2)]
+    rows.append(line("gap-A-1000-seed0-mp", finished(0.4)))
+    assert averaged(rows) == [
+        ["gap A", "1,000", "1", "0.400 eV", "+0%", "-20%", "70%", "96%"],
+        ["gap A, cheap value known", "50", "2", "0.420 eV", "+5%", "-16%", "70%", "96%"],
+    ]
+
+
 def test_a_small_study_resumes_and_writes_its_table(tmp_path: Path) -> None:
     words = "adapt --scale smoke --size 24 --minutes 0.001 --steps 2 --out"
     results = [CliRunner().invoke(main, [*words.split(), str(tmp_path)]) for _ in range(2)]
     assert [result.exit_code for result in results] == [0, 0], results[0].output
     assert results[0].output == results[1].output  # the second run reads what the first has done
     assert "of 2 within 3 %" in results[0].output
-    with (tmp_path / "smoke" / "adapt" / "summary.csv").open() as file:
+    with (tmp_path / "smoke" / "adapt" / "results.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["task"].split("-seed0")[1] for row in rows] == ["", "-cheap"]
     # Who knows the cheap value has a far smaller error: the difference is nearly constant.
@@ -57,7 +66,7 @@ def test_labels_that_were_shuffled_make_a_source_that_is_not_chosen(tmp_path: Pa
     words = "adapt --scale smoke --size 48 --minutes 1 --steps 20 --shuffled --out"
     result = CliRunner().invoke(main, [*words.split(), str(tmp_path)])
     assert result.exit_code == 0, result.output
-    with (tmp_path / "smoke" / "adapt" / "summary.csv").open() as file:
+    with (tmp_path / "smoke" / "adapt" / "results.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert all("on composition" in row["chosen"] for row in rows)
     assert all(float(row["over simple"]) < 0.1 for row in rows)
