@@ -258,9 +258,21 @@ def test_network_equals_its_equations(changes):
     np.testing.assert_allclose(out, outputs, rtol=1e-10, atol=1e-12)
 
 
-@pytest.mark.parametrize("edge_update", ["shell", "attention", "hyper"])
-@pytest.mark.parametrize("direction", ["center_to_neighbor", "neighbor_to_center"])
-@pytest.mark.parametrize("split_shell", ["cut", "share"])
+IN, OUT = "neighbor_to_center", "center_to_neighbor"
+
+
+# Six of the twelve combinations: each pair of options occurs in one of them.
+@pytest.mark.parametrize(
+    ("split_shell", "direction", "edge_update"),
+    [
+        ("cut", IN, "hyper"),
+        ("share", OUT, "hyper"),
+        ("cut", OUT, "attention"),
+        ("share", IN, "attention"),
+        ("cut", IN, "shell"),
+        ("share", OUT, "shell"),
+    ],
+)
 def test_reduced_graphs_give_the_same(edge_update, direction, split_shell):
     config = SMALL.replace(edge_update=edge_update, message_direction=direction)
     whole = graphs_of(split_shell)
