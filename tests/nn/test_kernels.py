@@ -143,6 +143,7 @@ def test_kernels_are_lowered_for_a_gpu(low):
         assert lowered.as_text().count("xla.gpu.triton") >= kernels
 
 
+@pytest.mark.long  # the kernels are off by default, and compared one by one above
 def test_a_network_with_kernels_computes_the_same(monkeypatch):
     config = ModelConfig.small(node_dim=16, edge_dim=16, heads=2, steps=2, head_widths=(8,))
     crystals = [random_graph(sites) for sites in (1, 3, 60, 70)]
