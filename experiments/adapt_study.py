@@ -11,8 +11,6 @@ OUT/SCALE/adapt/results.csv, of all finished tasks is written again after each t
 does harm: the choice must then not be worse than the best simple model.
 """
 
-import csv
-import io
 import json
 import logging
 import re
@@ -30,7 +28,7 @@ import cgatjax as cg
 from cgatjax.data.datasets import Dataset
 from cgatjax.data.graph_list import GraphList
 from cgatjax.errors import InputError
-from cgatjax.runtime.files import write_durably
+from cgatjax.runtime.files import write_csv
 from cgatjax.runtime.text_tables import table
 from experiments.grid import Scale, TargetSet
 from experiments.grid.datasets import Datasets, nested
@@ -88,6 +86,10 @@ class Task:
         return f"{words}-{self.size}-seed{self.seed}{'-cheap' if self.with_cheap else ''}"
 
 
+class TooFewError(InputError):
+    """A target set has fewer crystals than a task needs."""
+
+
 def run_task(
     task: Task,
     datasets: Datasets,
@@ -104,7 +106,7 @@ def run_task(
     for name in baselines:
         known, test = known.with_targets(name), test.with_targets(name)
     if task.size > len(known):
-        raise InputError(f"{task.name}: expected {task.size} crystals, there are {len(known)}")
+        raise TooFewError(f"{task.name}: expected {task.size} crystals, there are {len(known)}")
     pool = nested(known, task.size, task.seed)
     folder = out / "-".join([task.name, *(name.replace(" ", "-") for name in sources)])
     folder.mkdir(parents=True, exist_ok=True)
@@ -173,20 +175,24 @@ def averaged(rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     Returns:
       The cells of a table with the columns `AVERAGED`.
     """
-    kinds = dict[tuple[str, str, str], list[Mapping[str, Any]]]()
+    kinds = dict[tuple[str, ...], list[Mapping[str, Any]]]()
     for row in rows:
         found = re.fullmatch(r"(.+)-(\d+)-seed\d+(-cheap)?(-.*)?", row["task"])
         if found is None:
             raise InputError(f"expected the name of a task, got {row['task']!r}")
-        kinds.setdefault((found[1], found[3] or "", found[2]), []).append(row)
-    lines = []
-    for (name, cheap, size), own in sorted(kinds.items(), key=lambda k: (k[0][:2], int(k[0][2]))):
+        name, size, cheap, source = found.groups(default="")
+        kinds.setdefault((source, name, cheap, size), []).append(row)
+    lines, several = [], len({source for source, *_ in kinds}) > 1
+    for key, own in sorted(kinds.items(), key=lambda kind: (*kind[0][:3], int(kind[0][3]))):
+        source, name, cheap, size = key
+        # Sources are told apart only where there are several: a source of shuffled labels beside.
+        origin = f" from {source.strip('-').replace('-', ' ')}" if several else ""
         mean = {column: fmean(float(row[column]) for row in own) for column in COLUMNS[5:9]}
         error, unit = fmean(float(row["test MAE"]) for row in own), own[0]["unit"]
         in_mev = unit == "eV/atom"
         lines.append(
             [
-                f"{name.replace('-', ' ')}{', cheap value known' if cheap else ''}",
+                f"{name.replace('-', ' ')}{', cheap value known' if cheap else ''}{origin}",
                 f"{int(size):,}",
                 str(len(own)),
                 f"{1000 * error:.0f} meV/atom" if in_mev else f"{error:.3f} {unit}",
@@ -208,15 +214,6 @@ def verdict(rows: Sequence[Mapping[str, Any]]) -> str:
         f"{np.nanmean([float(row['68 %']) for row in rows]):.0%} and "
         f"{np.nanmean([float(row['95 %']) for row in rows]):.0%}"
     )
-
-
-def write_summary(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write the table as CSV."""
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, COLUMNS)
-    writer.writeheader()
-    writer.writerows(rows)
-    write_durably(path, text.getvalue().encode())
 
 
 def run_study(
@@ -241,10 +238,11 @@ def run_study(
             task = Task(targets=targets, size=size, seed=seed, with_cheap=cheap)
             try:
                 run_task(task, datasets, start, out, options)
-            except InputError as error:
-                LOG.warning("%s: left out: %s", task.name, error)
+            except TooFewError as error:
+                LOG.warning("left out: %s", error)
                 continue
-            write_summary(out / "results.csv", finished(out))
+            rows = finished(out)
+            write_csv(out / "results.csv", [COLUMNS, *(list(row.values()) for row in rows)])
     rows = finished(out)
     click.echo(table(AVERAGED, averaged(rows)))
     if rows:

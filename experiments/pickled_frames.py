@@ -61,7 +61,7 @@ NAMES: Mapping[str, Any] = {
     "pymatgen.core.composition.Composition": Held,
     "pymatgen.core.periodic_table.Element": Held,
 }
-"""What a name in a pickle stands for."""
+"""Name in the pickle of a table -> stand-in for it, which holds what it is given."""
 
 
 class _Unpickler(pickle.Unpickler):

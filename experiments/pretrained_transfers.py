@@ -15,8 +15,6 @@ the choice between learning rates are those of the study (`table1`).
 error gets a row.
 """
 
-import csv
-import io
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,7 +31,7 @@ from cgatjax.cli.config_options import Text, chosen, config_options
 from cgatjax.inference.baselines import properties_needed
 from cgatjax.inference.memory import count_trained_on
 from cgatjax.model.normalizer import SOURCE
-from cgatjax.runtime.files import write_durably
+from cgatjax.runtime.files import write_csv, write_durably
 from cgatjax.runtime.text_tables import table
 from experiments.grid import TargetSet
 from experiments.grid.datasets import nested, split_by_formula
@@ -105,7 +103,7 @@ def transfers(
             about = {"model": Path(model).name, "property": targets.name}
             about["learns"] = _learned(own_options.baseline)
             rows += [_row({**about, "mode": k}, targets, size, v) for k, v in found.items()]
-            write_durably(out / "results.csv", _csv(rows).encode())
+            write_csv(out / "results.csv", [list(rows[0]), *(list(row.values()) for row in rows)])
     click.echo(table(list(rows[0]), [list(row.values()) for row in rows]))
 
 
@@ -215,11 +213,3 @@ def _row(
         "seen by graph": found[0]["seen_graphs"],
         "seen by formula": found[0]["seen_formulas"],
     }
-
-
-def _csv(rows: Sequence[dict[str, Any]]) -> str:
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, list(rows[0]))
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()

@@ -48,6 +48,14 @@ def test_seeds_are_averaged() -> None:
     ]
 
 
+def test_sources_are_not_averaged() -> None:
+    rows = [line(f"gap-A-50-seed0-{name}", finished(0.4)) for name in ("mp", "shuffled-labels")]
+    assert [cells[:3] for cells in averaged(rows)] == [
+        ["gap A from mp", "50", "1"],
+        ["gap A from shuffled labels", "50", "1"],
+    ]
+
+
 def test_a_small_study_resumes_and_writes_its_table(tmp_path: Path) -> None:
     words = "adapt --scale smoke --size 24 --minutes 0.001 --steps 2 --out"
     results = [CliRunner().invoke(main, [*words.split(), str(tmp_path)]) for _ in range(2)]

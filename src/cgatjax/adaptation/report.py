@@ -196,8 +196,8 @@ def _uncertainty(findings: Findings) -> str:
     task, predictor = findings.task, findings.predictor
     if predictor.errors is None:
         return "<p>No standard deviations: all errors in cross-validation are zero.</p>"
-    std = predictor.errors.std(findings.choice.chosen.stds, findings.novelty)
-    errors = findings.choice.chosen.means - task.values
+    std = predictor.errors.std(findings.choice.stds, findings.novelty)
+    errors = findings.choice.means - task.values
     rows = [
         ("cross-validation", *(f"{v:.0%}" for v in coverages(errors, std).values()), str(len(std)))
     ]

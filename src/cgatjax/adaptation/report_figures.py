@@ -22,7 +22,8 @@ from cgatjax.structures import SYMBOLS
 def draw_figures(findings: Findings) -> dict[str, str]:
     """Draw all figures that the findings allow: name -> HTML."""
     task, unit = findings.task, findings.task.unit
-    chosen, values = findings.choice.chosen, task.values
+    # Errors that had no part in the choice, as those of the test set.
+    choice, values = findings.choice, task.values
     test = findings.predictions.means[task.target]
     found = {
         "candidates": _figure(
@@ -33,7 +34,7 @@ def draw_figures(findings: Findings) -> dict[str, str]:
             to_svg(
                 parity_figure(
                     {
-                        "cross-validation": (values, chosen.means),
+                        "cross-validation": (values, choice.means),
                         "test set": (findings.test_values, test),
                     },
                     task.target,
@@ -46,8 +47,8 @@ def draw_figures(findings: Findings) -> dict[str, str]:
     }
     std = None
     if findings.predictor.errors is not None:
-        std = findings.predictor.errors.std(chosen.stds, findings.novelty)
-        sets = {"cross-validation": (values, chosen.means, std)}
+        std = findings.predictor.errors.std(choice.stds, findings.novelty)
+        sets = {"cross-validation": (values, choice.means, std)}
         if findings.test_coverage:
             test_std = findings.predictions.stds[task.target]
             sets["test set"] = (findings.test_values, test, test_std)
@@ -56,11 +57,11 @@ def draw_figures(findings: Findings) -> dict[str, str]:
             "Share of the values in central intervals, against the expected share.",
         )
     found["novelty"] = _figure(
-        to_svg(novelty_figure(findings.novelty, chosen.means - values, std, unit), "novelty"),
+        to_svg(novelty_figure(findings.novelty, choice.means - values, std, unit), "novelty"),
         "Errors in cross-validation against the distance from the nearest training crystal in "
         "embedding space; 1 is the distance that 95 % of new formulas do not exceed.",
     )
-    drawing = residuals_by_element(chosen.means - values, _elements(findings), unit)
+    drawing = residuals_by_element(choice.means - values, _elements(findings), unit)
     found["elements"] = _figure(
         to_svg(drawing, "elements", follows_page=False),
         "Mean absolute error in cross-validation of the crystals that contain an element.",

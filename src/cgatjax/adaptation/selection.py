@@ -181,8 +181,8 @@ def _guarded(
     gain = errors[simple.name] - errors[best.name]
     if best.is_simple or gain.mean() > standard_error(gain, groups[known]):
         return _Guarded(best, simple, best)
-    safe = [c for c in ranked if c is simple or (simple.names[0] in c.names)]
-    return _Guarded(best, simple, safe[0])
+    # The simple one itself, or its average with others.
+    return _Guarded(best, simple, next(c for c in ranked if simple.names[0] in c.names))
 
 
 def score(
