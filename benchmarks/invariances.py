@@ -208,7 +208,8 @@ def main() -> None:
     print(f"\n{len(crystals)} crystals; K = 24 cuts a shell at {cut} of {sites} sites")
     if args.json:
         with open(args.json, "w") as file:
-            json.dump({"crystals": len(crystals), "changed": table}, file, indent=1)
+            found = {"crystals": len(crystals), "sites": sites, "cut": cut, "changed": table}
+            json.dump(found, file, indent=1)
 
 
 if __name__ == "__main__":

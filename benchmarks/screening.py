@@ -44,7 +44,8 @@ import numpy as np
 
 from cgatjax.config import GraphConfig, ModelConfig
 from cgatjax.data.graph_list import GraphList
-from cgatjax.inference.prediction import graphs_of, predict
+from cgatjax.inference.new_graphs import graphs_of
+from cgatjax.inference.prediction import predict
 from cgatjax.inference.predictor import Predictor
 from cgatjax.model.model import Model, init_model
 from cgatjax.model.normalizer import Normalizer

@@ -10,7 +10,14 @@ from statistics import fmean, stdev
 import pytest
 from experiments.adapt_study import AVERAGED, averaged, verdict
 from experiments.grid.section import mean_and_spread
-from tests.doc_tables import Row, agrees, rows_of, stored, table_under, unwrapped
+from tests.doc_tables import (
+    Row,
+    agrees,
+    rows_of,
+    stored,
+    table_under,
+    unwrapped,
+)
 
 MEV = 1000.0
 SHARED = ("formation energy, meV/atom", "OptB88vdW")
@@ -78,57 +85,6 @@ def test_table_1_of_the_study() -> None:
         name, _ = TARGETS[cells[0], cells[1]]
         row = next(r for r in rows_of("table1") if r["targets"] == name and r["way"] == "none")
         assert cells[2] == f"{int(row['n_train']):,}, {int(row['n_test']):,}"
-
-
-PAIRS = {
-    "formation energy -> volume": 1.0,
-    "volume -> formation energy": MEV,
-    "distance to the hull -> formation energy": MEV,
-}
-
-
-def test_the_recipes_of_transfer_between_properties() -> None:
-    header, *lines = table_under("docs/results/study.md", "Transfer between properties", "")
-    names = [cell.split(" (")[0] for cell in header[1:]]
-    assert names == list(PAIRS)
-    rows = [r for r in rows_of("interproperty") if r["way"] not in ("none", "pre-training")]
-    ways = {cells[0]: cells[1:] for cells in lines[1:]}
-    assert len(ways) == 10
-    for way, shown in ways.items():
-        own = way.replace("decay 10^", "decay 1e")
-        found = [
-            mean_and_spread(errors(rows, factor, targets=pair, way=own))
-            for pair, factor in PAIRS.items()
-        ]
-        assert shown == found, way
-
-
-LABELS = {
-    "shell tolerance 10^-8": "shell tolerance 1e-8",
-    "shell tolerance 10^-5": "shell tolerance 1e-5",
-    "shell tolerance 10^-3": "shell tolerance 1e-3",
-    "delta learning, after pre-training": "delta learning",
-}
-"""Label in the docs -> label of the stored rows."""
-
-
-def test_the_ablations() -> None:
-    header, *lines = table_under("docs/results/study.md", "Ablations", "changed option")
-    ways = {"pre-training": header.index("pre-training"), "full": header.index("full transfer")}
-    rows, checked = rows_of("ablations"), 0
-    for cells in lines:
-        name = LABELS.get(cells[0], cells[0])
-        for way, column in ways.items():
-            if cells[column] == "-":
-                continue
-            values = errors(rows, MEV, variant=name, way=way)
-            change = re.search(r"\(([+-]\d+ %)", cells[column])
-            assert cells[column].split(" (")[0] == mean_and_spread(values), (name, way)
-            if change is not None:
-                base = errors(rows, MEV, variant="standard", way=way)
-                assert change[1] == percent(values, base), (name, way)
-            checked += 1
-    assert checked == 24
 
 
 def test_the_simple_answers() -> None:
@@ -219,6 +175,24 @@ def test_the_differences() -> None:
         "CHGNet": {**potential, "learns": "difference to e-form_chgnet"},
     }
     assert check_differences(page, "A potential as the low-fidelity value", columns) == 6
+
+
+def test_the_differences_beside_the_values() -> None:
+    _, *lines = table_under("docs/concepts/difference.md", "How much it brings", "")
+    rows = rows_of("pretrained_transfers")
+    assert len(lines) == len(LOW_VALUES)
+    for (_, *cells), (name, low) in zip(lines, LOW_VALUES.values(), strict=True):
+        mode = "head" if name.startswith("volume") else "full"
+        wanted = [("value", mode), *((f"difference to {low}", m) for m in ("trees", "full"))]
+        wanted.append((f"difference to {low}", "mean of full + none"))
+        for cell, (learns, way) in zip(cells, wanted, strict=True):
+            labels = {"model": "mp-small", "property": name, "learns": learns, "mode": way}
+            found = [r for r in rows if labels.items() <= r.items()]
+            if cell == "-":
+                assert not found
+                continue
+            largest = max(found, key=lambda r: int(r["training crystals"]))
+            assert agrees(cell, [float(largest["test MAE"])]), (name, learns, way)
 
 
 def test_a_potential_alone_as_the_start() -> None:

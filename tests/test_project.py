@@ -1,5 +1,7 @@
 """Files around the package agree with each other: versions, dependencies, workflows, citation."""
 
+import importlib
+import os
 import re
 import runpy
 import tomllib
@@ -114,3 +116,12 @@ def test_a_release_that_does_not_agree_with_its_files_is_refused(
     (project / file).write_text(content)
     with pytest.raises(SystemExit, match=message):
         release_notes(tag, project)
+
+
+def test_the_benchmarks_can_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No other test runs most of them, and a renamed function would break them unnoticed."""
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    for name in ("XLA_FLAGS", "JAX_PLATFORMS"):  # one of them sets these for its own process
+        monkeypatch.setenv(name, os.environ.get(name, ""))
+    for script in (ROOT / "benchmarks").glob("*.py"):
+        importlib.import_module(script.stem)

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 from tests.faults.commands import CASES
-from tests.faults.crash_points import count
+from tests.faults.crash_points import Hang, count
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/fd")
 SHORT = {"featurize": 25, "screen": 10, "calibrate": 5, "train": 10}
@@ -28,9 +28,9 @@ def failures(replays, command: str, number: int, *, twice: bool = False) -> list
         kill = chance.randrange(20) if twice and chance.random() < 0.25 else None
         try:
             outcome = found.check(point, killed_again_at=kill)
-        except AssertionError as error:
+        except (AssertionError, Hang) as error:
             outcome = "WRONG"
-            wrong.append(str(error)[:1000])
+            wrong.append(f"{str(error)[:1000]} [{point}]")
         count(point, outcome)
     return wrong
 

@@ -36,7 +36,9 @@ def test_a_run_killed_before_its_options_were_written_starts_again(tmp_path):
 def test_a_resumed_run_keeps_its_options(tmp_path):
     RunFolder(tmp_path / "run").save_config(SECTIONS)
     again = RunFolder(tmp_path / "run", resume=True)
-    again.save_config(SECTIONS)
+    written = (tmp_path / "run" / "config.toml").read_bytes()
+    again.save_config(dict(reversed(SECTIONS.items())))
+    assert (tmp_path / "run" / "config.toml").read_bytes() == written
     changed = {
         "model": SECTIONS["model"].replace(heads=7),
         "train": TrainConfig(epochs=3, clip_norm=2.0, seed=1),

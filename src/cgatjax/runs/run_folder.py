@@ -115,7 +115,7 @@ class RunFolder:
         Raises:
           ConfigError: other options of a resumed run have changed; the message lists them.
         """
-        tables = {name: section.to_dict() for name, section in sections.items()}
+        tables = {name: section.to_dict() for name, section in sorted(sections.items())}
         file = self.path / CONFIG
         with writing(self.path):  # a call that ended before its first step removed it
             self.path.mkdir(parents=True, exist_ok=True)

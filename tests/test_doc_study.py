@@ -1,0 +1,111 @@
+"""Numbers of docs/results/study.md: transfer between properties, ablations, and the paper's."""
+
+from experiments.grid.results import NUMBERS
+from experiments.grid.section import mean_and_spread
+from experiments.interproperty import comparisons
+from experiments.scales import SCALES
+from experiments.table1 import PAPER
+from tests.doc_tables import Row, agrees, rows_of, table_under, tables_under, unwrapped
+from tests.test_doc_numbers import MEV, SHARED, TARGETS, errors, percent, short, table1_row
+
+from cgatjax.analysis.seeds import Comparison, SeedSpread
+
+STUDY = "docs/results/study.md"
+
+
+def interval(change: Comparison) -> str:
+    """Format the ends of an interval in percent."""
+    return f"{100 * change.low:+.0f} to {100 * change.high:+.0f}"
+
+
+def test_the_table_of_the_paper() -> None:
+    _, *lines = tables_under(STUDY, "Table 1", "property")[1]
+    assert len(lines) == 4
+    for name, functional, *cells in lines:
+        [numbers] = [
+            v for k, v in PAPER.items() if k == (name.replace(", ", " (") + ")", functional)
+        ]
+        shown = [cell.split(" (") for cell in cells]
+        assert [float(cell[0]) for cell in shown] == list(numbers)
+        for cell, number in zip(shown[2:], numbers[2:], strict=True):
+            assert cell[1] == percent([number], [numbers[1]]) + ")"
+
+
+PAIRS = {
+    "formation energy -> volume": 1.0,
+    "volume -> formation energy": MEV,
+    "distance to the hull -> formation energy": MEV,
+}
+
+
+def rows_between_properties() -> list[Row]:
+    """Read the rows; energies from scratch, stored once, are those of two pairs."""
+    rows = rows_of("interproperty")
+    volume, hull = list(PAIRS)[1:]
+    shared = [r for r in rows if r["targets"] == volume and r["way"] == "none"]
+    return rows + [row | {"targets": hull} for row in shared]
+
+
+def test_the_recipes_of_transfer_between_properties() -> None:
+    header, *lines = table_under(STUDY, "Transfer between properties", "")
+    names = [cell.split(" (")[0] for cell in header[1:]]
+    assert names == list(PAIRS)
+    rows = rows_between_properties()
+    ways = {cells[0]: cells[1:] for cells in lines}
+    assert len(ways) == 11
+    for way, shown in ways.items():
+        own = way.replace("decay 10^", "decay 1e").replace("from scratch, best recipe", "none")
+        found = [
+            mean_and_spread(errors(rows, factor, targets=pair, way=own))
+            for pair, factor in PAIRS.items()
+        ]
+        assert shown == found, way
+
+
+def test_the_gains_of_transfer_between_properties() -> None:
+    rows = [r | {k: float(r[k]) for k in NUMBERS} for r in rows_between_properties()]
+    spread, transfers = comparisons(SCALES["local"]().property_pairs, rows)
+    _, *lines = table_under(STUDY, "Transfer between properties", "from -> to")
+    within = {"volume": "volume, A^3/atom", "formation energy": SHARED[0]}
+    assert [cells[0] for cells in lines] == list(PAIRS)
+    for name, scratch, *shown, same in lines:
+        mine = [t for t in transfers if t.targets.name == name]
+        assert scratch == short(mine[0].base)
+        assert shown == [
+            f"{short(t.ours)}: {percent(t.ours, t.base)} ({interval(t.change)})" for t in mine
+        ]
+        of = within[name.split(" -> ")[1]]
+        key = next(k for k in TARGETS if k[0] == of)
+        assert same == table1_row(list(key), ["full"], short)[0].replace(" (", ": ").rstrip(")")
+    text = unwrapped(STUDY, "Transfer between properties")
+    text = text.split("change an error by ")[1].split(" degrees")[0]
+    assert agrees(text, [100 * spread.std, spread.freedom])
+
+
+LABELS = {
+    "shell tolerance 10^-8": "shell tolerance 1e-8",
+    "shell tolerance 10^-5": "shell tolerance 1e-5",
+    "shell tolerance 10^-3": "shell tolerance 1e-3",
+    "delta learning, after pre-training": "delta learning",
+}
+"""Label in the docs -> label of the stored rows."""
+
+
+def test_the_ablations() -> None:
+    header, *lines = table_under(STUDY, "Ablations", "changed option")
+    ways = {"pre-training": header.index("pre-training"), "full": header.index("full transfer")}
+    rows, spreads = rows_of("ablations"), []
+    for way, column in ways.items():
+        names = [LABELS.get(cells[0], cells[0]) for cells in lines]
+        found = {name: errors(rows, MEV, variant=name, way=way) for name in names}
+        spread, base = SeedSpread.of(found.values()), found["standard"]
+        for name, cells in zip(names, lines, strict=True):
+            values, shown = found[name], cells[column]
+            if name != "standard" and values:
+                changed = f"{percent(values, base)}, {interval(spread.compare(values, base))}"
+                assert shown == f"{mean_and_spread(values)} ({changed})", (name, way)
+            else:
+                assert shown == (mean_and_spread(values) if values else "-"), (name, way)
+        spreads.append(100 * spread.std)
+    text = unwrapped(STUDY, "Ablations").split("pooled over all options (")[1]
+    assert agrees(text.split(" after")[0], spreads)
