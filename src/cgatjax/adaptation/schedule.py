@@ -1,8 +1,8 @@
 """Schedule of an adaptation: cheap candidates first, trainings of whole networks while time allows.
 
-Cheap candidates run on all folds. Whole networks run on the first fold, and the best of them on the
-others, unless it is worse than a cheap one there, beyond noise. When an adaptation is resumed, the
-time of earlier processes counts.
+Cheap candidates run on all folds. Whole networks run on the first fold, and the best two of them on
+the others, unless they are worse than the best of all there, beyond noise: the mean of two networks
+is often better than either. When an adaptation is resumed, the time of earlier processes counts.
 """
 
 import logging
@@ -29,6 +29,8 @@ from cgatjax.errors import TrainingError
 logger = logging.getLogger("cgatjax")
 Note = Callable[[str], None]
 """Shows what is being done."""
+PROMISING = 2
+"""Whole networks that run on all folds."""
 
 
 @contextmanager
@@ -138,7 +140,7 @@ class Schedule:
         return load_result(self.out, candidate.name, fold)
 
     def _promising(self, candidates: Sequence[Candidate]) -> list[Candidate]:
-        """Return the best whole network on the first fold, if it may be better than cheap ones."""
+        """Return the best whole networks on the first fold that may be the best of all."""
         first, values = self.task.folds[0], self.task.values
         errors = {
             name: np.abs(next(r.means for r in found if r.fold == 0) - values[first])
@@ -148,16 +150,20 @@ class Schedule:
         tried = sorted(
             (c for c in candidates if c.name in errors), key=lambda c: errors[c.name].mean()
         )
-        if not tried:
-            return []
-        best = min(errors, key=lambda name: errors[name].mean())
+        best = min(errors, key=lambda name: errors[name].mean(), default="")
+        promising: list[Candidate] = []
         for candidate in tried:
             worse = errors[candidate.name] - errors[best]
             noise = standard_error(worse, np.arange(len(worse)))
-            if candidate is tried[0] and worse.mean() <= noise:
+            if len(promising) == PROMISING:
+                reason = f"behind {' and '.join(c.name for c in promising)}"
+            elif worse.mean() > noise:
+                reason = f"worse than {best}"
+            else:
+                promising.append(candidate)
                 continue
-            self.left_out[candidate.name] = f"worse than {best} on the first fold"
-        return [c for c in tried[:1] if c.name not in self.left_out]
+            self.left_out[candidate.name] = f"{reason} on the first fold"
+        return promising
 
     def _contender(self, candidate: Candidate) -> Contender:
         found = self.results[candidate.name]

@@ -37,7 +37,7 @@ class AdaptConfig(Options):
     test_fraction: float = 0.15
     baselines: tuple[str, ...] = ()
     folds: int = 4
-    steps: int = 400
+    steps: int = 300
     next_count: int = 50
     seed: int = 0
 
