@@ -32,6 +32,7 @@ from cgatjax.options import Options
 from cgatjax.runs.run_folder import SPLIT
 from cgatjax.runtime.files import write_durably
 from cgatjax.training.transfer_params import rescale_head
+from experiments.decorated import decorate
 from experiments.grid.datasets import DatasetSource, build_dataset, split_by_formula
 from experiments.model_report import publish_with_report
 from experiments.pretrained_transfers import transfers
@@ -180,6 +181,7 @@ def publish(stores: Path, out: Path, name: str, license_name: str, commit: str |
     click.echo(repr(model))
 
 
+pretrain.add_command(decorate)
 pretrain.add_command(transfers)
 
 

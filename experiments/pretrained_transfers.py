@@ -11,14 +11,14 @@ the choice between learning rates are those of the study (`table1`).
 `--baseline low` learns the difference to the low-fidelity value of each crystal, whatever its name,
 `source` that to the prediction of the model; other names are properties. Beside transfer modes,
 `--mode` may be `mean`, `trees` on the composition, `gp`, a Gaussian process on the embedding, or
-`trees-embedding` on both. Of several modes, the average of two or three with the lowest validation
-error gets a row.
+`trees-embedding` on both, and `value`, full transfer of the value beside differences. Several modes
+and models get a row of their weighted mean, with the weights that validation chooses.
 """
 
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import combinations
+from itertools import product
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any, get_args
@@ -28,9 +28,11 @@ import numpy as np
 
 import cgatjax as cg
 from cgatjax.cli.config_options import Text, chosen, config_options
+from cgatjax.errors import ConfigError
 from cgatjax.inference.baselines import properties_needed
 from cgatjax.inference.memory import count_trained_on
 from cgatjax.model.normalizer import SOURCE
+from cgatjax.runs.run_folder import differences
 from cgatjax.runtime.files import write_csv, write_durably
 from cgatjax.runtime.text_tables import table
 from experiments.grid import TargetSet
@@ -42,6 +44,10 @@ DERIVED = ("epochs", "validate_every", "seed", "learning_rate")
 VALIDATIONS = 30
 """Approximate number of validations of a training."""
 RECORD = "record.json"
+SELECTIONS = 20
+"""Steps of the selection of weights, so that they are multiples of 0.05."""
+FROM_NOTHING = ("none", "trees", "mean")
+"""Ways that do not depend on the model; of several models, the first gives the network's size."""
 LOW = "low"
 """Baseline that is the low-fidelity value of a crystal, whatever its data set calls it."""
 Record = dict[str, Any]
@@ -57,7 +63,13 @@ NUMBERS = Text("A,B,...", _numbers, "numbers a,b,...")
 
 @click.command()
 @click.option("--stores", type=click.Path(path_type=Path), required=True)
-@click.option("--model", required=True, help="Run, folder, name or address of the model.")
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    required=True,
+    help="Run, folder, name or address of a model; may be repeated.",
+)
 @click.option("--out", type=click.Path(path_type=Path), required=True)
 @click.option("--sets", multiple=True, help="Data sets; all that the folder of stores has.")
 @click.option("--sizes", default="100,300,1000", show_default=True, type=NUMBERS)
@@ -68,7 +80,7 @@ NUMBERS = Text("A,B,...", _numbers, "numbers a,b,...")
 @config_options(cg.TrainConfig, "Training", without=DERIVED)
 def transfers(
     stores: Path,
-    model: str,
+    models: tuple[str, ...],
     out: Path,
     sets: tuple[str, ...],
     sizes: Sequence[float],
@@ -79,28 +91,35 @@ def transfers(
     **flags: Any,
 ) -> None:
     """Transfer to the study's target sets; finished trainings are never repeated."""
-    loaded = cg.load_model(model)
+    loaded = {Path(model).name: cg.load_model(model) for model in models}
     options = cg.TrainConfig(**chosen(flags, cg.TrainConfig, without=DERIVED))
-    rows = []
+    first, rows = next(iter(loaded.values())), []
     for targets in _target_sets(stores, sets):
         is_low = options.baseline == LOW
         own_options = options.replace(baseline=targets.low_value) if is_low else options
         store = cg.open_store(stores / targets.high)
         data = [s.with_targets(targets.high_target) for s in store.apply(split_by_formula(store))]
         for size in (min(int(size), len(data[0])) for size in sizes):
-            found: dict[str, list[Record]] = {mode: [] for mode in modes}
-            for seed in range(seeds):
-                own = nested(data[0], size, seed), *data[1:]
-                start = Start(
-                    model=loaded,
-                    target=targets.high_target,
-                    data=[_known(part, loaded, own_options.baseline) for part in own],
-                    options=_schedule(own_options, size, training_steps).replace(seed=seed),
-                )
-                for mode in modes:
-                    found[mode].append(_best(out, targets, start, mode, rates))
-            found |= _average(found, start)
-            about = {"model": Path(model).name, "property": targets.name}
+            found: dict[str, list[Record]] = {}
+            for (name, model), mode in product(loaded.items(), modes):
+                if mode in FROM_NOTHING and model is not first:
+                    continue
+                way = mode if len(loaded) == 1 or mode in FROM_NOTHING else f"{mode} of {name}"
+                starts = [
+                    Start(
+                        model=model,
+                        target=targets.high_target,
+                        data=[
+                            _known(part, model, own_options.baseline)
+                            for part in (nested(data[0], size, seed), *data[1:])
+                        ],
+                        options=_schedule(own_options, size, training_steps).replace(seed=seed),
+                    )
+                    for seed in range(seeds)
+                ]
+                found[way] = [_best(out / name, targets, start, mode, rates) for start in starts]
+            found |= _weighted(found, starts[0])
+            about = {"model": " + ".join(loaded), "property": targets.name}
             about["learns"] = _learned(own_options.baseline)
             rows += [_row({**about, "mode": k}, targets, size, v) for k, v in found.items()]
             write_csv(out / "results.csv", [list(rows[0]), *(list(row.values()) for row in rows)])
@@ -146,14 +165,25 @@ def _best(out: Path, targets: TargetSet, start: Start, way: Way, rates: Sequence
 
 
 def _record(folder: Path, start: Start, way: Way, rate: float | None) -> Record:
-    """Train and test, or read the record of what was done."""
+    """Train and test, or read the record of what was done.
+
+    Raises:
+      ConfigError: it was done with other options.
+    """
+    options = start.options.to_dict()
+    if rate is None:
+        options = {name: options[name] for name in ("baseline", "references", "seed")}
     if (folder / RECORD).is_file():
         kept: Record = json.loads((folder / RECORD).read_text())
+        if changes := differences(kept["options"], options):
+            found = "; ".join(map(str, changes))
+            raise ConfigError(f"{folder}: has other options ({found}); choose another --out")
         return kept
     valid, test = start.predict(way, rate, folder)
     seen = count_trained_on(cg.Predictor.of(start.model, "none").members, start.data[2])
     record = {
         **_errors(start, valid, test),
+        "options": options,
         "learning_rate": rate,
         "seen_graphs": seen.train if seen is not None else None,
         "seen_formulas": seen.formulas if seen is not None else None,
@@ -174,26 +204,32 @@ def _errors(start: Start, valid: np.ndarray, test: np.ndarray) -> Record:
     }
 
 
-def _average(found: Mapping[str, Sequence[Record]], start: Start) -> dict[str, list[Record]]:
-    """Average two or three ways; the choice has the lowest validation error over the seeds.
+def _weighted(found: Mapping[str, Sequence[Record]], start: Start) -> dict[str, list[Record]]:
+    """Average the ways with the weights that have the lowest validation error over the seeds.
+
+    The weights are chosen by forward selection with replacement (Caruana et al., ICML 2004): the
+    way that lowers the error of the mean most is added `SELECTIONS` times.
 
     Args:
       found: way -> results of the seeds.
       start: its validation and test set are those of all seeds.
     """
-    averages = {}
-    for ways in (c for size in (2, 3) for c in combinations(found, size)):
-        averages[f"mean of {' + '.join(ways)}"] = [
-            {
-                **same[0],
-                **_errors(start, *(np.mean([r[k] for r in same], 0) for k in ("valid", "test"))),
-            }
-            for same in zip(*(found[way] for way in ways), strict=True)
-        ]
-    if not averages:
+    if len(found) < 2:
         return {}
-    best = min(averages, key=lambda k: fmean(record["valid_mae"] for record in averages[k]))
-    return {best: averages[best]}
+    valid, test = (
+        np.array([[r[part] for r in found[way]] for way in found]) for part in ("valid", "test")
+    )
+    values = start.data[1].target(start.target)
+    counts = np.zeros(len(found), int)
+    for _ in range(SELECTIONS):
+        total = np.tensordot(counts, valid, 1)
+        errors = np.abs((total + valid) / (counts.sum() + 1) - values).mean((1, 2))
+        counts[errors.argmin()] += 1
+    weights = counts / counts.sum()
+    name = " + ".join(f"{w:.2f} {way}" for way, w in zip(found, weights, strict=True) if w)
+    means = zip(*(np.tensordot(weights, part, 1) for part in (valid, test)), strict=True)
+    same = next(iter(found.values()))
+    return {name: [{**r, **_errors(start, *m)} for r, m in zip(same, means, strict=True)]}
 
 
 def _row(

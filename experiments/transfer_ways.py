@@ -1,6 +1,7 @@
 """Ways from a pre-trained model to the values of a target set: networks, Gaussian process, trees.
 
-All of them learn what a baseline and element references leave over, if there are any.
+All of them learn what a baseline and element references leave over, if there are any; "value",
+full transfer of the value itself, alone does not.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,9 +19,9 @@ from cgatjax.simple_models import SimpleModel, composition_features
 from cgatjax.training.target_fit import known_parts
 from cgatjax.training.transfer_params import prepare_transfer
 
-Way = Literal["full", "head", "none", "gp", "trees", "trees-embedding", "mean"]
-NETWORKS = ("full", "head", "none")
-"""Ways that are transfer modes, with a learning rate."""
+Way = Literal["full", "head", "none", "value", "gp", "trees", "trees-embedding", "mean"]
+NETWORKS = {"full": "full", "head": "head", "none": "none", "value": "full"}
+"""Way -> transfer mode, with a learning rate."""
 Fit = Callable[[np.ndarray, np.ndarray], Callable[[np.ndarray], np.ndarray]]
 """Fit features and values of training crystals; the result predicts values from features."""
 
@@ -87,9 +88,12 @@ class Start:
         process = fit_gp(x, y, config, show_progress=False)
         return lambda new: process.predict(new)[0]
 
-    def _network(self, mode: str, rate: float, folder: Path) -> list[np.ndarray]:
-        config = cg.TransferConfig.of({"mode": mode, "target": self.target})
-        config = config.replace(train=self.options.replace(learning_rate=rate))
+    def _network(self, way: str, rate: float, folder: Path) -> list[np.ndarray]:
+        options = self.options.replace(learning_rate=rate)
+        if way == "value":
+            options = options.replace(baseline=None, references=False)
+        config = cg.TransferConfig.of({"mode": NETWORKS[way], "target": self.target})
+        config = config.replace(train=options)
         run = cg.RunFolder(folder, resume=folder.exists())
         model, _ = cg.transfer_model(self.model, self.data, config, run=run, show_progress=False)
         sets = self.data[1:]

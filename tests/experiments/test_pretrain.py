@@ -4,7 +4,6 @@ import csv
 import dataclasses
 import json
 import sys
-from itertools import combinations
 
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ from experiments.grid.datasets import nested, split_by_formula
 from experiments.pretrain import TARGETS, continued
 
 import cgatjax as cg
+from cgatjax.errors import ConfigError
 from cgatjax.inference.prediction import embed
 from cgatjax.pretrained.self_check import verify
 from cgatjax.simple_models import SimpleModel, composition_features
@@ -154,11 +154,13 @@ def test_transfers_are_those_of_the_study(stores, out):
         assert (row["unit"], int(row["test crystals"])) == ("meV/atom", len(split.test))
         assert (row["seen by graph"], row["seen by formula"]) == ("0", "0")
         assert f"{float(row['test MAE']):.5g}" in shown
-    record = json.loads((table / "optb88vdw-full-16-0-0.01" / "record.json").read_text())
+    record = json.loads((table / "pbe" / "optb88vdw-full-16-0-0.01" / "record.json").read_text())
     assert float(rows[0]["test MAE"]) == pytest.approx(1000 * record["test_mae"], abs=1e-3)
     before = (table / "results.csv").read_bytes()
     run(*base, "--training-steps", 2)
     assert (table / "results.csv").read_bytes() == before
+    with pytest.raises(ConfigError, match=r"full-16-0-0\.01: has other options .*--out"):
+        run(*base, "--training-steps", 9)
 
 
 def test_the_first_stage_alone_on_some_crystals(stores, out, tmp_path):
@@ -170,35 +172,53 @@ def test_the_first_stage_alone_on_some_crystals(stores, out, tmp_path):
     assert set(some.graphs) < set(every.graphs)
 
 
-WAYS = ("trees", "gp", "trees-embedding")
+FOLDERS = {
+    "trees": "pbe/{}-trees-40-0",
+    "gp of pbe": "pbe/{}-gp-40-0",
+    "trees-embedding of pbe": "pbe/{}-trees-embedding-40-0",
+    "gp of chgnet": "chgnet/{}-gp-40-0",
+    "trees-embedding of chgnet": "chgnet/{}-trees-embedding-40-0",
+}
+"""Folders of the ways that two models have."""
 
 
 def test_differences_by_trees_and_by_gaussian_processes(stores, out, tmp_path):
-    modes = [word for way in WAYS for word in ("--mode", way)]
-    run("pretrain", "transfers", "--stores", stores, "--model", out / "pbe", "--out", tmp_path,
-        "--sizes", 40, "--seeds", 1, "--baseline", "low", *modes)  # fmt: skip
+    modes = [word for way in ("trees", "gp", "trees-embedding") for word in ("--mode", way)]
+    run("pretrain", "transfers", "--stores", stores, "--model", out / "pbe", "--model",
+        out / "chgnet", "--out", tmp_path, "--sizes", 40, "--seeds", 1, "--baseline", "low",
+        *modes)  # fmt: skip
     with open(tmp_path / "results.csv", newline="") as file:
         rows = {row["mode"]: row for row in csv.DictReader(file)}
     assert {row["learns"] for row in rows.values()} == {"difference to e-form_pbe"}
+    assert {row["model"] for row in rows.values()} == {"pbe + chgnet"}
     held = cg.open_store(stores / "optb88vdw")
     train, valid, test = held.apply(split_by_formula(held))
     train = nested(train, 40, 0)
     x, new = (composition_features(d, [d.target("e-form_pbe")]) for d in (train, test))
     trees = SimpleModel("trees").fit(x, train.target("e-form") - train.target("e-form_pbe"))
     expected = test.target("e-form_pbe") + trees.predict(new)
-    names = {way: f"optb88vdw-minus-e-form_pbe-{way}-40-0" for way in WAYS}
     found = {
-        k: json.loads((tmp_path / name / "record.json").read_text()) for k, name in names.items()
+        way: json.loads(
+            (tmp_path / path.format("optb88vdw-minus-e-form_pbe") / "record.json").read_text()
+        )
+        for way, path in FOLDERS.items()
     }
     np.testing.assert_allclose(found["trees"]["test"], expected, rtol=1e-5)
-    assert not np.allclose(found["trees-embedding"]["test"], expected, rtol=1e-5)
+    assert not np.allclose(found["trees-embedding of pbe"]["test"], expected, rtol=1e-5)
 
-    def error(ways, part, data):
-        mean = np.mean([found[way][part] for way in ways], 0)
+    weighted = next(name for name in rows if name not in FOLDERS)
+    assert set(rows) == {*FOLDERS, weighted}
+    weights = {w: float(n) for n, w in (part.split(" ", 1) for part in weighted.split(" + "))}
+    assert sum(weights.values()) == pytest.approx(1)
+
+    def error(weights, part, data):
+        mean = sum(weight * np.array(found[way][part]) for way, weight in weights.items())
         return 1000 * np.abs(mean - data.target("e-form")).mean()
 
-    averages = [*combinations(WAYS, 2), WAYS]
-    best = min(averages, key=lambda ways: error(ways, "valid", valid))
-    assert list(rows) == [*WAYS, f"mean of {' + '.join(best)}"]
-    for name, ways in zip(rows, [*((way,) for way in WAYS), best], strict=True):
-        assert float(rows[name]["test MAE"]) == pytest.approx(error(ways, "test", test), abs=1e-3)
+    for name in rows:
+        own = weights if name == weighted else {name: 1.0}
+        assert float(rows[name]["test MAE"]) == pytest.approx(error(own, "test", test), abs=1e-3)
+    best = error(weights, "valid", valid)
+    assert best == pytest.approx(float(rows[weighted]["valid MAE"]), abs=1e-3)
+    # No way alone is better.
+    assert all(best <= error({way: 1.0}, "valid", valid) for way in FOLDERS)
