@@ -1,0 +1,92 @@
+"""Schedule of an adaptation: which candidates run on which folds."""
+
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from cgatjax.adaptation import schedule as schedule_module
+from cgatjax.adaptation.candidates import Fitted
+from cgatjax.adaptation.schedule import Schedule
+
+N, FOLDS = 80, 4
+
+
+@dataclass(frozen=True)
+class Known:
+    """Candidate of which the errors are known."""
+
+    name: str
+    error: float
+    cost: str = "minutes"
+    is_simple: bool = False
+    is_required: bool = False
+
+    def seconds(self, crystals):
+        return 1e-3
+
+    def fit(self, data, seed):
+        return Fitted(part=None, steps=100)
+
+    def predict(self, part, data):
+        errors = np.random.default_rng(len(self.name)).uniform(0.5, 1.5, N)
+        return self.error * errors[data.rows], np.full(len(data.rows), np.nan)
+
+
+class Rows(SimpleNamespace):
+    """Crystals that are numbers of rows alone."""
+
+    def __len__(self):
+        return len(self.rows)
+
+    def select(self, rows):
+        return Rows(rows=self.rows[rows])
+
+
+@pytest.fixture
+def schedule(tmp_path, monkeypatch):
+    """Schedule of crystals whose values are zero; results are kept in memory."""
+    kept = {}
+    monkeypatch.setattr(
+        schedule_module,
+        "save_result",
+        lambda out, result, part: kept.update({(result.candidate, result.fold): result}),
+    )
+    monkeypatch.setattr(
+        schedule_module, "load_result", lambda out, candidate, fold: kept.get((candidate, fold))
+    )
+    folds = tuple(np.arange(N).reshape(FOLDS, -1))
+    task = SimpleNamespace(
+        pool=Rows(rows=np.arange(N)),
+        values=np.zeros(N),
+        folds=folds,
+        seed=0,
+        training=lambda fold: np.delete(np.arange(N), folds[fold]),
+    )
+    return Schedule(task=task, out=tmp_path, seconds=1e6, note=lambda text: None)
+
+
+def test_the_best_two_networks_run_on_all_folds(schedule):
+    found = schedule.run([
+        Known("trees", 1.2, cost="seconds", is_simple=True),
+        Known("third", 1.4),
+        Known("first", 0.7),
+        Known("second", 0.7),
+    ])  # fmt: skip
+    assert {c.name: c.folds for c in found} == {"trees": 4, "third": 1, "first": 4, "second": 4}
+    assert schedule.left_out == {"third": "behind first and second on the first fold"}
+
+
+def test_no_third_network_runs_on_all_folds(schedule):
+    found = schedule.run([Known(f"network {i}", 1.0) for i in range(4)])
+    assert [c.folds for c in found] == [4, 4, 1, 1]
+    reason = "behind network 0 and network 1 on the first fold"
+    assert schedule.left_out == {"network 2": reason, "network 3": reason}
+    assert sum(c.steps for c in found) == 100 * 10
+
+
+def test_networks_behind_a_cheap_candidate_stop(schedule):
+    found = schedule.run([Known("head", 0.5, cost="seconds"), Known("all", 1.0)])
+    assert {c.name: c.folds for c in found} == {"head": 4, "all": 1}
+    assert schedule.left_out == {"all": "worse than head on the first fold"}
