@@ -71,7 +71,7 @@ def decorations(
     elements = np.unique(np.concatenate([c.atomic_numbers for c in prototypes]))
     elements = np.setdiff1d(elements, _NOBLE_GASES)
     while True:
-        prototype = prototypes[rng.integers(len(prototypes))]
+        prototype = prototypes[int(rng.integers(len(prototypes)))]
         present, kinds = np.unique(prototype.atomic_numbers, return_inverse=True)
         numbers = rng.choice(elements, len(present), replace=False)[kinds].astype(np.uint8)
         formula = reduced_formula(numbers)
