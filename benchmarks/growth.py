@@ -3,23 +3,24 @@
     python benchmarks/growth.py --json growth.json --figure growth.png
 
 Changes one quantity at a time on random graphs that cannot be reduced (all sites are distinct); the
-others stay at 16 crystals of 8 sites, 24 neighbors, width 64. Prints JSON: seconds of the gradient
-of one batch at each value. The figure has log-log panels; the slope of the last two points is the
-exponent of the cost.
+others stay at 16 crystals of 8 sites, 24 neighbors, width 64. Prints JSON: processor seconds, which
+other work on the machine does not change, of the gradient of one batch at each value. The figure
+has a line for each quantity; the slope of its last two points is the exponent of the cost.
 """
 
+import time
 from pathlib import Path
 from typing import Any
 
 import jax
 import machine
-import matplotlib
 import numpy as np
 
 from cgatjax.config import ModelConfig
 from cgatjax.data.batching import collate
 from cgatjax.graphs.crystal_graph import CrystalGraph
 from cgatjax.model.network import Network
+from cgatjax.plotting.style import colors, new_figure, plain_ticks, save_figure
 from cgatjax.runtime.allocator import keep_freed_memory
 
 BASE = {"crystals": 16, "sites": 8, "neighbors": 24, "width": 64}
@@ -30,10 +31,10 @@ RANGES = {
     "width": (16, 32, 64, 128, 256),
 }
 LABELS = {
-    "crystals": "crystals in a batch",
-    "sites": "sites in a crystal",
-    "neighbors": "neighbors of a site",
-    "width": "widths D and R",
+    "crystals": "crystals of a batch (16)",
+    "sites": "sites of a crystal (8)",
+    "neighbors": "neighbors of a site (24)",
+    "width": "widths D and R (64)",
 }
 
 
@@ -52,28 +53,25 @@ def gradient_seconds(crystals: int, sites: int, neighbors: int, width: int) -> f
     network = Network(config)
     params = network.init(0)
     gradient = jax.jit(jax.grad(lambda p, b: network.apply(p, b)[config.targets[0]].sum()))
-    return machine.seconds(lambda: gradient(params, batch), 1.0)
+    return machine.seconds(lambda: gradient(params, batch), 1.0, clock=time.process_time)
 
 
 def draw(result: dict[str, Any], path: Path) -> None:
-    """Draw a log-log panel for each quantity, with the slope of its last two points."""
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, panels = plt.subplots(1, len(result), figsize=(13, 3.4), sharey=True, squeeze=False)
-    for panel, (name, points) in zip(panels[0], result.items(), strict=True):
+    """Draw time against size, both relative to the common batch, with the slope of the end."""
+    figure, (axes,) = new_figure(6.0, 4.4)
+    for color, (name, points) in zip(colors(len(result)), result.items(), strict=True):
         x, y = np.array(points).T
         slope = np.log(y[-1] / y[-2]) / np.log(x[-1] / x[-2])
-        panel.loglog(x, 1e3 * y, "o-", color="tab:blue")
-        panel.set_xticks(x, [f"{v:.0f}" for v in x])
-        panel.minorticks_off()
-        panel.set_xlabel(LABELS[name])
-        panel.set_title(f"slope at the end {slope:.2f}", fontsize=10)
-        panel.axvline(BASE[name], color="0.8", zorder=0)
-        panel.grid(alpha=0.3)
-    panels[0, 0].set_ylabel("gradient of a batch, ms")
-    figure.tight_layout()
-    figure.savefig(path, dpi=130)
+        label = f"{LABELS[name]}: {slope:.2f}"
+        x, y = x / BASE[name], y / y[x == BASE[name]]
+        axes.plot(x, y, color=color, marker="o", markersize=4, label=label)
+    axes.set(xscale="log", yscale="log")
+    plain_ticks(axes.xaxis)
+    plain_ticks(axes.yaxis)
+    axes.set_xlabel("size relative to the value in parentheses")
+    axes.set_ylabel("processor time of a gradient, relative")
+    axes.legend(frameon=False, title="changed quantity: slope at the end")
+    save_figure(figure, path)
 
 
 def main() -> None:

@@ -42,20 +42,26 @@ def write(report: Mapping[str, Any], file: Path | None, *, show: bool = True) ->
         file.write_text(text)
 
 
-def seconds(work: Callable[[], Any], at_least: float = 2.0, repeats: int = 5) -> float:
+def seconds(
+    work: Callable[[], Any],
+    at_least: float = 2.0,
+    repeats: int = 5,
+    clock: Callable[[], float] = time.perf_counter,
+) -> float:
     """Return the median time of a call, after one warm-up call.
 
     Args:
       work: function to time.
       at_least: seconds to measure for.
       repeats: smallest number of calls.
+      clock: of wall time, or of processor time (`time.process_time`).
     """
     jax.block_until_ready(work())
     times: list[float] = []
     while len(times) < repeats or sum(times) < at_least:
-        began = time.perf_counter()
+        began = clock()
         jax.block_until_ready(work())
-        times.append(time.perf_counter() - began)
+        times.append(clock() - began)
     return statistics.median(times)
 
 

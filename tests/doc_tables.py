@@ -27,7 +27,7 @@ def rows_of(experiment: str) -> list[Row]:
 def section_of(page: str, heading: str) -> str:
     """Return the text below a heading of the second level; "" is the beginning of the page."""
     text = (ROOT / page).read_text()
-    assert f"\n## {heading}" in text, f"{page}: no heading {heading!r}"
+    assert not heading or f"\n## {heading}" in text, f"{page}: no heading {heading!r}"
     return text.split(f"\n## {heading}")[1 if heading else 0].split("\n## ")[0]
 
 

@@ -119,6 +119,7 @@ def test_the_measurements_of_the_network() -> None:
         }
         for quantity, value in derived.items():
             assert float(shown[quantity][name]) == pytest.approx(value, rel=0.02), quantity
+        assert set(shown) <= {*of, *derived}
         for quantity in set(of) & set(shown):
             assert float(shown[quantity][name]) == of[quantity], quantity
 

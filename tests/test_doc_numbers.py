@@ -73,6 +73,20 @@ def test_the_results_of_the_readme_and_the_home_page(page: str, heading: str) ->
     assert len(lines) == 4
     for cells in lines:
         assert cells[2:] == table1_row(cells, ["none", "head", "full"], short)
+    text = unwrapped(page, heading)
+    sizes = {
+        (row["targets"], row["way"]): float(row["n_train"])
+        for row in rows_of("table1")
+        if row["way"] in ("full", "pre-training")
+    }
+    names = [TARGETS[SHARED][0], TARGETS[SHARED[0], "r2SCAN"][0]]
+    used = text.split("Test errors with ")[1].split(" for r2SCAN")[0]
+    assert agrees(used, [sizes[name, "full"] for name in names])
+    pretraining = re.search(r"on (\d+ thousand) PBE crystals", text)
+    assert pretraining
+    assert agrees(pretraining[1], [sizes[names[0], "pre-training"]])
+    if weights := re.search(r"of ([\d.]+ million) weights", text):
+        assert agrees(weights[1], [float(stored("recipe.csv")[0]["weights"])])
 
 
 def test_table_1_of_the_study() -> None:
@@ -205,10 +219,10 @@ def test_a_potential_alone_as_the_start() -> None:
 
 def test_the_best_transfers_of_the_readme() -> None:
     """Full transfer from both shipped models to the largest training sets; differences."""
-    rows = [r for r in rows_of("pretrained_transfers") if r["mode"] == "full"]
+    rows = rows_of("pretrained_transfers")
 
-    def best(model: str, name: str, learns: str = "value") -> float:
-        labels = {"model": model, "property": name, "learns": learns}
+    def best(model: str, name: str, learns: str = "value", mode: str = "full") -> float:
+        labels = {"model": model, "property": name, "learns": learns, "mode": mode}
         chosen = [r for r in rows if labels.items() <= r.items()]
         return float(max(chosen, key=lambda r: int(r["training crystals"]))["test MAE"])
 
@@ -230,20 +244,35 @@ def test_the_best_transfers_of_the_readme() -> None:
     assert agrees(shown.replace("OptB88vdW", "").replace("r2SCAN", ""), expected)
     known = "difference to e-form_pbe"
     pairs = [[best("mp-small", n), best("mp-small", n, known)] for n in (energies, r2scan)]
-    shown = text.split("the errors fall from ")[1].split(" meV")[0]
-    assert agrees(shown, [error for pair in pairs for error in pair])
+    shown = text.split("the errors fall from ")[1].split(" ([transfer or")[0]
+    trees = [best("mp-small", n, known, "trees") for n in (energies, r2scan)]
+    assert agrees(shown, [error for pair in (*pairs, trees) for error in pair])
+
+
+BASES = {
+    "Element vectors": "matscholar as published",
+    "Combinations, with both vectors": "periodic and scaled matscholar: `both`",
+}
+"""Group of recipes -> row that its changes are relative to; "periodic (one-hot)" for others."""
 
 
 def test_the_recipes_from_scratch() -> None:
     rows = stored("recipe.csv")
+    errors = {row["changed"]: [float(row[f"seed {k}"]) for k in range(3)] for row in rows}
     page, heading, checked = "docs/results/recipe.md", "From scratch on 1,000 crystals", 0
     for group in dict.fromkeys(row["group"] for row in rows):
         lines = table_under(page, heading, group)[1:]
         chosen = [row for row in rows if row["group"] == group]
-        assert [cells[0] for cells in lines] == [row["changed"] for row in chosen]
+        base = BASES.get(group, "periodic (one-hot)")
         for cells, row in zip(lines, chosen, strict=True):
-            values = [float(row[f"seed {seed}"]) for seed in range(3)]
-            assert cells[2] == f"{fmean(values):.1f} ± {stdev(values):.1f}", row["changed"]
+            name, weights, error, change = cells
+            assert name == row["changed"]
+            assert agrees(weights.replace(" M", " million"), [float(row["weights"])]), name
+            values = errors[name]
+            assert error == f"{fmean(values):.1f} ± {stdev(values):.1f}", name
+            gains = [v - b for v, b in zip(values, errors[base], strict=True)]
+            shown = f"{fmean(gains):+.1f} ± {stdev(gains) / 3**0.5:.1f}"
+            assert change == ("-" if name == base else shown), name
             checked += 1
     assert checked == 50
 

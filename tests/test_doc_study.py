@@ -1,5 +1,7 @@
 """Numbers of docs/results/study.md: transfer between properties, ablations, and the paper's."""
 
+from statistics import fmean
+
 from experiments.grid.results import NUMBERS
 from experiments.grid.section import mean_and_spread
 from experiments.interproperty import comparisons
@@ -109,3 +111,20 @@ def test_the_ablations() -> None:
         spreads.append(100 * spread.std)
     text = unwrapped(STUDY, "Ablations").split("pooled over all options (")[1]
     assert agrees(text.split(" after")[0], spreads)
+
+
+def test_the_study_quoted_elsewhere() -> None:
+    means = {
+        way: [fmean(errors(rows_of("table1"), f, targets=name, way=way)) for name, f in targets]
+        for way, targets in ((way, TARGETS.values()) for way in ("full", "none"))
+    }
+    text = unwrapped("docs/results/simple_answers.md", "Test errors").replace("A^3", "")
+    quoted = text.split("means of two or three seeds: ")[1].split(". ")[0]
+    assert agrees(quoted, [*means["full"], *means["none"]])
+    text = unwrapped("docs/results/pretrained.md", "Repeat").replace("A^3", "")
+    assert agrees(text.split("to 1,000 crystals had ")[1].split(" eV")[0], means["full"][:4])
+    rows = [r | {k: float(r[k]) for k in NUMBERS} for r in rows_between_properties()]
+    _, transfers = comparisons(SCALES["local"]().property_pairs, rows)
+    gains = [-100 * t.change.change for t in transfers if t.normalizer == "refit"]
+    text = unwrapped("README.md", "Results").split("also helps (errors ")[1]
+    assert agrees(text.split(" %")[0], [min(gains), max(gains)])

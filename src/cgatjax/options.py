@@ -163,6 +163,8 @@ def load_toml(path: str | Path, sections: Mapping[str, type[Options]]) -> dict[s
     try:
         with open(path, "rb") as file:
             tables = tomllib.load(file)
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path}: no such file") from error
     except RecursionError as error:
         raise ConfigError(f"{path}: cannot be read as TOML: nested too deeply") from error
     except (OSError, ValueError) as error:

@@ -10,9 +10,11 @@ import pytest
 from click.testing import CliRunner, Result
 from experiments.__main__ import main as experiments
 from experiments.grid.folders import missing_data, needed_properties
+from experiments.grid.runner import Pace
 from experiments.grid.training import trainings_of
 from experiments.scales import SCALES
 from experiments.table1 import PAPER, TABLE1
+from tests.doc_tables import agrees
 
 import cgatjax as cg
 from cgatjax.cli import main as cgatjax
@@ -120,3 +122,19 @@ def test_the_numbers_of_the_page_are_those_of_the_experiment() -> None:
         )
         cells = [float(cell) for cell in row.split("|")[3:7]]
         assert cells == pytest.approx(numbers)
+
+
+def test_the_times_of_the_page_are_those_of_the_dry_run() -> None:
+    trainings = trainings_of(TABLE1.rows(SCALES["paper"]()))
+    assert f"all {len(trainings)} trainings" in PAGE.read_text()
+    first = trainings[0]
+    assert first.steps == max(training.steps for training in trainings)
+    lines = PAGE.read_text().split("| rate, crystals/s |")[1].split("\n\n")[0].splitlines()[2:]
+    assert len(lines) == 3
+    for line in lines:
+        rate, *times = line.strip("|").split("|")
+        pace = Pace(crystals_per_second=float(rate.split()[0].replace(",", "")))
+        for text, chosen in zip(times, ([first], trainings), strict=True):
+            number, unit = text.split()
+            seconds = sum(map(pace.expected, chosen))
+            assert agrees(number, [seconds / {"days": 86400, "hours": 3600}[unit]]), line

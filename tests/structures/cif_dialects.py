@@ -1,12 +1,14 @@
 """CIF dialects with the right answer, and a table of how well three readers take them.
 
-    PYTHONPATH=src:. python -m tests.structures.cif_dialects
+    PYTHONPATH=src:. python -m tests.structures.cif_dialects [docs/results/cif_dialects.csv]
 
 Each dialect is a text and the crystal that it describes, or None if the text contradicts itself or
 does not say enough, so that only a refusal is right. Where a text can be understood, a refusal is
 counted apart from a wrong crystal.
 """
 
+import csv
+import sys
 import warnings
 from collections import Counter
 from collections.abc import Callable
@@ -596,10 +598,9 @@ def outcome(reader: Callable[[str], Cell], dialect: Dialect) -> str:
     return "right" if is_same(cell, dialect.crystal) else "wrong"
 
 
-def main() -> None:
-    """Print a table of counts, and all outcomes but the right ones, as Markdown."""
-    print(f"| dialects | number | {' | '.join(READERS)} |\n|---|---|{'---|' * len(READERS)}")
-    details = []
+def main(file: str | None = None) -> None:
+    """Print a table of counts, and all outcomes but the right ones; write the table as CSV."""
+    details, lines = [], [["dialects", "number", *READERS]]
     total = {name: Counter[str]() for name in READERS}
     for title, group in GROUPS.items():
         counts = {name: Counter[str]() for name in READERS}
@@ -609,17 +610,21 @@ def main() -> None:
                 counts[name][kind] += 1
                 total[name][kind] += 1
             if set(found.values()) != {"right"}:
-                details.append(f"| {dialect.name} | {' | '.join(found.values())} |")
-        print(f"| {title} | {len(group())} | {_cells(counts)} |")
-    print(f"| all | {len(dialects())} | {_cells(total)} |\n")
-    print(f"| dialect | {' | '.join(READERS)} |\n|---|{'---|' * len(READERS)}")
-    print("\n".join(details))
+                details.append([dialect.name, *found.values()])
+        lines.append([title, str(len(group())), *_cells(counts)])
+    lines.append(["all", str(len(dialects())), *_cells(total)])
+    for table in (lines, [["dialect", *READERS], *details]):
+        rows = [f"| {' | '.join(cells)} |" for cells in table]
+        print("\n".join([rows[0], "|---" * len(table[0]) + "|", *rows[1:], ""]))
+    if file:
+        with open(file, "w", newline="") as stream:
+            csv.writer(stream).writerows(lines)
 
 
-def _cells(counts: dict[str, Counter[str]]) -> str:
+def _cells(counts: dict[str, Counter[str]]) -> list[str]:
     kinds = ("right", "refused", "wrong")
-    return " | ".join(" / ".join(str(found[kind]) for kind in kinds) for found in counts.values())
+    return [" / ".join(str(found[kind]) for kind in kinds) for found in counts.values()]
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

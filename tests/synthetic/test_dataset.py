@@ -2,6 +2,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from tests.doc_tables import agrees, table_under
 
 from cgatjax.errors import ConfigError, TargetError
 from cgatjax.structures.crystal import Crystal, check_crystal
@@ -133,3 +134,27 @@ def test_fidelity_report_needs_all_values():
         fidelity_report([pair(1, 2)])
     with pytest.raises(TargetError, match=r"'e-form@high'.*1 have none.*'x'"):
         fidelity_report([pair(1, 2), pair(1, np.nan)])
+
+
+def test_the_numbers_of_the_page(crystals):
+    page = "docs/synthetic_data.md"
+    elements = [set(crystal.atomic_numbers.tolist()) for crystal in crystals]
+    sizes = [crystal.n_sites for crystal in crystals]
+    found = Counter(element for several in elements for element in several)
+    kinds = Counter(map(len, elements))
+    expected = {
+        "crystals": [len(crystals)],
+        "structure types": [len({c.id.rsplit("-", 2)[0] for c in crystals})],
+        "elements": [len(found)],
+        "compositions": [kinds[2], kinds[3], kinds[4]],
+    }
+    contents = dict(table_under(page, "Contents", "")[1:])
+    for name, values in expected.items():
+        shown = contents[name] if name == "compositions" else contents[name].split()[0].strip(",")
+        assert agrees(shown, values), name
+    assert f"{min(sizes)} to {max(sizes)} sites" in contents["structure types"]
+    assert f"in {min(found.values())} crystals or more" in contents["elements"]
+    columns = fidelity_report(crystals).values()
+    lines = table_under(page, "Relation between the two fidelities", "")[1:]
+    for (_, *cells), *values in zip(lines, *(c.values() for c in columns), strict=True):
+        assert all(agrees(cell, [v]) for cell, v in zip(cells, values, strict=True)), values

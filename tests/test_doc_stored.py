@@ -1,0 +1,166 @@
+"""Tables of measurements: every cell is that of a file that the command beside it has written.
+
+The files lie in docs/results, most of them as a benchmark's `--json` wrote them.
+"""
+
+import json
+from typing import Any
+
+import pytest
+from tests.doc_tables import RESULTS, agrees, stored, table_under, tables_under, unwrapped
+
+SPEED, SCREENING = "docs/performance.md", "docs/guides/screening.md"
+
+
+def measured(name: str) -> Any:
+    """Read the JSON file of a benchmark."""
+    return json.loads((RESULTS / "speed" / f"{name}.json").read_text())
+
+
+def check(cells: list[str], values: list[float | None]) -> None:
+    """Check a row of numbers; None is a cell without one."""
+    for cell, value in zip(cells, values, strict=True):
+        assert cell == "-" if value is None else agrees(cell.rstrip(" %"), [value]), (cell, value)
+
+
+@pytest.mark.parametrize(
+    ("page", "heading", "first", "file"),
+    [
+        ("results/recipe", "Pre-training on 15,152 PBE", "network", "recipe_pretraining.csv"),
+        ("results/recipe", "Transfer", "mode", "recipe_transfer.csv"),
+        ("results/cif_dialects", "", "dialects", "cif_dialects.csv"),
+    ],
+)
+def test_a_table_is_the_stored_one(page: str, heading: str, first: str, file: str) -> None:
+    header, *lines = table_under(f"docs/{page}.md", heading, first)
+    rows = stored(file)
+    assert header == list(rows[0])
+    for cells, row in zip(lines, rows, strict=True):
+        for cell, text in zip(cells, row.values(), strict=True):
+            assert cell == text or agrees(cell.replace(" M", " million"), [float(text)]), cells
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_the_invariances(number: int) -> None:
+    found = measured(f"invariances_{('real', 'generated')[number]}")
+    header, *lines = tables_under("docs/invariances.md", "", "graphs changed by")[number]
+    assert header[1:] == list(found["changed"])
+    for change, *cells in lines:
+        counts = [row[change] for row in found["changed"].values()]
+        check(cells, [100 * n / found["crystals"] for n in counts])
+    assert len(lines) == len(next(iter(found["changed"].values())))
+    if not number:
+        text = unwrapped("docs/invariances.md", "").split("ends inside a shell at ")[1]
+        assert agrees(text.split(" sites")[0], [found["cut"], found["sites"]])
+
+
+def test_featurization_and_batches() -> None:
+    _, *lines = table_under(SPEED, "Featurization and batches", "")
+    graphs, batches, predictions = (measured(n) for n in ("featurize", "assemble", "inference"))
+    expected: dict[str, list[float | None]] = {
+        "featurize, ms per structure": [graphs[k]["featurize_ms"] for k in OPTIONS],
+        "reduce, ms per structure": [graphs[k]["reduce_ms"] for k in OPTIONS],
+        "sites left by the reduction, %": [100 * graphs[k]["nodes_left"] for k in OPTIONS],
+        "edges left by the reduction, %": [100 * graphs[k]["edges_left"] for k in OPTIONS],
+        "search of the released code, ms per structure": [graphs["released_method_ms"], None],
+        "batches of 512 assembled, crystals/s": [None, batches["given"]["crystals_per_second"]],
+        "predictions of `small`, crystals/s": [None, predictions["per_processor_second"]],
+    }
+    assert {label: cells for label, *cells in lines}.keys() == expected.keys()
+    for label, *cells in lines:
+        check(cells, expected[label])
+    text = unwrapped(SPEED, "Featurization and batches").split("crystals of the store above, ")[1]
+    padding = [100 * batches["given"]["padding"][k] for k in ("nodes", "edges")]
+    assert agrees(text.split(" are padding")[0], padding)
+
+
+OPTIONS = ("released", "recommended")
+
+
+def test_the_memory_of_a_million_crystals() -> None:
+    _, *lines = table_under("docs/reliability.md", "Data larger than memory", "crystals")
+    columns = ("crystals", "cpu_seconds_to_first_batch", "crystals_per_cpu_second")
+    rows = measured("memory")["rows"]
+    for cells, row in zip(lines, rows, strict=True):
+        check(cells, [row[k] for k in (*columns, "peak_mb", "anonymous_peak_mb")])
+    [training] = measured("memory_train")["rows"]
+    text = unwrapped("docs/reliability.md", "Data larger than memory")
+    values = {
+        "mapped files (": rows[-1]["bytes"] / 1e6,
+        "imports alone take ": rows[-1]["imports_mb"],
+        "trained as well: ": training["peak_mb"],
+    }
+    for begin, value in values.items():
+        assert agrees(text.split(begin)[1].split(" MB")[0], [value]), begin
+
+
+METHODS = (
+    "structures",
+    "graphs",
+    "decorated",
+    "decorated, shared",
+    "screen",
+    "screen, filtered",
+    "screen, all elements",
+)
+
+
+def test_the_speed_of_screening() -> None:
+    _, *lines = table_under(SCREENING, "Speed", "candidates/s")
+    columns = [measured(f"screening_{size}")[size] for size in ("small", "released")]
+    for method, (_, *cells) in zip(METHODS, lines, strict=True):
+        rates = [
+            [found[name]["per_processor_second"] for name in (method, "structures")]
+            for found in columns
+        ]
+        check(cells, [value for rate, base in rates for value in (rate, rate / base)])
+    text = unwrapped(SCREENING, "Speed")
+    peak = measured("screening_small")["peak_memory_gib"]
+    assert agrees(text.split("Peak memory was ")[1].split(" GiB")[0], [peak])
+    floors = [c["product_rate"] / c["flops"]["decorated, shared"] for c in columns]
+    possible = text.split("a large matrix product, ")[1].split(" with `released`")[0]
+    assert agrees(possible.replace("with `small`", ""), floors)
+
+
+def test_the_floor_of_screening() -> None:
+    _, *lines = table_under(SPEED, "Screening", "part")
+    parts = {label: float(cell) for label, cell, *_ in lines}
+    every = {k: v / 1e6 for k, v in measured("screening_small")["small"]["flops"].items()}
+    assert parts["all"] == pytest.approx(every["decorated"], abs=0.005)
+    assert agrees(lines[-1][-1].split()[0], [every["decorated, shared"]])
+    steps = [v for k, v in parts.items() if k != "all"]
+    twice = parts["second and third step, each"]
+    assert sum(steps) + twice == pytest.approx(parts["all"], abs=0.02)
+    shared = every["decorated"] - every["decorated, shared"]
+    assert agrees(lines[0][1], [shared])
+    rate = measured("screening_small")["small"]["product_rate"]
+    text = (
+        unwrapped(SPEED, "Screening").split("The floor is therefore ")[1].split(" per second of")[0]
+    )
+    share = every["decorated, shared"] / every["decorated"]
+    floor = rate / every["decorated, shared"] / 1e6
+    values = [every["decorated, shared"], 100 * share, rate / 1e9, floor, floor / 14_700, 14_700]
+    assert agrees(text, values)
+    found = measured("screening_without_network")
+    assert found["candidates"] == 1e8
+    speed = measured("screening_small")["small"]["screen"]["per_processor_second"]
+    minutes = found["candidates"] / speed / 60
+    used = [found[k] for k in ("processor_seconds", "peak_memory_gib")]
+    text = unwrapped(SPEED, "Screening").split("ranked and stored in ")[1].replace("10^8", "")
+    assert agrees(text.split(" per second]")[0].replace("`small`", ""), [*used, minutes, speed])
+    text = unwrapped(SCREENING, "Speed").split("everything but the network takes ")[1]
+    assert agrees(text.split(" minutes")[0], [*used, minutes])
+
+
+def test_the_pairs_of_public_data() -> None:
+    """What `cgatjax pairs` printed: twice for each pair of sets, by id and by graph."""
+    runs = (RESULTS / "pairs.txt").read_text().split("$ cgatjax pairs ")[1:]
+    _, *lines = table_under("docs/data.md", "Pairs", "pair")
+    assert len(runs) == 2 * len(lines)
+    for (_, _, *cells), by_id, by_graph in zip(lines, runs[::2], runs[1::2], strict=True):
+        counts = {key: text.splitlines()[4].split() for key, text in
+                  (("id", by_id), ("graph", by_graph))}  # fmt: skip
+        values = by_id.splitlines()[7].split()
+        crystals = by_id.splitlines()[2].split()[1]
+        shown = [crystals, counts["id"][1], *counts["graph"][1:3], values[3], values[4]]
+        check(cells, [float(value) for value in shown])
