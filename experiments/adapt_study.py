@@ -44,6 +44,8 @@ COLUMNS = (
     "over simple",
     "68 %",
     "95 %",
+    "left out 68 %",
+    "left out 95 %",
     "full transfers",
     "seconds",
 )
@@ -55,6 +57,8 @@ AVERAGED = (
     "over the best candidate",
     "over the best simple model",
     "in 68 %",
+    "in 95 %",
+    "left out: in 68 %",
     "in 95 %",
 )
 FULL_STEPS = 1000
@@ -154,6 +158,12 @@ def line(task: str, result: Mapping[str, Any]) -> dict[str, Any]:
     simple = min((c for c in single if c["simple"]), key=lambda c: c["test_mae"])
     mae = result["test"]["mae"]
     coverage = result["test"]["coverage"]
+    groups = [group for group in result["groups"].values() if group["coverage"]]
+    outside = {
+        share: np.average([g["coverage"][share] for g in groups], weights=[g["n"] for g in groups])
+        for share in ("68", "95")
+        if groups
+    }
     return {
         "task": task,
         "unit": result["unit"],
@@ -164,6 +174,8 @@ def line(task: str, result: Mapping[str, Any]) -> dict[str, Any]:
         "over simple": mae / simple["test_mae"] - 1,
         "68 %": coverage.get("68", float("nan")),
         "95 %": coverage.get("95", float("nan")),
+        "left out 68 %": outside.get("68", float("nan")),
+        "left out 95 %": outside.get("95", float("nan")),
         "full transfers": sum(c["steps"] for c in single) / FULL_STEPS,
         "seconds": result["seconds"],
     }
@@ -175,19 +187,13 @@ def averaged(rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     Returns:
       The cells of a table with the columns `AVERAGED`.
     """
-    kinds = dict[tuple[str, ...], list[Mapping[str, Any]]]()
-    for row in rows:
-        found = re.fullmatch(r"(.+)-(\d+)-seed\d+(-cheap)?(-.*)?", row["task"])
-        if found is None:
-            raise InputError(f"expected the name of a task, got {row['task']!r}")
-        name, size, cheap, source = found.groups(default="")
-        kinds.setdefault((source, name, cheap, size), []).append(row)
+    kinds = _by_kind(rows)
     lines, several = [], len({source for source, *_ in kinds}) > 1
     for key, own in sorted(kinds.items(), key=lambda kind: (*kind[0][:3], int(kind[0][3]))):
         source, name, cheap, size = key
         # Sources are told apart only where there are several: a source of shuffled labels beside.
         origin = f" from {source.strip('-').replace('-', ' ')}" if several else ""
-        mean = {column: fmean(float(row[column]) for row in own) for column in COLUMNS[5:9]}
+        mean = {column: _mean(own, column) for column in COLUMNS[5:11]}
         error, unit = fmean(float(row["test MAE"]) for row in own), own[0]["unit"]
         in_mev = unit == "eV/atom"
         lines.append(
@@ -197,23 +203,45 @@ def averaged(rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
                 str(len(own)),
                 f"{1000 * error:.0f} meV/atom" if in_mev else f"{error:.3f} {unit}",
                 *(f"{mean[column]:+.0%}" for column in ("over best", "over simple")),
-                *(f"{mean[column]:.0%}" for column in ("68 %", "95 %")),
+                *(f"{mean[column]:.0%}" for column in COLUMNS[7:11]),
             ]
         )
     return lines
 
 
 def verdict(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Say how often the choice was as good as it should be."""
-    near = sum(float(row["over best"]) <= 0.03 for row in rows)
-    worst = max(float(row["over simple"]) for row in rows)
+    """Say how often the choice was as good as it should be, with the seeds of a task averaged."""
+    kinds = list(_by_kind(rows).values())
+    near = sum(_mean(own, "over best") <= 0.03 for own in kinds)
+    worst = max(_mean(own, "over simple") for own in kinds)
     cost = max(float(row["full transfers"]) for row in rows)
+    shares = [f"{_mean(rows, column):.0%}" for column in COLUMNS[7:11]]
     return (
-        f"{near} of {len(rows)} within 3 % of the best candidate in hindsight; at most "
+        f"{near} of {len(kinds)} tasks within 3 % of the best candidate in hindsight; at most "
         f"{worst:+.1%} over the best simple model; at most {cost:.1f} full transfers; coverage "
-        f"{np.nanmean([float(row['68 %']) for row in rows]):.0%} and "
-        f"{np.nanmean([float(row['95 %']) for row in rows]):.0%}"
+        f"{' and '.join(shares[:2])}, of groups left out {' and '.join(shares[2:])}"
     )
+
+
+def _by_kind(
+    rows: Sequence[Mapping[str, Any]],
+) -> dict[tuple[str, ...], list[Mapping[str, Any]]]:
+    """Group rows by (source, target, cheap value, crystals), the seeds of a task together."""
+    kinds = dict[tuple[str, ...], list[Mapping[str, Any]]]()
+    for row in rows:
+        found = re.fullmatch(r"(.+)-(\d+)-seed\d+(-cheap)?(-.*)?", row["task"])
+        if found is None:
+            raise InputError(f"expected the name of a task, got {row['task']!r}")
+        name, size, cheap, source = found.groups(default="")
+        kinds.setdefault((source, name, cheap, size), []).append(row)
+    return kinds
+
+
+def _mean(rows: Sequence[Mapping[str, Any]], column: str) -> float:
+    """Average a column over the rows that have a value."""
+    values = [float(row[column]) for row in rows]
+    known = [value for value in values if np.isfinite(value)]
+    return fmean(known) if known else float("nan")
 
 
 def run_study(
