@@ -20,6 +20,7 @@ from cgatjax.data.datasets import Dataset
 from cgatjax.errors import ConfigError, InputError, RunExistsError, StructureError
 from cgatjax.inference.embedding_table import write_embeddings
 from cgatjax.model.model_io import save_model
+from cgatjax.model.training_record import TrainingRecord
 from cgatjax.training.transfer_params import rates_at, transfer_labels
 
 LOW, HIGH = "e-form@low", "e-form@high"
@@ -207,6 +208,26 @@ def test_a_source_of_another_property_has_no_prediction(crystals, trained_model)
     names = [c.name for c in candidates_for(task, [source], 4)]
     assert "cheap as it is, shifted" not in names
     assert "Gaussian process on cheap" in names
+
+
+def test_errors_that_cross_validation_hides(crystals, trained_model):
+    """The share of the pool that a source was trained on, and its own standard deviation."""
+    task = make_task(crystals, HIGH, cg.AdaptConfig(folds=2))
+    known = task.pool.select(np.arange(0, len(task.pool), 2))
+    record = TrainingRecord.of(TrainingRecord(), [(known, (HIGH,))], [])
+    for some, share in ((record, np.isin(task.pool.formulas, known.formulas).mean()),
+                        (TrainingRecord(), 0.0)):  # fmt: skip
+        model = trained_model.replace(record=some)
+        source = Source(name="cheap", model=model, pool=task.pool, crystals=task.crystals)
+        own = cg.predict(model, task.pool, show_progress=False).stds[LOW]
+        expected = np.sqrt(share) * own.mean()
+        assert source.hidden_std(HIGH) == pytest.approx(expected, rel=1e-3)
+        assert source.hidden_std("volume@high") == 0
+        hidden = {c.name for c in candidates_for(task, [source], 4) if c.hidden_std > 0}
+        ways = {"cheap as it is, shifted", "cheap + ridge on composition",
+                "cheap + trees on composition", "Gaussian process on cheap",
+                "head then all of cheap"}  # fmt: skip
+        assert hidden == (ways if share else set())
 
 
 def test_embeddings_from_elsewhere_are_compared_only(crystals, tmp_path):

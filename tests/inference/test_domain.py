@@ -1,5 +1,7 @@
 """Domain and error model: distances by hand, laws that are found again, coverage."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -36,6 +38,8 @@ def test_damaged_numbers_are_refused():
         Domain(points=points, center=points[0, :1], scale=points[0], threshold=1.0)
     with pytest.raises(InputError, match="positive scale"):
         ErrorModel(law="own", scale=-1.0, n=3)
+    with pytest.raises(InputError, match="positive scale"):
+        ErrorModel(law="own", scale=1.0, n=3, hidden=-1.0)
 
 
 @pytest.mark.parametrize("law", ["constant", "own", "distance"])
@@ -49,6 +53,18 @@ def test_the_law_of_the_errors_is_found(law):
     shares = coverages(RNG.normal(0, true), found.std(own, novelty))
     assert 0.65 < shares["68"] < 0.75
     assert 0.94 < shares["95"] < 0.98
+
+
+def test_what_cross_validation_hides_is_added_in_quadrature():
+    n, unknown = 4000, np.full(4000, np.nan)
+    found = ErrorModel.fit(RNG.normal(0, 3, n), unknown, unknown, hidden=4.0)
+    np.testing.assert_allclose(found.std(unknown, unknown), 5.0, rtol=0.05)
+    new = RNG.normal(0, 3, n) + RNG.normal(0, 4, n)
+    shares = coverages(new, found.std(unknown, unknown))
+    assert 0.66 < shares["68"] < 0.72
+    assert 0.93 < shares["95"] < 0.97
+    assert "and 4 for new crystals" in found.note()
+    assert "for new crystals" not in dataclasses.replace(found, hidden=0.0).note()
 
 
 def test_intervals_of_few_crystals_are_not_too_narrow():

@@ -57,6 +57,10 @@ class Candidate(Protocol):
     def cost(self) -> Cost:
         """Cost class of a fit."""
 
+    @property
+    def hidden_std(self) -> float:
+        """Standard deviation of the part of the error that cross-validation does not show."""
+
     def fit(self, data: Dataset, seed: int) -> Fitted:
         """Fit to crystals with a value.
 
@@ -118,6 +122,11 @@ class Simple:
         """True if it runs whatever time is left."""
         return self.is_simple
 
+    @property
+    def hidden_std(self) -> float:
+        """Standard deviation of the part of the error that cross-validation does not show."""
+        return self.source.hidden_std(self.target) if self.on_network else 0.0
+
     def seconds(self, crystals: int) -> float:
         """Estimate the seconds of a fit to this number of crystals."""
         return 0.5 + 0.004 * crystals if self.kind == "trees" else 0.2
@@ -169,6 +178,11 @@ class Process:
         """Name in tables."""
         known = f"{self.baseline} + " if self.baseline is not None else ""
         return f"{known}Gaussian process on {self.source.name}"
+
+    @property
+    def hidden_std(self) -> float:
+        """Standard deviation of the part of the error that cross-validation does not show."""
+        return self.source.hidden_std(self.target) if self.baseline is None else 0.0
 
     def seconds(self, crystals: int) -> float:
         """Estimate the seconds of a fit to this number of crystals."""

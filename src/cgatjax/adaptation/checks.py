@@ -168,8 +168,8 @@ def _seen(source: Source, task: Task) -> list[Finding]:
     if known.formulas > len(task.pool) / 10:
         text = (
             f"{source.name} was trained on {known.formulas} of the {known.total} other formulas: "
-            "cross-validation errors of candidates that start from it, and standard deviations, "
-            "are smaller than those of new crystals; believe the test set"
+            "cross-validation errors of candidates that start from it are smaller than those of "
+            "new crystals; believe the test set"
         )
         found.append(Finding("warning", text))
     return found

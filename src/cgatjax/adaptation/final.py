@@ -37,6 +37,7 @@ def assemble(
     task: Task,
     means: np.ndarray,
     stds: np.ndarray,
+    hidden: float,
 ) -> tuple[AdaptedPredictor, np.ndarray]:
     """Assemble the adapted predictor of one candidate, or of several that are averaged.
 
@@ -46,6 +47,7 @@ def assemble(
       task: crystals and folds.
       means: (pool,) predictions in cross-validation, whose errors give the standard deviation.
       stds: (pool,) standard deviations that go with them.
+      hidden: standard deviation of the part of the error that cross-validation does not show.
 
     Returns:
       The predictor, and (pool,) the novelty of each crystal of the pool in its validation fold.
@@ -56,7 +58,7 @@ def assemble(
     novelty = fold_novelty(domain, embeddings, task.folds)
     errors = None
     if np.abs(means - task.values).any():
-        errors = ErrorModel.fit(means - task.values, stds, novelty)
+        errors = ErrorModel.fit(means - task.values, stds, novelty, hidden)
     return AdaptedPredictor.of_parts(ways, names, errors, domain), novelty
 
 

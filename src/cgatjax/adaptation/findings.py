@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -163,7 +164,10 @@ def run_adaptation(
     parts = {
         c.name: final_part(candidates[c.name], schedule.results[c.name], task) for c in contenders
     }
-    predictor, novelty = assemble(choice.chosen.names, parts, task, choice.means, choice.stds)
+    hidden = fmean(candidates[name].hidden_std for name in choice.chosen.names)
+    predictor, novelty = assemble(
+        choice.chosen.names, parts, task, choice.means, choice.stds, hidden
+    )
     save_adapted(out / "model", predictor)
     probe = _probe(choice, candidates)
     curve, groups = None, dict[GroupKind, LeftOut]()
@@ -171,7 +175,7 @@ def run_adaptation(
         extra = EXTRA * schedule.seconds
         whole = next(c for c in contenders if c.names == (probe.name,))
         curve = learning_curve(probe, task, whole.means, extra, note)
-        law, _ = assemble(whole.names, parts, task, whole.means, whole.stds)
+        law, _ = assemble(whole.names, parts, task, whole.means, whole.stds, probe.hidden_std)
         points = probe.source.embeddings(task.pool, task.target)
         groups = leave_out(probe, task, law.errors, law.domain, points, extra, note)
     selection = _next_crystals(predictor, task, options)

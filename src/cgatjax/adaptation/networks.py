@@ -71,6 +71,12 @@ class Training:
         return f"{known}{about} of {self.source.name}"
 
     @property
+    def hidden_std(self) -> float:
+        """Standard deviation of the part of the error that cross-validation does not show."""
+        starts = self.way != "from scratch" and self.baseline is None
+        return self.source.hidden_std(self.target) if starts else 0.0
+
+    @property
     def cost(self) -> Cost:
         """Cheap if the encoder is frozen."""
         return "seconds" if self.way == "head" else "minutes"

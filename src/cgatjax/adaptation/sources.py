@@ -8,8 +8,9 @@ import numpy as np
 from cgatjax.config import ModelConfig, TrainConfig, TransferConfig
 from cgatjax.data.compositions import element_fractions
 from cgatjax.data.datasets import Dataset
+from cgatjax.inference.memory import count_trained_on
 from cgatjax.inference.prediction import BatchRunner, embed
-from cgatjax.inference.predictor import Outputs, Pass
+from cgatjax.inference.predictor import Outputs, Pass, in_units
 from cgatjax.model.model import Model, init_model
 from cgatjax.model.network import Method
 from cgatjax.model.normalizer import Normalizer
@@ -44,11 +45,16 @@ class Source:
 
     def knows(self, target: str) -> bool:
         """True if the model predicts this property, so that its own prediction is a start."""
+        return self._own(target) is not None
+
+    def _own(self, target: str) -> str | None:
+        """Return the target of the model that is this property, if there is one."""
         unit = self.pool.unit(target)
         same = [t for t in self.model.targets if is_same_property(self.model, t, target, unit)]
         # A model that is a difference itself needs values that new crystals may not have.
-        plain = all(self.model.normalizers[t].baseline is None for t in same)
-        return plain and (target in same or len(same) == 1)
+        if any(self.model.normalizers[t].baseline is not None for t in same):
+            return None
+        return target if target in same else same[0] if len(same) == 1 else None
 
     def prepared(self, target: str) -> Model:
         """Return the model with a head for the property, before any training.
@@ -62,6 +68,23 @@ class Source:
             labeled = self.pool.restrict_targets(target)
             self._prepared[target] = prepare_transfer(self.model, labeled, config).model
         return self._prepared[target]
+
+    def hidden_std(self, target: str) -> float:
+        """Estimate the error on new crystals that cross-validation on the pool does not show.
+
+        A model that has learned a cheaper value of the crystals of the pool predicts them better
+        than new ones; the standard deviations that it predicts are those of new ones.
+
+        Returns:
+          Their mean, in the unit of the property, times the square root of the share of the pool
+          whose formulas the model was trained on; 0 if it does not know the property.
+        """
+        own, seen = self._own(target), count_trained_on((self.model,), self.pool)
+        if self.is_blank or own is None or own not in self.model.predicts_std or seen is None:
+            return 0.0
+        [outputs] = BatchRunner((Pass(self.model, "apply"),), 128)(self.pool)
+        _, std = in_units(self.model, own, outputs[own])
+        return float(np.sqrt(seen.formulas / seen.total) * std.mean())
 
     def outputs(self, method: Method, data: Dataset, target: str) -> Outputs:
         """Return the outputs of the prepared model for some of `crystals`, computed once.

@@ -5,6 +5,10 @@ factor; and a power of the distance from the training crystals. The one with the
 of the errors is taken (Laplace's distribution, whose tails are those of real errors; each parameter
 costs one unit, as in Akaike's criterion). Its scale is then set so that at least 68 % and 95 % of
 the errors are within one and 1.96 standard deviations.
+
+Cross-validation does not show the whole error of a candidate whose pre-trained model has learned a
+cheaper value of these very crystals: it predicts new ones worse. Its own standard deviation for new
+crystals is then added in quadrature.
 """
 
 from dataclasses import dataclass
@@ -34,17 +38,19 @@ class ErrorModel:
       scale: standard deviation, factor, or standard deviation at novelty 1, in this order.
       power: of the novelty, for "distance".
       n: number of errors that it was fitted to.
+      hidden: standard deviation of the part of the error that cross-validation does not show.
     """
 
     law: Law
     scale: float
     power: float = 0.0
     n: int
+    hidden: float = 0.0
 
     def __post_init__(self) -> None:
         """Raise InputError unless the numbers make sense; they may come from a file."""
-        numbers = (self.scale, self.power)
-        if self.law not in _COSTS or not np.isfinite(numbers).all() or self.scale <= 0:
+        known = self.law in _COSTS and np.isfinite((self.scale, self.power, self.hidden)).all()
+        if not known or self.scale <= 0 or self.hidden < 0:
             raise InputError(f"error model: expected a law and a positive scale, got {self!r:.200}")
 
     def std(self, own: np.ndarray, novelty: np.ndarray) -> np.ndarray:
@@ -54,7 +60,7 @@ class ErrorModel:
           own: (crystals,) standard deviations that the model predicts, NaN where there is none.
           novelty: (crystals,) distances over that of ordinary new crystals.
         """
-        return self.scale * _shape(self.law, self.power, own, novelty)
+        return np.hypot(self.scale * _shape(self.law, self.power, own, novelty), self.hidden)
 
     def note(self) -> str:
         """Describe the origin of the standard deviation."""
@@ -63,16 +69,25 @@ class ErrorModel:
             "own": "the model's own, rescaled",
             "distance": f"growing as (distance from the training crystals)^{self.power:.2f}",
         }
-        return f"errors of {self.n} crystals in cross-validation, {about[self.law]}"
+        note = f"errors of {self.n} crystals in cross-validation, {about[self.law]}"
+        if self.hidden:
+            note += (
+                f", and {self.hidden:.3g} for new crystals, as the pre-trained model knew those of "
+                "the cross-validation"
+            )
+        return note
 
     @classmethod
-    def fit(cls, errors: np.ndarray, own: np.ndarray, novelty: np.ndarray) -> Self:
+    def fit(
+        cls, errors: np.ndarray, own: np.ndarray, novelty: np.ndarray, hidden: float = 0.0
+    ) -> Self:
         """Fit the best law to errors of crystals that the model was not trained on.
 
         Args:
           errors: (crystals,) predictions minus values.
           own: (crystals,) standard deviations that the model predicts, NaN where there is none.
           novelty: (crystals,) distances from the training crystals of the same fold.
+          hidden: standard deviation of what the errors do not show.
 
         Raises:
           InputError: fewer than two errors, or all of them zero.
@@ -96,7 +111,8 @@ class ErrorModel:
         }
         law = min(costs, key=lambda name: costs[name])
         shape = _shape(law, powers[law], own, novelty)
-        return cls(law=law, scale=_covering(size / shape), power=powers[law], n=len(size))
+        scale = _covering(size / shape)
+        return cls(law=law, scale=scale, power=powers[law], n=len(size), hidden=hidden)
 
 
 def coverages(errors: np.ndarray, std: np.ndarray) -> dict[str, float]:
