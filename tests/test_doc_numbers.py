@@ -275,6 +275,9 @@ def test_the_recipes_from_scratch() -> None:
             assert change == ("-" if name == base else shown), name
             checked += 1
     assert checked == 50
+    [weights] = [float(r["weights"]) for r in rows if r["changed"] == BASES[rows[-1]["group"]]]
+    _, small, *_ = table_under("docs/concepts/network.md", "Presets", "preset")
+    assert agrees(small[1].split(", ")[1].removesuffix(" weights"), [weights])
 
 
 def test_a_changed_number_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

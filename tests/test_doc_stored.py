@@ -6,8 +6,11 @@ The files lie in docs/results, most of them as a benchmark's `--json` wrote them
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 from tests.doc_tables import RESULTS, agrees, stored, table_under, tables_under, unwrapped
+
+from cgatjax.inference.calibration import calibration_report
 
 SPEED, SCREENING = "docs/performance.md", "docs/guides/screening.md"
 
@@ -150,6 +153,32 @@ def test_the_floor_of_screening() -> None:
     assert agrees(text.split(" per second]")[0].replace("`small`", ""), [*used, minutes, speed])
     text = unwrapped(SCREENING, "Speed").split("everything but the network takes ")[1]
     assert agrees(text.split(" minutes")[0], [*used, minutes])
+
+
+def test_the_calibration_of_an_ensemble() -> None:
+    """The table, and that its row of the ensemble follows from the stored predictions."""
+    rows = stored("uncertainty.csv")
+    _, *lines = table_under("docs/results/uncertainty.md", "", "standard deviation")
+    for (label, *cells), row in zip(lines, rows, strict=True):
+        name, *values = row.values()
+        assert label == name
+        check(cells, [float(value) for value in values])
+    columns = {k: np.array([float(r[k]) for r in stored("calibration.csv")])
+               for k in ("value", "mean", "std")}  # fmt: skip
+    found = calibration_report(*columns.values())
+    [row] = [r for r in rows if r["standard deviation"] == "ensemble, spread and aleatoric"]
+    kept = [float(row[name]) for name in ("MAE", "rank", "NLL", "area")]
+    again = [found.mae, found.spearman, found.nll, found.area]
+    assert kept == pytest.approx(again, rel=1e-3, abs=1e-3)
+
+
+def test_the_step_on_eight_devices() -> None:
+    found = list(json.loads((RESULTS / "device_steps.json").read_text()).values())
+    header, *lines = table_under("docs/scaling.md", "Equality of the steps", "")
+    assert header[1:] == ["shard_map", "pmap"]
+    order = [(0, 2), (1, 3), (4, 6), (5, 7)]
+    for (_, *cells), places in zip(lines, order, strict=True):
+        check(cells, [found[k] for k in places])
 
 
 def test_the_pairs_of_public_data() -> None:

@@ -62,7 +62,7 @@ def _redraw_calibration(file: Path) -> Path:
         rows = {row["standard deviation"]: row for row in csv.DictReader(stream)}
     row = rows["ensemble, spread and aleatoric"]
     factors = {"as trained": 1.0}
-    factors |= {f"by {by}": float(row[f"factor by {by}"]) for by in ("likelihood", "area")}
+    factors |= {f"factor by {by}": float(row[f"factor by {by}"]) for by in ("likelihood", "area")}
     sets = {name: (value, mean, factor * std) for name, factor in factors.items()}
     title = f"Formation energy, ensemble of four, {len(value)} test crystals"
     save_figure(calibration(sets, "eV/atom", title), file)

@@ -17,7 +17,7 @@ import numpy as np
 
 import cgatjax as cg
 from cgatjax.inference.calibration import best_factor, calibration_report
-from cgatjax.runs.run_folder import member_folders
+from cgatjax.inference.loading import member_folders
 
 FOLDER = Path(__file__).resolve().parent
 Arrays = tuple[np.ndarray, np.ndarray]

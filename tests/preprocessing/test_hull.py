@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.doc_tables import table_under
 
 from cgatjax.errors import ConfigError, InputError
 from cgatjax.preprocessing.hull import KnownHull, composition_of, hull_energies
@@ -47,6 +48,15 @@ def test_a_binary_system_ignoring_polymorphs_by_hand():
     expected = [0.0, 0.2, 0.0, -0.5, -0.3, 0.4, 0.2, -0.2]
     found = solve(BINARY, polymorphs="ignore")
     np.testing.assert_allclose(found.distance, expected, atol=1e-9)
+
+
+def test_the_example_of_the_page():
+    first = "example: A, B at 0, A3B at -0.3, AB3 at -0.7 eV/atom, and AB at"
+    _, *lines = table_under("docs/data.md", "Formation energies and hull distances", first)
+    assert [float(line[0]) for line in lines] == FORMATION[3:6]
+    for column, polymorphs in enumerate(("compete", "ignore"), 1):
+        shown = [float(line[column].split("= ")[1]) for line in lines]
+        np.testing.assert_allclose(solve(BINARY, polymorphs=polymorphs).distance[3:6], shown)
 
 
 def test_an_unstable_polymorph_does_not_compete():
