@@ -17,6 +17,8 @@ from cgatjax.inference.adapted import mixture
 
 AVERAGED = 4
 """Best candidates of which pairs and triples are averaged."""
+BEYOND_NOISE = 2.0
+"""Standard errors by which a network must be better than the best simple candidate."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -101,8 +103,8 @@ def choose(
     """Choose the contender with the smallest validated error, averages included.
 
     Guard against harm from transfer: if it is not better than the best simple contender by more
-    than the standard error of their difference, the mean of both is taken if it is better, and
-    otherwise the simple one.
+    than two standard errors of their difference, the best average that contains the simple one is
+    taken if it is better, and otherwise the simple one.
 
     Args:
       contenders: single candidates.
@@ -179,7 +181,7 @@ def _guarded(
     best = ranked[0]
     simple = next(c for c in ranked if c.is_simple and len(c.names) == 1)
     gain = errors[simple.name] - errors[best.name]
-    if best.is_simple or gain.mean() > standard_error(gain, groups[known]):
+    if best.is_simple or gain.mean() > BEYOND_NOISE * standard_error(gain, groups[known]):
         return _Guarded(best, simple, best)
     # The simple one itself, or its average with others.
     return _Guarded(best, simple, next(c for c in ranked if simple.names[0] in c.names))
