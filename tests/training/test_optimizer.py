@@ -39,7 +39,7 @@ def trained(config: TrainConfig, labels=TRAINED, rates=None, gradients=GRADIENTS
 def updated(optimizer, gradient, state, params, rates):
     """Parameters and optimizer state after a step."""
     packed, state = optimizer.update(optimizer.pack(gradient), state, optimizer.pack(params), rates)
-    return optimizer.unpack(packed, params), state
+    return optimizer.unpack(packed, optimizer.starts(params), params), state
 
 
 def options(optimizer: str, **changes) -> TrainConfig:
@@ -214,6 +214,6 @@ def test_small_leaves_are_one_vector_per_group():
         "slow": {SMALL: (16,)},
         "trained": {SMALL: (1,)},
     }
-    same = optimizer.unpack(packed, params)
+    same = optimizer.unpack(packed, optimizer.starts(params), params)
     assert jax.tree.map(np.shape, same) == jax.tree.map(np.shape, params)
     jax.tree.map(np.testing.assert_array_equal, same, jax.tree.map(np.float32, params))

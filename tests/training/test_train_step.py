@@ -1,4 +1,5 @@
 import dataclasses
+import re
 
 import jax
 import jax.numpy as jnp
@@ -203,3 +204,17 @@ def test_on_a_gpu_the_host_does_not_wait_for_a_condition(optimizer, monkeypatch)
         ends.append(state)
     assert int(ends[0].step) == 2
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), *ends)
+
+
+def test_new_values_of_equal_small_leaves_share_a_kernel():
+    """XLA compiles equal kernels once, but copies from known places are all different."""
+    names = [f"w{i}" for i in range(20)]
+    params = fresh_params()
+    params["encoder"] |= {name: jnp.ones(3) for name in names}
+    labels = {**LABELS, "encoder": dict.fromkeys(params["encoder"], "trained")}
+    step, optimizer = make_step(labels)
+    state, stack = init_state(params, optimizer), stacked(batch_of(4))
+    lowered = jax.jit(step).lower(state, stack, {"trained": np.float32(1)}, SCALES)
+    text = lowered.compile().as_text()
+    assert len(re.findall(r" dynamic-slice\(", text)) >= len(names)
+    assert len(re.findall(r" slice\(", text)) < len(names)

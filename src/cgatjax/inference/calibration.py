@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
-from scipy.optimize import minimize_scalar
-from scipy.special import ndtr, ndtri
-from scipy.stats import spearmanr
+import scipy  # loads its parts, which take half a second, when they are used
 
 from cgatjax.errors import InputError
 
@@ -73,7 +71,9 @@ def calibration_report(target: np.ndarray, mean: np.ndarray, std: np.ndarray) ->
         nll=negative_log_likelihood(error, std),
         area=miscalibration_area(levels),
         sharpness=float(np.sqrt(np.square(std).mean())),
-        spearman=float(spearmanr(np.abs(error), std).statistic) if varies else float("nan"),
+        spearman=float(scipy.stats.spearmanr(np.abs(error), std).statistic)
+        if varies
+        else float("nan"),
     )
 
 
@@ -112,7 +112,7 @@ def interval_levels(error: np.ndarray, std: np.ndarray) -> np.ndarray:
     >>> interval_levels(np.array([0.0, -1.96]), np.array([1.0, 1.0])).round(2)
     array([0.  , 0.95])
     """
-    return 2 * ndtr(np.abs(error) / std) - 1
+    return 2 * scipy.special.ndtr(np.abs(error) / std) - 1
 
 
 def coverage(levels: np.ndarray, expected: np.ndarray) -> np.ndarray:
@@ -179,10 +179,12 @@ def best_factor(error: np.ndarray, std: np.ndarray, by: FitBy = "likelihood") ->
         return start
     # The factor that makes half of the values fall into their central half is close to the best.
     middle = float(np.median(scaled)) or start
-    center = np.log(middle / ndtri(0.75))
+    center = np.log(middle / scipy.special.ndtri(0.75))
 
     def area(log_factor: float) -> float:
-        return miscalibration_area(2 * ndtr(scaled / np.exp(log_factor)) - 1)
+        return miscalibration_area(2 * scipy.special.ndtr(scaled / np.exp(log_factor)) - 1)
 
-    found = minimize_scalar(area, bounds=(center - 1.5, center + 1.5), method="bounded")
+    found = scipy.optimize.minimize_scalar(
+        area, bounds=(center - 1.5, center + 1.5), method="bounded"
+    )
     return float(np.exp(found.x))

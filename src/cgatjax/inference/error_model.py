@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Literal, Self
 
 import numpy as np
-from scipy.optimize import minimize_scalar
+import scipy  # loads its parts when they are used
 
 from cgatjax.errors import InputError
 
@@ -99,7 +99,7 @@ class ErrorModel:
         if np.isfinite(own).all() and (own > 0).all():
             powers["own"] = 0.0
         if np.isfinite(novelty).all():
-            found = minimize_scalar(
+            found = scipy.optimize.minimize_scalar(
                 lambda power: _cost(size, _shape("distance", power, own, novelty)),
                 bounds=_POWERS,
                 method="bounded",

@@ -294,18 +294,18 @@ def _with_plain_padding(batch: CrystalBatch) -> CrystalBatch:
     A weight of NaN or 0 there would reach real crystals through gradients: 0 * NaN is NaN.
     """
 
-    def plain(values: dict[str, Array], name: str, counts: Array) -> dict[str, Array]:
-        real = jnp.asarray(batch.graph_mask)[graph_index(counts, len(values[name]))]
+    def plain(values: dict[str, Array], name: str, real: Array) -> dict[str, Array]:
         return {**values, name: jnp.where(real, values[name], 1)}
 
     crystal, composition = batch.crystal, batch.composition
+    mask = jnp.asarray(batch.graph_mask)
+    real = mask[graph_index(crystal.n_node, len(crystal.nodes["weight"]))]
     crystal = crystal._replace(
-        nodes=plain(crystal.nodes, "weight", crystal.n_node),
-        edges=plain(crystal.edges, "weight", crystal.n_edge),
+        nodes=plain(crystal.nodes, "weight", real),
+        edges=plain(crystal.edges, "weight", real[crystal.receivers]),
     )
-    composition = composition._replace(
-        nodes=plain(composition.nodes, "fraction", composition.n_node)
-    )
+    real = mask[graph_index(composition.n_node, len(composition.nodes["fraction"]))]
+    composition = composition._replace(nodes=plain(composition.nodes, "fraction", real))
     return dataclasses.replace(batch, crystal=crystal, composition=composition)
 
 

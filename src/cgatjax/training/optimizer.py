@@ -5,6 +5,7 @@ packed for the optimizer, so that they get no update and no memory, and do not c
 the gradient.
 """
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -74,16 +75,28 @@ class Optimizer:
             for group, names in self._places(leaves).items()
         }
 
-    def unpack(self, packed: Packed, like: Params) -> Params:
+    def starts(self, tree: Params) -> dict[str, int]:
+        """Map each small leaf of a tree like the parameters to its start in the packed vector."""
+        leaves, starts = traverse_util.flatten_dict(dict(tree), sep="/"), dict[str, int]()
+        for names in self._places(leaves).values():
+            paths = names.get(SMALL, [])
+            sizes = [jnp.size(leaves[path]) for path in paths]
+            starts |= zip(paths, itertools.accumulate(sizes, initial=0), strict=False)
+        return starts
+
+    def unpack(self, packed: Packed, starts: Mapping[str, Any], like: Params) -> Params:
         """Undo `pack`, with the shapes and the frozen leaves of another tree."""
         leaves = traverse_util.flatten_dict(dict(like), sep="/")
         for group, names in self._places(leaves).items():
             for name, paths in names.items():
-                array, start = packed[group][name], 0
+                array = packed[group][name]
                 for path in paths:
-                    shape, stop = jnp.shape(leaves[path]), start + jnp.size(leaves[path])
-                    part = array if name != SMALL else array[start:stop].reshape(shape)
-                    leaves[path], start = part, stop
+                    shape, size = jnp.shape(leaves[path]), jnp.size(leaves[path])
+                    if name == SMALL:
+                        part = jax.lax.dynamic_slice(array, (starts[path],), (size,))
+                        leaves[path] = part.reshape(shape)
+                    else:
+                        leaves[path] = array
         return traverse_util.unflatten_dict(leaves, sep="/")
 
     def _places(self, leaves: Mapping[str, Any]) -> dict[str, dict[str, list[str]]]:
