@@ -125,6 +125,16 @@ def test_figures_are_drawn_again(tmp_path: Path) -> None:
     assert all(f"figures/{name}" in used for name in drawn)
 
 
+@pytest.mark.long
+def test_the_figures_of_the_results_are_drawn_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(DOCS.parent / "benchmarks")
+    drawn = runpy.run_path(str(DOCS / "results" / "redraw.py"))["redraw"](tmp_path)
+    assert len(drawn) == 7
+    assert all((DOCS / "results" / path.relative_to(tmp_path)).is_file() for path in drawn)
+
+
 def test_the_page_of_the_command_line_is_up_to_date() -> None:
     script = runpy.run_path(str(DOCS / "command_line.py"))
     page = script["PAGE"].read_text()

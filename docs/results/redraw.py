@@ -11,6 +11,7 @@ import dataclasses
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import growth
@@ -74,7 +75,8 @@ def _redraw(experiment: Experiment, out: Path) -> list[Path]:
     # The figure leaves delta learning out; its words would read the data.
     names = tuple(n for n in scale.ablations if not VARIANTS[n].is_delta)
     scale = dataclasses.replace(scale, ablations=names)
-    results = Results(scale=scale, pool=None, rows=rows_of(experiment.name))  # type: ignore[arg-type]
+    pool: Any = SimpleNamespace(out=FOLDER / "local")
+    results = Results(scale=scale, pool=pool, rows=rows_of(experiment.name))
     files = []
     for figure in experiment.show(results).figures:
         files.append(out / experiment.name / f"{figure.name}.png")
