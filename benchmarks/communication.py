@@ -26,6 +26,7 @@ import cgatjax as cg
 from cgatjax.model.losses import LOSSES
 from cgatjax.model.network import Network
 from cgatjax.runtime.devices import Devices
+from cgatjax.structures.elements import ElementTable
 from cgatjax.training.optimizer import FROZEN, make_optimizer
 from cgatjax.training.train_step import MaskedLoss, init_state, make_train_step
 from cgatjax.training.transfer_params import TRAINED, label_parameters
@@ -57,7 +58,7 @@ def step_program(config: cg.ModelConfig, frozen: bool, compiled: bool) -> tuple[
     graph_config = cg.GraphConfig(max_neighbors=config.max_shells)
     graphs = [cg.reduce_graph(cg.featurize(c, graph_config)) for c in cg.ionic_crystals(4, seed=0)]
     batch = cg.collate(graphs, {"y": np.arange(4.0)})
-    network = Network(config.replace(targets=("y",)))
+    network = Network(config.replace(targets=("y",)), ElementTable.named(config.elements))
     params = network.param_shapes()
     rules = [("encoder/*", FROZEN)] if frozen else []
     labels = label_parameters(params, [*rules, ("*", TRAINED)])

@@ -26,6 +26,7 @@ from tests.doc_tables import (
 import cgatjax as cg
 from cgatjax.analysis import PowerLaw, equivalent_size, fit_joint_power_law
 from cgatjax.model.network import Network
+from cgatjax.structures.elements import ElementTable
 
 STUDY, SPEED = "docs/results/study.md", "docs/performance.md"
 ACCURACY = 43.0
@@ -187,7 +188,8 @@ def test_the_communication_of_each_preset() -> None:
     assert len(lines) == 6
     counts = {}
     for name, make in PRESETS.items():
-        shapes = Network(make(targets=("y",))).param_shapes()
+        config = make(targets=("y",))
+        shapes = Network(config, ElementTable.named(config.elements)).param_shapes()
         head = sum(leaf.size for leaf in leaves(shapes["heads"]))
         counts[name] = {"head": head, "full": head + sum(p.size for p in leaves(shapes["encoder"]))}
     for preset, trained, parameters, size, *times in lines:
