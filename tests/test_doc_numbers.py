@@ -280,6 +280,41 @@ def test_the_recipes_from_scratch() -> None:
     assert agrees(small[1].split(", ")[1].removesuffix(" weights"), [weights])
 
 
+def test_the_ways_of_fine_tuning() -> None:
+    page, heading = "docs/results/recipe.md", "Fine-tuning at several sizes"
+    seeds = ("seed 0", "seed 1", "seed 2")
+    found: dict[tuple[str, ...], list[Row]] = {}
+    for row in stored("recipe_fine_tuning.csv"):
+        found.setdefault((row["property"], row["unit"], row["crystals"]), []).append(row)
+
+    def label(row: Row) -> str:
+        steps = "" if row["steps"] == "500" else f", {row['steps']} steps"
+        return f"{row['way']} {row['peak rate']}{steps}"
+
+    def shown(row: Row, count: int) -> str:
+        values = [float(row[seed]) for seed in seeds[:count]]
+        digits = 1 if row["unit"] == "meV/atom" else 3
+        spread = f" ± {stdev(values):.{digits}f}" if count > 1 else ""
+        return f"{fmean(values):.{digits}f}{spread}"
+
+    for first, count in (("property", 3), ("one seed", 1)):
+        header, *lines = table_under(page, heading, first)
+        for cells in lines:
+            rows = [r for r in found[tuple(cells[:3])] if all(r[s] for s in seeds[:count])]
+            of = {label(row): shown(row, count) for row in rows}
+            assert cells[3:] == [of.get(name, "-") for name in header[3:]], cells
+
+    header, *lines = table_under(page, heading, "further ways")
+    every = [row for rows in found.values() for row in rows]
+    assert {"head", *header[3:]} == {row["way"] for row in every}
+    for cells in lines:
+        for way, text in zip(header[3:], cells[3:], strict=True):
+            rows = [r for r in found[tuple(cells[:3])] if r["way"] == way]
+            best = min(rows, key=lambda row: float(row["seed 0"]), default=None)
+            expected = f"{shown(best, 1)} ({best['peak rate']})" if best else "-"
+            assert text == expected, (cells, way)
+
+
 def test_a_changed_number_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two parts in a hundred of the stored errors are enough."""
     original = rows_of("table1")
