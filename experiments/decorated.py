@@ -5,10 +5,10 @@
     cgatjax label decorated.json.bz2 --calculator chgnet --references known.json.bz2 \
         --reference-property e-form_chgnet --out labeled.json.bz2
 
-A crystal of the archive gives its sites; each of its elements is replaced by another one, drawn
-evenly from those of the archive, and the cell is scaled to the volume that a model predicts, for
-which distances need not be known. Formulas of the archive and of the stores named by `--exclude`
-are left out, so that nothing that is labeled then has a known value.
+A crystal of the archive gives its sites; each of its elements is replaced by one of the same group
+of the periodic table that the archive has, and the cell is scaled to the volume that a model
+predicts, for which distances need not be known. Formulas of the archive and of the stores named by
+`--exclude` are left out, so that nothing that is labeled then has a known value.
 """
 
 import dataclasses
@@ -21,11 +21,11 @@ import numpy as np
 import cgatjax as cg
 from cgatjax.structures import Crystal, reduced_formula
 from cgatjax.structures.dcgat import write_dcgat
+from cgatjax.structures.element_properties import ELEMENT_PROPERTIES, element_properties
 from cgatjax.structures.readers import read_crystals
 
 MOST_SITES = 8
 """Sites of a prototype: a potential labels small cells in hundredths of a second."""
-_NOBLE_GASES = (2, 10, 18, 36, 54, 86)
 _BATCH = 2000
 
 
@@ -68,12 +68,15 @@ def decorations(
       left_out: reduced formulas that are known; those of the yielded crystals are added.
       rng: draws prototypes and elements.
     """
+    group = element_properties()[:, ELEMENT_PROPERTIES.index("group")]
     elements = np.unique(np.concatenate([c.atomic_numbers for c in prototypes]))
-    elements = np.setdiff1d(elements, _NOBLE_GASES)
     while True:
         prototype = prototypes[int(rng.integers(len(prototypes)))]
         present, kinds = np.unique(prototype.atomic_numbers, return_inverse=True)
-        numbers = rng.choice(elements, len(present), replace=False)[kinds].astype(np.uint8)
+        drawn = np.array([rng.choice(elements[group[elements] == group[z]]) for z in present])
+        if len(np.unique(drawn)) < len(present):
+            continue
+        numbers = drawn[kinds].astype(np.uint8)
         formula = reduced_formula(numbers)
         if formula not in left_out:
             left_out.add(formula)

@@ -4,6 +4,7 @@ import numpy as np
 from click.testing import CliRunner
 from experiments.__main__ import main
 from experiments.decorated import decorations
+from pymatgen.core import Element
 
 import cgatjax as cg
 from cgatjax.structures import Crystal, reduced_formula
@@ -30,6 +31,7 @@ def test_other_elements_on_the_same_sites():
             zip(crystal.atomic_numbers.tolist(), source.atomic_numbers.tolist(), strict=True)
         )
         assert len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs})
+        assert all(Element.from_Z(a).group == Element.from_Z(b).group for a, b in pairs)
 
 
 def test_cells_have_the_predicted_volumes(tmp_path):
