@@ -1,5 +1,6 @@
 """One site, two neighbors, one head: a network small enough for pencil and paper."""
 
+import functools
 import math
 
 import jax
@@ -62,7 +63,8 @@ def by_hand(graph=LONE, direction="center_to_neighbor"):
     head["out"]["kernel"][:] = [[1.0, 0.0], [0.0, 2.0]]
     head["out"]["bias"][:] = [0.25, 0.5]
     with jax.enable_x64(True):
-        out, sown = net.apply({"params": p}, batch, mutable=["intermediates"])
+        network = jax.jit(functools.partial(net.apply, mutable=["intermediates"]))
+        out, sown = network({"params": p}, batch)
     encoder = sown["intermediates"]["encoder"]
     sown = {k: np.asarray(v[0]) for k, v in encoder.items() if isinstance(v, tuple)}
     return np.asarray(out), sown

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from cgatjax.config import GraphConfig, ModelConfig
-from cgatjax.data.batching import collate
+from cgatjax.data.batching import BatchBudget, collate
 from cgatjax.graphs.crystal_graph import featurize
 from cgatjax.graphs.reduction import reduce_graph
 from cgatjax.nn.cgat import CGAT
@@ -237,47 +237,39 @@ def graphs_of(split_shell):
     return [featurize(crystal, config) for crystal in crystals()]
 
 
-def network(config, params, graphs):
-    """Embeddings and outputs of the library's network, in float64, not compiled as a whole."""
-    net, n = CGAT(config, TABLE), len(graphs)
-    with jax.enable_x64(True):
-        embedding = net.apply({"params": params}, collate(graphs), method="embed")
-        out = net.apply({"params": params}, embedding, method="read_heads")["target"]
-    return np.asarray(embedding)[:n], np.asarray(out)[:n]
+ROOM = BatchBudget(4, 16, 128, 8, 16)
+"""For the crystals whole and reduced, so that both go through one compiled program."""
+
+
+def compiled(config):
+    """Embeddings and outputs of the library's network, of parameters and graphs, in float64."""
+    net = CGAT(config, TABLE)
+
+    @jax.jit
+    def both(params, batch):
+        embedding = net.apply({"params": params}, batch, method="embed")
+        return embedding, net.apply({"params": params}, embedding, method="read_heads")["target"]
+
+    def run(params, graphs):
+        with jax.enable_x64(True):
+            found = both(params, collate(graphs, budget=ROOM))
+        return [np.asarray(x)[: len(graphs)] for x in found]
+
+    return run
 
 
 @pytest.mark.parametrize("changes", VARIANTS, ids=lambda c: "-".join(map(str, c.values())))
-def test_network_equals_its_equations(changes):
+def test_network_equals_its_equations_on_whole_and_on_reduced_graphs(changes):
     config = SMALL.replace(**changes)
-    whole = graphs_of("share")
-    params = random_params(config, whole)
-    expected = np.array([crystal_vector(params, config, graph) for graph in whole])
-    outputs = [regression(params["heads"]["target"], config, x) for x in expected]
-    embedding, out = network(config, params, whole)
-    np.testing.assert_allclose(embedding, expected, rtol=1e-10, atol=1e-12)
-    np.testing.assert_allclose(out, outputs, rtol=1e-10, atol=1e-12)
-
-
-IN, OUT = "neighbor_to_center", "center_to_neighbor"
-
-
-# Six of the twelve combinations: each pair of options occurs in one of them.
-@pytest.mark.parametrize(
-    ("split_shell", "direction", "edge_update"),
-    [
-        ("cut", IN, "hyper"),
-        ("share", OUT, "hyper"),
-        ("cut", OUT, "attention"),
-        ("share", IN, "attention"),
-        ("cut", IN, "shell"),
-        ("share", OUT, "shell"),
-    ],
-)
-def test_reduced_graphs_give_the_same(edge_update, direction, split_shell):
-    config = SMALL.replace(edge_update=edge_update, message_direction=direction)
-    whole = graphs_of(split_shell)
-    reduced = [reduce_graph(graph) for graph in whole]
-    assert sum(g.n_edges for g in reduced) < sum(g.n_edges for g in whole)
-    params = random_params(config, whole)
-    expected = np.array([crystal_vector(params, config, graph) for graph in whole])
-    np.testing.assert_allclose(network(config, params, reduced)[0], expected, rtol=1e-10)
+    params = random_params(config, graphs_of("share"))
+    network = compiled(config)
+    for split_shell in ("share", "cut"):
+        whole = graphs_of(split_shell)
+        reduced = [reduce_graph(graph) for graph in whole]
+        assert sum(g.n_edges for g in reduced) < sum(g.n_edges for g in whole)
+        expected = np.array([crystal_vector(params, config, graph) for graph in whole])
+        outputs = [regression(params["heads"]["target"], config, x) for x in expected]
+        for graphs in (whole, reduced):
+            embedding, out = network(params, graphs)
+            np.testing.assert_allclose(embedding, expected, rtol=1e-10, atol=1e-12)
+            np.testing.assert_allclose(out, outputs, rtol=1e-10, atol=1e-12)
