@@ -11,8 +11,10 @@ import pytest
 from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parents[1]
-MOST_BYTES, GROWTH = 900_000_000, 300_000_000
-"""Resident memory beyond which a test process gives back what it can, and the growth since then."""
+MOST, GROWTH = 900_000_000, 300_000_000
+"""Resident memory beyond which a test process drops its programs, and the growth since then."""
+KEPT = 100_000_000
+"""Growth after which freed memory is given back to the system (all in bytes)."""
 
 # Two devices; and no optimizing of machine code, which takes longer than the tests' tiny networks.
 for _flag in ("xla_force_host_platform_device_count=2", "xla_backend_optimization_level=0"):
@@ -32,34 +34,56 @@ settings.register_profile("cgatjax", max_examples=25, deadline=None, derandomize
 settings.load_profile("cgatjax")
 
 
-@pytest.fixture(scope="session")
-def least_bytes() -> list[int]:
-    """Resident memory after the last release, 0 at first."""
-    return [0]
+class Memory:
+    """Resident memory of this process, which grows because glibc keeps what compilations free."""
 
+    def __init__(self) -> None:
+        self._trim = getattr(ctypes.CDLL(None), "malloc_trim", lambda pad: 0)  # glibc has it
+        self._trimmed = self._cleared = 0
 
-@pytest.fixture(autouse=True)
-def bounded_memory(least_bytes):
-    """Give freed blocks back to the system, and compiled programs if that is not enough.
+    def trim(self, growth: int = 0) -> int:
+        """Give freed blocks back after such growth since the last time; return what is left."""
+        if (now := resident_bytes()) > self._trimmed + growth:
+            self._trim(0)
+            self._trimmed = now = resident_bytes()
+        return now
 
-    The C library keeps what compilations free; programs are read from the disk when needed again.
-    """
-    yield
-    if not sys.platform.startswith("linux"):
-        return
-    if resident_bytes() > max(MOST_BYTES, least_bytes[0] + GROWTH):
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", lambda pad: 0)  # glibc has it
-        trim(0)
-        if resident_bytes() > MOST_BYTES and "jax" in sys.modules:
-            sys.modules["jax"].clear_caches()
-            gc.collect()
-            trim(0)
-        least_bytes[0] = resident_bytes()
+    def after_event(self, name: str, seconds: float, **_: object) -> None:
+        """Called by JAX after each of its steps."""
+        if name.endswith("backend_compile_duration"):
+            self.trim(KEPT)
+
+    def after_test(self) -> None:
+        """Drop compiled programs if there are too many; they are read from the disk again."""
+        if resident_bytes() > max(MOST, self._cleared + GROWTH):
+            if self.trim() > MOST:
+                sys.modules["jax"].clear_caches()
+                gc.collect()
+            self._cleared = self.trim()
 
 
 def resident_bytes() -> int:
     """Resident memory of this process."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.fixture(scope="session")
+def memory() -> Memory | None:
+    """Memory of this process, watched at every compilation; None where it cannot be read."""
+    if not sys.platform.startswith("linux"):
+        return None
+    from jax import monitoring
+
+    found = Memory()
+    monitoring.register_event_duration_secs_listener(found.after_event)
+    return found
+
+
+@pytest.fixture(autouse=True)
+def bounded_memory(memory):
+    yield
+    if memory is not None:
+        memory.after_test()
 
 
 @pytest.fixture(scope="session")
