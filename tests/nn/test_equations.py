@@ -259,7 +259,8 @@ def compiled(config):
 
 
 @pytest.mark.parametrize("changes", VARIANTS, ids=lambda c: "-".join(map(str, c.values())))
-def test_network_equals_its_equations_on_whole_and_on_reduced_graphs(changes):
+def test_network_equals_its_equations(changes):
+    """On whole and on reduced graphs, whose last shell is shared or cut."""
     config = SMALL.replace(**changes)
     params = random_params(config, graphs_of("share"))
     network = compiled(config)
