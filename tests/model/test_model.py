@@ -27,7 +27,7 @@ SIZES = {
     "node_dim": 6,
     "edge_dim": 5,
     "heads": 2,
-    "steps": 3,
+    "steps": 2,
     "composition_steps": 1,
     "composition_hidden": 5,
     "head_widths": (5,),
