@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable
 from statistics import fmean, stdev
 
+import numpy as np
 import pytest
 from experiments.adapt_study import AVERAGED, averaged, verdict
 from experiments.grid.section import mean_and_spread
@@ -219,11 +220,20 @@ def test_the_differences_beside_the_values() -> None:
 
 
 def test_a_potential_alone_as_the_start() -> None:
-    name = "crystals with energies of CHGNet"
-    _, *lines = table_under("docs/results/pretrained.md", "A potential alone as the start", name)
-    columns = ("potential crystals", "MAE on the potential", "test MAE")
-    rows = [[row[c] or "-" for c in columns] for row in stored("potential_size.csv")]
-    assert [[cells[0].replace(",", ""), *cells[1:]] for cells in lines] == rows
+    page, heading = "docs/results/pretrained.md", "A potential alone as the start"
+    _, *lines = table_under(page, heading, "crystals with energies of CHGNet")
+    rows = stored("potential_size.csv")
+    expected = [
+        [f"{int(r['crystals']):,}", r["source"], r["MAE on the potential"] or "-", r["test MAE"]]
+        for r in rows
+    ]
+    assert [[*cells[:3], cells[3].split(" ± ")[0]] for cells in lines] == expected
+    spreads = [cells[3].split(" ± ")[1] for cells in lines if "±" in cells[3]]
+    assert spreads == [r["std over seeds"] for r in rows if r["std over seeds"]]
+    known = [r for r in rows if r["source"] == "known" and int(r["crystals"]) <= 30_000]
+    sizes, errors = ([float(r[c]) for r in known] for c in ("crystals", "test MAE"))
+    slope = np.polyfit(np.log(sizes), np.log(errors), 1)[0]
+    assert f"as N^{slope:.2f}, against" in unwrapped(page, heading)
 
 
 def test_the_best_transfers_of_the_readme() -> None:
