@@ -100,6 +100,16 @@ def test_the_comparison_with_an_older_torch() -> None:
     assert agrees(words, [forward, step, slow_step, forward_paper, step_paper])
 
 
+def test_the_start_of_a_training() -> None:
+    measured = stored("speed/start_up.csv")
+    (_, *columns), *lines, total = table_under(SPEED, "Compilation", "CPU seconds")
+    assert [line[0] for line in lines] == [row["phase"] for row in measured]
+    for i, column in enumerate(columns, 1):
+        seconds = [float(row[column]) for row in measured]
+        assert agrees(" ".join(line[i] for line in lines), seconds)
+        assert agrees(total[i], [sum(seconds[:-1])])
+
+
 def test_the_measurements_of_the_network() -> None:
     measured = stored("speed/network.csv")
     header, *lines = table_under(SPEED, "Measurements", "")
