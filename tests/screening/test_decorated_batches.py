@@ -160,7 +160,7 @@ def check_in_float64(variant, options, by) -> None:
     crystals = [cg.featurize(template.decorated(row), options) for row in numbers]
     # Not by `cg.predict`: its input threads do not see the float64 setting of this thread.
     batch = cg.collate([cg.reduce_graph(graph) for graph in crystals])
-    expected = model.network.apply(model.params, batch)["x"][: len(numbers), 0]
+    expected = model.network.jitted("apply")(model.params, batch)["x"][: len(numbers), 0]
     assert np.ptp(expected) > 1e-3
     assert np.abs(mean - expected).max() < 1e-12
 

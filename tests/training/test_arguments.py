@@ -7,7 +7,7 @@ import cgatjax as cg
 from cgatjax.errors import ConfigError, InputError, MismatchError, TargetError
 
 LOW = "e-form@low"
-FAST = {"epochs": 1, "batch_size": 32}
+FAST = {"epochs": 1, "batch_size": 32, "learning_rate": 5e-3, "loss": "robust_l1"}
 
 
 @pytest.fixture
