@@ -41,8 +41,10 @@ def computed(golden):
         case = golden(name)
 
         def apply(params):
-            out, sown = case.net.apply({"params": params}, case.batch, mutable=["intermediates"])
-            embedding = case.net.apply({"params": params}, case.batch, method="embed")
+            embedding, sown = case.net.apply(
+                {"params": params}, case.batch, method="embed", mutable=["intermediates"]
+            )
+            out = case.net.apply({"params": params}, embedding, method="read_heads")[TARGET]
             return out, (sown["intermediates"]["encoder"], embedding)
 
         def pulled_back(params, cotangent):
