@@ -1,6 +1,6 @@
-"""One process of a training on several, or the same training on one; run by `test_devices.py`.
+"""One process of a training on several; run by `test_devices.py`, also without others.
 
-    host_worker.py STORE RUN DEVICES EPOCHS PARTS [PORT N_PROCESSES PROCESS]
+    host_worker.py STORE RUN DEVICES EPOCHS PARTS PORT N_PROCESSES PROCESS
 
 PARTS is "heads" (encoder frozen) or "all". A run folder that exists is resumed. The exit code of a
 run that SIGTERM stopped is 143. Each process writes the digest of its final weights beside the run.
@@ -14,22 +14,33 @@ from pathlib import Path
 
 
 def main() -> int:
-    store_path, run_path, n_devices, epochs, parts, *hosts = sys.argv[1:]
+    *arguments, port, n_processes, process = sys.argv[1:]
+    from cgatjax.errors import Interrupted
+    from cgatjax.runtime.distributed import initialize
+
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    initialize(f"127.0.0.1:{port}", int(n_processes), int(process))
+    try:
+        digest = train(*arguments)
+    except Interrupted as stopped:
+        print(stopped, file=sys.stderr)
+        return 128 + signal.SIGTERM
+    Path(f"{arguments[1]}.{process}.digest").write_text(digest)
+    return 0
+
+
+def train(store_path, run_path, n_devices, epochs, parts):
+    """Digest of the final weights."""
     from tests.networks import SMALLEST
 
     import cgatjax as cg
-    from cgatjax.errors import Interrupted
     from cgatjax.model.model import weights_digest
     from cgatjax.runs.run_folder import RunFolder
-    from cgatjax.runtime.distributed import initialize, is_first_process
+    from cgatjax.runtime.distributed import is_first_process
     from cgatjax.training.transfer_params import TRAINED, label_parameters
 
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
-    if hosts:
-        port, n_processes, process = (int(text) for text in hosts)
-        initialize(f"127.0.0.1:{port}", n_processes, process)
     store = cg.open_store(store_path)
-    train, valid, _ = store.split(seed=0)
+    train_set, valid, _ = store.split(seed=0)
     network = cg.ModelConfig.small(**SMALLEST)
     model = cg.init_model(network, store, target="e-form@low", seed=0)
     rules = [("encoder/*", "frozen")] if parts == "heads" else []
@@ -47,14 +58,8 @@ def main() -> int:
     )
     path = Path(run_path)
     run = RunFolder(path, resume=path.exists()) if is_first_process() else None
-    try:
-        model, _ = cg.fit(model, train, valid, config, labels=labels, run=run)
-    except Interrupted as stopped:
-        print(stopped, file=sys.stderr)
-        return 128 + signal.SIGTERM
-    process = hosts[-1] if hosts else 0
-    Path(f"{run_path}.{process}.digest").write_text(weights_digest(model.params))
-    return 0
+    model, _ = cg.fit(model, train_set, valid, config, labels=labels, run=run)
+    return weights_digest(model.params)
 
 
 if __name__ == "__main__":
