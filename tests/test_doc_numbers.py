@@ -128,6 +128,19 @@ def test_the_choices_of_adapt() -> None:
     assert verdict(rows) in unwrapped("docs/results/adapt.md", "Choices")
 
 
+def test_a_source_that_does_harm() -> None:
+    _, *lines = table_under("docs/results/adapt.md", "A source that does harm", "crystals")
+    assert len(lines) == 2
+    for cells in lines:
+        rows = [r for r in stored("adapt_harm.csv") if r["crystals"] == cells[0]]
+        found = {r["candidate"]: float(r["test MAE, meV/atom"]) for r in rows}
+        [chosen] = [found[r["candidate"]] for r in rows if r["chosen"] == "yes"]
+        simple = min(found[r["candidate"]] for r in rows if r["simple"] == "yes")
+        whole = sorted(error for name, error in found.items() if "all" in name)
+        expected = [chosen, simple, whole[0], whole[-1], found["head of shuffled labels"]]
+        assert agrees(" ".join(cells[1:]), expected)
+
+
 def test_transfers_from_the_shipped_models() -> None:
     _, *lines = table_under("docs/results/pretrained.md", "Test errors", "model")
     every = rows_of("pretrained_transfers")
