@@ -11,7 +11,7 @@ import pytest
 from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parents[1]
-MOST, GROWTH = 900_000_000, 300_000_000
+MOST, GROWTH = 800_000_000, 250_000_000
 """Resident memory beyond which a test process drops its programs, and the growth since then."""
 KEPT = 100_000_000
 """Growth after which freed memory is given back to the system (all in bytes)."""
@@ -41,17 +41,17 @@ class Memory:
         self._trim = getattr(ctypes.CDLL(None), "malloc_trim", lambda pad: 0)  # glibc has it
         self._trimmed = self._cleared = 0
 
-    def trim(self, growth: int = 0) -> int:
-        """Give freed blocks back after such growth since the last time; return what is left."""
-        if (now := resident_bytes()) > self._trimmed + growth:
-            self._trim(0)
-            self._trimmed = now = resident_bytes()
-        return now
+    def trim(self) -> int:
+        """Give freed blocks back to the system, and return what is left."""
+        self._trim(0)
+        self._trimmed = resident_bytes()
+        return self._trimmed
 
     def after_event(self, name: str, seconds: float, **_: object) -> None:
         """Called by JAX after each of its steps."""
-        if name.endswith("backend_compile_duration"):
-            self.trim(KEPT)
+        is_compiled = name.endswith("backend_compile_duration")
+        if is_compiled and resident_bytes() > self._trimmed + KEPT:
+            self.trim()
 
     def after_test(self) -> None:
         """Drop compiled programs if there are too many; they are read from the disk again."""
