@@ -97,15 +97,27 @@ def test_structures_with_the_value_are_screened_and_decorations_refused(
     assert "decorations of prototypes do not have" in message
 
 
-def test_the_prediction_of_the_source_as_the_baseline(
-    trained_run: Path, store: Path, dcgat_file: Path, tmp_path: Path
-) -> None:
-    run = tmp_path / "onto"
+@pytest.fixture(scope="module")
+def onto(tmp_path_factory: pytest.TempPathFactory, trained_run: Path, store: Path) -> Path:
+    """Run that learned the difference to the prediction of its source."""
+    run = tmp_path_factory.mktemp("baselines") / "onto"
     # The table [model] of the file belongs to `train`.
     ok("transfer", store, "--from", trained_run, "--target", HIGH, "--mode", "full", "--epochs", 1,
        "--baseline", "source", "--references", "--out", run)  # fmt: skip
-    report = json.loads((run / "report.json").read_text())
+    return run
+
+
+def test_the_source_as_the_baseline_is_named(onto: Path) -> None:
+    report = json.loads((onto / "report.json").read_text())
     assert "source (prediction of e-form@low by" in report["known_parts"][HIGH]
-    ok("predict", run, dcgat_file, "--out", tmp_path / "p.csv")
-    ok("screen", run, "--prototype", "rocksalt", "--elements", "A=Na,K", "--elements", "X=Cl,Br",
-       "--keep-unseen", "--out", tmp_path / "hits")  # fmt: skip
+
+
+def test_predictions_contain_that_of_the_source(
+    onto: Path, dcgat_file: Path, tmp_path: Path
+) -> None:
+    ok("predict", onto, dcgat_file, "--out", tmp_path / "p.csv")
+
+
+def test_screening_contains_the_prediction_of_the_source(onto: Path, tmp_path: Path) -> None:
+    ok("screen", onto, "--prototype", "rocksalt", "--elements", "A=Na,K", "--elements", "X=Cl,Br",
+       "--keep-unseen", "--batch-size", 8, "--out", tmp_path / "hits")  # fmt: skip
