@@ -19,6 +19,7 @@ import click
 import numpy as np
 
 import cgatjax as cg
+from cgatjax.errors import InputError
 from cgatjax.structures import Crystal, reduced_formula
 from cgatjax.structures.dcgat import write_dcgat
 from cgatjax.structures.element_properties import ELEMENT_PROPERTIES, element_properties
@@ -26,6 +27,8 @@ from cgatjax.structures.readers import read_crystals
 
 MOST_SITES = 8
 """Sites of a prototype: a potential labels small cells in hundredths of a second."""
+MOST_DRAWS = 10_000
+"""Draws without a new formula after which there seems to be none."""
 _BATCH = 2000
 
 
@@ -49,7 +52,10 @@ def decorate(
     left_out = {reduced_formula(c.atomic_numbers) for c in known}
     left_out.update(formula for path in exclude for formula in cg.open_store(path).all().formulas)
     rng = np.random.default_rng(seed)
-    drawn = decorations([c for c in known if c.n_sites <= MOST_SITES], left_out, rng)
+    prototypes = [c for c in known if c.n_sites <= MOST_SITES]
+    if not prototypes:
+        raise InputError(f"{archive}: expected crystals of at most {MOST_SITES} sites, got none")
+    drawn = decorations(prototypes, left_out, rng)
     crystals: list[Crystal] = []
     while len(crystals) < count:
         some = [next(drawn) for _ in range(min(_BATCH, count - len(crystals)))]
@@ -67,10 +73,15 @@ def decorations(
       prototypes: crystals whose elements are replaced.
       left_out: reduced formulas that are known; those of the yielded crystals are added.
       rng: draws prototypes and elements.
+
+    Raises:
+      InputError: `MOST_DRAWS` draws in a row gave no new formula.
     """
     group = element_properties()[:, ELEMENT_PROPERTIES.index("group")]
     elements = np.unique(np.concatenate([c.atomic_numbers for c in prototypes]))
-    while True:
+    fruitless = 0
+    while fruitless < MOST_DRAWS:
+        fruitless += 1
         prototype = prototypes[int(rng.integers(len(prototypes)))]
         present, kinds = np.unique(prototype.atomic_numbers, return_inverse=True)
         drawn = np.array([rng.choice(elements[group[elements] == group[z]]) for z in present])
@@ -80,12 +91,17 @@ def decorations(
         formula = reduced_formula(numbers)
         if formula not in left_out:
             left_out.add(formula)
+            fruitless = 0
             yield Crystal(
                 id=f"{prototype.id}-{formula}",
                 lattice=prototype.lattice,
                 frac_coords=prototype.frac_coords,
                 atomic_numbers=numbers,
             )
+    raise InputError(
+        f"{len(prototypes)} prototypes: {MOST_DRAWS} draws gave no new formula; ask for fewer "
+        "crystals, or give more prototypes"
+    )
 
 
 def scaled(crystals: Sequence[Crystal], model: cg.Model) -> list[Crystal]:

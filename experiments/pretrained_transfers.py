@@ -92,6 +92,8 @@ def transfers(
 ) -> None:
     """Transfer to the study's target sets; finished trainings are never repeated."""
     loaded = {Path(model).name: cg.load_model(model) for model in models}
+    if len(loaded) < len(models):
+        raise ConfigError(f"expected models with names of their own, got {list(models)}")
     options = cg.TrainConfig(**chosen(flags, cg.TrainConfig, without=DERIVED))
     first, rows = next(iter(loaded.values())), []
     for targets in _target_sets(stores, sets):

@@ -1,12 +1,15 @@
 """Decorated crystals that nobody has computed."""
 
 import numpy as np
+import pytest
 from click.testing import CliRunner
+from experiments import decorated
 from experiments.__main__ import main
 from experiments.decorated import decorations
 from pymatgen.core import Element
 
 import cgatjax as cg
+from cgatjax.errors import InputError
 from cgatjax.structures import Crystal, reduced_formula
 from cgatjax.structures.dcgat import write_dcgat
 from cgatjax.structures.readers import read_crystals
@@ -32,6 +35,13 @@ def test_other_elements_on_the_same_sites():
         )
         assert len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs})
         assert all(Element.from_Z(a).group == Element.from_Z(b).group for a, b in pairs)
+
+
+def test_prototypes_that_are_used_up_are_an_error(monkeypatch):
+    monkeypatch.setattr(decorated, "MOST_DRAWS", 20)
+    salt = [c for c in KNOWN if len(set(c.atomic_numbers.tolist())) == 2][:1]
+    with pytest.raises(InputError, match="1 prototypes: 20 draws gave no new formula"):
+        list(decorations(salt, {reduced_formula(salt[0].atomic_numbers)}, np.random.default_rng(0)))
 
 
 def test_cells_have_the_predicted_volumes(tmp_path):

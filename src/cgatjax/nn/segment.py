@@ -11,10 +11,10 @@ from jax import Array
 
 def graph_index(n_node: Array, total: int) -> Array:
     """Graph of each row, (total,) int32, from the number of rows per graph, `total` in all."""
-    # Counted by comparison: `jnp.repeat` compiles to three times as many kernels.
-    graph = jnp.arange(n_node.shape[0])
-    ends = jnp.where(graph[:-1, None] >= graph, n_node, 0).sum(1)
-    return (jnp.arange(total)[:, None] >= ends).sum(1, dtype=jnp.int32)
+    # By bisection: `jnp.repeat` compiles to three times as many kernels, and counting all ends by
+    # comparison costs the square of the batch.
+    ends = jnp.cumsum(n_node)[:-1]
+    return jnp.searchsorted(ends, jnp.arange(total), side="right").astype(jnp.int32)
 
 
 def segment_sum(values: Array, index: Array, size: int, *, ascending: bool = False) -> Array:
