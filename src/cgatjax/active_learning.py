@@ -174,12 +174,7 @@ def select(
 def eligible_candidates(
     pool: Crystals, known: Sequence[Crystals]
 ) -> tuple[np.ndarray, list[Excluded]]:
-    """Return the positions of candidates that are neither known nor duplicates, and the others.
-
-    Args:
-      pool: candidates.
-      known: labeled crystals.
-    """
+    """Return the positions of candidates that are neither known nor duplicates, and the others."""
     known_ids = {name for data in known for name in data.ids}
     seen: dict[int, str] = {}
     for data in known:

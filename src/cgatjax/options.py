@@ -93,10 +93,8 @@ class Options:
 
     @classmethod
     def of(cls, options: "Self | Mapping[str, Any]") -> Self:
-        """Return options as they are, or make them of a dictionary.
-
-        Raises:
-          ConfigError: an unknown option or a value that is not allowed, or neither of the two.
+        """Return options as they are, or make them of a dictionary; ConfigError for anything
+        else.
         """
         if isinstance(options, cls):
             return options
@@ -150,12 +148,7 @@ def from_dict(cls: type[C], values: Mapping[str, Any]) -> C:
 def load_toml(path: str | Path, sections: Mapping[str, type[Options]]) -> dict[str, dict[str, Any]]:
     """Read a TOML file of option tables, and check every table and key.
 
-    Args:
-      path: the file.
-      sections: table name -> option class of its keys.
-
-    Returns:
-      table name -> {option: value}, without unset options.
+    Returns table name -> {option: value}, without unset options; `sections` are the option classes.
 
     Raises:
       ConfigError: the file is not TOML, or a table or key is unknown.

@@ -69,14 +69,8 @@ class Replicated:
 
 
 def replicated(points: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, Replicated]:
-    """Group values by point.
-
-    Args:
-      points: (m, d) coordinates, one row per value; equal rows are one point.
-      values: (m,) values.
-
-    Returns:
-      (k, d) distinct points in ascending order, and their values.
+    """Group values by point: distinct rows of `points` (m, d), in ascending order, and their
+    values.
     """
     distinct, owner = np.unique(points, axis=0, return_inverse=True)
     owner = owner.reshape(-1)
@@ -86,15 +80,9 @@ def replicated(points: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, Repl
 def weighted_fit(
     design: np.ndarray, values: np.ndarray, weights: np.ndarray
 ) -> tuple[np.ndarray, float]:
-    """Solve a weighted linear least-squares problem.
+    """Solve a weighted linear least-squares problem with a (k, p) design matrix.
 
-    Args:
-      design: (k, p) design matrix.
-      values: (k,) dependent variable.
-      weights: (k,) weights of the squared residuals.
-
-    Returns:
-      (p,) coefficients and the weighted sum of squared residuals.
+    Returns (p,) coefficients and the weighted sum of squared residuals.
     """
     root = np.sqrt(weights)
     coefficients = np.linalg.lstsq(design * root[:, None], values * root, rcond=None)[0]
@@ -184,19 +172,10 @@ class ExtraTerm:
 def try_extra_term(
     design: np.ndarray, extra: np.ndarray, values: np.ndarray, weights: np.ndarray
 ) -> ExtraTerm:
-    """Compare a linear model with and without an additional column.
+    """Compare a linear model with and without an additional column, by weighted least squares.
 
     With k values and p columns, F = (S_p - S_(p+1)) / (S_(p+1) / (k - p - 1)), where S are weighted
-    sums of squared residuals.
-
-    Args:
-      design: (k, p) design matrix without the column.
-      extra: (k,) additional column.
-      values: (k,) dependent variable.
-      weights: (k,) weights of the squared residuals.
-
-    Raises:
-      InputError: k < p + 2, so that no degree of freedom is left.
+    sums of squared residuals. InputError without a degree of freedom, k < p + 2.
     """
     from scipy.stats import f as fisher
 
@@ -231,11 +210,7 @@ def student_quantile(level: float, free: int) -> float:
 
 
 def require_positive(name: str, values: np.ndarray) -> None:
-    """Check values whose logarithms are fitted.
-
-    Raises:
-      InputError: a value is not a positive number.
-    """
+    """Raise InputError if values whose logarithms are fitted are not positive numbers."""
     wrong = values[~(np.isfinite(values) & (values > 0))]
     if len(wrong):
         raise InputError(

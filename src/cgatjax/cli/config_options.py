@@ -38,11 +38,7 @@ class Text(click.ParamType):
         self._expected = expected or form
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Convert the text of an option.
-
-        Raises:
-          ConfigError: the text has another form.
-        """
+        """Convert the text of an option, or raise ConfigError."""
         try:
             return self._convert(value)
         except ValueError as error:

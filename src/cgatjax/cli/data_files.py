@@ -35,14 +35,8 @@ def store_or_files(inputs: tuple[str, ...]) -> "Store | list[str]":
 def chosen_subset(run: str, data: "Store", subset: str | None) -> "tuple[Dataset, str]":
     """Return a subset of a store by the split of a run, and a description of it.
 
-    Args:
-      run: folder of the run.
-      data: the store.
-      subset: "train", "valid", "test" or "all"; None for the test set if the split is of this
-        store, otherwise for all.
-
-    Raises:
-      InputError: the run has no split.
+    By default it is the test set if the split is of this store, otherwise all crystals. InputError
+    if the run has no split.
     """
     from cgatjax import Split
     from cgatjax.data.splits import SUBSETS

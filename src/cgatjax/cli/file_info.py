@@ -16,11 +16,7 @@ SHOWN_LABELS = 8
 
 
 def show_files(inputs: Sequence[str], where: Mapping[str, str]) -> None:
-    """Print archives, counts, functionals, properties, sizes and elements of structure files.
-
-    Raises:
-      InputError: a file is missing, or none can be read.
-    """
+    """Print archives, counts, functionals, properties, sizes and elements of structure files."""
     found = summarize_data(list(inputs), where=where, show_progress=True)
     click.echo(f"{found.n_crystals} crystals, {found.n_rejected} unusable")
     echo_skipped(found.rejected, None)

@@ -25,14 +25,8 @@ def draw_evaluation(
     crystals: Dataset,
     about: str,
 ) -> None:
-    """Draw parity, residuals by element and by number of sites, and calibration if there are stds.
-
-    Args:
-      folder: output folder, created if it does not exist.
-      found: predictions of the crystals.
-      values: target -> (crystals,) known values.
-      crystals: in the order of the predictions.
-      about: model and subset, for the titles.
+    """Draw parity, residuals by element and by number of sites, and calibration if there are
+    stds.
     """
     elements = [re.findall(r"[A-Z][a-z]?", formula) for formula in crystals.formulas]
     sites = n_sites(crystals)
@@ -71,10 +65,7 @@ def draw_learning(
 ) -> None:
     """Draw the errors during training: of training and validation set, or of ensemble members.
 
-    Args:
-      folder: output folder.
-      model: the model, for targets and units.
-      members: rows of the history of each member; a member without errors is left out.
+    A member without errors in its history is left out.
     """
     for target in model.targets:
         subsets = {"training": "train", "validation": "valid"}

@@ -18,22 +18,13 @@ _MODEL_OPTIONS_SHOWN_ELSEWHERE = ("targets",)
 
 
 def show_card(folder: Path) -> None:
-    """Print the card of a published model, and what it records of its trainings.
-
-    Raises:
-      InputError: a file of the model is damaged.
-      MismatchError: its self-check failed.
-    """
+    """Print the card of a published model, and what it records of its trainings."""
     click.echo(ModelCard.read(folder).text())
     click.echo(f"## Memory\n\n{_training(load_model(folder))}")
 
 
 def show_run(path: Path) -> None:
-    """Print network, normalizers, graph options, best validation and transfer report.
-
-    Raises:
-      InputError: the folder has no model.
-    """
+    """Print network, normalizers, graph options, best validation and transfer report."""
     folders = member_folders(path)
     if is_ensemble(path):
         seeds = ", ".join(map(str, member_seeds(path)))

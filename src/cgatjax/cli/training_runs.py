@@ -43,10 +43,8 @@ from cgatjax.runtime.distributed import initialize, is_first_process, several_pr
 
 
 def join_processes(flags: Mapping[str, Any]) -> dict[str, Any]:
-    """Join the other processes of the training, if any, and count the devices.
-
-    Returns:
-      The flags, with `devices` as a number.
+    """Join the other processes of the training, if any, and return the flags with counted
+    `devices`.
 
     Raises:
       ConfigError: an incomplete description of the processes, or too many devices.
@@ -66,12 +64,8 @@ def join_processes(flags: Mapping[str, Any]) -> dict[str, Any]:
 def recipe_of(source: Path) -> tuple[TrainConfig, bool] | None:
     """Read the training options of a run, an ensemble's first member's, without its devices.
 
-    Returns:
-      The options, and True if they are those of a transfer; None for a model folder without
-      `config.toml`.
-
-    Raises:
-      ConfigError: the file is damaged, or of a version with other options.
+    The flag says if they are those of a transfer; a model folder without `config.toml` has none.
+    ConfigError if the file is damaged, or of a version with other options.
     """
     folder = member_folders(source)[0]
     if not (folder / CONFIG).is_file():
@@ -89,11 +83,7 @@ def recipe_of(source: Path) -> tuple[TrainConfig, bool] | None:
 
 
 def ensemble_size(flags: Mapping[str, Any]) -> int | None:
-    """Return the number of members that --ensemble requests, None for a single model.
-
-    Raises:
-      ConfigError: fewer than two members, or the run folder to resume is of an ensemble.
-    """
+    """Return the number of members that --ensemble requests, None for a single model."""
     size: int | None = flags["ensemble"]
     if size is None and flags["resume"] and is_ensemble(flags["out"]):
         raise ConfigError(f"{flags['out']} is an ensemble; resume it with --ensemble N, too")
@@ -105,8 +95,7 @@ def ensemble_size(flags: Mapping[str, Any]) -> int | None:
 def logger_factory(flags: Mapping[str, Any]) -> Callable[[RunFolder | None], list[Logger]]:
     """Return a function that makes the loggers of a run; only the first process has any.
 
-    Raises:
-      MissingExtraError: a package is not installed; nothing has been written yet.
+    Packages are checked at once: nothing has been written yet.
     """
     for name in flags["log"]:
         make_logger(name, flags["out"])
@@ -123,15 +112,8 @@ def open_run(
 ) -> tuple[RunFolder | None, Split]:
     """Create a run folder with its split and `data.json`, or open a run to resume it.
 
-    Of several processes only the first has a folder; the others compute the same split.
-
-    Args:
-      flags: flags of the command line, of which `out` and `resume` are read.
-      store: the store to split.
-      targets: properties of which at least one must be known.
-      config: options of the split.
-      about: further entries of `data.json`.
-      is_seen: as of `split_from_options`.
+    Of several processes only the first has a folder; the others compute the same split. At least
+    one of the targets must be known of a crystal; `about` are further entries of `data.json`.
 
     Raises:
       RunExistsError: the folder exists and is not to be resumed.
@@ -217,13 +199,7 @@ def report_finished(
 ) -> bool:
     """Report a resumed run whose epochs are all done; return False if there is something to do.
 
-    Args:
-      run: folder of the run.
-      size: number of members of an ensemble; None for a single model.
-      epochs: number of epochs.
-      sections: the options, which must be those of the run.
-      sets: returns the three sets of the split.
-      plots: draw the learning curves.
+    The options (`sections`) must be those of the run; `sets` returns the three sets of the split.
     """
     if run is None or not is_finished(run, size, epochs):
         return False

@@ -10,14 +10,9 @@ from cgatjax.errors import InputError, TargetError
 
 
 def crystals_of(data: Any, what: str) -> Crystals:
-    """Return the data set that an argument is; of a store, all crystals.
+    """Return the data set that an argument is; of a store or the path of one, all crystals.
 
-    Args:
-      data: a store, the path of its folder, or a data set.
-      what: name of the argument, for messages.
-
-    Raises:
-      InputError: it is none of these.
+    InputError for anything else; `what` names the argument.
     """
     if is_store_folder(data):
         data = open_store(data)
@@ -55,11 +50,7 @@ def is_dataset(data: Any) -> bool:
 
 
 def one_target(names: Sequence[str], target: str | None) -> str:
-    """Return the named target of a model, or its only one.
-
-    Raises:
-      TargetError: the model lacks it, or has several and none is named.
-    """
+    """Return the named target of a model, or its only one; else TargetError."""
     if target is None and len(names) == 1:
         return names[0]
     if target is None or target not in names:

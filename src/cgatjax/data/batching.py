@@ -115,17 +115,10 @@ def default_float() -> np.dtype:
 def assemble(
     arrays: GraphArrays, budget: BatchBudget, real: np.dtype | None = None
 ) -> CrystalBatch:
-    """Pad flat graphs to a budget.
+    """Pad flat graphs to a budget, or raise InputError if they do not fit.
 
-    By jraph's convention the first padding graph holds all padding nodes and edges.
-
-    Args:
-      arrays: the graphs.
-      budget: padded size.
-      real: dtype of weights, fractions and targets; `default_float` if None.
-
-    Raises:
-      InputError: the graphs do not fit.
+    By jraph's convention the first padding graph holds all padding nodes and edges. `real` is the
+    dtype of weights, fractions and targets, `default_float` if None.
     """
     composition = _Composition.of(arrays)
     used = BatchBudget(

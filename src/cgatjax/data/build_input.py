@@ -60,8 +60,7 @@ class BuildInput:
     def read(self) -> Iterator[Crystal | Rejected]:
         """Read the crystals, with new names; without named targets, the volume of the cell is one.
 
-        Raises:
-          ConfigError: two properties get one name.
+        ConfigError if two properties get one name.
         """
         names = check_target_names(self.targets)
         if names is not None:
@@ -104,11 +103,7 @@ class BuildInput:
             yield item
 
     def _add_origins(self, crystal: Crystal) -> None:
-        """Add the calculators of a crystal's properties to `origins`.
-
-        Raises:
-          ConfigError: a property was computed by another calculator before.
-        """
+        """Add the calculators of a crystal's properties to `origins`; a property has only one."""
         for name, value in crystal.targets.items():
             if not isfinite(value):
                 continue
@@ -122,11 +117,7 @@ class BuildInput:
                 )
 
     def _add_units(self, crystal: Crystal) -> None:
-        """Add the units of a crystal's properties to `found_units`.
-
-        Raises:
-          ConfigError: a property had another unit before, and none is given.
-        """
+        """Add the units of a crystal's properties to `found_units`; a property has only one."""
         for name, value in crystal.targets.items():
             if not isfinite(value):
                 continue
@@ -149,11 +140,7 @@ class BuildInput:
                 self._look_ahead(missing)
 
     def _look_ahead(self, missing: set[str]) -> None:
-        """Warn of targets that the first crystals lack, and read on for them before featurizing.
-
-        Raises:
-          TargetError: no crystal of the input has one of them.
-        """
+        """Warn of targets that the first crystals lack, and read on for them before featurizing."""
         logger.warning(
             "none of the first %s crystals has a value of target(s) %s; %s; reading continues",
             f"{EARLY:,}", sorted(missing), self._found_properties(),
@@ -176,11 +163,7 @@ class BuildInput:
     def stored_units(self, known: set[str]) -> dict[str, str]:
         """Return the targets of the store with their units.
 
-        Args:
-          known: targets with a value in some row.
-
-        Raises:
-          TargetError: a named target has no value.
+        TargetError if a named target is not `known`, which means with a value in some row.
         """
         if missing := [name for name in self.named if name not in known]:
             raise self._missing(missing)

@@ -58,10 +58,7 @@ class BuildLog(Journal):
             yield Rejected(**{key: failed[key] for key in ("id", "source", "reason")})
 
     def remaining(self, crystals: Iterator[Crystal]) -> Iterator[Crystal]:
-        """Yield the crystals after the finished shards.
-
-        Args:
-          crystals: all crystals, from the beginning.
+        """Yield those of all crystals that come after the finished shards.
 
         Raises:
           MismatchError: the finished shards were made of other crystals.

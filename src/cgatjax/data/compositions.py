@@ -22,11 +22,9 @@ class HasGraphs(Protocol):
 
 
 def element_fractions(data: HasGraphs) -> np.ndarray:
-    """Compute the fraction of each element in each crystal.
+    """Compute the element fractions (crystals, 104) of all crystals, float64 by atomic number.
 
-    Returns:
-      (crystals, 104) float64 by atomic number; rows sum to 1, column 0 is zero. 0.8 kB a crystal:
-      for large data sets, take `fraction_blocks`.
+    Rows sum to 1, column 0 is zero. 0.8 kB a crystal: for large data sets, take `fraction_blocks`.
     """
     blocks = [block for _, block in fraction_blocks(data)]
     return np.concatenate(blocks) if blocks else np.zeros((0, len(SYMBOLS)))

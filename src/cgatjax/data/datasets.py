@@ -21,14 +21,8 @@ if TYPE_CHECKING:
 def positions_of(key: Any, n: int, ids: Callable[[], list[str]]) -> np.ndarray:
     """Return the positions among n items that a key means; of shape () for a single item.
 
-    Args:
-      key: position, id, slice, mask of length n, or a sequence of positions or of ids.
-      n: number of items.
-      ids: returns the ids of the items.
-
-    Raises:
-      IndexError: no such position.
-      InputError: no such id, or a key of another kind.
+    A key is a position, id, slice, mask of length n, or a sequence of positions or of ids.
+    IndexError without such a position, InputError without such an id, or for another kind of key.
     """
     if isinstance(key, slice):
         return np.arange(n)[key]

@@ -70,11 +70,7 @@ class InputFilter:
             self._path.unlink(missing_ok=True)
 
     def accepted(self, found: Iterable[Crystal | Rejected]) -> Iterator[Crystal]:
-        """Yield the crystals to featurize.
-
-        Raises:
-          StructureError: a crystal cannot be used, with on_error="raise".
-        """
+        """Yield the crystals to featurize; a bad one is a StructureError with on_error="raise"."""
         for item in found:
             if isinstance(item, Rejected):
                 self._skip("error", item)
@@ -91,10 +87,8 @@ class InputFilter:
                 yield item
 
     def count_failure(self, rejected: Rejected) -> None:
-        """Count a crystal that was accepted and could not be featurized.
-
-        Raises:
-          StructureError: with on_error="raise".
+        """Count a crystal that was accepted and could not be featurized, or raise, as `accepted`
+        does.
         """
         self._count("error", rejected)
 

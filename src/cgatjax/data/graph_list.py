@@ -32,15 +32,10 @@ class GraphList:
         *,
         reduced: bool = False,
     ) -> None:
-        """Store the graphs.
+        """Take graphs that are all reduced or all not, with (graphs,) values of targets, NaN where
+        unknown.
 
-        Args:
-          graphs: graphs, reduced or not.
-          graph_config: graph options of all graphs.
-          targets: name -> (graphs,) values, NaN where unknown.
-          units: name -> unit, where known.
-          origins: name -> calculator that computed it, where known.
-          reduced: True if all graphs are reduced.
+        `origins` are the calculators that computed targets, where known.
         """
         self.reduced = reduced
         self.graphs = list(graphs)

@@ -79,13 +79,8 @@ def exclude(
 def exclude_seen(split: Split, store: Store, is_seen: IsSeen) -> Split:
     """Remove crystals that a model was trained on from the validation and the test set.
 
-    They may stay in the training set: their new values are new to the model.
-
-    Args:
-      split: the split to change, of ids of `store`.
-      store: the store that is split.
-      is_seen: marks the crystals of a data set that the model was trained on
-        (`Predictor.seen`).
+    They may stay in the training set: their new values are new to the model. `is_seen` marks the
+    crystals of a data set that the model was trained on (`Predictor.seen`).
 
     Raises:
       InputError: the model has no record of its training, or no validation crystal is left.

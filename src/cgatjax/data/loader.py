@@ -78,15 +78,13 @@ def choose_budgets(
 
     A full budget holds the sites and edges of `batch_size` average crystals plus half a standard
     deviation of their sum, and any single crystal. Batches are filled until the next crystal does
-    not fit: with small crystals they hold more, with large ones fewer, `batch_size` on average,
-    and little is padding. Batches of fewer than 8 never hold more.
+    not fit: with small crystals they hold more, with large ones fewer, `batch_size` on average, and
+    little is padding. Batches of fewer than 8 never hold more.
 
-    Args:
-      sizes: (crystals, 4) nodes, edges, composition nodes, composition edges.
-      batch_size: crystals per batch, on average.
-      shared: round sizes up to a grid of few values (nodes and edges by a factor of 2^(1/4)), so
-        that other data sets have the same and share compiled programs. Batches are then up to a
-        fifth larger, and small ones have more padding.
+    `sizes` are (crystals, 4): nodes, edges, composition nodes, composition edges. If they are
+    `shared`, they are rounded up to a grid of few values (nodes and edges by a factor of 2^(1/4)),
+    so that other data sets have the same and share compiled programs. Batches are then up to a
+    fifth larger, and small ones have more padding.
     """
     full = min(batch_size, len(sizes))
     # Each shape is a compilation.
@@ -131,18 +129,10 @@ def plan(
 ) -> list[BatchPlan]:
     """Cut an order of crystals into batches that fit the largest budget.
 
-    Each batch has as many crystals as fit, and the smallest budget that holds it.
-
-    Args:
-      sizes: (crystals, 4) nodes, edges, composition nodes, composition edges.
-      order: positions of crystals.
-      budgets: padded sizes.
-      equal: True for batches of about equal size: as few as without, but none is left with the
-        rest of the epoch, which would get a whole optimizer step.
-      multiple: number that the number of equal batches is a multiple of, if there are crystals.
-
-    Raises:
-      InputError: a crystal alone is larger than the largest budget.
+    Each batch has as many crystals as fit, and the smallest budget that holds it. `equal` batches
+    are about equal in size and a `multiple` in number: none is left with the rest of the epoch,
+    which would get a whole optimizer step. InputError if a crystal is larger than the largest
+    budget.
     """
     largest, ordered = max(budgets), sizes[order]
     # One node of each graph is padding, as padding edges need a node.
@@ -236,18 +226,9 @@ def _dealt(n: int, count: int, seed: int, epoch: int) -> np.ndarray:
 def assign_steps(
     planned: Sequence[BatchPlan], width: int, process: int = 0, processes: int = 1
 ) -> list[tuple[BatchPlan, ...]]:
-    """Assign the batches of an epoch to steps and processes, in order.
+    """Assign the batches of an epoch, the same on every process, to steps of `width` and processes.
 
-    The last step is filled up with padding-only batches.
-
-    Args:
-      planned: all batches, the same on every process.
-      width: batches of a process in one step.
-      process: index of this process, from 0.
-      processes: number of processes.
-
-    Returns:
-      The batches of this process, a tuple for each step.
+    Returns those of this process for each step; padding-only batches fill up the last one.
     """
     together = width * processes
     # A process without a batch would not enter the step, and the others would wait in its sum.

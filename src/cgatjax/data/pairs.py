@@ -252,10 +252,9 @@ def _known(data: Store | Dataset, target: str) -> Dataset:
 def _joined(
     keys: Mapping[str, Sequence[str]], left: Mapping[str, set[int]]
 ) -> tuple[list[tuple[int, int]], int]:
-    """Join the remaining crystals by keys that are unique in both data sets.
+    """Join the remaining crystals by keys that are unique in both data sets, to pairs of positions.
 
-    Returns:
-      Pairs of positions, and the number of high-fidelity crystals with an ambiguous key.
+    The number is that of high-fidelity crystals with an ambiguous key.
     """
     counts = {name: Counter(keys[name][i] for i in left[name]) for name in ("low", "high")}
     place = {keys["low"][i]: i for i in left["low"]}

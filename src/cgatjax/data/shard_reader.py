@@ -43,14 +43,10 @@ class Shard:
     """
 
     def __init__(self, path: Path, entry: Mapping[str, Any]) -> None:
-        """Open a file and compare it with its entry in the manifest.
+        """Open a file and compare it with its entry in the manifest; only `verify` checks the
+        SHA-256.
 
-        Args:
-          path: the file.
-          entry: "n" crystals, "bytes" and "sha256" of the file; only `verify` checks the last.
-
-        Raises:
-          InputError: the file is missing, of another size, or no table of graphs.
+        InputError if it is missing, of another size, or no table of graphs.
         """
         self.path, self._entry = path, entry
         self._targets: dict[str, np.ndarray] = {}
@@ -78,11 +74,7 @@ class Shard:
         return self.table.num_rows
 
     def verify(self) -> None:
-        """Read the whole file and compare its SHA-256 with the manifest's.
-
-        Raises:
-          InputError: the hashes differ.
-        """
+        """Read the whole file and compare its SHA-256 with the manifest's, or raise InputError."""
         found = sha256_of(self.path)
         if found != self._entry["sha256"]:
             raise InputError(
@@ -123,14 +115,10 @@ class Shard:
         return np.stack([nodes, edges, distinct, distinct * (distinct - 1)], 1)
 
     def take(self, rows: np.ndarray, targets: Mapping[str, str]) -> GraphArrays:
-        """Return the graphs of some rows, end to end, not validated (see `is_sound`).
+        """Return the graphs of (n,) rows, end to end, not validated (see `is_sound`).
 
-        Args:
-          rows: (n,) int64 row numbers.
-          targets: name in the result -> column.
-
-        Raises:
-          InputError: the lengths of the columns do not fit.
+        `targets` are name in the result -> column. InputError if the lengths of the columns do not
+        fit.
         """
         flat: dict[str, np.ndarray] = {}
         counts: dict[str, np.ndarray] = {}

@@ -24,8 +24,7 @@ SHARDS = "shards"
 def rows_of(done: Sequence[tuple[CrystalGraph, Mapping[str, float]]]) -> pa.RecordBatch:
     """Convert graphs and their properties to Arrow rows.
 
-    Raises:
-      TargetError: a property has the name of a column that holds the graph.
+    TargetError if a property has the name of a column that holds the graph.
     """
     formulas = [reduced_formula(g.atomic_numbers, g.node_multiplicity) for g, _ in done]
     columns: dict[str, pa.Array] = {
@@ -106,11 +105,8 @@ class ShardWriter:
         return {name for shard in self.shards for name in shard.targets}
 
     def add(self, batch: pa.RecordBatch, digests: Sequence[bytes] = ()) -> list[FinishedShard]:
-        """Add rows; write and return the shards that they complete.
-
-        Args:
-          batch: rows of `rows_of`.
-          digests: `crystal_digest` of each row, or nothing.
+        """Add rows, with the `crystal_digest` of each or none; write and return completed
+        shards.
         """
         self._pending.append(pa.Table.from_batches([batch]))
         self._digests += digests

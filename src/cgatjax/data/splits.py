@@ -97,11 +97,7 @@ def split_positions(
     fractions: tuple[float, float, float] = (0.8, 0.1, 0.1),
     seed: int = 0,
 ) -> tuple[np.ndarray, ...]:
-    """Return the split of `make_split` as three int64 arrays of positions in `ids`.
-
-    Raises:
-      InputError: as `make_split`.
-    """
+    """Return the split of `make_split` as three int64 arrays of positions in `ids`."""
     if len(set(ids)) != len(ids):
         raise InputError("expected distinct ids to split, got repeated ones")
     if min(fractions) < 0 or sum(fractions) > 1 + 1e-9:

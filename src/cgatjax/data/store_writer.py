@@ -30,14 +30,7 @@ def store_graphs(
     units: Mapping[str, str] | None = None,
     reduce: bool = True,
 ) -> Store:
-    """Write graphs made elsewhere into a new store.
-
-    Args:
-      graphs: pairs of a graph, not reduced, and its properties, NaN where unknown.
-      out: folder to create.
-      config: graph options of the graphs.
-      units: units of properties that are not known by name.
-      reduce: merge equivalent sites and edges.
+    """Write pairs of a graph, not reduced, and its properties, NaN where unknown, into a new store.
 
     Raises:
       RunExistsError: `out` exists.
@@ -58,19 +51,9 @@ def store_rows(
     origins: Mapping[str, str] | None = None,
     reduced: bool = True,
 ) -> Store:
-    """Write Arrow rows into a new store, in constant memory.
+    """Write rows of `shard_writer.rows_of`, with distinct ids (not checked), into a new store.
 
-    Args:
-      batches: rows of `cgatjax.data.shard_writer.rows_of`, all ids different (not checked).
-      out: folder to create.
-      config: graph options of the rows.
-      units: units of properties that are not known by name.
-      origins: calculators that computed properties, where known.
-      reduced: True if sites and edges are merged.
-
-    Raises:
-      RunExistsError: `out` exists.
-      InputError: no rows.
+    Memory is constant. RunExistsError if `out` exists, InputError without rows.
     """
     out = Path(out)
     require_new(out)
@@ -96,15 +79,9 @@ def finish(
     units: Mapping[str, str],
     origins: Mapping[str, str] | None = None,
 ) -> None:
-    """Write the manifest, which makes the folder of the writer a store.
+    """Write the manifest, which makes the folder of a closed writer with crystals a store.
 
-    Args:
-      writer: a closed writer with at least one crystal.
-      config: graph options of its rows.
-      reduced: True if sites and edges are merged.
-      skipped: number of crystals in `skipped.csv`, by kind.
-      units: units of the targets.
-      origins: calculators of the targets, "" where unknown.
+    `skipped` counts the crystals in `skipped.csv` by kind.
     """
     entries = [shard.entry for shard in writer.shards]
     manifest = {

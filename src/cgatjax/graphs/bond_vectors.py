@@ -12,20 +12,11 @@ _SLACK = 1e-6
 
 
 def bond_vectors(crystal: Crystal, config: GraphConfig) -> np.ndarray:
-    """Compute the vectors from center to neighbor, in the order of the edges of `featurize`.
+    """Compute the vectors (edges, 3) from center to neighbor in angstrom, ordered as the edges of
+    `featurize`.
 
     Edges of one center, neighbor and shell are equal for every network. If a shell is cut, the
     images kept of a neighbor are therefore only determined up to a choice among equal ones.
-
-    Args:
-      crystal: crystal with finite coordinates.
-      config: graph options.
-
-    Returns:
-      (edges, 3) float64, angstrom.
-
-    Raises:
-      StructureError: as `nearest_neighbors`.
     """
     found = nearest_neighbors(crystal.lattice, crystal.frac_coords, config, id=crystal.id)
     vectors = np.empty((len(found.center), 3))

@@ -45,11 +45,7 @@ class GraphArrays:
     def from_graphs(
         cls, graphs: Sequence[CrystalGraph], targets: Mapping[str, Sequence[float]] | None = None
     ) -> Self:
-        """Concatenate graphs.
-
-        Raises:
-          InputError: no graphs, or a target whose length is not the number of graphs.
-        """
+        """Concatenate at least one graph; targets are name -> a value per graph."""
         if not graphs:
             raise InputError("expected at least one crystal graph to batch, got none")
         known = {name: np.asarray(v, np.float64) for name, v in (targets or {}).items()}

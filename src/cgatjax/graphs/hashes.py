@@ -72,16 +72,10 @@ def _hash(graph: CrystalGraph, *, with_elements: bool) -> int:
 def hashes_of(
     take: Callable[[np.ndarray], GraphArrays], n: int, *, with_elements: bool, reduced: bool
 ) -> np.ndarray:
-    """Compute (n,) uint64 hashes of many graphs, read in chunks.
+    """Compute (n,) uint64 hashes of many graphs, read in chunks by `take`, as `Store.take` does.
 
-    Args:
-      take: returns the graphs at int64 positions, as `Store.take` does.
-      n: number of graphs; positions are 0..n - 1.
-      with_elements: `graph_hash` if True, `prototype_hash` if False.
-      reduced: True if the graphs are reduced already.
-
-    Raises:
-      StructureError: a graph cannot be reduced.
+    They are those of `graph_hash`, or of `prototype_hash` without elements; graphs that are not
+    `reduced` yet are reduced first (StructureError if one cannot be).
     """
     hashes = np.empty(n, np.uint64)
     for start in range(0, n, CHUNK):
@@ -147,13 +141,8 @@ def _colors(
 ) -> np.ndarray:
     """Return (nodes,) uint64 colors after one round more than the refinement needs.
 
-    All graphs are refined at once, each for its own number of rounds.
-
-    Args:
-      arrays: reduced graphs.
-      owner: (nodes,) graph of each node.
-      multiplicity: (nodes,) uint64, divided by the greatest common divisor of each graph.
-      with_elements: start from the elements, or from one color.
+    All graphs are refined at once, each for its own number of rounds. `owner` is the graph of each
+    node, `multiplicity` is divided by the greatest common divisor of each graph.
     """
     receiver, source, salt, weight = _directed_edges(arrays, owner, multiplicity)
     numbers = arrays.atomic_numbers.astype(np.uint64)

@@ -31,12 +31,8 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 def graph_or_rejected(
     crystal: Crystal, config: GraphConfig, *, reduce: bool = True
 ) -> CrystalGraph | Rejected:
-    """Featurize a crystal and reduce its graph; a crystal that cannot be used is rejected.
-
-    Args:
-      crystal: crystal to featurize.
-      config: graph options.
-      reduce: False keeps one node per site.
+    """Featurize a crystal and merge its equal sites if `reduce`; one that cannot be used is
+    rejected.
     """
     try:
         graph = featurize(crystal, config)

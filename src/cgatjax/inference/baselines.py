@@ -54,16 +54,7 @@ def properties_needed(models: Sequence[Model]) -> tuple[str, ...]:
 
 
 def baseline_values(baseline: Baseline, target: str, data: Known, unit: str = "") -> np.ndarray:
-    """Read the values of a baseline that is a property.
-
-    Args:
-      baseline: name and origin.
-      target: property that it belongs to.
-      data: the crystals.
-      unit: unit of the target; "" if unknown.
-
-    Returns:
-      (crystals,) float64, NaN where unknown.
+    """Read the values (crystals,) of a baseline that is a property, NaN where unknown.
 
     Raises:
       TargetError: the crystals have no such property; the message says how to give it.
@@ -97,16 +88,9 @@ def advice(name: str) -> str:
 def known_part(
     model: Model, target: str, data: Known, source: np.ndarray | None = None
 ) -> np.ndarray:
-    """Compute baseline + references of a target.
+    """Compute baseline + references (crystals,) of a target in its unit, NaN where unknown.
 
-    Args:
-      model: a trained model.
-      target: one of its targets.
-      data: the crystals.
-      source: (crystals,) predictions of `model.sources[target]`, if the baseline is one.
-
-    Returns:
-      (crystals,) float64 in the unit of the target, NaN where the baseline is unknown.
+    `source` are the predictions of `model.sources[target]`, if the baseline is one.
     """
     normalizer, total = model.normalizers[target], np.zeros(len(data))
     if normalizer.baseline is not None:
@@ -124,8 +108,7 @@ def known_part(
 def has_known(models: Sequence[Model], data: Known) -> np.ndarray:
     """Mark the crystals with all properties that predictions of these models need, (crystals,).
 
-    Raises:
-      TargetError: the data do not have one of the properties at all.
+    TargetError if the data do not have one of the properties at all.
     """
     marked = np.ones(len(data), bool)
     for name in properties_needed(models):
@@ -151,12 +134,8 @@ def require_known(models: Sequence[Model], data: Known) -> None:
 
 
 def subtracted(data: Crystals, known: Mapping[str, np.ndarray], what: str) -> Crystals:
-    """Subtract the known parts of targets from a data set, to learn the rest.
-
-    Args:
-      data: the data set.
-      known: target -> (crystals,) as of `known_part`.
-      what: name of the data set, for a message on crystals without a baseline.
+    """Subtract the known parts of targets, as of `known_part`, from a data set, to learn the
+    rest.
     """
     for target, values in known.items():
         lost = np.isfinite(data.target(target)) & ~np.isfinite(values)

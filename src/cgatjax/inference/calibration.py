@@ -82,8 +82,7 @@ def known_errors(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Collect errors and standard deviations of the crystals that have both; float64.
 
-    Raises:
-      InputError: there is none, or a standard deviation is not positive.
+    InputError if there is none, or a standard deviation is not positive.
     """
     error = np.asarray(mean, np.float64) - np.asarray(target, np.float64)
     std = np.asarray(std, np.float64)

@@ -22,15 +22,9 @@ logger = logging.getLogger("cgatjax")
 
 
 def cached_embeddings(model: Model, data: Crystals, folder: Path | None) -> np.ndarray:
-    """Read embeddings from the cache, or compute and cache them.
+    """Read embeddings (crystals, `config.embedding_dim`) from the cache, or compute and cache them.
 
-    Args:
-      model: with a frozen encoder.
-      data: crystals; the result is in their order.
-      folder: of the cache; None caches nothing.
-
-    Returns:
-      (crystals, `config.embedding_dim`); mapped from the file where there is one.
+    Without a folder nothing is cached; those of a file are mapped into memory.
     """
     if folder is None:
         return embed(model, data)

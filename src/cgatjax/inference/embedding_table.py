@@ -21,17 +21,10 @@ def write_embeddings(
     embeddings: np.ndarray,
     about: Mapping[str, str],
 ) -> None:
-    """Write a table to one file, whole or not at all.
+    """Write columns of texts and floats (NaN becomes null) and embeddings to one file, or nothing.
 
-    Args:
-      path: where to; an earlier file is replaced.
-      texts: column -> (crystals,) texts.
-      numbers: column -> (crystals,) floats; NaN becomes null.
-      embeddings: (crystals, width), written as lists of fixed length in their own precision.
-      about: texts for the file's key-value metadata.
-
-    Raises:
-      InputError: columns of other lengths.
+    Embeddings (crystals, width) are lists of fixed length in their own precision; `about` becomes
+    key-value metadata. An earlier file is replaced. InputError for columns of other lengths.
     """
     lengths = {name: len(column) for name, column in (*texts.items(), *numbers.items())}
     if set(lengths.values()) - {len(embeddings)}:
@@ -49,16 +42,10 @@ def write_embeddings(
 
 
 def read_embeddings(path: Path) -> tuple[list[str], np.ndarray]:
-    """Read ids and embeddings of a Parquet file, of this library or another one.
+    """Read ids and embeddings (crystals, width) of a Parquet file, of this library or another one.
 
-    Args:
-      path: file with a column "id" and one column of lists of numbers, all of one length.
-
-    Returns:
-      The ids, and (crystals, width) float64.
-
-    Raises:
-      InputError: the file has other columns, or lists of different lengths.
+    It must have a column "id" and one column of lists of numbers, all of one length; else
+    InputError.
     """
     with reading(path, "a table of embeddings", 'write columns "id" and "embedding" again'):
         table = pq.read_table(path)

@@ -112,8 +112,7 @@ def covariance(kernel: Kernel, process: Process, a: Array, b: Array) -> Array:
 def padded(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Pad points (N, d) to one of few sizes, so that compiled programs are used again.
 
-    Returns:
-      (P, d) points, and (P,) 1 for those that are known, 0 for the padding.
+    The second array is 1 for points that are known, 0 for the padding.
     """
     extra = -len(points) % GRID
     return np.pad(points, ((0, extra), (0, 0))), np.pad(np.ones(len(points)), (0, extra))
@@ -127,11 +126,7 @@ def _factor(own: Array, ridge: Array, known: Array) -> Array:
 def whitened(kernel: Kernel, process: Process, points: Array, known: Array | None = None) -> Array:
     """Compute L^-1 K(inducing, points), (M, points); L L^T is the inducing covariance.
 
-    Args:
-      kernel: of the process.
-      process: its inducing points may be padded.
-      points: (points, d).
-      known: (M,) 0 for padded inducing points, whose rows are 0; None if there are none.
+    `known` is 0 for padded inducing points, whose rows are 0; None if there are none.
     """
     known = jnp.ones(len(process.inducing)) if known is None else known
     own = covariance(kernel, process, process.inducing, process.inducing)
@@ -171,14 +166,7 @@ def evidence(
     """Compute the log marginal likelihood of exact regression, log N(values | constant, K + noise).
 
     Inducing points and the posterior of the process are not used. Time and memory grow with the
-    cube and the square of the number of points.
-
-    Args:
-      kernel: of the process.
-      process: the other parameters.
-      points: (P, d), may be padded.
-      values: (P,).
-      known: (P,) 0 for padding, which changes nothing; None if there is none.
+    cube and the square of the number of points. `known` is 0 for padding, which changes nothing.
     """
     known = jnp.ones(len(points)) if known is None else known
     own = covariance(kernel, process, points, points)

@@ -170,13 +170,8 @@ def explain(model: Model | Predictor, structure: Any, *, id: str = "") -> Explan
 def shares(scores: np.ndarray, index: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Compute a softmax over groups of rows: w exp(s) / sum of w exp(s).
 
-    Args:
-      scores: (heads, rows, channels).
-      index: (rows,) group of each row.
-      weights: (rows,) multiplicities.
-
-    Returns:
-      (heads, rows, channels) float64; sums to one over each group.
+    Scores are (heads, rows, channels), the group and the multiplicity of a row (rows,); the result
+    is float64 and sums to one over each group.
     """
     scores = scores.astype(np.float64).swapaxes(0, 1)
     largest = np.full((index.max() + 1, *scores.shape[1:]), -np.inf)

@@ -48,11 +48,7 @@ def describe_ensemble(seeds: Sequence[int]) -> dict[str, list[int]]:
 
 
 def member_seeds(path: str | Path) -> list[int]:
-    """Read the seeds of the members of an ensemble's run.
-
-    Raises:
-      InputError: the record of the ensemble is damaged.
-    """
+    """Read the seeds of the members of an ensemble's run; InputError if its record is damaged."""
     file = Path(path) / ENSEMBLE
     try:
         seeds = json.loads(file.read_text())["seeds"]
@@ -65,11 +61,7 @@ def member_seeds(path: str | Path) -> list[int]:
 
 
 def member_folders(path: str | Path) -> list[Path]:
-    """List the run folders of an ensemble's members, or the folder itself for a single model.
-
-    Raises:
-      InputError: the record of the ensemble is damaged.
-    """
+    """List the run folders of an ensemble's members, or the folder itself for a single model."""
     path = Path(path)
     if not is_ensemble(path):
         return [path]
@@ -79,10 +71,8 @@ def member_folders(path: str | Path) -> list[Path]:
 def read_predictor(path: str | Path, uncertainty: Uncertainty | None = None) -> Predictor:
     """Load the predictor of a run or model folder: one model, or all members of an ensemble.
 
-    Args:
-      path: folder of a run, of an ensemble's run, or of a model.
-      uncertainty: kind of standard deviation; by default the first of "ensemble" and "aleatoric"
-        that the run has. "gp", a fitted Gaussian process, is used on request only.
+    The standard deviation is by default the first of "ensemble" and "aleatoric" that the run has;
+    "gp", a fitted Gaussian process, is used on request only.
 
     Raises:
       InputError: there is no model, or a file of it is damaged; a member has no model yet.
@@ -142,11 +132,7 @@ def save_adapted(path: str | Path, predictor: AdaptedPredictor) -> None:
 
 
 def load_adapted(path: str | Path) -> AdaptedPredictor:
-    """Read the folder of an adapted predictor.
-
-    Raises:
-      InputError: a file is missing or damaged.
-    """
+    """Read the folder of an adapted predictor; InputError if a file is missing or damaged."""
     folder = recovered(path)
     if (fault := damage(folder)) is not None:
         raise InputError(f"{path}: {fault}; copy the folder again, or repeat `cgatjax adapt`")
@@ -170,11 +156,7 @@ def load_adapted(path: str | Path) -> AdaptedPredictor:
 
 
 def adapted_folder(path: str | Path) -> Path | None:
-    """Return the folder of the adapted predictor that a path holds, None if it holds none.
-
-    Args:
-      path: the folder itself, or the one that `cgatjax adapt` made, which holds it as `model/`.
-    """
+    """Return the folder of the adapted predictor that a path is or holds as `model/`, or None."""
     for folder in (recovered(path), recovered(Path(path) / "model")):
         if (folder / ADAPTED).is_file():
             return folder
@@ -210,11 +192,7 @@ def save_part(folder: Path, part: Part) -> None:
 
 
 def load_part(folder: Path, kind: str) -> Part:
-    """Read one way to predict.
-
-    Raises:
-      InputError: a file is damaged, or the kind is unknown.
-    """
+    """Read one way to predict; InputError if a file is damaged, or the kind is unknown."""
     if kind in ("networks", "process"):
         return read_predictor(folder, "gp" if kind == "process" else None)
     if kind != "simple":

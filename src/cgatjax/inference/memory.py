@@ -29,11 +29,7 @@ class TrainedOn(NamedTuple):
     model: str = "the model"
 
     def text(self, crystals: str = "crystals") -> str:
-        """Describe the numbers in a sentence.
-
-        Args:
-          crystals: word for the crystals of the data set.
-        """
+        """Describe the numbers in a sentence, with a word for the crystals."""
         if not (self.train or self.valid or self.formulas):
             return f"no {crystals} were in the training set of {self.model} (by graph or formula)"
         verb = "was" if self.train == 1 else "were"
@@ -59,15 +55,10 @@ def total_of(counts: Sequence[TrainedOn | None]) -> TrainedOn | None:
 
 
 def count_trained_on(members: Sequence[Model], data: Crystals) -> TrainedOn | None:
-    """Count crystals of the training and validation sets of a model, by graph and formula.
+    """Count crystals of the training and validation sets of models, by graph and formula.
 
-    Args:
-      members: the model, or those of an ensemble.
-      data: crystals with the graph options of the models; hashing takes some 20 us for each, ten
-        times as long if their graphs are not reduced.
-
-    Returns:
-      The counts; None if no member has a record of its training.
+    Hashing takes some 20 us a crystal, ten times as long if graphs are not reduced. None if no
+    member has a record of its training.
     """
     if not _have_memory(members):
         return None

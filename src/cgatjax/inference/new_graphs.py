@@ -32,14 +32,8 @@ def graphs_of(
 ) -> tuple[Dataset, list[Rejected]]:
     """Make the reduced graphs of new structures, a data set in memory, and list rejected ones.
 
-    Args:
-      model: decides graph options, known elements, and the properties that are read (baselines).
-      structures: whatever `read_crystals` takes.
-      properties: CSV file with a row for each CIF or POSCAR file, as for `read_crystals`.
-      on_error: "raise" at the first bad crystal, or "skip" it into the list.
-
-    Raises:
-      StructureError: a crystal cannot be used, with on_error="raise".
+    The model decides graph options, known elements, and the properties that are read (baselines).
+    The other arguments are those of `predict`.
     """
     skipped: list[Rejected] = []
     predictor = Predictor.of(model)
@@ -80,11 +74,7 @@ def featurized(
 ) -> CrystalGraph | Rejected:
     """Make the reduced graph of a crystal with values of all named properties.
 
-    Args:
-      item: the crystal; a rejected one is returned as it is.
-      config: graph options.
-      names: properties that it must have.
-      table: vectors of the elements that it may have; None for all.
+    A rejected one is returned as it is. A table of vectors decides which elements are allowed.
     """
     if isinstance(item, Rejected):
         return item

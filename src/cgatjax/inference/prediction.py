@@ -236,10 +236,8 @@ class BatchRunner:
         self.budgets: Sequence[BatchBudget] = ()
 
     def __call__(self, data: Crystals) -> list[Outputs]:
-        """Run all passes over all crystals.
-
-        Returns:
-          output -> (crystals, …) of each pass, in the order of the data.
+        """Run all passes over all crystals: output -> (crystals, ...) of each pass, in their
+        order.
         """
         sizes = data.sizes
         largest = max(self.budgets, default=None)

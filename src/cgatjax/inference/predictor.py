@@ -318,8 +318,7 @@ class Predictor:
 def in_units(model: Model, target: str, output: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Convert (crystals, 2) outputs of a network to mean and std, without baseline and references.
 
-    Raises:
-      InputError: the model was never trained.
+    InputError if the model was never trained.
     """
     if target not in model.normalizers:
         raise InputError(f"the model has no mean and std of {target!r}: train it before predicting")

@@ -48,12 +48,9 @@ Rescalings = Mapping[str, Mapping[str, Rescaling]]
 
 
 def save_processes(run: str | Path, processes: Mapping[str, SparseGP], weights: str) -> None:
-    """Write the Gaussian processes of a run's targets; earlier ones are replaced.
+    """Write the Gaussian processes of a run's targets, replacing earlier ones.
 
-    Args:
-      run: the folder.
-      processes: target -> fitted process.
-      weights: digest of the weights whose embeddings they read.
+    `weights` is the digest of the weights whose embeddings they read.
     """
     tensors: dict[str, np.ndarray] = {}
     described: dict[str, Any] = {}

@@ -27,11 +27,10 @@ _FIXED_TIME = (1980, 1, 1, 0, 0, 0)
 def benchmark_name(path: str | Path, prop: str) -> str:
     """Return the name of the contribution's file for the test set of a benchmark.
 
+    InputError if the name of the benchmark's file does not end in the property.
+
     >>> benchmark_name("dft_3d_mbj_bandgap.json.zip", "mbj_bandgap")
     'AI-SinglePropertyPrediction-mbj_bandgap-dft_3d-test-mae.csv'
-
-    Raises:
-      InputError: the file name does not end in the property.
     """
     stem = Path(path).name.split(".")[0]
     if not stem.endswith(f"_{prop}"):

@@ -295,11 +295,7 @@ def _listed(structures: Iterable[Any]) -> list[Any]:
 def _graphs(
     structures: Iterable[Any], config: GraphConfig, names: Sequence[str]
 ) -> list[tuple[CrystalGraph, Crystal]]:
-    """Make the reduced graph of each structure, and read the named properties.
-
-    Raises:
-      StructureError: a structure cannot be used, or lacks a property.
-    """
+    """Make the reduced graph of each structure, and read the named properties."""
     listed = _listed(structures)
     graphs = []
     for item in read_crystals(listed, targets=names):

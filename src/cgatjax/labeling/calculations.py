@@ -51,8 +51,7 @@ class Calculations:
     ) -> Iterator[tuple[Crystal, Mapping[str, float]]]:
         """Yield the crystals with energy and volume per atom, in their order.
 
-        Raises:
-          StructureError: one fails, with on_error="raise".
+        A failure is a StructureError with on_error="raise".
         """
         chunks = iter(lambda: list(islice(items, CHUNK)), [])
         with closing(map_in_workers(self._work, self._jobs(chunks), self._workers)) as results:

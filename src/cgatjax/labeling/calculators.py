@@ -136,12 +136,9 @@ SHORT_NAMES: dict[str, tuple[Callable[[], Calculator], str]] = {
 
 
 def make_calculator(name: str | Any) -> Calculator:
-    """Make a calculator.
+    """Make a calculator of a short name, "module:factory", or an ASE calculator.
 
-    Args:
-      name: a short name ("chgnet", "sevennet"), "module:factory" for a function or class that
-        returns an ASE calculator without arguments, such as "ase.calculators.emt:EMT", or an ASE
-        calculator.
+    The factory returns an ASE calculator without arguments, as "ase.calculators.emt:EMT" does.
 
     Raises:
       ConfigError: no such calculator.

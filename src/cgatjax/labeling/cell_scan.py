@@ -15,14 +15,12 @@ LARGEST = 0.3
 
 
 def scan_cell(calculator: Calculator, crystal: Crystal) -> tuple[float, float] | str:
-    """Find the minimum of the energy over the volume, with all coordinates fixed in the cell.
+    """Find the minimum of the energy (eV) over the volume (cubic angstrom), or the reason of a
+    failure.
 
-    The scan goes on in steps of the first one where the lowest energy is at its end. The minimum is
-    that of the cubic polynomial in V^(-2/3) (Birch, Phys. Rev. 71 (1947) 809) through the lowest
-    energy and its neighbors.
-
-    Returns:
-      Energy in eV and volume in cubic angstrom of the cell, or the reason of a failure.
+    All coordinates are fixed in the cell. The scan goes on in steps of the first one where the
+    lowest energy is at its end. The minimum is that of the cubic polynomial in V^(-2/3) (Birch,
+    Phys. Rev. 71 (1947) 809) through the lowest energy and its neighbors.
     """
     step = float(STRAINS[1] - STRAINS[0])
     known: dict[int, float] = {}

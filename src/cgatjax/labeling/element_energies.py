@@ -29,11 +29,7 @@ class ElementEnergies:
 
     @classmethod
     def given(cls, energies: Mapping[str, float]) -> "ElementEnergies":
-        """Read given energies of elements.
-
-        Raises:
-          InputError: an unknown element, or a value that is no number.
-        """
+        """Take given energies of elements; InputError for an unknown element or a text."""
         for symbol, value in energies.items():
             if not is_number(value) or not np.isfinite(value):
                 raise InputError(f"energy of {symbol!r}: expected a number, got {value!r:.80}")
@@ -44,9 +40,8 @@ class ElementEnergies:
     def fit(cls, numbers: Sequence[np.ndarray], energies: np.ndarray) -> "ElementEnergies":
         """Fit energies of the elements to energies per atom (crystals,) by ridge regression.
 
-        Args:
-          numbers: atomic numbers of the sites of each crystal.
-          energies: (crystals,) eV/atom; the calculator's minus the known formation energy.
+        They are the calculator's minus the known formation energies, in eV/atom; `numbers` are the
+        atomic numbers of the sites of each crystal.
         """
         size = len(SYMBOLS)
         fractions = np.stack([np.bincount(n, minlength=size) / len(n) for n in numbers])

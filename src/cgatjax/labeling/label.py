@@ -140,11 +140,7 @@ def label(
 def _write(
     path: Path | None, journal: Journal | None, crystals: list[Crystal], failed: list[Rejected]
 ) -> None:
-    """Write archive and list of failures, if wanted, and end the journal.
-
-    Raises:
-      InputError: no crystal could be labeled.
-    """
+    """Write archive and list of failures, if wanted, and end the journal."""
     if not crystals:
         reason = failed[0].reason if failed else "no crystals"
         raise InputError(f"no crystal could be labeled; for instance: {reason}")
@@ -156,11 +152,7 @@ def _write(
 
 
 def _journal_of(path: Path, resume: bool) -> Path:
-    """Return the path of the journal of an archive, in a folder that exists.
-
-    Raises:
-      RunExistsError: the archive exists, or a stopped run of it that is not to be resumed.
-    """
+    """Return the path of the journal of an archive, in a folder that exists."""
     log = path.with_name(f"{path.name}.unfinished")
     # A kill between the archive and the end of its journal leaves both.
     if not (resume and log.exists()):
@@ -216,11 +208,7 @@ def _references(
     run: Calculations,
     show_progress: bool | None,
 ) -> ElementEnergies | None:
-    """Return given energies of the elements, or fit them to crystals.
-
-    Raises:
-      InputError: none of the crystals has a known formation energy.
-    """
+    """Return given energies of the elements, or fit them to crystals."""
     if references is None:
         return None
     if isinstance(references, Mapping):

@@ -138,12 +138,7 @@ def _has(data: Crystals, target: str) -> bool:
 
 
 def require_model(model: Any, call: str = "") -> None:
-    """Raise InputError unless an argument is a model.
-
-    Args:
-      model: the argument.
-      call: right order of the arguments, for the message.
-    """
+    """Raise InputError, with the right `call`, unless an argument is a model."""
     if isinstance(model, Model):
         return
     if isinstance(model, str | Path):
@@ -162,8 +157,7 @@ def fitted_config(
 ) -> tuple[ModelConfig, ElementTable]:
     """Set targets, shell table and element vectors of a network's options, and return the vectors.
 
-    Raises:
-      ConfigError: `elements` is "own", and there is no table.
+    ConfigError if `elements` is "own", and there is no table.
     """
     if element_table is None and config.elements == "own":
         raise ConfigError('ModelConfig.elements: "own" needs a table; give element_table')
@@ -219,13 +213,7 @@ def init_model(
 
 
 def inputs_of(model: Model, train: Crystals, valid: Crystals) -> dict[str, Any]:
-    """Describe the inputs of a run by plain values that can be compared.
-
-    Args:
-      model: before training, with its normalizers.
-      train: the training set.
-      valid: the validation set.
-    """
+    """Describe the inputs of a run by plain values that can be compared."""
     return {
         "train": _describe(train, model.targets),
         "valid": _describe(valid, model.targets),

@@ -53,13 +53,9 @@ def save_model(path: str | Path, model: Model) -> None:
 
 
 def write_model(folder: Path, model: Model, *, half: bool = False) -> None:
-    """Write the two files of a model into an open folder.
+    """Write the two files of a model into an open folder of `new_folder`.
 
-    Args:
-      folder: folder of `new_folder`.
-      model: the model.
-      half: store large arrays of parameters in float16, in half of the space; they are read as
-        float32.
+    With `half`, large arrays of parameters are stored in float16, and are read as float32.
     """
     description, tensors = _parts(model, half)
     (folder / WEIGHTS).write_bytes(save(tensors))
@@ -139,11 +135,7 @@ def read_model(path: str | Path) -> Model:
 
 
 def _check_sources(model: Model) -> None:
-    """Check that the models that are baselines are there and are those of the training.
-
-    Raises:
-      MismatchError: one is not.
-    """
+    """Check that the models that are baselines are there and are those of the training."""
     for target, normalizer in model.normalizers.items():
         if normalizer.baseline is None or normalizer.baseline.name != SOURCE:
             continue

@@ -72,9 +72,6 @@ class Network:
         """Draw fresh parameters, NumPy arrays in float32.
 
         Seed and path decide a parameter. The network is traced only: nothing is compiled.
-
-        Args:
-          seed: of the initialization.
         """
         drawn = {}
         for path, (draw, shape) in _draws(self).items():
@@ -96,10 +93,7 @@ class Network:
     ) -> dict[str, Array]:
         """Predict {target: (graphs, 2)}: mean and log_std, normalized.
 
-        Args:
-          params: parameters of this network.
-          batch: padded batch.
-          mixed: (nodes, D) attention-weighted messages of the first step, if they are known.
+        `mixed` are the (nodes, D) attention-weighted messages of the first step, if they are known.
         """
         return self._call(params, batch, "outputs", mixed=mixed)
 
@@ -112,16 +106,11 @@ class Network:
     def first_messages(
         self, params: Params, receivers: Array, shells: Array, senders: Array
     ) -> tuple[Array, Array]:
-        """Compute scores and messages of the first step, which elements and shells decide.
+        """Compute scores (heads, edges, channels or 1) and messages (heads, edges, D) of the first
+        step.
 
-        Args:
-          params: parameters of this network.
-          receivers: (edges,) atomic numbers at the receiving ends.
-          shells: (edges,) shell of each edge.
-          senders: (edges,) atomic numbers at the other ends.
-
-        Returns:
-          (heads, edges, channels or 1) and (heads, edges, D).
+        They depend on the atomic numbers at both ends of an edge and its shell alone, (edges,)
+        each.
         """
         config, encoder = self.config, params["encoder"]
         start = Dense(config.node_dim, use_bias=False)
@@ -196,11 +185,8 @@ def compiled(make: Callable[..., T], *key: Any) -> T:
     """Make compiled functions, or return those of an equal earlier call.
 
     Compiling a step takes as long as hundreds of steps of a small network; the members of an
-    ensemble, and trainings that differ in seeds and data alone, compile once.
-
-    Args:
-      make: builds them from the key.
-      key: everything that decides the program, hashable; often a `Network` is part of it.
+    ensemble, and trainings that differ in seeds and data alone, compile once. The key is hashable
+    and holds everything that decides the program; often a `Network` is part of it.
     """
     keep_compiled_programs()
     return make(*key)

@@ -139,16 +139,10 @@ def fit_references(
 ) -> References:
     """Fit a value per element by ridge regression, in one pass over the crystals.
 
+    `blocks` are positions and element fractions (n, 104), values (crystals,) are NaN where unknown.
     The penalty has the smallest generalized cross-validation error (Golub, Heath, Wahba,
-    Technometrics 21 (1979) 215). Elements without a crystal get no value.
-
-    Args:
-      blocks: positions and element fractions (n, 104) of blocks of crystals.
-      values: (crystals,) of the property; NaN where unknown.
-      name: of the property, for messages.
-
-    Raises:
-      TargetError: fewer than two known values.
+    Technometrics 21 (1979) 215). Elements without a crystal get no value. TargetError with fewer
+    than two known values.
     """
     size = len(SYMBOLS)
     gram, cross = np.zeros((size, size)), np.zeros(size)

@@ -139,12 +139,7 @@ class TrainingRecord:
 
 
 def unseen_elements(data: Crystals, unseen: np.ndarray) -> list[tuple[str, ...]]:
-    """List the elements of each crystal that are marked as unseen, by atomic number.
-
-    Args:
-      data: the crystals.
-      unseen: (104,) bool, as of `TrainingRecord.unseen`.
-    """
+    """List the elements of each crystal that are marked in `unseen` (104,), by atomic number."""
     found: list[tuple[str, ...]] = []
     for _, arrays in _blocks(data, np.arange(len(data))):
         pairs = _elements_by_crystal(arrays)
@@ -158,13 +153,7 @@ def unseen_elements(data: Crystals, unseen: np.ndarray) -> list[tuple[str, ...]]
 def crystal_hashes(
     data: Crystals, positions: np.ndarray | None = None, *, show_progress: bool | None = None
 ) -> CrystalHashes:
-    """Compute the hashes of crystals, in their order: (n,) each.
-
-    Args:
-      data: the crystals.
-      positions: some of them; None for all.
-      show_progress: show the progress for large data sets; by default in terminals and notebooks.
-    """
+    """Compute the hashes of crystals, or of those at `positions`, in their order: (n,) each."""
     rows = np.arange(len(data)) if positions is None else positions
     return _counts_and_hashes(data, rows, show_progress)[1]
 

@@ -34,15 +34,7 @@ class CandidateRow(NamedTuple):
 
 
 def candidates_figure(rows: Sequence[CandidateRow], unit: str = "") -> "Figure":
-    """Draw the errors of candidates with their 95 % intervals, one row each.
-
-    Args:
-      rows: candidates from top to bottom.
-      unit: unit of the errors.
-
-    Raises:
-      InputError: no candidate.
-    """
+    """Draw the errors of candidates with their 95 % intervals, one row each, from top to bottom."""
     if not rows:
         raise InputError("expected at least one candidate to draw, got none")
     figure, (axes,) = new_figure(5.6, 0.8 + _ROW * len(rows))
@@ -74,16 +66,7 @@ def candidates_figure(rows: Sequence[CandidateRow], unit: str = "") -> "Figure":
 def parity_figure(
     predictions: Mapping[str, tuple[np.ndarray, np.ndarray]], target: str, unit: str = ""
 ) -> "Figure":
-    """Draw predictions against values.
-
-    Args:
-      predictions: name -> (values, predictions), (crystals,) each; the last is drawn on top.
-      target: property.
-      unit: unit of it.
-
-    Raises:
-      InputError: no crystal.
-    """
+    """Draw predictions against values: name -> both, (crystals,); the last is drawn on top."""
     if not any(len(values) for values, _ in predictions.values()):
         raise InputError("expected at least one crystal to draw, got none")
     figure, (axes,) = new_figure(5.0, 4.8)
@@ -108,14 +91,7 @@ def novelty_figure(
 ) -> "Figure":
     """Draw absolute errors against the distance from the training crystals.
 
-    Args:
-      novelty: (crystals,) distance over the threshold of the flag.
-      errors: (crystals,) predictions minus values.
-      std: (crystals,) standard deviations; None without.
-      unit: unit of the errors.
-
-    Raises:
-      InputError: no crystal.
+    `novelty` is that distance over the threshold of the flag; all arrays are (crystals,).
     """
     if not len(novelty):
         raise InputError("expected at least one crystal to draw, got none")

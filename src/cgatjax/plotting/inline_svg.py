@@ -13,11 +13,9 @@ _BLACK = re.compile(r"(fill|stroke): #000000")
 def to_svg(figure: "Figure", name: str, *, follows_page: bool = True) -> str:
     """Format a figure as an SVG element that takes the width of the page.
 
-    Args:
-      figure: the figure.
-      name: distinct name on the page, which makes its internal references distinct, too.
-      follows_page: draw black lines and text in the text color of the page, on no background;
-        False for figures with a background of their own.
+    A name, distinct on the page, makes internal references distinct, too. If it `follows_page`,
+    black lines and text have the page's text color, on no background; False is for figures with a
+    background of their own.
     """
     from matplotlib import rc_context
 

@@ -19,11 +19,7 @@ _UNKNOWN = "#f2f2f2"
 
 
 def cell_of(number: int) -> tuple[int, int]:
-    """Return (row, column), from 1, of an element in 18 columns; f elements in rows 9 and 10.
-
-    Raises:
-      InputError: the atomic number is not in 1..118.
-    """
+    """Return (row, column), from 1, of an element in 18 columns; f elements in rows 9 and 10."""
     if not 1 <= number <= 118:
         raise InputError(f"expected an atomic number in 1..118, got {number}")
     if 57 <= number <= 70 or 89 <= number <= 102:

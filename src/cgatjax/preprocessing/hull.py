@@ -319,12 +319,8 @@ def _fractions(composition: Composition, place: Mapping[int, int]) -> np.ndarray
 
 
 def _lowest_mixture(fractions: np.ndarray, energies: np.ndarray, target: np.ndarray) -> float:
-    """Compute the lowest energy in eV/atom of a mixture with given atomic fractions.
-
-    Args:
-      fractions: (m, k) atomic fractions of the entries.
-      energies: (m,) energies in eV/atom.
-      target: (k,) atomic fractions of the mixture.
+    """Compute the lowest energy in eV/atom of a mixture of m entries with given atomic fractions
+    (k,).
     """
     from scipy.optimize import linprog
 

@@ -42,11 +42,9 @@ def is_own(source: str | Path) -> bool:
 
 
 def locate(source: str | Path) -> Path:
-    """Return the folder of a model, downloaded if need be.
+    """Return the folder of a model by its name, folder or address, downloaded if need be.
 
-    Args:
-      source: name of a model that comes with the package; folder of a model or a run; or the
-        address of a model's folder, which may end in #sha256=HEX, the hash of its manifest.
+    An address may end in #sha256=HEX, the hash of the manifest.
 
     Raises:
       InputError: no such name or folder, or a folder of the same name as a shipped model.

@@ -58,11 +58,7 @@ def publish_model(
 
 
 def rounded(params: Any) -> Any:
-    """Round large arrays of parameters to float16, as float32.
-
-    Raises:
-      ConfigError: a parameter is too large for float16.
-    """
+    """Round large arrays of parameters to float16, as float32; ConfigError if one is too large."""
 
     def of(leaf: Any) -> np.ndarray:
         with np.errstate(over="ignore"):
@@ -75,13 +71,9 @@ def rounded(params: Any) -> Any:
 
 
 def with_std_factors(model: Model, factors: Mapping[str, float]) -> Model:
-    """Multiply the predicted standard deviations by a factor for each target, in the weights.
+    """Multiply the predicted standard deviations of targets by factors, in the weights.
 
     The bias of log_std in the last layer of a head takes the logarithm of the factor.
-
-    Args:
-      model: model with standard deviations of these targets.
-      factors: target -> factor.
     """
     heads = dict(model.params["heads"])
     for target, factor in factors.items():

@@ -70,13 +70,7 @@ class Checked(NamedTuple):
 
 
 def write_self_check(folder: Path, model: Model, crystals: Crystals) -> None:
-    """Write graphs and predictions into the open folder of a model.
-
-    Args:
-      folder: folder of `new_folder`.
-      model: model with the weights as they are read from the file.
-      crystals: the crystals, reduced.
-    """
+    """Write reduced graphs and predictions of a model, as it is read, into its open folder."""
     arrays = crystals.take(np.arange(len(crystals)))
     tensors = {name: np.ascontiguousarray(getattr(arrays, name)) for name in _COLUMNS}
     for target, pair in _predictions(model, arrays).items():
@@ -93,9 +87,6 @@ def verify_once(folder: Path) -> None:
     """Verify a model unless that was done before, with the same files and versions.
 
     Folders without a self-check are left alone.
-
-    Raises:
-      InputError, MismatchError: as of `verify`.
     """
     if not (folder / SELF_CHECK).is_file() or not (folder / MANIFEST).is_file():
         return
@@ -155,11 +146,7 @@ def verify(folder: Path) -> Checked:
 
 
 def read_self_check(folder: Path, model: Model) -> SelfCheck:
-    """Read the self-check of a model.
-
-    Raises:
-      InputError: the file is damaged.
-    """
+    """Read the self-check of a model; InputError if the file is damaged."""
     file = folder / SELF_CHECK
     with reading(file, "a self-check", "install or download the model again", SafetensorError):
         with safe_open(file, "numpy") as opened:

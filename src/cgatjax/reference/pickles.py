@@ -22,10 +22,7 @@ _CONTAINERS = (dict, list, tuple, set, frozenset, np.ndarray)
 def unpickled(content: bytes) -> Any:
     """Read a pickle of arrays, dictionaries, lists, tuples, sets, strings and numbers.
 
-    Raises:
-      UnpicklingError: another name, inconsistent lengths, or repeated content.
-      EOFError, ValueError, TypeError, AttributeError, LookupError, OverflowError, MemoryError:
-        damaged.
+    UnpicklingError for another name, inconsistent lengths, or repeated content; others for damage.
     """
     _require_small_memo(content)
     found = _PlainUnpickler(io.BytesIO(content)).load()

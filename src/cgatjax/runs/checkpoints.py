@@ -62,12 +62,8 @@ class CheckpointFolder:
         return sorted(f.name for f in self.path.glob("epoch-*-step-*") if not f.suffix)
 
     def save(self, name: str, arrays: Any, progress: Mapping[str, Any]) -> None:
-        """Start writing a checkpoint in the background.
-
-        Args:
-          name: name by `checkpoint_name`.
-          arrays: a tree of arrays, copied before the method returns.
-          progress: plain numbers, texts, lists and dictionaries.
+        """Start writing a tree of arrays, copied before this returns, and plain values in the
+        background.
         """
         self.wait()
         # Copies: the next step reuses (donates) the memory of the arrays.
@@ -82,15 +78,10 @@ class CheckpointFolder:
             writing_ends.result()
 
     def restore(self, like: Any) -> tuple[Any, dict[str, Any]] | None:
-        """Return arrays and progress of the newest undamaged checkpoint, None without any.
+        """Return arrays, shaped as in `like`, and progress of the newest undamaged checkpoint, or
+        None.
 
-        A damaged checkpoint is renamed to "damaged-..." with a warning.
-
-        Args:
-          like: a tree of arrays with the shapes and dtypes of the saved ones.
-
-        Raises:
-          InputError: all checkpoints are damaged.
+        A damaged one is renamed to "damaged-..." with a warning; it is an InputError if all are.
         """
         names = self.names()
         for name in reversed(names):

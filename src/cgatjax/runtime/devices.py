@@ -96,16 +96,11 @@ class Devices:
         return tree if self.mapping == "jit" else jax.lax.psum(tree, AXIS)
 
     def compile(self, function: Callable[[Any, Any, Any], Any], *, donate: bool = False) -> Any:
-        """Compile a per-device function of (replicated, stack, replicated).
+        """Compile a per-device function of (replicated, share of a stack, replicated).
 
-        Results must be equal on every device: `sum` everything that differs.
-
-        Args:
-          function: function of one device; its second argument is the device's share of the stack.
-          donate: reuse the memory of the first argument.
-
-        Returns:
-          A function of (replicated, placed stack, replicated), replicated results.
+        Results must be equal on every device: `sum` everything that differs. The compiled function
+        takes the stack as `place` returns it; with `donate` it reuses the memory of its first
+        argument.
         """
         donated = (0,) if donate else ()
         if self.mapping == "jit":

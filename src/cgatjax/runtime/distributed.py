@@ -87,11 +87,9 @@ def stop_is_agreed(count: int) -> bool:
 def broadcast_restored(
     found: tuple[Any, dict[str, Any]] | None, like: Any
 ) -> tuple[Any, dict[str, Any]] | None:
-    """Broadcast a training checkpoint from the first process to all.
+    """Broadcast a training checkpoint, or its absence, from the first process to all.
 
-    Args:
-      found: arrays and plain values on the first process; None if there is no checkpoint.
-      like: a tree of arrays with the shapes and dtypes of the checkpoint's.
+    `like` is a tree of arrays with the shapes and dtypes of the checkpoint's.
     """
     if not several_processes():
         return found

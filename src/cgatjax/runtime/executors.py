@@ -90,13 +90,10 @@ def map_in_order(
 def map_in_workers(
     work: Callable[[J], R], jobs: Iterable[J], workers: int = 1, executor: Executor | None = None
 ) -> Generator[R, None, None]:
-    """Map `work` over jobs in order: in this process, in local ones, or by an executor.
+    """Map `work`, of an importable module, over jobs in order: in this process, in local ones, or
+    by an executor (Dask, MPI, Parsl).
 
-    Args:
-      work: function of an importable module.
-      jobs: read a bounded number ahead.
-      workers: number of processes, or of the executor's workers.
-      executor: instead of local processes (Dask, MPI, Parsl).
+    Jobs are read a bounded number ahead.
     """
     if executor is not None:
         # Remote workers: twice as many jobs ahead as for local ones hide the network's latency.

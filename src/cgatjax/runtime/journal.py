@@ -21,13 +21,9 @@ class Journal:
     """
 
     def __init__(self, path: Path, options: Mapping[str, Any], doing: str, advice: str) -> None:
-        """Start the journal, or continue the one in the file.
+        """Start the journal, or continue the one in the file, whose folder exists.
 
-        Args:
-          path: the file; its folder exists.
-          options: of the work.
-          doing: name of the work, for the message if another process does it.
-          advice: what to do if the journal is damaged or that of another work.
+        `doing` and `advice` complete the messages.
 
         Raises:
           RunExistsError: another process has locked the journal.

@@ -30,12 +30,8 @@ def progress(
     """Yield `advance(done, note)`; `done` is the amount since the last call.
 
     A terminal shows a rich bar, a notebook one line that is rewritten; elsewhere a line is logged
-    at most every 10 s, when `done` is 0 (the note announces a phase), and at the end.
-
-    Args:
-      what: name of the operation.
-      total: amount, if known.
-      shown: None for terminals and notebooks only, without log lines.
+    at most every 10 s, when `done` is 0 (the note announces a phase), and at the end. `shown=None`
+    is for terminals and notebooks only, without log lines.
     """
     in_terminal = sys.stderr.isatty()
     if shown is False or (shown is None and not in_terminal and not in_notebook()):

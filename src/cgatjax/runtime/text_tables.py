@@ -28,14 +28,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 
 def preview(head: str, header: Sequence[str], rows: Sequence[Sequence[Any]], total: int) -> str:
-    """Format a line and the first rows of a table, for the `repr` of an object.
-
-    Args:
-      head: the line.
-      header: names of the columns.
-      rows: rows to show.
-      total: number of rows of the object.
-    """
+    """Format a line and the first of `total` rows of a table, for the `repr` of an object."""
     more = [f"... {total - len(rows)} more"] if total > len(rows) else []
     return "\n".join([head, *([table(header, rows)] if rows else []), *more])
 

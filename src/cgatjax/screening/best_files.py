@@ -22,14 +22,7 @@ CrystalsOf = Callable[[Sequence[Mapping[str, Any]]], Iterator[tuple[int, Crystal
 
 
 def write_best(folder: Path, results: Path, count: int, crystals_of: CrystalsOf) -> None:
-    """Write the table and the structures of the best candidates, the table last.
-
-    Args:
-      folder: of the screening.
-      results: its sorted Parquet files.
-      count: number of structures.
-      crystals_of: makes the crystals of result rows.
-    """
+    """Write the table and the structures of the best candidates, the table last."""
     rows = read_rows(sorted(results.glob("*.parquet"))[0]).slice(0, CSV_ROWS).to_pylist()
     for position, crystal in crystals_of(rows[:count]) if count else ():
         name = f"{position + 1:0{max(3, len(str(count)))}d}-{_file_name(crystal.id)}.cif"

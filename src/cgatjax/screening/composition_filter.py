@@ -110,17 +110,11 @@ class CompositionFilter(Options):
 def equivalent_to_another(
     numbers: np.ndarray, pools: tuple[tuple[int, ...], ...], permutations: np.ndarray
 ) -> np.ndarray:
-    """Check which assignments equal an earlier assignment of the same product.
+    """Mark (m,) assignments that equal an earlier assignment of the same product, in the order of
+    lists.
 
-    Of equivalent assignments the first is kept, in the order of the lists.
-
-    Args:
-      numbers: (m, classes) atomic numbers, each from the list of its class.
-      pools: list of elements of each class.
-      permutations: (p, classes) permutations of equivalent classes, closed under composition.
-
-    Returns:
-      (m,) bool.
+    `numbers` are (m, classes) atomic numbers, each from the pool of its class; `permutations` are
+    (p, classes) of equivalent classes, closed under composition.
     """
     place = np.full((len(pools), len(SYMBOLS)), -1)
     for c, pool in enumerate(pools):
@@ -169,11 +163,7 @@ def _answer(test: Test, name: str, symbols: tuple[str, ...], amounts: tuple[int,
 
 @functools.lru_cache(maxsize=8)
 def load_function(name: str) -> Test:
-    """Import the function "module:function".
-
-    Raises:
-      ConfigError: no such module or function.
-    """
+    """Import the function "module:function", or raise ConfigError."""
     module, _, attribute = name.partition(":")
     try:
         found = getattr(importlib.import_module(module), attribute)

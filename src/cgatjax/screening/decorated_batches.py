@@ -53,13 +53,7 @@ class DecoratedPredictor:
     ) -> None:
         """Copy the weights and the graph to the device.
 
-        Args:
-          predictor: model or ensemble.
-          template: the template.
-          target: property to predict.
-          batch_size: candidates per batch; None to choose it.
-          assignments: lists that all elements are from, so that decorations can share the first
-            step; None to share nothing.
+        Decorations share the first step if `assignments` name the lists that all elements are from.
 
         Raises:
           MismatchError: the graph has more neighbors per site than the network has shells.
@@ -91,14 +85,11 @@ class DecoratedPredictor:
     def __call__(
         self, numbers: np.ndarray, advance: Callable[[int], None] = lambda n: None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Predict mean and standard deviation of decorations, in the unit of the target.
+        """Predict mean and standard deviation of (m, classes) decorations, in the unit of the
+        target.
 
-        Args:
-          numbers: (m, classes) atomic numbers, all in the element table of the model.
-          advance: called with the number of candidates of each batch that is done.
-
-        Returns:
-          (m,) float64 each; standard deviations are NaN if the model predicts none.
+        All elements are in the element table of the model; standard deviations are NaN if it
+        predicts none. `advance` is called with the number of candidates of each batch that is done.
         """
         if not len(numbers):
             return np.empty(0), np.empty(0)
@@ -200,9 +191,7 @@ def suitable_batch(config: ModelConfig, template: Template) -> int:
 def _make_screening(network: Network, name: Method) -> Callable[..., dict[str, Array]]:
     """Compile a method of the network for decorations.
 
-    Returns:
-      Function of (parameters, shared first step or None), template and (m, classes) elements ->
-      outputs (m, …).
+    The function takes (parameters, shared first step or None), template and (m, classes) elements.
     """
     method, config = getattr(network, name), network.config
 

@@ -23,18 +23,11 @@ MAX_STATE = 8
 
 
 def neutral(numbers: np.ndarray, counts: np.ndarray, states: States = "icsd") -> np.ndarray:
-    """Check whether the oxidation states of the site classes can sum to zero.
+    """Check whether the oxidation states of the site classes can sum to zero, for m compositions.
 
     Sites of one class share a state; two classes of one element may have different states. Zero is
-    no state, so that elements and alloys are never neutral.
-
-    Args:
-      numbers: (m, classes) atomic numbers.
-      counts: (classes,) number of sites in each class.
-      states: table of oxidation states.
-
-    Returns:
-      (m,) bool.
+    no state, so that elements and alloys are never neutral. `numbers` are (m, classes) atomic
+    numbers, `counts` the number of sites in each class.
 
     >>> neutral(np.array([[56, 22, 8], [56, 22, 9]]), np.array([1, 1, 3])).tolist()
     [True, False]
@@ -71,9 +64,7 @@ def ordered(numbers: np.ndarray, counts: np.ndarray, states: States = "icsd") ->
 def _reaches_zero(allowed: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Check by dynamic programming which of m compositions can have zero total charge.
 
-    Args:
-      allowed: (m, classes, 2 * MAX_STATE + 1) bool, allowed states.
-      counts: (classes,) number of sites in each class.
+    `allowed` states are (m, classes, 2 * MAX_STATE + 1).
     """
     counts = counts // np.gcd.reduce(counts)
     span = int(counts.sum()) * MAX_STATE
@@ -114,12 +105,10 @@ def _kinds_of_states(states: States) -> tuple[np.ndarray, np.ndarray]:
 
 @functools.cache
 def oxidation_states(states: States = "icsd") -> np.ndarray:
-    """Tabulate the oxidation states -8..8 of all elements, without 0.
+    """Tabulate the oxidation states -8..8 of all elements, (104, 17) bool by atomic number, without
+    0.
 
     Elements without an ICSD state, such as gold, have their common states in both tables.
-
-    Returns:
-      (104, 17) bool by atomic number and state.
     """
     table = np.zeros((len(SYMBOLS), 2 * MAX_STATE + 1), bool)
     for number, element in enumerate(_elements(), 1):

@@ -84,24 +84,14 @@ class RankedRows:
 
 
 def write_rows(path: Path, table: pa.Table, metadata: Mapping[str, str]) -> None:
-    """Write rows to a Parquet file atomically; the same rows give the same bytes.
-
-    Args:
-      path: file to write.
-      table: rows with the columns of `SCHEMA`.
-      metadata: key-value metadata of the file.
-    """
+    """Write rows of `SCHEMA` to a Parquet file atomically; the same rows give the same bytes."""
     table = table.combine_chunks().replace_schema_metadata(dict(metadata))
     with replacing(path) as file:
         pq.write_table(table, file, row_group_size=ROW_GROUP, compression="zstd")
 
 
 def read_rows(path: str | Path) -> pa.Table:
-    """Read the rows of a file, or of all files of a folder in order.
-
-    Raises:
-      InputError: no such file, or a damaged one.
-    """
+    """Read the rows of a file, or of all files of a folder in order; InputError without one."""
     path = Path(path)
     files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
     if not files:
@@ -117,11 +107,7 @@ def _read(file: Path, columns: list[str] | None = None) -> pa.Table:
 
 
 def means_of(file: Path) -> np.ndarray:
-    """Read the (rows,) float64 column of means.
-
-    Raises:
-      InputError: the file is damaged.
-    """
+    """Read the (rows,) float64 column of means; InputError if the file is damaged."""
     return _read(file, ["mean"]).column("mean").to_numpy()
 
 
@@ -131,19 +117,11 @@ def ranking(means: np.ndarray, highest: bool) -> np.ndarray:
 
 
 def merged(files: Sequence[Path], highest: bool, most: int | None, rows: int) -> Iterator[pa.Table]:
-    """Merge sorted files into one sorted sequence of tables.
+    """Merge files, sorted from best to worst, into one sequence of tables of at most `most` rows in
+    all.
 
     Only the means are in memory for all files at once. As ties are resolved by the order of the
     files, each table consists of one contiguous slice per file.
-
-    Args:
-      files: files sorted from best to worst.
-      highest: rank the highest means first.
-      most: total number of rows; None for all.
-      rows: rows per table.
-
-    Raises:
-      InputError: a file is damaged.
     """
     means = [means_of(file) for file in files]
     owner = np.repeat(np.arange(len(files)), [len(m) for m in means])
@@ -168,11 +146,7 @@ def _slice(file: Path, start: int, length: int) -> pa.Table:
 
 
 def count_unseen(files: Sequence[Path]) -> tuple[int, int, set[str]]:
-    """Count rows with unseen elements and all rows of files, and collect these elements.
-
-    Args:
-      files: files of `write_rows`.
-    """
+    """Count rows with unseen elements and all rows of files, and collect these elements."""
     columns = [pq.read_table(file, columns=["unseen_elements"]).column(0) for file in files]
     distinct = {text for column in columns for text in column.unique().to_pylist() if text}
     n_rows = sum(len(column) for column in columns)

@@ -113,11 +113,7 @@ class ResultFolder:
         return (self.path / REPORT).is_file()
 
     def report(self) -> dict[str, Any]:
-        """Read the report of a finished screening.
-
-        Raises:
-          InputError: the report cannot be read.
-        """
+        """Read the report of a finished screening; InputError if that is not possible."""
         try:
             found: dict[str, Any] = json.loads((self.path / REPORT).read_text())
         except (OSError, ValueError) as error:
@@ -139,9 +135,7 @@ class ResultFolder:
     ) -> None:
         """Merge the shards into the sorted results, write the report, and remove the shards.
 
-        Args:
-          metadata: key-value metadata of the result files.
-          report: makes the report from the number of rows in the results.
+        `report` makes the report from the number of rows in the results.
         """
         files = [self.path / chunk.file for chunk in self.chunks if chunk.file]
         n_rows = 0

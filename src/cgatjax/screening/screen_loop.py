@@ -231,11 +231,7 @@ def _finish(
     target: str,
     options: Mapping[str, Any],
 ) -> None:
-    """Merge the shards and write the report.
-
-    Raises:
-      InputError: no candidate was seen.
-    """
+    """Merge the shards and write the report."""
     chunks = folder.chunks
     if not sum(chunk.seen for chunk in chunks):
         raise InputError("expected at least one candidate to screen, got none")

@@ -92,11 +92,7 @@ class StoredGraphs:
         batch_size: int,
         judge: HitJudge,
     ) -> None:
-        """Check the graphs.
-
-        Raises:
-          MismatchError: graphs made with other options, or elements without a vector.
-        """
+        """Check graph options and elements of the graphs, or raise MismatchError."""
         predictor.model.check_graphs(data, "the crystals to screen")
         self.data, self.filters, self.chunk_rows = data, filters, chunk_rows
         self.total: int | None = len(data)

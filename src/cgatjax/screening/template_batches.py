@@ -56,12 +56,7 @@ class TemplateArrays:
 
 
 def decorated_batch(template: TemplateArrays, numbers: Array) -> CrystalBatch:
-    """Build a batch of all candidates and one padding graph (traceable by jit).
-
-    Args:
-      template: template with C classes.
-      numbers: (m, C) atomic numbers.
-    """
+    """Build a batch of all candidates (m, classes) and one padding graph (traceable by jit)."""
     m, n_nodes = len(numbers), len(template.node_class)
     is_real = jnp.arange(m + 1) < m
     numbers = numbers.astype(jnp.int32)

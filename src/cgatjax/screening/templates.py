@@ -56,13 +56,10 @@ class Template:
 
     @classmethod
     def of(cls, crystal: Crystal, config: GraphConfig, by: Classes = "element") -> "Template":
-        """Make the template of a prototype.
+        """Make the template of a prototype for the graph options of a model.
 
-        Args:
-          crystal: the prototype.
-          config: graph options of the model.
-          by: "element": one class per element, named by its symbol; "orbit": one class per set of
-            sites that the network cannot distinguish, named "O1", "O2".
+        `by="element"` gives one class per element, named by its symbol; `by="orbit"` one per set of
+        sites that the network cannot distinguish, named "O1", "O2".
 
         Raises:
           StructureError: the prototype cannot be featurized.
@@ -88,11 +85,7 @@ class Template:
         )
 
     def decorated(self, numbers: np.ndarray) -> Crystal:
-        """Put other elements on the sites, in the cell of the prototype.
-
-        Args:
-          numbers: (classes,) atomic numbers.
-        """
+        """Put elements of (classes,) atomic numbers on the sites, in the cell of the prototype."""
         elements = np.asarray(numbers, np.uint8)[self.site_class]
         return dataclasses.replace(
             self.crystal, id=self.name_of(numbers), atomic_numbers=elements, targets={}
@@ -203,11 +196,7 @@ class Assignments:
 
 
 def elements_of(symbols: Sequence[str]) -> tuple[int, ...]:
-    """Convert element symbols to atomic numbers.
-
-    Raises:
-      InputError: an unknown symbol, a repeated one, or no symbol.
-    """
+    """Convert distinct element symbols, at least one, to atomic numbers, or raise InputError."""
     numbers = tuple(atomic_number(symbol) for symbol in symbols)
     repeated = sorted({SYMBOLS[n] for n in numbers if numbers.count(n) > 1})
     if not numbers or repeated:

@@ -84,9 +84,6 @@ def _frames(text: str) -> Iterator[str]:
     """Split an XYZ text into frames: number of sites, comment line, one line per site.
 
     Lines that begin with VEC may follow, as in ASE.
-
-    Raises:
-      InputError: a frame does not begin with a number, or has fewer lines than it announces.
     """
     lines = text.rstrip().split("\n")
     start, number = 0, 1
@@ -168,14 +165,9 @@ def crystal_from_atoms(
     targets: Sequence[str] | None,
     properties: Mapping[str, Any] | None = None,
 ) -> Crystal | Rejected:
-    """Convert an Atoms object to a crystal.
+    """Convert an Atoms object with its `info` and calculator's results to a crystal.
 
-    Args:
-      atoms: the object; its properties are `atoms.info` and its calculator's results.
-      fallback_id: name if neither `atoms.info` nor `properties` contain an id.
-      source: the file, for messages.
-      targets: see `select_properties`.
-      properties: further properties, which take precedence.
+    `properties` take precedence over both.
     """
     results = {} if atoms.calc is None else getattr(atoms.calc, "results", {})
     values = {**results, **atoms.info, **(properties or {})}

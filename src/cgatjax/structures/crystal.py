@@ -176,18 +176,10 @@ def parse_crystal(
     labels: Mapping[str, str] | None = None,
     origins: Mapping[str, str] | None = None,
 ) -> Crystal | Rejected:
-    """Parse a structure and its properties to a checked crystal.
+    """Parse the structure `content` and select properties: a checked crystal, or why there is none.
 
-    Args:
-      parser: function that returns the arrays of `content` or raises StructureError.
-      content: text or object of the structure.
-      id: name of the crystal.
-      source: file, for messages.
-      values: properties of the crystal, of any type.
-      targets: names of the properties to select, see `select_properties`.
-      units: units of properties that the file states.
-      labels: what the file states about the calculation.
-      origins: calculators that computed properties, where the file states them.
+    `parser` returns arrays or raises StructureError; `values` may be of any type
+    (`select_properties`).
     """
     try:
         selected = select_properties(values, targets)

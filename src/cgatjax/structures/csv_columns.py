@@ -72,13 +72,10 @@ class TableSummary:
 def property_columns(
     table: CsvTable, skipped: Sequence[int], targets: Sequence[str] | None
 ) -> list[Column]:
-    """Return the properties of a table.
+    """Return the properties of a table, without the `skipped` columns (ids, structures).
 
-    Args:
-      table: the table.
-      skipped: columns that are no properties (ids, structures).
-      targets: names of the properties to read; None for all columns of numbers: those with more
-        numbers than other texts, and those of numbers that carry a unit.
+    If no targets are named, they are all columns of numbers: those with more numbers than other
+    texts, and those of numbers that carry a unit.
 
     Raises:
       InputError: two columns of one name, or commas of unknown meaning in a column.

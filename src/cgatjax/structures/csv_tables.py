@@ -95,11 +95,7 @@ def _cell_of_row(
     kinds: Mapping[str, int],
     columns: Sequence[Column],
 ) -> Cell:
-    """Parse the structure in a row.
-
-    Raises:
-      StructureError: a short or long row, no structure, a malformed one, or a value that is text.
-    """
+    """Parse the structure in a row; a row that is odd in any way is a StructureError."""
     if len(row) != len(table.header):
         raise StructureError(f"expected {len(table.header)} cells in the row, got {len(row)}")
     problem = problem_of_row(columns, number)

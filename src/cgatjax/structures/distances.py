@@ -25,15 +25,10 @@ class Pair(NamedTuple):
 
 
 def closest_pair(lattice: np.ndarray, frac_coords: np.ndarray, below: float) -> Pair | None:
-    """Return the closest pair of sites that are less than `below` apart, or None.
+    """Return the closest pair of sites that are less than `below` (angstrom) apart, or None.
 
     A vector shorter than `below` spans at most `below` over the spacing of lattice planes in each
     fractional coordinate. If this is at most a half, only the nearest image can be so close.
-
-    Args:
-      lattice: (3, 3), rows are lattice vectors in angstrom.
-      frac_coords: (n, 3) fractional coordinates.
-      below: distance in angstrom.
     """
     if below <= 0:
         return None

@@ -66,11 +66,7 @@ def formula_terms(formula: str) -> list[tuple[str, int]]:
 
 
 def readable_formula(formula: str) -> str:
-    """Order the symbols of a formula by electronegativity: "O3SrTi" gives "SrTiO3".
-
-    Args:
-      formula: symbols with amounts, such as a key of `reduced_formula`.
-    """
+    """Order the symbols of a formula by electronegativity: "O3SrTi" gives "SrTiO3"."""
     terms = re.findall(r"([A-Z][a-z]?)([\d.]*)", formula)
     ordered = sorted(terms, key=lambda term: _BY_ELECTRONEGATIVITY.index(term[0]))
     return "".join(symbol + amount for symbol, amount in ordered)

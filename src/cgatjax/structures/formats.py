@@ -151,15 +151,10 @@ def read_bytes(path: Path) -> bytes:
 
 
 def decompressed(path: Path, opener: Callable[[Path], Any]) -> bytes:
-    """Return the content of a compressed file, within the limits of FREE_BYTES and MAX_RATIO.
+    """Return the content of a file opened by `gzip.open` or `bz2.open`.
 
-    Args:
-      path: the file.
-      opener: `gzip.open` or `bz2.open`.
-
-    Raises:
-      InputError: more than FREE_BYTES and MAX_RATIO times the file's size.
-      OSError, EOFError, zlib.error: damaged.
+    InputError beyond both FREE_BYTES and MAX_RATIO times the file's size; errors of damaged files
+    pass.
     """
     size = path.stat().st_size
     most = max(FREE_BYTES, MAX_RATIO * size)
@@ -176,13 +171,8 @@ def decompressed(path: Path, opener: Callable[[Path], Any]) -> bytes:
 def read_text(path: Path, *, is_ascii: bool = False) -> str:
     """Return the content of a text file in UTF-8, or in UTF-16 with a byte-order mark.
 
-    Args:
-      path: the file.
-      is_ascii: True for formats that give no meaning to other characters (CIF, POSCAR): bytes of
-        other encodings, in comments, are then replaced.
-
-    Raises:
-      InputError: as `read_bytes`, or the text is in another encoding.
+    If the format `is_ascii` (CIF, POSCAR), other bytes, in comments, are replaced; else they are an
+    InputError, as are those of `read_bytes`.
     """
     content = read_bytes(path)
     encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"

@@ -24,11 +24,7 @@ _ENOUGH = 10
 
 
 def check_options(min_distance: float, per_atom: Sequence[str]) -> None:
-    """Check the options of `plausible`.
-
-    Raises:
-      ConfigError: a negative or infinite distance, or a single string of names.
-    """
+    """Check the options of `plausible`, or raise ConfigError."""
     if not 0 <= min_distance < math.inf:
         raise ConfigError(f"min_distance: expected a distance in angstrom, got {min_distance!r}")
     if isinstance(per_atom, str):
@@ -38,14 +34,10 @@ def check_options(min_distance: float, per_atom: Sequence[str]) -> None:
 def labeled_as(
     crystals: Iterable[Crystal | Rejected], where: Mapping[str, str]
 ) -> Iterator[Crystal | Rejected]:
-    """Yield the crystals with given labels, and all that are rejected; log the number left out.
+    """Yield the crystals with given labels (any case), and all that are rejected; log how many are
+    not.
 
-    Args:
-      crystals: crystals as they are read.
-      where: label -> value, compared without case.
-
-    Raises:
-      ConfigError: a crystal lacks one of the labels.
+    A crystal without one of the labels is a ConfigError.
     """
     left_out = 0
     for item in crystals:
@@ -67,15 +59,10 @@ def labeled_as(
 def plausible(
     crystals: Iterable[Crystal | Rejected], min_distance: float, per_atom: Sequence[str]
 ) -> Iterator[Crystal | Rejected]:
-    """Reject crystals with sites too close, divide totals, and warn of totals per atom.
+    """Reject crystals with sites closer than `min_distance` angstrom, divide totals, warn of
+    others.
 
-    Args:
-      crystals: crystals as they are read.
-      min_distance: smallest allowed distance in angstrom; 0 allows any.
-      per_atom: properties to divide by the number of sites.
-
-    Raises:
-      InputError: a property to divide is known to be per atom already.
+    Properties in `per_atom` are divided by the number of sites: an InputError if they are per atom.
     """
     sums: dict[str, tuple[int, float]] = {}
     for item in crystals:

@@ -51,11 +51,7 @@ def parse_poscar(text: str) -> Cell:
 
 
 def fractional(lattice: np.ndarray, positions: np.ndarray) -> np.ndarray:
-    """Convert (n, 3) Cartesian positions in angstrom to fractional coordinates.
-
-    Raises:
-      StructureError: the lattice is singular.
-    """
+    """Convert (n, 3) Cartesian positions in angstrom to fractional coordinates."""
     try:
         return np.linalg.solve(lattice.T, positions.T).T
     except np.linalg.LinAlgError as error:

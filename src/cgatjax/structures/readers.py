@@ -148,11 +148,7 @@ def with_cell_volume(item: Crystal | Rejected) -> Crystal | Rejected:
 
 
 def _read_named_table(path: str | Path, targets: Targets) -> PropertyTable:
-    """Read the table of properties given by the caller.
-
-    Raises:
-      InputError: the file is missing or damaged.
-    """
+    """Read the table of properties given by the caller."""
     path = Path(path)
     if not path.exists():
         raise InputError(f"{path}: no such file; expected a table of properties")
@@ -180,14 +176,10 @@ def _read(
     named: PropertyTable | None,
     is_all: bool = True,
 ) -> Stream:
-    """Read resolved inputs.
+    """Read resolved inputs, with a table of all structure files or those of their folders.
 
-    Args:
-      sources: files and objects.
-      targets: properties to read.
-      first: number of the first object.
-      named: table of all structure files; None for the tables of their folders.
-      is_all: True if no later source can match rows of the table.
+    `first` is the number of the first object; `is_all` says that no later source can match the
+    table.
     """
     names = _structure_names(sources)
     tables: dict[Path, PropertyTable | None] = {}
@@ -261,11 +253,7 @@ def _keys(name: str, path: Path) -> tuple[str, str, str]:
 
 
 def _require_matches(table: PropertyTable, names: Mapping[Path, str]) -> None:
-    """Check that at least one row belongs to one of the files, and log how many do.
-
-    Raises:
-      InputError: none does; the message shows ids of both.
-    """
+    """Check that at least one row belongs to one of the files, and log how many do."""
     matched = {key for path, name in names.items() for key in _keys(name, path)} & set(table.rows)
     if table.rows and not matched:
         files = f"{len(names)} CIF and POSCAR files ({_examples(list(names.values()))})"

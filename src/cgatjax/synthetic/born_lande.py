@@ -73,14 +73,8 @@ def _columns(ions: Sequence[Ion]) -> dict[str, np.ndarray]:
 
 
 def repulsion_parameters(ions: Sequence[Ion], fidelity: Fidelity) -> tuple[np.ndarray, np.ndarray]:
-    """Compute exponent n and strength B of the repulsion B / d**n of all pairs of ions.
-
-    Args:
-      ions: m ions.
-      fidelity: "low" or "high".
-
-    Returns:
-      (m, m) exponents, and (m, m) strengths in eV angstrom**n.
+    """Compute (m, m) exponents n and strengths B (eV angstrom**n) of the repulsion B / d**n of
+    ions.
     """
     column = _columns(ions)
     charge, radius, outer = column["charge"], column["radius"], column["outer"]
@@ -114,15 +108,10 @@ def energy_coefficients(
 ) -> np.ndarray:
     """Compute the coefficients c_p of the energy per cell for all decorations of a prototype.
 
-    Args:
-      potentials: (roles, roles) Ewald sums at a = 1, summed over the sites of the roles.
-      power_sums: (12, roles, roles) sums of d**-n for n = EXPONENTS[1:], summed likewise.
-      ions: table of ions.
-      decorations: (m, roles) index into `ions` of each role.
-      fidelity: "low" or "high".
-
-    Returns:
-      (m, 13) float64, in eV angstrom**p for p = EXPONENTS.
+    `potentials` are (roles, roles) Ewald sums at a = 1, summed over the sites of the roles,
+    `power_sums` (12, roles, roles) sums of d**-n for n = EXPONENTS[1:], summed likewise, and
+    `decorations` (m, roles) indices into `ions`. Returns (m, 13) float64, in eV angstrom**p for p =
+    EXPONENTS.
     """
     exponent, strength = repulsion_parameters(ions, fidelity)
     charge = np.array([ion.charge for ion in ions], float)[decorations]
@@ -144,20 +133,12 @@ def energy(coefficients: np.ndarray, scale: np.ndarray) -> np.ndarray:
 
 
 def equilibrium_scale(coefficients: np.ndarray, iterations: int = 80) -> np.ndarray:
-    """Find the largest scale with a minimum of the energy (zero pressure) for each row.
+    """Find the largest scale (angstrom) with a minimum of the energy (zero pressure) for each row.
 
     Newton iteration on dE/d(ln a), from 40 angstrom inwards in steps of at most 10 %, because
-    undamped dispersion may cause a second, unphysical minimum at which ions overlap.
-
-    Args:
-      coefficients: (m, 13) float64, in eV angstrom**p for p = EXPONENTS.
-      iterations: maximum number of Newton steps.
-
-    Returns:
-      (m,) float64, in angstrom.
-
-    Raises:
-      InputError: a row has no minimum (charges that repel, or dispersion stronger than repulsion).
+    undamped dispersion may cause a second, unphysical minimum at which ions overlap. Coefficients
+    are those of `energy_coefficients`; InputError if a row has no minimum (charges that repel, or
+    dispersion stronger than repulsion).
     """
     attraction = -coefficients[:, 0]
     if not (attraction > 0).all():

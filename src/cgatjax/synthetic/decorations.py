@@ -109,12 +109,9 @@ def _selected(elements: np.ndarray, most: int) -> np.ndarray:
 
 
 def has_plausible_contacts(prototype: Prototype, ions: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """Check nearest distances against ionic radii (step 2 of the module docstring); (m,) bool.
+    """Check nearest distances against ionic radii (step 2 of the module docstring), (m,) bool.
 
-    Args:
-      prototype: the structure type.
-      ions: (m, roles) index into `ion_table()`.
-      scale: (m,) cell parameter in angstrom.
+    `ions` are (m, roles) indices into `ion_table()`, `scale` (m,) cell parameters in angstrom.
     """
     radius = np.array([ion.radius for ion in ion_table()])[ions]
     ratio = scale[:, None, None] * prototype.nearest / (radius[:, :, None] + radius[:, None, :])
@@ -130,15 +127,10 @@ def has_plausible_contacts(prototype: Prototype, ions: np.ndarray, scale: np.nda
 def relax(
     prototype: Prototype, ions: np.ndarray, fidelity: Fidelity
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Compute equilibrium cell parameters and formation energies of decorations.
+    """Compute cell parameters (m,) in angstrom and formation energies (m,) in eV/atom of
+    decorations.
 
-    Args:
-      prototype: the structure type.
-      ions: (m, roles) index into `ion_table()`, neutral.
-      fidelity: "low" or "high".
-
-    Returns:
-      (m,) angstrom, and (m,) eV/atom.
+    `ions` are (m, roles) indices into `ion_table()`, neutral.
     """
     coefficients = energy_coefficients(
         prototype.potentials, prototype.power_sums, ion_table(), ions, fidelity

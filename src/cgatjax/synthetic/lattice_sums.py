@@ -21,15 +21,9 @@ def _lattice_points(basis: np.ndarray, radius: float) -> np.ndarray:
 
 
 def pair_distances(lattice: np.ndarray, frac_coords: np.ndarray, radius: float) -> np.ndarray:
-    """Compute the distances below `radius` from each site to the images of each site.
+    """Compute distances below `radius` from each site to the images of each site, (n, n, images).
 
-    Args:
-      lattice: (3, 3) lattice vectors as rows, any length unit.
-      frac_coords: (n, 3) fractional coordinates.
-      radius: cutoff in the same unit.
-
-    Returns:
-      (n, n, images) float64; infinity for a site itself and for images not below `radius`.
+    Infinity stands for a site itself and for images not below `radius`; any unit of length.
     """
     offsets = (frac_coords[:, None] - frac_coords[None, :]) @ lattice
     images = _lattice_points(lattice, radius + float(np.linalg.norm(offsets, axis=-1).max()))
@@ -40,19 +34,12 @@ def pair_distances(lattice: np.ndarray, frac_coords: np.ndarray, radius: float) 
 def electrostatic_matrix(
     lattice: np.ndarray, frac_coords: np.ndarray, splitting: float | None = None
 ) -> np.ndarray:
-    """Compute Ewald sums phi between sites: E = 1/2 k q^T phi q for charges q of zero sum.
+    """Compute Ewald sums phi (n, n) between sites: E = 1/2 k q^T phi q for charges q of zero sum.
 
     Each entry is the potential at one site of unit charges on the sublattice of another site in a
     neutralizing background, which cancels for neutral cells (P. P. Ewald, Ann. Phys. 369 (1921)
-    253).
-
-    Args:
-      lattice: (3, 3) lattice vectors as rows, any length unit.
-      frac_coords: (n, 3) fractional coordinates.
-      splitting: inverse width eta of the Gaussians, 1/length; the result does not depend on it.
-
-    Returns:
-      (n, n) float64, symmetric, in 1/length.
+    253). The result, in 1/length, does not depend on `splitting`, the inverse width of the
+    Gaussians.
     """
     volume = abs(float(np.linalg.det(lattice)))
     eta = splitting or math.sqrt(math.pi) / volume ** (1 / 3)
@@ -81,18 +68,10 @@ def _window(x: np.ndarray) -> np.ndarray:
 def inverse_power_sums(
     lattice: np.ndarray, frac_coords: np.ndarray, exponents: Sequence[float] | np.ndarray
 ) -> np.ndarray:
-    """Sum d**-n over all images of one site around another, for several exponents n > 3.
+    """Sum d**-n over all images of one site around another, for p exponents n > 3: (p, n, n).
 
     About 4000 sites are summed explicitly; a smooth window switches to the integral over a
-    continuum of the same density.
-
-    Args:
-      lattice: (3, 3) lattice vectors as rows, any length unit.
-      frac_coords: (n, 3) fractional coordinates.
-      exponents: (p,) exponents above 3.
-
-    Returns:
-      (p, n, n) float64 in 1/length**n; the sum of a site with itself runs over its images.
+    continuum of the same density. The sum of a site with itself runs over its images.
     """
     volume = abs(float(np.linalg.det(lattice)))
     n_sites = len(frac_coords)

@@ -69,10 +69,8 @@ def _atomic_number_at(species: Any) -> int:
 
 
 def cell_of_jarvis(atoms: Any) -> Cell:
-    """Return the arrays of a JARVIS `Atoms.to_dict()`, also as JSON text.
-
-    Raises:
-      StructureError: an item is missing or has another shape, or an element is unknown.
+    """Return the arrays of a JARVIS `Atoms.to_dict()`, also as JSON text, or raise
+    StructureError.
     """
     atoms = _parsed(atoms) if isinstance(atoms, str) else atoms
     with _parsing("JARVIS dict"):

@@ -113,11 +113,7 @@ class Readable(Protocol):
 
 
 def stream_items(stream: Readable, is_lines: bool) -> Iterator[list[Any]]:
-    """Yield batches of the items of a list.
-
-    Args:
-      stream: the file from after the opening bracket of the list on.
-      is_lines: see `Start`.
+    """Yield batches of the items of a list, or of lines, from a file opened at the first of them.
 
     Raises:
       InputError: damaged or incomplete, or an item longer than `LONGEST_ITEM`.

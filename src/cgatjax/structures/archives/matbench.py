@@ -34,13 +34,9 @@ def rows_of_table(
 ) -> Callable[[Sequence[Any]], list[dict[str, Any]]]:
     """Return a function that makes dictionaries of the next rows of a table.
 
-    Args:
-      header: "index" and "columns" of the table.
-      path: the file, whose name is that of the data set.
-
-    Raises:
-      InputError: (by the function) a row has another number of columns, or there are more rows
-        than numbers in the index.
+    `header` has its "index" and "columns"; the name of the file is that of the data set. The
+    function raises InputError for a row with another number of columns, or more rows than the index
+    has.
     """
     name, columns = stem_of(path), [str(column) for column in header["columns"]]
     numbers = header["index"]

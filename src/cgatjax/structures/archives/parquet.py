@@ -75,11 +75,7 @@ def contract_of_parquet(path: Path) -> Contract:
 
 
 def _columns(names: Sequence[str]) -> list[str]:
-    """Return the columns to read.
-
-    Raises:
-      InputError: none has structures.
-    """
+    """Return the columns to read; InputError if none has structures."""
     if not any(key in names for key in STRUCTURE_KEYS):
         raise InputError(
             'expected the columns lattice_vectors, ... of LeMat-Bulk, or "structure" or "atoms"; '

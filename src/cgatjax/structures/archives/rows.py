@@ -84,13 +84,8 @@ def contract_of(row: Mapping[str, Any]) -> Contract:
 def crystal_from_row(
     row: Any, *, fallback_id: str, source: str, targets: Sequence[str] | None
 ) -> Crystal | Rejected:
-    """Convert a row to a crystal.
-
-    Args:
-      row: a JSON object or a dictionary of columns; anything else is rejected.
-      fallback_id: name if the row has no id.
-      source: the file, for messages.
-      targets: see `select_properties`.
+    """Convert a row to a crystal; anything but a JSON object or a dictionary of columns is
+    rejected.
     """
     if not isinstance(row, dict):
         reason = f"expected an entry (a JSON object), got {type(row).__name__}"

@@ -19,10 +19,8 @@ _FORMULA_TOLERANCE = 0.005
 
 
 def check_volume(tags: CifTags, lattice: np.ndarray) -> None:
-    """Compare the stated cell volume with that of the cell.
-
-    Raises:
-      StructureError: they differ by more than 1 %.
+    """Raise StructureError if the stated cell volume and that of the cell differ by more than 1
+    %.
     """
     stated = tags.number("_cell_volume")
     volume = abs(float(np.linalg.det(lattice)))
@@ -33,10 +31,8 @@ def check_volume(tags: CifTags, lattice: np.ndarray) -> None:
 
 
 def check_content(tags: CifTags, numbers: np.ndarray, symmetry: Symmetry) -> None:
-    """Compare the atoms of the cell with the formula sum and Z.
-
-    Raises:
-      StructureError: they differ, or a symmetry to be confirmed is not.
+    """Compare the atoms of the cell with the formula sum and Z, which must confirm some
+    symmetries.
     """
     counts = Counter(SYMBOLS[z] for z in numbers.tolist())
     formula = _formula(tags)

@@ -100,10 +100,8 @@ def _cosine(degrees: float) -> float:
 def _best_setting(
     tags: CifTags, lattice: np.ndarray, sites: Sequence[Site], symmetries: Sequence[Symmetry]
 ) -> Cell:
-    """Return the cell under the one symmetry that agrees with the file.
-
-    Raises:
-      StructureError: no symmetry agrees, or several do and give different crystals.
+    """Return the cell under the one symmetry that agrees with the file; StructureError without
+    one.
     """
     found: list[tuple[Symmetry, Cell]] = []
     errors = []
@@ -206,11 +204,7 @@ def _check_multiplicity(site: Site, n: int, symmetry: Symmetry) -> None:
 def _without_listed_copies(
     lattice: np.ndarray, sites: Sequence[Site], orbits: Sequence[np.ndarray]
 ) -> list[int]:
-    """Return the indices of sites without those that symmetry makes of earlier ones.
-
-    Raises:
-      StructureError: two sites are listed at one position.
-    """
+    """Return the indices of sites without those that symmetry makes of earlier ones."""
     coords = np.array([site.coords for site in sites])
     kept: list[int] = []
     for i, site in enumerate(sites):

@@ -92,11 +92,7 @@ def _number_or_none(text: str) -> float | None:
 
 
 def _is_occupied(text: str, name: str) -> bool:
-    """Check that an occupancy is 1 (True) or 0 (False).
-
-    Raises:
-      StructureError: any other occupancy.
-    """
+    """Check that an occupancy is 1 (True) or 0 (False); any other one is disorder."""
     if not text:
         return True
     value = _number_or_none(text)
@@ -134,8 +130,7 @@ def _coordinate(text: str, name: str) -> tuple[float, float]:
 def _element(kind: str, label: str, formula: str) -> int:
     """Return the atomic number by type symbol ("Fe3+"), or else by label ("Fe1", "FeM1").
 
-    Raises:
-      StructureError: no element, or several readings ("CO1" without a formula, "OH", "Al/Si").
+    Several readings are refused: "CO1" without a formula, "OH", "Al/Si".
     """
     text = kind or label
     letters = text[: len(text) - len(text.lstrip(string.ascii_letters))]

@@ -119,11 +119,7 @@ def _without_reversal(text: str) -> str:
 
 @functools.lru_cache(maxsize=1024)
 def _parsed(texts: tuple[str, ...]) -> Symmetry:
-    """Parse a list of operations.
-
-    Raises:
-      StructureError: malformed operations, or an incomplete list.
-    """
+    """Parse a complete list of operations."""
     import gemmi
 
     try:

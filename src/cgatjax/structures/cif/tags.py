@@ -77,11 +77,7 @@ class CifTags:
         return None
 
     def number(self, *tags: str) -> float | None:
-        """Return the first value as a number, or None for a missing one.
-
-        Raises:
-          StructureError: the value is not a number.
-        """
+        """Return the first value as a number, or None for a missing one; other text is an error."""
         text = self.text(*tags)
         if text is None:
             return None
@@ -96,11 +92,7 @@ class CifTags:
 
 
 def read_blocks(text: str) -> list[CifTags]:
-    """Parse a CIF text to its blocks.
-
-    Raises:
-      StructureError: the text violates the syntax of CIF.
-    """
+    """Parse a CIF text to its blocks; StructureError if it violates the syntax of CIF."""
     from gemmi import cif
 
     # CIF is ASCII: other characters can only be part of comments, names and titles.
