@@ -140,10 +140,7 @@ class DemoResult:
 
 
 def run_demo(
-    out: str | Path,
-    config: DemoConfig = DemoConfig(),
-    *,
-    show_progress: bool | None = None,
+    out: str | Path, config: DemoConfig = DemoConfig(), *, show_progress: bool | None = None
 ) -> DemoResult:
     """Generate crystals, pre-train, transfer in three modes, and write everything to a folder.
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from cgatjax import CgatjaxError, Interrupted
+import cgatjax as cg
 from cgatjax._version import __version__
 from cgatjax.cli.commands.data.download import download
 from cgatjax.cli.commands.data.featurize import featurize
@@ -63,10 +63,10 @@ class _Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except Interrupted as error:
+        except cg.Interrupted as error:
             click.echo(str(error), err=True)
             ctx.exit(SIGNALLED + error.signum)
-        except CgatjaxError as error:
+        except cg.CgatjaxError as error:
             if ctx.params["debug"]:
                 raise
             click.echo(f"error: {' '.join(str(error).split())}", err=True)

@@ -36,8 +36,9 @@ GROUPS = (
 """Titles of groups in their order on each help page."""
 COMMON = """
   on_error: Stop at an unusable structure, or skip and list it.
-  properties PATH: CSV file with the properties of CIF and POSCAR files, one row each.
-    [default: properties.csv or id_prop.csv in their folder]
+  properties PATH: CSV file with the properties of CIF and POSCAR files, one row each; for
+    predictions, the baselines of the model. [default: properties.csv or id_prop.csv in their
+    folder]
   uncertainty: Source of the standard deviation; with gp also of the prediction. [default: ensemble
     or aleatoric if the run has it; gp on request only]
   where LABEL=VALUE: Keep crystals of which the file states this, such as functional=PBE.

@@ -13,7 +13,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import click
 
-from cgatjax import ConfigError, GraphConfig, ModelConfig, SplitConfig, TrainConfig
+import cgatjax as cg
 from cgatjax.cli.command_options import (
     WITHOUT_VALUE,
     Decorator,
@@ -43,7 +43,7 @@ class Text(click.ParamType):
             return self._convert(value)
         except ValueError as error:
             flag = param.opts[0] if param else "option"
-            raise ConfigError(f"{flag}: expected {self._expected}, got {value!r}") from error
+            raise cg.ConfigError(f"{flag}: expected {self._expected}, got {value!r}") from error
 
 
 def _fractions(text: str) -> tuple[float, ...]:
@@ -185,10 +185,10 @@ TRAININGS = {name: training() for name, (_, training) in PRESETS.items()}
 _ON_DEVICES = ("devices", "device_mapping")
 _NETWORK_ON_DEVICES = ("precision", "rematerialize")
 
-split_options = config_options(SplitConfig, "Data", without=("seed", "exclude_seen"))
-exclude_seen_option = config_options(SplitConfig, "Data", only=("exclude_seen",))
+split_options = config_options(cg.SplitConfig, "Data", without=("seed", "exclude_seen"))
+exclude_seen_option = config_options(cg.SplitConfig, "Data", only=("exclude_seen",))
 network_options = config_options(
-    ModelConfig, "Network", without=("targets", *_NETWORK_ON_DEVICES), presets=NETWORKS
+    cg.ModelConfig, "Network", without=("targets", *_NETWORK_ON_DEVICES), presets=NETWORKS
 )
 
 
@@ -226,10 +226,10 @@ def _of_training(
 
 def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of training, hardware and output."""
-    of_class = config_options(TrainConfig, "Training", without=_ON_DEVICES, presets=TRAININGS)
+    of_class = config_options(cg.TrainConfig, "Training", without=_ON_DEVICES, presets=TRAININGS)
     command = with_options(_of_training, of_class(command))
-    command = config_options(ModelConfig, "Hardware", only=_NETWORK_ON_DEVICES)(command)
-    return config_options(TrainConfig, "Hardware", only=_ON_DEVICES)(command)
+    command = config_options(cg.ModelConfig, "Hardware", only=_NETWORK_ON_DEVICES)(command)
+    return config_options(cg.TrainConfig, "Hardware", only=_ON_DEVICES)(command)
 
 
 def read_tables(file: str | None, **sections: type[Options]) -> dict[str, dict[str, Any]]:
@@ -238,19 +238,19 @@ def read_tables(file: str | None, **sections: type[Options]) -> dict[str, dict[s
     Raises:
       ConfigError: the file cannot be read, or has a table that does not belong to a training.
     """
-    found = load_toml(file, {"graph": GraphConfig, **sections}) if file else {}
+    found = load_toml(file, {"graph": cg.GraphConfig, **sections}) if file else {}
     if "graph" in found:
-        raise ConfigError(f"{file}: [graph] belongs to `cgatjax featurize --config`")
+        raise cg.ConfigError(f"{file}: [graph] belongs to `cgatjax featurize --config`")
     return {name: found.get(name, {}) for name in sections}
 
 
 def train_config(
-    start: TrainConfig, table: Mapping[str, Any], flags: Mapping[str, Any]
-) -> TrainConfig:
+    start: cg.TrainConfig, table: Mapping[str, Any], flags: Mapping[str, Any]
+) -> cg.TrainConfig:
     """Return the training options: flags over the table of the file over those to start from."""
-    return start.replace(**{**table, **chosen(flags, TrainConfig)})
+    return start.replace(**{**table, **chosen(flags, cg.TrainConfig)})
 
 
-def split_config(flags: Mapping[str, Any], seed: int) -> SplitConfig:
+def split_config(flags: Mapping[str, Any], seed: int) -> cg.SplitConfig:
     """Return the split options of the flags."""
-    return SplitConfig(seed=seed, **chosen(flags, SplitConfig, without=("seed",)))
+    return cg.SplitConfig(seed=seed, **chosen(flags, cg.SplitConfig, without=("seed",)))

@@ -10,47 +10,44 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cgatjax import InputError
+import cgatjax as cg
 from cgatjax.runtime import write_csv
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from cgatjax import Dataset, Predictions, Rejected, Store
 
 SHOWN_REASONS = 3
 """Number of skipped crystals that are printed with the reason."""
 
 
-def store_or_files(inputs: tuple[str, ...]) -> "Store | list[str]":
+def store_or_files(inputs: tuple[str, ...]) -> "cg.Store | list[str]":
     """Return the store that the only input is, or the inputs as a list of files."""
-    from cgatjax import open_store
     from cgatjax.data.arguments import is_store_folder
 
     if len(inputs) == 1 and is_store_folder(inputs[0]):
-        return open_store(inputs[0])
+        return cg.open_store(inputs[0])
     return list(inputs)
 
 
-def chosen_subset(run: str, data: "Store", subset: str | None) -> "tuple[Dataset, str]":
+def chosen_subset(run: str, data: "cg.Store", subset: str | None) -> "tuple[cg.Dataset, str]":
     """Return a subset of a store by the split of a run, and a description of it.
 
     By default it is the test set if the split is of this store, otherwise all crystals. InputError
     if the run has no split.
     """
-    from cgatjax import Split
     from cgatjax.data.splits import SUBSETS
     from cgatjax.runs.run_folder import SPLIT
 
     file = Path(run) / SPLIT
-    split = Split.load(file) if file.is_file() else None
+    split = cg.Split.load(file) if file.is_file() else None
     if subset is None:
         is_split = split is not None and split.test and set(split.test) <= set(data.ids)
         subset = "test" if is_split else "all"
     if subset == "all":
         return data.all(), "all crystals"
     if split is None:
-        raise InputError(f"{run}: has no {SPLIT}, so no subset {subset!r}; use --subset all")
+        raise cg.InputError(f"{run}: has no {SPLIT}, so no subset {subset!r}; use --subset all")
     return data.apply(split)[SUBSETS.index(subset)], f"{subset} set of the run's split"
 
 
@@ -59,7 +56,7 @@ def require_own(run: str) -> None:
     from cgatjax.pretrained.locations import is_own, locate
 
     if not is_own(run):
-        raise InputError(
+        raise cg.InputError(
             f"{run} is a published model, which is not changed; copy its folder ({locate(run)}), "
             "or transfer it into a run of your own"
         )
@@ -70,7 +67,7 @@ def or_empty(value: float) -> str:
     return repr(float(value)) if math.isfinite(value) else ""
 
 
-def prediction_notes(run: str, found: "Predictions") -> list[str]:
+def prediction_notes(run: str, found: "cg.Predictions") -> list[str]:
     """Return comment lines: model, source of the stds, unseen elements, seen crystals."""
     stds = [f"std of {t} ({found.units[t] or '?'}): {found.std_notes[t]}" for t in found.means]
     notes = [note for note in (found.unseen_note, found.seen_note) if note]
@@ -78,7 +75,7 @@ def prediction_notes(run: str, found: "Predictions") -> list[str]:
 
 
 def write_predictions(
-    path: Path, run: str, found: "Predictions", values: "Mapping[str, np.ndarray] | None" = None
+    path: Path, run: str, found: "cg.Predictions", values: "Mapping[str, np.ndarray] | None" = None
 ) -> None:
     """Write a row for each crystal and target to a CSV file, with the known values if given."""
     known = [] if values is None else ["target"]
@@ -96,7 +93,7 @@ def unseen_of(unseen: Sequence[Sequence[str]] | None, row: int) -> str:
     return " ".join(unseen[row]) if unseen is not None else ""
 
 
-def echo_skipped(skipped: "Sequence[Rejected]", path: Path | None) -> None:
+def echo_skipped(skipped: "Sequence[cg.Rejected]", path: Path | None) -> None:
     """Print the first skipped crystals with the reason, and the file that lists all of them."""
     for item in skipped[:SHOWN_REASONS]:
         click.echo(f"  skipped {item.id or item.source}: {item.reason}")

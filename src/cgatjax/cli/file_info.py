@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import click
 
-from cgatjax import DataSummary, summarize_data
+import cgatjax as cg
 from cgatjax.cli.data_files import echo_skipped
 from cgatjax.runtime import table
 
@@ -17,7 +17,7 @@ SHOWN_LABELS = 8
 
 def show_files(inputs: Sequence[str], where: Mapping[str, str]) -> None:
     """Print archives, counts, functionals, properties, sizes and elements of structure files."""
-    found = summarize_data(list(inputs), where=where, show_progress=True)
+    found = cg.summarize_data(list(inputs), where=where, show_progress=True)
     click.echo(f"{found.n_crystals} crystals, {found.n_rejected} unusable")
     echo_skipped(found.rejected, None)
     for contract in found.contracts:
@@ -42,7 +42,7 @@ def show_files(inputs: Sequence[str], where: Mapping[str, str]) -> None:
     click.echo(f"{len(found.elements)} elements: {common}{f' and {more} more' if more > 0 else ''}")
 
 
-def _properties(found: DataSummary) -> str:
+def _properties(found: cg.DataSummary) -> str:
     rows = []
     for p in found.properties.values():
         missing = f"{1 - p.known / found.n_crystals:.1%}"

@@ -8,7 +8,7 @@ from typing import Any
 import click
 import numpy as np
 
-from cgatjax import Dataset, Model, Predictions
+import cgatjax as cg
 from cgatjax.plotting.calibration_plots import calibration
 from cgatjax.plotting.learning_plots import learning_curves, parity
 from cgatjax.plotting.residual_plots import residuals_by_element, residuals_by_sites
@@ -20,9 +20,9 @@ BLOCK = 16384
 
 def draw_evaluation(
     folder: Path,
-    found: Predictions,
+    found: cg.Predictions,
     values: Mapping[str, np.ndarray],
-    crystals: Dataset,
+    crystals: cg.Dataset,
     about: str,
 ) -> None:
     """Draw parity, residuals by element and by number of sites, and calibration if there are
@@ -49,7 +49,7 @@ def draw_evaluation(
 
 
 def draw_parity(
-    path: Path, found: Predictions, values: Mapping[str, np.ndarray], about: str
+    path: Path, found: cg.Predictions, values: Mapping[str, np.ndarray], about: str
 ) -> None:
     """Draw a parity plot for each target; several targets are part of the file names."""
     for target, target_values in values.items():
@@ -61,7 +61,7 @@ def draw_parity(
 
 
 def draw_learning(
-    folder: Path, model: Model, members: Sequence[Sequence[Mapping[str, Any]]]
+    folder: Path, model: cg.Model, members: Sequence[Sequence[Mapping[str, Any]]]
 ) -> None:
     """Draw the errors during training: of training and validation set, or of ensemble members.
 
@@ -82,7 +82,7 @@ def draw_learning(
             _save(folder, {"learning": figure}, target if len(model.targets) > 1 else "")
 
 
-def n_sites(crystals: Dataset) -> np.ndarray:
+def n_sites(crystals: cg.Dataset) -> np.ndarray:
     """Return the numbers of sites, (crystals,) int64."""
     found = np.empty(len(crystals), np.int64)
     for start in range(0, len(crystals), BLOCK):

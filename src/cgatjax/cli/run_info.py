@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from cgatjax import CgatjaxError, Model, ModelCard, load_model, load_predictor
+import cgatjax as cg
 from cgatjax.inference.loading import is_ensemble, member_folders, member_seeds
 from cgatjax.model.metrics import mean_over_targets
 from cgatjax.runs.run_folder import DATA, HISTORY, REPORT
@@ -19,8 +19,8 @@ _MODEL_OPTIONS_SHOWN_ELSEWHERE = ("targets",)
 
 def show_card(folder: Path) -> None:
     """Print the card of a published model, and what it records of its trainings."""
-    click.echo(ModelCard.read(folder).text())
-    click.echo(f"## Memory\n\n{_training(load_model(folder))}")
+    click.echo(cg.ModelCard.read(folder).text())
+    click.echo(f"## Memory\n\n{_training(cg.load_model(folder))}")
 
 
 def show_run(path: Path) -> None:
@@ -29,7 +29,7 @@ def show_run(path: Path) -> None:
     if is_ensemble(path):
         seeds = ", ".join(map(str, member_seeds(path)))
         click.echo(f"{path}: ensemble of {len(folders)} members, seeds {seeds}; the first of them:")
-    model = load_model(folders[0])
+    model = cg.load_model(folders[0])
     click.echo(
         f"{folders[0]}: {model.n_params} parameters, elements from {model.element_table.name!r}"
     )
@@ -60,14 +60,14 @@ def show_run(path: Path) -> None:
 def _std_sources(path: Path) -> str:
     """Sources of standard deviations that the run has, and a note on the default one."""
     try:
-        predictor = load_predictor(path)
-    except CgatjaxError as error:
+        predictor = cg.load_predictor(path)
+    except cg.CgatjaxError as error:
         return f"  {error}"
     notes = {t: predictor.std_note(t) for t in predictor.targets}
     return fields({"kinds": ", ".join(predictor.available) or "none", **notes})
 
 
-def _training(model: Model) -> str:
+def _training(model: cg.Model) -> str:
     """Numbers of elements and crystals in the training record of a model."""
     record = model.record
     if record is None:
@@ -108,7 +108,7 @@ def read_history(path: Path) -> list[dict[str, Any]]:
     return [{k: float(v) for k, v in row.items() if v not in ("", None)} for row in rows]
 
 
-def summary(model: Model, rows: Sequence[Mapping[str, Any]]) -> str:
+def summary(model: cg.Model, rows: Sequence[Mapping[str, Any]]) -> str:
     """Return the epoch with the lowest validation error and its errors, as text."""
     scales = {t: n.std for t, n in model.normalizers.items()}
     scored = [(_score(row, scales), row) for row in rows]
@@ -127,16 +127,14 @@ def summary(model: Model, rows: Sequence[Mapping[str, Any]]) -> str:
 
 def report_text(report: Mapping[str, Any]) -> str:
     """Return a transfer report as text: parameters loaded, frozen, re-initialized; first errors."""
-    from cgatjax import TransferReport
-
     rows = [(subset, e["mae"], e["rmse"], e["n"]) for subset, e in report["step_zero"].items()]
     return (
-        f"transfer: {TransferReport(**report)!r}\n"
+        f"transfer: {cg.TransferReport(**report)!r}\n"
         f"before training\n{table(('subset', 'MAE', 'RMSE', 'n'), rows)}"
     )
 
 
-def _targets(model: Model) -> list[tuple[Any, ...]]:
+def _targets(model: cg.Model) -> list[tuple[Any, ...]]:
     return [
         (
             name,

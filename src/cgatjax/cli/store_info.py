@@ -6,7 +6,7 @@ from typing import Any
 import click
 import numpy as np
 
-from cgatjax import Rejected, Store
+import cgatjax as cg
 from cgatjax.cli.data_files import echo_skipped
 from cgatjax.data.store import SKIPPED
 from cgatjax.runtime import fields, table
@@ -16,7 +16,7 @@ SHOWN_TARGETS = 8
 """Number of targets whose known values are counted after `featurize`."""
 
 
-def show_store(store: Store) -> None:
+def show_store(store: cg.Store) -> None:
     """Print counts, graph options, statistics of the targets, and skipped crystals."""
     sites, nodes, edges = (store.manifest["sites"][k] for k in ("sites", "nodes", "edges"))
     _echo_counts(store)
@@ -33,7 +33,7 @@ def show_store(store: Store) -> None:
     _echo_reasons(store)
 
 
-def _echo_counts(store: Store) -> None:
+def _echo_counts(store: cg.Store) -> None:
     made = store.manifest
     click.echo(
         f"{store.path}: {len(store)} crystals kept, {made['n_filtered']} filtered, "
@@ -41,7 +41,7 @@ def _echo_counts(store: Store) -> None:
     )
 
 
-def show_built(store: Store) -> None:
+def show_built(store: cg.Store) -> None:
     """Print counts of a new store, known values of the first targets, and skipped crystals."""
     _echo_counts(store)
     for name, unit in list(store.units.items())[:SHOWN_TARGETS]:
@@ -54,12 +54,12 @@ def show_built(store: Store) -> None:
     _echo_reasons(store)
 
 
-def _echo_reasons(store: Store) -> None:
+def _echo_reasons(store: cg.Store) -> None:
     """Print the first skipped crystals with the reason, and the file that lists all of them."""
     file = store.path / SKIPPED
     with open(file, newline="") as lines:
         rows = [row for row in csv.DictReader(lines) if row["kind"] == "error"]
-    skipped = [Rejected(**{k: row[k] for k in ("id", "source", "reason")}) for row in rows]
+    skipped = [cg.Rejected(**{k: row[k] for k in ("id", "source", "reason")}) for row in rows]
     echo_skipped(skipped, file if rows or store.manifest["n_filtered"] else None)
 
 

@@ -8,26 +8,7 @@ from typing import Any
 import click
 import jax
 
-from cgatjax import (
-    ConfigError,
-    Dataset,
-    GraphConfig,
-    History,
-    InputError,
-    Logger,
-    MismatchError,
-    Model,
-    ModelConfig,
-    Predictor,
-    RunFolder,
-    Split,
-    SplitConfig,
-    Store,
-    TrainConfig,
-    TransferConfig,
-    load_model,
-    load_predictor,
-)
+import cgatjax as cg
 from cgatjax.cli.plots import draw_learning
 from cgatjax.cli.run_info import read_history, summary
 from cgatjax.data.leakage import IsSeen, split_from_options
@@ -61,7 +42,7 @@ def join_processes(flags: Mapping[str, Any]) -> dict[str, Any]:
     return {**flags, "devices": Devices.choose(devices).count}
 
 
-def recipe_of(source: Path) -> tuple[TrainConfig, bool] | None:
+def recipe_of(source: Path) -> tuple[cg.TrainConfig, bool] | None:
     """Read the training options of a run, an ensemble's first member's, without its devices.
 
     The flag says if they are those of a transfer; a model folder without `config.toml` has none.
@@ -70,14 +51,14 @@ def recipe_of(source: Path) -> tuple[TrainConfig, bool] | None:
     folder = member_folders(source)[0]
     if not (folder / CONFIG).is_file():
         return None
-    sections = {"model": ModelConfig, "train": TrainConfig, "transfer": TransferConfig}
+    sections = {"model": cg.ModelConfig, "train": cg.TrainConfig, "transfer": cg.TransferConfig}
     try:
-        tables = load_toml(folder / CONFIG, {"graph": GraphConfig, **sections})
-    except ConfigError as error:
-        raise ConfigError(f"{error}; to train with other options, choose a --preset") from error
+        tables = load_toml(folder / CONFIG, {"graph": cg.GraphConfig, **sections})
+    except cg.ConfigError as error:
+        raise cg.ConfigError(f"{error}; to train with other options, choose a --preset") from error
     is_transfer = "transfer" in tables
     table = tables["transfer"].get("train", {}) if is_transfer else tables.get("train", {})
-    recipe, unset = from_dict(TrainConfig, table), TrainConfig()
+    recipe, unset = from_dict(cg.TrainConfig, table), cg.TrainConfig()
     own = recipe.replace(devices=unset.devices, device_mapping=unset.device_mapping)
     return own, is_transfer
 
@@ -86,13 +67,13 @@ def ensemble_size(flags: Mapping[str, Any]) -> int | None:
     """Return the number of members that --ensemble requests, None for a single model."""
     size: int | None = flags["ensemble"]
     if size is None and flags["resume"] and is_ensemble(flags["out"]):
-        raise ConfigError(f"{flags['out']} is an ensemble; resume it with --ensemble N, too")
+        raise cg.ConfigError(f"{flags['out']} is an ensemble; resume it with --ensemble N, too")
     if size is not None and size < 2:
-        raise ConfigError(f"--ensemble: expected at least 2 members, got {size}")
+        raise cg.ConfigError(f"--ensemble: expected at least 2 members, got {size}")
     return size
 
 
-def logger_factory(flags: Mapping[str, Any]) -> Callable[[RunFolder | None], list[Logger]]:
+def logger_factory(flags: Mapping[str, Any]) -> Callable[[cg.RunFolder | None], list[cg.Logger]]:
     """Return a function that makes the loggers of a run; only the first process has any.
 
     Packages are checked at once: nothing has been written yet.
@@ -104,12 +85,12 @@ def logger_factory(flags: Mapping[str, Any]) -> Callable[[RunFolder | None], lis
 
 def open_run(
     flags: Mapping[str, Any],
-    store: Store,
+    store: cg.Store,
     targets: Sequence[str],
-    config: SplitConfig,
+    config: cg.SplitConfig,
     about: Mapping[str, Any],
     is_seen: IsSeen | None = None,
-) -> tuple[RunFolder | None, Split]:
+) -> tuple[cg.RunFolder | None, cg.Split]:
     """Create a run folder with its split and `data.json`, or open a run to resume it.
 
     Of several processes only the first has a folder; the others compute the same split. At least
@@ -123,11 +104,11 @@ def open_run(
     if not is_first_process():
         return None, split_from_options(store, targets, config, is_seen)
     out, options = flags["out"], config.to_dict()
-    if flags["resume"] and (run := RunFolder(out, resume=True)).resuming:
+    if flags["resume"] and (run := cg.RunFolder(out, resume=True)).resuming:
         _check_same_data(run, store, options)
-        return run, Split.load(run.path / SPLIT)
+        return run, cg.Split.load(run.path / SPLIT)
     split = split_from_options(store, targets, config, is_seen)
-    run = RunFolder(out, resume=flags["resume"])
+    run = cg.RunFolder(out, resume=flags["resume"])
     split.save(run.path / SPLIT)
     counts = {subset: len(getattr(split, subset)) for subset in SUBSETS}
     described = {"store": str(store.path), "digest": store.digest, "targets": list(targets)}
@@ -135,26 +116,26 @@ def open_run(
     return run, split
 
 
-def _check_same_data(run: RunFolder, store: Store, options: Mapping[str, Any]) -> None:
+def _check_same_data(run: cg.RunFolder, store: cg.Store, options: Mapping[str, Any]) -> None:
     try:
         old = json.loads((run.path / DATA).read_text())
         digest, before = old["digest"], old["split"]
     except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{run.path}: cannot be resumed, its {DATA} is damaged") from error
+        raise cg.InputError(f"{run.path}: cannot be resumed, its {DATA} is damaged") from error
     if digest != store.digest:
-        raise MismatchError(
+        raise cg.MismatchError(
             f"{run.path}: trained on {old.get('store')} (digest {digest[:12]}), which is not "
             f"{store.path} (digest {store.digest[:12]}); resume with the same store"
         )
     if changes := differences(before, options):
-        raise ConfigError(
+        raise cg.ConfigError(
             f"{run.path}: a resumed run cannot change its split: {'; '.join(map(str, changes))}"
         )
 
 
 def labeled_sets(
-    data: Store, split: Split, targets: Sequence[str]
-) -> tuple[Dataset, Dataset, Dataset]:
+    data: cg.Store, split: cg.Split, targets: Sequence[str]
+) -> tuple[cg.Dataset, cg.Dataset, cg.Dataset]:
     """Return the three sets of a split without the crystals that have no value of a target."""
     train, valid, test = data.apply(split)
     known = train.with_targets(*targets), valid.with_targets(*targets)
@@ -166,7 +147,9 @@ def labeled_sets(
     return *known, test.with_targets(*targets)
 
 
-def report_run(run: RunFolder | None, model: Model, history: History, *, plots: bool) -> None:
+def report_run(
+    run: cg.RunFolder | None, model: cg.Model, history: cg.History, *, plots: bool
+) -> None:
     """Print the best validation errors; only the first process does."""
     if run is None:
         return
@@ -176,7 +159,7 @@ def report_run(run: RunFolder | None, model: Model, history: History, *, plots: 
         draw_learning(run.path, model, [history.rows])
 
 
-def is_finished(run: RunFolder | None, size: int | None, epochs: int) -> bool:
+def is_finished(run: cg.RunFolder | None, size: int | None, epochs: int) -> bool:
     """Check whether all epochs of a resumed run, or of all members of an ensemble, are done."""
     if run is None or not run.resuming:
         return False
@@ -189,11 +172,11 @@ def is_finished(run: RunFolder | None, size: int | None, epochs: int) -> bool:
 
 
 def report_finished(
-    run: RunFolder | None,
+    run: cg.RunFolder | None,
     size: int | None,
     epochs: int,
     sections: Mapping[str, Options],
-    sets: Callable[[], tuple[Dataset, Dataset, Dataset]],
+    sets: Callable[[], tuple[cg.Dataset, cg.Dataset, cg.Dataset]],
     *,
     plots: bool,
 ) -> bool:
@@ -204,21 +187,21 @@ def report_finished(
     if run is None or not is_finished(run, size, epochs):
         return False
     run.save_config(sections)
-    histories = [History(rows=read_history(folder)) for folder in member_folders(run.path)]
+    histories = [cg.History(rows=read_history(folder)) for folder in member_folders(run.path)]
     done = f"{len(histories[0].rows)} epochs" if size is None else f"epochs of {size} members"
     click.echo(f"{run.path}: all {done} were done before", err=True)
     if size is None:
-        report_run(run, load_model(run.path), histories[0], plots=plots)
+        report_run(run, cg.load_model(run.path), histories[0], plots=plots)
     else:
-        report_ensemble(run, load_predictor(run.path), histories, sets()[1], plots=plots)
+        report_ensemble(run, cg.load_predictor(run.path), histories, sets()[1], plots=plots)
     return True
 
 
 def report_ensemble(
-    run: RunFolder | None,
-    found: Predictor,
-    histories: Sequence[History],
-    valid: Dataset,
+    run: cg.RunFolder | None,
+    found: cg.Predictor,
+    histories: Sequence[cg.History],
+    valid: cg.Dataset,
     *,
     plots: bool,
 ) -> None:

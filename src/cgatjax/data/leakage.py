@@ -130,10 +130,7 @@ def read_held_out(
 
 
 def split_from_options(
-    store: Store,
-    targets: Sequence[str],
-    options: SplitConfig,
-    is_seen: IsSeen | None = None,
+    store: Store, targets: Sequence[str], options: SplitConfig, is_seen: IsSeen | None = None
 ) -> Split:
     """Split a store, or read a split of it, and remove everything that the options exclude.
 

@@ -207,10 +207,7 @@ def epoch_order(data: Crystals, seed: int, epoch: int) -> np.ndarray:
     last = len(data.datasets[-1])
     first, wanted = len(data) - last, round(data.last_fraction * len(data))
     mixed = np.concatenate(
-        [
-            _dealt(first, len(data) - wanted, seed, epoch),
-            first + _dealt(last, wanted, seed, epoch),
-        ]
+        [_dealt(first, len(data) - wanted, seed, epoch), first + _dealt(last, wanted, seed, epoch)]
     )
     return mixed[shuffled(len(mixed), seed, epoch)]
 

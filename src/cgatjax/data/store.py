@@ -266,11 +266,7 @@ class Store:
         return pa.chunked_array([shard.strings(name) for shard in self.shards], pa.string())
 
     def _split_rows(
-        self,
-        fractions: tuple[float, float, float],
-        by: str,
-        seed: int,
-        targets: Sequence[str],
+        self, fractions: tuple[float, float, float], by: str, seed: int, targets: Sequence[str]
     ) -> list[np.ndarray]:
         if by not in ("id", "formula", "prototype"):
             raise InputError(f"expected a split by 'id', 'formula' or 'prototype', got {by!r}")

@@ -71,12 +71,7 @@ class CrystalGraph:
 
     @classmethod
     def from_neighbors(
-        cls,
-        atomic_numbers: np.ndarray,
-        neighbors: np.ndarray,
-        shells: np.ndarray,
-        *,
-        id: str = "",
+        cls, atomic_numbers: np.ndarray, neighbors: np.ndarray, shells: np.ndarray, *, id: str = ""
     ) -> Self:
         """Build an unreduced graph with K edges a site, all of weight 1.
 

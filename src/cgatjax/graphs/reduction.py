@@ -98,9 +98,7 @@ def _stable_colors(graph: CrystalGraph) -> np.ndarray:
     return color
 
 
-def directed_edges(
-    graph: CrystalGraph,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def directed_edges(graph: CrystalGraph) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """List every edge twice, outgoing and incoming, ordered by the node at its near end.
 
     Returns:

@@ -30,12 +30,7 @@ class Calculations:
     """
 
     def __init__(
-        self,
-        calculator: Any,
-        scan: bool,
-        workers: int,
-        journal: Journal | None,
-        on_error: str,
+        self, calculator: Any, scan: bool, workers: int, journal: Journal | None, on_error: str
     ) -> None:
         self._work = functools.partial(_computed, calculator, scan)
         self._workers, self._journal, self._on_error = workers, journal, on_error

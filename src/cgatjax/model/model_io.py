@@ -156,9 +156,7 @@ def _described(description: Mapping[str, Any], tensors: dict[str, np.ndarray]) -
     _require_text("units", [*description["units"], *description["units"].values()])
     _require_text("targets with a learned std", description["predicts_std"])
     table = ElementTable(
-        name=description["element_table"],
-        vectors=tensors.pop(_VECTORS),
-        known=tensors.pop(_KNOWN),
+        name=description["element_table"], vectors=tensors.pop(_VECTORS), known=tensors.pop(_KNOWN)
     )
     record = _record(description, tensors)
     sources = {

@@ -194,11 +194,7 @@ def _read(
 
 
 def _write(
-    crystals: Iterator[Crystal | Rejected],
-    out: Path,
-    found: HullEnergies,
-    suffix: str,
-    same: str,
+    crystals: Iterator[Crystal | Rejected], out: Path, found: HullEnergies, suffix: str, same: str
 ) -> None:
     with complete_folder(out) as part:
         labeled = _labeled(crystals, found, suffix, same)

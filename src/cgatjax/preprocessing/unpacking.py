@@ -19,10 +19,7 @@ from cgatjax.structures.formats import FREE_BYTES, MAX_RATIO
 PIECE = 2**20
 """Number of bytes per read."""
 
-_ENDINGS = (
-    *(".tar.gz", ".tar.bz2", ".tar.xz", ".tar"),
-    *(".tgz", ".tbz2", ".txz", ".zip"),
-)
+_ENDINGS = (*(".tar.gz", ".tar.bz2", ".tar.xz", ".tar"), *(".tgz", ".tbz2", ".txz", ".zip"))
 
 
 def is_packed(name: str) -> bool:

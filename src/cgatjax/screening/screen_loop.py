@@ -189,10 +189,7 @@ def _run(folder: ResultFolder, source: CandidateSource, show_progress: bool | No
     done = sum(chunk.seen for chunk in folder.chunks)
     if done:
         logger.info("%s: resuming after %d candidates", folder.path, done)
-    with (
-        stop_requests() as stop,
-        progress("screen", source.total, shown=show_progress) as advance,
-    ):
+    with stop_requests() as stop, progress("screen", source.total, shown=show_progress) as advance:
         if done:
             advance(done, "")
         start, n_new = time.perf_counter(), 0

@@ -41,11 +41,7 @@ class _ChunkPredictor:
             self._runner.budgets = [BatchBudget(*sizes) for sizes in done[-1].covers["budgets"]]
 
     def __call__(
-        self,
-        data: Dataset,
-        covers: dict[str, Any],
-        left_out: Counter[str],
-        skipped: list[Rejected],
+        self, data: Dataset, covers: dict[str, Any], left_out: Counter[str], skipped: list[Rejected]
     ) -> ChunkPredictions:
         """Predict one chunk."""
         ids, formulas = data.ids, data.formulas

@@ -66,10 +66,7 @@ def decorated_batch(template: TemplateArrays, numbers: Array) -> CrystalBatch:
             "element": numbers[:, template.node_class].reshape(-1),
             "weight": jnp.tile(template.node_weight, m),
         },
-        edges={
-            "shell": jnp.tile(template.shells, m),
-            "weight": jnp.tile(template.edge_weight, m),
-        },
+        edges={"shell": jnp.tile(template.shells, m), "weight": jnp.tile(template.edge_weight, m)},
         receivers=_tiled_indices(template.centers, m, n_nodes),
         senders=_tiled_indices(template.neighbors, m, n_nodes),
         n_node=is_real * template.sizes[0],

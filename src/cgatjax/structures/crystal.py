@@ -11,12 +11,7 @@ import numpy as np
 
 from cgatjax.errors import InputError, StructureError
 from cgatjax.runtime import write_csv
-from cgatjax.structures.elements import (
-    SYMBOLS,
-    atomic_number,
-    readable_formula,
-    reduced_formula,
-)
+from cgatjax.structures.elements import SYMBOLS, atomic_number, readable_formula, reduced_formula
 from cgatjax.structures.properties import select_properties, writable
 
 MAX_ATOMIC_NUMBER = len(SYMBOLS) - 1
@@ -202,11 +197,7 @@ def parse_crystal(
 
 
 def to_crystal(
-    structure: Any,
-    *,
-    id: str = "",
-    targets: Mapping[str, float] | None = None,
-    source: str = "",
+    structure: Any, *, id: str = "", targets: Mapping[str, float] | None = None, source: str = ""
 ) -> Crystal:
     """Convert a structure object to a checked `Crystal`.
 

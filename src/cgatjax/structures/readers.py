@@ -17,12 +17,7 @@ from cgatjax.structures.archives.parquet import read_parquet
 from cgatjax.structures.ase_atoms import crystal_from_atoms, read_ase_database, read_extxyz
 from cgatjax.structures.cif.parser import cell_of_cif
 from cgatjax.structures.crystal import Cell, Crystal, Rejected, cell_of, checked, parse_crystal
-from cgatjax.structures.csv_tables import (
-    PropertyRow,
-    PropertyTable,
-    read_csv,
-    read_property_table,
-)
+from cgatjax.structures.csv_tables import PropertyRow, PropertyTable, read_csv, read_property_table
 from cgatjax.structures.formats import Format, read_text, stem_of
 from cgatjax.structures.inputs import (
     CrystalInput,
@@ -32,12 +27,7 @@ from cgatjax.structures.inputs import (
     property_table_path,
     resolve,
 )
-from cgatjax.structures.plausibility import (
-    MIN_DISTANCE,
-    check_options,
-    labeled_as,
-    plausible,
-)
+from cgatjax.structures.plausibility import MIN_DISTANCE, check_options, labeled_as, plausible
 from cgatjax.structures.poscar import parse_poscar
 from cgatjax.structures.properties import (
     CELL_VOLUME,

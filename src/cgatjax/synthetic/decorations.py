@@ -21,12 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cgatjax.structures import SYMBOLS
-from cgatjax.synthetic.born_lande import (
-    Fidelity,
-    energy,
-    energy_coefficients,
-    equilibrium_scale,
-)
+from cgatjax.synthetic.born_lande import Fidelity, energy, energy_coefficients, equilibrium_scale
 from cgatjax.synthetic.formation_energies import reference_energies
 from cgatjax.synthetic.ions import ion_table
 from cgatjax.synthetic.prototypes import Prototype, prototypes

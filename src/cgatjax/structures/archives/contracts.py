@@ -212,17 +212,7 @@ WBM = Contract(
     ),
 )
 
-CONTRACTS = (
-    ALEXANDRIA,
-    LEMAT,
-    MATERIALS_PROJECT,
-    MATPES,
-    JARVIS,
-    OQMD,
-    OPTIMADE,
-    MATBENCH,
-    WBM,
-)
+CONTRACTS = (ALEXANDRIA, LEMAT, MATERIALS_PROJECT, MATPES, JARVIS, OQMD, OPTIMADE, MATBENCH, WBM)
 """All contracts, in the order of the documentation."""
 
 

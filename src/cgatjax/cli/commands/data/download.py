@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cgatjax import ConfigError
+import cgatjax as cg
 from cgatjax.cli.command_options import command
 from cgatjax.runtime import table
 
@@ -41,12 +41,10 @@ def download(
       file_ PATTERN: Pattern of the files to fetch. [default: all]
       unpack_: Unpack .tar and .zip files into folders.
     """
-    from cgatjax import download as fetch
-    from cgatjax import find_record, unpack
     from cgatjax.preprocessing.unpacking import is_packed
     from cgatjax.runtime.progress import progress
 
-    record = find_record(source)
+    record = cg.find_record(source)
     files = record.matching(*file_)
     click.echo(f"{record.title}\n{record.url}")
     if list_:
@@ -54,13 +52,13 @@ def download(
         click.echo(table(("file", "MB", "checksum"), rows))
         return
     if out is None:
-        raise ConfigError("--out FOLDER is missing; --list shows what would be fetched")
+        raise cg.ConfigError("--out FOLDER is missing; --list shows what would be fetched")
     for file in files:
         with progress(file.name, file.size) as advance:
-            is_new = fetch(file, out, report=partial(_advance, advance))
+            is_new = cg.download(file, out, report=partial(_advance, advance))
         click.echo(f"{Path(out) / file.name}: {'fetched' if is_new else 'was there'}")
         if unpack_ and is_packed(file.name):
-            folder, is_new = unpack(Path(out) / file.name)
+            folder, is_new = cg.unpack(Path(out) / file.name)
             click.echo(f"{folder}: {'unpacked' if is_new else 'was there'}")
 
 

@@ -2,16 +2,16 @@
 
 from typing import Any, Literal
 
-from cgatjax import GraphConfig
+import cgatjax as cg
 from cgatjax.cli.command_options import command
 from cgatjax.cli.config_options import chosen, config_options
 from cgatjax.options import load_toml
 
-_STARTS = {"released": GraphConfig(), "--recommended": GraphConfig.recommended()}
+_STARTS = {"released": cg.GraphConfig(), "--recommended": cg.GraphConfig.recommended()}
 
 
 @command()
-@config_options(GraphConfig, "Graph", presets=_STARTS)
+@config_options(cg.GraphConfig, "Graph", presets=_STARTS)
 def featurize(
     inputs: tuple[str, ...],
     *,
@@ -70,10 +70,9 @@ def featurize(
       out PATH: Store folder to create.
       resume: Resume an interrupted build; start it if there is nothing yet.
     """
-    from cgatjax import Filter, build_store
     from cgatjax.cli.store_info import show_built
 
-    store = build_store(
+    store = cg.build_store(
         list(inputs),
         out,
         _graph_config(recommended, config, flags),
@@ -84,7 +83,7 @@ def featurize(
         where=where,
         rename=rename,
         min_distance=min_distance,
-        keep=Filter(max_atoms=max_atoms, min_elements=min_elements),
+        keep=cg.Filter(max_atoms=max_atoms, min_elements=min_elements),
         reduce=not no_reduce,
         workers=workers,
         on_error=on_error,
@@ -94,8 +93,8 @@ def featurize(
     show_built(store)
 
 
-def _graph_config(recommended: bool, file: str | None, flags: dict[str, Any]) -> GraphConfig:
+def _graph_config(recommended: bool, file: str | None, flags: dict[str, Any]) -> cg.GraphConfig:
     """Graph options: flags over the file over the released or recommended ones."""
     start = _STARTS["--recommended" if recommended else "released"]
-    table = load_toml(file, {"graph": GraphConfig}).get("graph", {}) if file else {}
-    return start.replace(**{**table, **chosen(flags, GraphConfig)})
+    table = load_toml(file, {"graph": cg.GraphConfig}).get("graph", {}) if file else {}
+    return start.replace(**{**table, **chosen(flags, cg.GraphConfig)})

@@ -4,6 +4,7 @@ from typing import Literal
 
 import click
 
+import cgatjax as cg
 from cgatjax.cli.command_options import command
 from cgatjax.cli.data_files import echo_skipped
 
@@ -44,11 +45,10 @@ def hull(
       workers
       on_error: Stop at a crystal without a hull, or skip and list it.
     """
-    from cgatjax import add_hull
     from cgatjax.preprocessing.hull_files import DISTANCE, FORMATION
 
     suffix = "".join(energy.partition("@")[1:]) if suffix is None else suffix
-    done = add_hull(
+    done = cg.add_hull(
         list(inputs),
         out,
         energy=energy,

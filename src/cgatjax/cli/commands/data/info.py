@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from cgatjax import InputError
+import cgatjax as cg
 from cgatjax.cli.command_options import command
 
 
@@ -29,7 +29,6 @@ def info(paths: tuple[str, ...], *, verify: bool = False, where: dict[str, str])
     Data:
       where
     """
-    from cgatjax import open_store
     from cgatjax.cli.file_info import show_files
     from cgatjax.cli.run_info import show_card, show_run
     from cgatjax.cli.store_info import show_store
@@ -43,9 +42,9 @@ def info(paths: tuple[str, ...], *, verify: bool = False, where: dict[str, str])
         show_files(paths, where)
         return
     if len(paths) > 1 or where:
-        raise InputError(f"expected one store or run, or structure files, got {list(paths)}")
+        raise cg.InputError(f"expected one store or run, or structure files, got {list(paths)}")
     if is_store:
-        show_store(open_store(first, verify=verify))
+        show_store(cg.open_store(first, verify=verify))
         if verify:
             click.echo("all shards are as they were written")
         return

@@ -5,6 +5,7 @@ from typing import Literal
 
 import click
 
+import cgatjax as cg
 from cgatjax.cli.command_options import command
 from cgatjax.cli.data_files import echo_skipped
 from cgatjax.runtime import require_new
@@ -58,14 +59,13 @@ def label(
       out PATH: Archive to write: .json, .json.gz or .json.bz2.
       resume: Resume a stopped run; start it if there is nothing yet.
     """
-    from cgatjax import label as label_crystals
     from cgatjax.labeling.label import FAILED
 
     path = Path(out)
     failed_path = path.with_name(f"{path.name}{FAILED}")
     if not resume:
         require_new(path, failed_path)
-    found = label_crystals(
+    found = cg.label(
         list(inputs),
         calculator,
         property=property_,

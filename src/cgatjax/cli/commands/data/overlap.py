@@ -6,6 +6,7 @@ from typing import Literal
 
 import click
 
+import cgatjax as cg
 from cgatjax.cli.command_options import command
 from cgatjax.runtime import table
 
@@ -31,11 +32,10 @@ def overlap(
       by: Key to compare by. [default: all]
       out PATH: CSV file of all crystals that share a key.
     """
-    from cgatjax import compare, open_store
     from cgatjax.data.overlap import KEYS
 
     names = _short_names(stores)
-    report = compare(dict(zip(names, map(open_store, stores), strict=True)), by or KEYS)
+    report = cg.compare(dict(zip(names, map(cg.open_store, stores), strict=True)), by or KEYS)
     rows = [
         (key, name, len(ids), report.distinct(key, name))
         for key in report.keys

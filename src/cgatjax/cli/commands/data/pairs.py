@@ -4,7 +4,7 @@ from typing import Literal, get_args
 
 import click
 
-from cgatjax import ConfigError
+import cgatjax as cg
 from cgatjax.cli.command_options import command
 from cgatjax.config import DuplicateKey
 from cgatjax.runtime import require_new, table
@@ -47,16 +47,13 @@ def pairs(
         baseline.
       as_ NAME: Name of the low-fidelity property in --store. [default: that of LOW]
     """
-    from cgatjax import open_store
-    from cgatjax import pairs as find_pairs
-
     require_new(out, store)
     if as_ is not None and store is None:
-        raise ConfigError("--as names a property of the store that --store creates; it is missing")
-    low_store, high_store = open_store(low), open_store(high)
-    found = find_pairs(
-        low_store, high_store, target, low_target=low_target, by=by or ("id", "graph")
-    )
+        raise cg.ConfigError(
+            "--as names a property of the store that --store creates; it is missing"
+        )
+    low_store, high_store = cg.open_store(low), cg.open_store(high)
+    found = cg.pairs(low_store, high_store, target, low_target=low_target, by=by or ("id", "graph"))
     click.echo(
         f"{low}: {found.n_low} crystals with {found.low_target}\n"
         f"{high}: {found.n_high} crystals with {found.target}, {len(found)} of them paired"

@@ -2,6 +2,7 @@
 
 import click
 
+import cgatjax as cg
 from cgatjax.cli.command_options import command
 from cgatjax.runtime import require_new
 
@@ -25,15 +26,13 @@ def import_reference(
       target NAME: Property that the model predicts. [default: that of the checkpoint]
       unit: Unit of the property. [default: known by name]
     """
-    from cgatjax import RunFolder, reference, save_model
-
     require_new(out)
     if file.endswith((".pickle", ".pickle.gz")):
-        store = reference.store_features(file, out)
+        store = cg.reference.store_features(file, out)
         click.echo(f"{out}: {len(store)} crystals, targets {', '.join(sorted(store.units))}")
         return
-    model = reference.load_checkpoint(file, target=target, unit=unit)
-    run = RunFolder(out)
+    model = cg.reference.load_checkpoint(file, target=target, unit=unit)
+    run = cg.RunFolder(out)
     run.save_config({"graph": model.graph_config, "model": model.config})
-    save_model(run.path / "model", model)
+    cg.save_model(run.path / "model", model)
     click.echo(f"{run.path}: {model.n_params} parameters, targets {', '.join(model.targets)}")

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import click
 
-from cgatjax import TrainConfig
+import cgatjax as cg
 from cgatjax.cli.command_options import command
 from cgatjax.cli.config_options import TRAININGS, config_options
 from cgatjax.runtime import table
@@ -14,7 +14,7 @@ _TRAINING = ("epochs", "batch_size", "learning_rate", "loss")
 
 
 @command()
-@config_options(TrainConfig, "Training", only=_TRAINING, presets=TRAININGS)
+@config_options(cg.TrainConfig, "Training", only=_TRAINING, presets=TRAININGS)
 def matbench(
     dataset: str,
     *,
@@ -56,13 +56,12 @@ def matbench(
     Output:
       out PATH: Output folder; resumed if it exists.
     """
-    from cgatjax import CGATRegressor, MatbenchTask, run_matbench
     from cgatjax.integrations.matbench_files import RESULTS
 
-    task = MatbenchTask.load(dataset, name=task_, folds=folds)
+    task = cg.MatbenchTask.load(dataset, name=task_, folds=folds)
     click.echo(f"{task.dataset_name}: {len(task.crystals)} crystals, {task.target}", err=True)
     target = target or task.target.replace("/", " per ")
-    regressor = CGATRegressor(
+    regressor = cg.CGATRegressor(
         preset=preset,
         start_from=from_,
         mode=mode,
@@ -72,7 +71,7 @@ def matbench(
         verbose=True,
         **options,
     )
-    run_matbench(task, regressor, out)
+    cg.run_matbench(task, regressor, out)
     path = Path(out) / RESULTS
     task.save(path, {"algorithm": "cgatjax", "options": str(regressor)})
     names = ("mae", "rmse", "mape", "max_error")

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import click
 
-from cgatjax import ConfigError, InputError
+import cgatjax as cg
 from cgatjax.cli.command_options import command
 from cgatjax.runtime import reading
 
@@ -54,7 +54,6 @@ def submit(
       benchmark PATH: File of the benchmark, DATASET_PROPERTY.json.zip.
       property_: PROPERTY of the benchmark.
     """
-    from cgatjax import write_contribution, write_discovery
     from cgatjax.integrations.matbench_discovery import metadata_of_run
 
     with reading(Path(metadata), "metadata as TOML"):
@@ -62,14 +61,14 @@ def submit(
     values = read_predictions(Path(predictions), target)
     if leaderboard == "jarvis":
         if benchmark is None or property_ is None:
-            raise ConfigError("jarvis: --benchmark and --property are needed")
-        path = write_contribution(values, benchmark, property_, about, out)
+            raise cg.ConfigError("jarvis: --benchmark and --property are needed")
+        path = cg.write_contribution(values, benchmark, property_, about, out)
         click.echo(f"{path}: written, with metadata.json beside it")
         return
     found = metadata_of_run(run) if run is not None else {}
     today = date or datetime.date.today().isoformat()
     whole = {**found, **_as_in_json(about)}
-    path = write_discovery(values, whole, out, family=family, date=today)
+    path = cg.write_discovery(values, whole, out, family=family, date=today)
     missing = sum(not math.isfinite(value) for value in values.values())
     click.echo(
         f"{path}: written, with {len(values) - missing} predictions ({missing} missing); upload "
@@ -88,11 +87,13 @@ def read_predictions(path: Path, target: str | None) -> dict[str, float]:
         rows = [(r["id"], r["property"], r["prediction"]) for r in csv.DictReader(lines)]
         found = sorted({name for _, name, _ in rows})
         if (target is None and len(found) != 1) or (target is not None and target not in found):
-            raise InputError(f"expected predictions of {target or 'one property'}, it has {found}")
+            raise cg.InputError(
+                f"expected predictions of {target or 'one property'}, it has {found}"
+            )
         chosen = [(i, float(value or "nan")) for i, name, value in rows if name == (target or name)]
     values = dict(chosen)
     if len(values) != len(chosen):
-        raise InputError(f"{path}: expected distinct ids")
+        raise cg.InputError(f"{path}: expected distinct ids")
     return values
 
 

@@ -5,18 +5,12 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from cgatjax import InputError, TargetError
-from cgatjax.cli.command_options import (
-    Kind,
-    Subset,
-    command,
-)
+import cgatjax as cg
+from cgatjax.cli.command_options import Kind, Subset, command
 from cgatjax.runtime import require_new
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from cgatjax import Dataset, Predictions
 
 
 @command()
@@ -54,8 +48,6 @@ def embed(
     """
     import numpy as np
 
-    from cgatjax import embed as embed_crystals
-    from cgatjax import load_predictor, open_store, predict
     from cgatjax.cli.data_files import chosen_subset
     from cgatjax.data.arguments import one_target
     from cgatjax.inference.embedding_table import write_embeddings
@@ -64,15 +56,15 @@ def embed(
     from cgatjax.structures import readable_formula
 
     require_new(out, map_)
-    predictor, data = load_predictor(run, uncertainty), open_store(store)
+    predictor, data = cg.load_predictor(run, uncertainty), cg.open_store(store)
     crystals, name = chosen_subset(run, data, subset)
     values = {t: _values(crystals, t) for t in predictor.targets}
     if map_:
         target = one_target(predictor.targets, target)
         if color in ("error", "target") and not np.isfinite(values[target]).any():
-            raise InputError(f"--color {color}: no crystal has a known value of {target!r}")
-    found = predict(predictor, crystals, show_progress=True)
-    embeddings = embed_crystals(predictor, crystals)
+            raise cg.InputError(f"--color {color}: no crystal has a known value of {target!r}")
+    found = cg.predict(predictor, crystals, show_progress=True)
+    embeddings = cg.embed(predictor, crystals)
     numbers: dict[str, np.ndarray] = {}
     for t in predictor.targets:
         numbers |= {t: values[t], f"{t}:prediction": found.means[t], f"{t}:std": found.stds[t]}
@@ -91,18 +83,18 @@ def embed(
         click.echo(f"map ({place.text}): {map_}")
 
 
-def _values(crystals: "Dataset", target: str) -> "np.ndarray":
+def _values(crystals: "cg.Dataset", target: str) -> "np.ndarray":
     """Known values of a target, NaN for all crystals if the store does not have it."""
     import numpy as np
 
     try:
         return crystals.target(target)
-    except TargetError:
+    except cg.TargetError:
         return np.full(len(crystals), np.nan)
 
 
 def _colors(
-    color: str, target: str, found: "Predictions", values: "np.ndarray"
+    color: str, target: str, found: "cg.Predictions", values: "np.ndarray"
 ) -> "tuple[np.ndarray, str]":
     """Numbers that color the map, and their label."""
     import numpy as np
@@ -115,7 +107,7 @@ def _colors(
         "std": (std, f"std of {target}"),
     }[color]
     if not np.isfinite(numbers).any():
-        raise InputError(
+        raise cg.InputError(
             f"--color {color}: no crystal has a number for {target!r} "
             f"({found.std_notes[target] if color == 'std' else 'no known values'})"
         )

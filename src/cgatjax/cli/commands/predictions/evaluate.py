@@ -5,18 +5,14 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from cgatjax.cli.command_options import (
-    Kind,
-    Subset,
-    command,
-)
+import cgatjax as cg
+from cgatjax.cli.command_options import Kind, Subset, command
 from cgatjax.cli.data_files import write_predictions
 from cgatjax.runtime import require_new, table
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from cgatjax import Predictions, Store
     from cgatjax.inference.memory import TrainedOn
 
 
@@ -53,14 +49,13 @@ def evaluate(
         calibration.
       uncertainty
     """
-    from cgatjax import load_predictor, open_store, predict
     from cgatjax.cli.data_files import chosen_subset
     from cgatjax.cli.plots import draw_evaluation, draw_parity
     from cgatjax.inference.prediction import with_known
     from cgatjax.model.metrics import errors_of
 
     require_new(out, plot, plots)
-    predictor, data = load_predictor(run, uncertainty), open_store(store)
+    predictor, data = cg.load_predictor(run, uncertainty), cg.open_store(store)
     crystals, name = chosen_subset(run, data, subset)
     crystals = with_known(predictor, crystals)
     predictor.model.check_units(crystals, store)
@@ -70,7 +65,7 @@ def evaluate(
         name = f"{name} without {before - len(crystals)} seen in training (by {exclude_seen})"
     known = predictor.model.targets_in(crystals)
     values = {t: crystals.target(t) for t in known}
-    found = predict(predictor, crystals, show_progress=True).restrict_targets(known)
+    found = cg.predict(predictor, crystals, show_progress=True).restrict_targets(known)
     errors = {t: errors_of(found.means[t], values[t]) for t in known}
     click.echo(f"{run} on {store}, {name}: {len(crystals)} crystals")
     rows = [(t, found.units[t] or "?", e["mae"], e["rmse"], e["n"]) for t, e in errors.items()]
@@ -87,9 +82,8 @@ def evaluate(
         draw_evaluation(Path(plots), found, values, crystals, about)
 
 
-def _echo_trained_on(trained_on: "TrainedOn | None", name: str, run: str, data: "Store") -> None:
+def _echo_trained_on(trained_on: "TrainedOn | None", name: str, run: str, data: "cg.Store") -> None:
     """Print the number of crystals that were used in training, and the way to leave them out."""
-    from cgatjax import Split
     from cgatjax.runs.run_folder import SPLIT
 
     store = data.path
@@ -101,24 +95,24 @@ def _echo_trained_on(trained_on: "TrainedOn | None", name: str, run: str, data: 
         return
     if name.startswith("test"):
         advice = "they have other ids there; train with --split-by formula to keep polymorphs apart"
-    elif (Path(run) / SPLIT).is_file() and set(Split.load(Path(run) / SPLIT).test) <= set(data.ids):
+    elif (Path(run) / SPLIT).is_file() and set(cg.Split.load(Path(run) / SPLIT).test) <= set(
+        data.ids
+    ):
         advice = f"for new crystals: cgatjax evaluate {run} {store} --subset test"
     else:
         advice = f"without them: --exclude-seen; or train --exclude {store} --exclude-by graph"
     click.echo(f"{trained_on.text()}; {advice}")
 
 
-def _echo_calibration(found: "Predictions", values: "dict[str, np.ndarray]") -> None:
+def _echo_calibration(found: "cg.Predictions", values: "dict[str, np.ndarray]") -> None:
     """Print the calibration of the standard deviations of each target that has them."""
     import numpy as np
-
-    from cgatjax import calibration_report
 
     rows = []
     for target, std in found.stds.items():
         known = np.isfinite(std) & np.isfinite(values[target])
         if known.any() and (std[known] > 0).all():
-            report = calibration_report(values[target], found.means[target], std)
+            report = cg.calibration_report(values[target], found.means[target], std)
             rows.append((target, report.nll, report.area, report.sharpness, report.spearman))
             click.echo(f"std of {target}: {found.std_notes[target]}")
     if rows:

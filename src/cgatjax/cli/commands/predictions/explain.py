@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from cgatjax import InputError
+import cgatjax as cg
 from cgatjax.cli.command_options import command
 from cgatjax.runtime import require_new
 
@@ -26,23 +26,21 @@ def explain(run: str, inputs: tuple[str, ...], *, out: str, step: int | None = N
       out PATH: Folder to create.
       step: Message-passing step that the figures show, from 1. [default: the last one]
     """
-    from cgatjax import Rejected, load_predictor, read_crystals
-    from cgatjax import explain as explain_crystal
     from cgatjax.plotting.attention_plot import attention_figure
     from cgatjax.plotting.style import save_figure
     from cgatjax.runtime import write_durably
 
     folder = Path(out)
     require_new(folder)
-    predictor = load_predictor(run)
+    predictor = cg.load_predictor(run)
     steps = predictor.model.config.steps
     if step is not None and not 1 <= step <= steps:
-        raise InputError(f"--step: expected 1..{steps}, got {step}")
+        raise cg.InputError(f"--step: expected 1..{steps}, got {step}")
     taken: set[str] = set()
-    for crystal in read_crystals(list(inputs)):
-        if isinstance(crystal, Rejected):
+    for crystal in cg.read_crystals(list(inputs)):
+        if isinstance(crystal, cg.Rejected):
             raise crystal.error()
-        found = explain_crystal(predictor, crystal)
+        found = cg.explain(predictor, crystal)
         stem = _file_name(crystal.id, taken)
         text = json.dumps({"model": run, **found.to_dict()}, indent=1, allow_nan=False)
         write_durably(folder / f"{stem}.json", text.encode())
@@ -50,7 +48,7 @@ def explain(run: str, inputs: tuple[str, ...], *, out: str, step: int | None = N
         save_figure(figure, folder / f"{stem}.png")
         click.echo(f"{folder / stem}.json, .png: {found.formula}, {len(found.elements)} sites")
     if not taken:
-        raise InputError(f"expected crystals in {list(inputs)}, found none")
+        raise cg.InputError(f"expected crystals in {list(inputs)}, found none")
 
 
 def _file_name(name: str, taken: set[str]) -> str:

@@ -2,6 +2,7 @@
 
 import click
 
+import cgatjax as cg
 from cgatjax.cli.command_options import command
 from cgatjax.runtime import table
 
@@ -18,9 +19,7 @@ def models() -> None:
     cgatjax info mp-small       card: data, licenses, errors, limits
     cgatjax predict mp-small quartz.cif
     """
-    from cgatjax import models as shipped_models
-
-    cards = shipped_models()
+    cards = cg.models()
     if not cards:
         click.echo("no model comes with this version")
         return

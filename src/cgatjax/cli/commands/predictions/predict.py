@@ -1,16 +1,14 @@
 """`predict`: predict properties of structures."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import click
 
+import cgatjax as cg
 from cgatjax.cli.command_options import Kind, command
 from cgatjax.cli.data_files import echo_skipped, prediction_notes, write_predictions
 from cgatjax.runtime import require_new
-
-if TYPE_CHECKING:
-    pass
 
 SHOWN = 20
 """Number of predictions that are printed without --out."""
@@ -42,22 +40,18 @@ def predict(
 
     Options:
       out PATH: CSV file to write. [default: a table on the terminal]
-      properties PATH: CSV file with the properties of CIF and POSCAR files, one row each, for
-        models that learned the difference to one of them. [default: properties.csv or id_prop.csv
-        in their folder]
+      properties
       on_error
       uncertainty
     """
-    from cgatjax import load_predictor
-    from cgatjax import predict as predict_crystals
     from cgatjax.cli.data_files import store_or_files
     from cgatjax.structures import write_rejected
 
     path = Path(out) if out else None
     skipped_path = path.with_suffix(".skipped.csv") if path else None
     require_new(path, skipped_path)
-    found = predict_crystals(
-        load_predictor(run, uncertainty),
+    found = cg.predict(
+        cg.load_predictor(run, uncertainty),
         store_or_files(inputs),
         properties=properties,
         on_error=on_error,

@@ -3,16 +3,13 @@
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import click
 
-from cgatjax import ConfigError, InputError
+import cgatjax as cg
 from cgatjax.cli.command_options import Kind, command
 from cgatjax.runtime import fields, table
-
-if TYPE_CHECKING:
-    from cgatjax import CompositionFilter, Keep, KnownHull
 
 SHOWN = 10
 """Number of best rows that are printed."""
@@ -37,18 +34,16 @@ def _candidates(
         Without this option INPUT are the structures themselves, not prototypes.
       classes: Sites that get the same element: those of one element, or those equivalent by
         symmetry.
-      properties PATH: CSV file with the properties of CIF and POSCAR files, one row each, for
-        models that learned the difference to one of them. [default: properties.csv or id_prop.csv
-        in their folder]
+      properties
       on_error
     """
-    from cgatjax import find_prototype
-
     lists = {name: "all" if text == "all" else _symbols(text) for name, text in elements.items()}
     if prototype and not lists:
-        raise InputError("--prototype: expected the elements of its classes, --elements CLASS=LIST")
+        raise cg.InputError(
+            "--prototype: expected the elements of its classes, --elements CLASS=LIST"
+        )
     about = {"classes": classes, "properties": properties, "on_error": on_error}
-    return [find_prototype(name) for name in prototype], {"elements": lists or None, **about}
+    return [cg.find_prototype(name) for name in prototype], {"elements": lists or None, **about}
 
 
 def _filters(
@@ -61,7 +56,7 @@ def _filters(
     distinct: bool = False,
     min_elements: int = 1,
     function: str = "",
-) -> "CompositionFilter":
+) -> "cg.CompositionFilter":
     """Make the filter of compositions.
 
     Filters:
@@ -76,11 +71,9 @@ def _filters(
       function MODULE:NAME: Python function that keeps a composition if it returns True, called with
         the symbols and amounts of the classes.
     """
-    from cgatjax import CompositionFilter
-
     if function:
         sys.path.append(os.getcwd())
-    return CompositionFilter(
+    return cg.CompositionFilter(
         allowed=_symbols(allowed),
         forbidden=_symbols(forbidden),
         distinct=distinct,
@@ -98,7 +91,7 @@ def _keep(
     above: float | None = None,
     all_: bool = False,
     highest: bool = False,
-) -> "Keep":
+) -> "cg.Keep":
     """Make the rule for the predictions to keep.
 
     Ranking:
@@ -108,16 +101,16 @@ def _keep(
       all_: Keep all predictions.
       highest: Rank from the highest prediction downward.
     """
-    from cgatjax import Keep
-
     is_chosen = (best, below, above) != (None, None, None)
     if all_ and is_chosen:
-        raise ConfigError("--all goes with none of --best, --below, --above")
+        raise cg.ConfigError("--all goes with none of --best, --below, --above")
     best = best if all_ or is_chosen else DEFAULT_BEST
-    return Keep(best=best, below=below, above=above, highest=highest)
+    return cg.Keep(best=best, below=below, above=above, highest=highest)
 
 
-def _known_phases(*, hull: tuple[str, ...] = (), hull_energy: str = "e-form") -> "KnownHull | None":
+def _known_phases(
+    *, hull: tuple[str, ...] = (), hull_energy: str = "e-form"
+) -> "cg.KnownHull | None":
     """Read the known phases.
 
     Output:
@@ -125,9 +118,7 @@ def _known_phases(*, hull: tuple[str, ...] = (), hull_energy: str = "e-form") ->
         column hull_distance then has the predicted energies above their hull.
       hull_energy NAME: Property of the known phases with the formation energy.
     """
-    from cgatjax import read_hull
-
-    return read_hull(hull, hull_energy, "skip") if hull else None
+    return cg.read_hull(hull, hull_energy, "skip") if hull else None
 
 
 @command({"candidates": _candidates, "filters": _filters, "keep": _keep, "phases": _known_phases})
@@ -136,9 +127,9 @@ def screen(
     inputs: tuple[str, ...] = (),
     *,
     candidates: tuple[list[Any], dict[str, Any]],
-    filters: "CompositionFilter",
-    keep: "Keep",
-    phases: "KnownHull | None",
+    filters: "cg.CompositionFilter",
+    keep: "cg.Keep",
+    phases: "cg.KnownHull | None",
     keep_unseen: bool = False,
     target: str | None = None,
     uncertainty: Kind | None = None,
@@ -182,16 +173,14 @@ def screen(
       batch_size: Candidates per batch. [default: chosen by sizes and device]
       chunk_rows: Candidates per chunk on disk. [default: 16384]
     """
-    from cgatjax import load_predictor
-    from cgatjax import screen as screen_candidates
     from cgatjax.cli.data_files import store_or_files
     from cgatjax.screening.screen_loop import CHUNK_ROWS
 
     types, about = candidates
     if not (inputs or types):
-        raise InputError("expected INPUT or --prototype NAME, got none")
-    done = screen_candidates(
-        load_predictor(run, uncertainty),
+        raise cg.InputError("expected INPUT or --prototype NAME, got none")
+    done = cg.screen(
+        cg.load_predictor(run, uncertainty),
         [*types, *inputs] if about["elements"] else store_or_files(inputs),
         Path(out),
         filters=filters,

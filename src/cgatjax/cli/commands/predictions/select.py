@@ -2,16 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import click
 
+import cgatjax as cg
 from cgatjax.cli.command_options import Kind, command
 from cgatjax.cli.data_files import or_empty, unseen_of
 from cgatjax.runtime import require_new, write_csv
-
-if TYPE_CHECKING:
-    from cgatjax import Dataset, Predictor, Rejected, Selection
 
 SHOWN = 5
 """Number of selected crystals that are printed."""
@@ -61,25 +59,19 @@ def select(
         selected.
       target NAME: Property, if the run predicts several.
       out PATH: CSV file to write.
-      properties PATH: CSV file with the properties of CIF and POSCAR files, one row each, for
-        models that learned the difference to one of them. [default: properties.csv or id_prop.csv
-        in their folder]
+      properties
       on_error
       uncertainty
     """
-    from cgatjax import load_predictor, open_store
-    from cgatjax import select as select_crystals
     from cgatjax.active_learning import Excluded
     from cgatjax.structures import readable_formula
 
     path, excluded_path = Path(out), Path(out).with_suffix(".excluded.csv")
     require_new(path, excluded_path)
-    predictor = load_predictor(run, uncertainty)
+    predictor = cg.load_predictor(run, uncertainty)
     pool, skipped = _candidates(predictor, candidates, properties, on_error)
-    sets = [open_store(store) for store in known]
-    found = select_crystals(
-        predictor, pool, count, by=by, known=sets, target=target, show_progress=True
-    )
+    sets = [cg.open_store(store) for store in known]
+    found = cg.select(predictor, pool, count, by=by, known=sets, target=target, show_progress=True)
     excluded = [*found.excluded, *(Excluded(r.id, r.reason) for r in skipped)]
     notes = [
         f"cgatjax model: {run}",
@@ -97,11 +89,11 @@ def select(
 
 
 def _candidates(
-    predictor: "Predictor",
+    predictor: "cg.Predictor",
     inputs: tuple[str, ...],
     properties: str | None,
     on_error: Literal["raise", "skip"],
-) -> "tuple[Dataset, list[Rejected]]":
+) -> "tuple[cg.Dataset, list[cg.Rejected]]":
     """Crystals of a store, or graphs of files in memory; and the files' skipped crystals."""
     from cgatjax.cli.data_files import store_or_files
     from cgatjax.inference.new_graphs import graphs_of
@@ -112,7 +104,7 @@ def _candidates(
     return found.all(), []
 
 
-def _rows(found: "Selection", formulas: Sequence[str]) -> Iterable[tuple[Any, ...]]:
+def _rows(found: "cg.Selection", formulas: Sequence[str]) -> Iterable[tuple[Any, ...]]:
     for k, (name, formula) in enumerate(zip(found.ids, formulas, strict=True)):
         mean, std, distance = (or_empty(v[k]) for v in (found.means, found.stds, found.distances))
         unseen = unseen_of(found.unseen, k)

@@ -7,14 +7,14 @@ from typing import Any, Literal
 
 import click
 
-from cgatjax import AdaptConfig
+import cgatjax as cg
 from cgatjax.cli.command_options import command
 from cgatjax.cli.config_options import chosen, config_options
 from cgatjax.runtime import exit_on_interrupt, table
 
 
 @command()
-@config_options(AdaptConfig, "Adaptation")
+@config_options(cg.AdaptConfig, "Adaptation")
 @exit_on_interrupt()
 def adapt(
     inputs: tuple[str, ...],
@@ -58,14 +58,12 @@ def adapt(
       out PATH: Folder to create.
       resume: Resume the adaptation in --out.
     """
-    from cgatjax import adapt as adapt_model
-
-    found = adapt_model(
+    found = cg.adapt(
         inputs,
         target,
         out=out,
         sources=from_ or None,
-        config=AdaptConfig(**chosen(flags, AdaptConfig)),
+        config=cg.AdaptConfig(**chosen(flags, cg.AdaptConfig)),
         properties=properties,
         embeddings=embeddings,
         workers=workers,

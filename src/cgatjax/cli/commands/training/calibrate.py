@@ -5,19 +5,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from cgatjax import ConfigError
-from cgatjax.cli.command_options import (
-    Kind,
-    Subset,
-    command,
-)
+import cgatjax as cg
+from cgatjax.cli.command_options import Kind, Subset, command
 from cgatjax.cli.data_files import require_own
 from cgatjax.runtime import require_new, table
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from cgatjax import Predictions
     from cgatjax.inference.calibration import FitBy
     from cgatjax.inference.uncertainty_io import Rescaling
 
@@ -48,7 +43,6 @@ def calibrate(
       uncertainty
       plot PATH: Calibration before and after, PNG, PDF or SVG.
     """
-    from cgatjax import load_predictor, open_store, predict
     from cgatjax.cli.data_files import chosen_subset
     from cgatjax.inference.loading import digest_of
     from cgatjax.inference.prediction import with_known
@@ -56,16 +50,16 @@ def calibrate(
 
     require_new(plot)
     require_own(run)
-    loaded, data = load_predictor(run, uncertainty), open_store(store)
+    loaded, data = cg.load_predictor(run, uncertainty), cg.open_store(store)
     kind, before = loaded.uncertainty, loaded.without_rescaling()
     if kind == "none":
-        raise ConfigError(
+        raise cg.ConfigError(
             f"{run} predicts no standard deviation; {before.std_note(loaded.targets[0])}"
         )
     crystals, name = chosen_subset(run, data, subset)
     crystals = with_known(loaded, crystals)
     loaded.model.check_units(crystals, store)
-    found = predict(before, crystals, show_progress=True)
+    found = cg.predict(before, crystals, show_progress=True)
     values = {t: crystals.target(t) for t in loaded.targets}
     fitted: dict[str, Rescaling] = {}
     for target in loaded.targets:
@@ -83,12 +77,11 @@ def calibrate(
 
 
 def _fitted(
-    values: "np.ndarray", found: "Predictions", target: str, by: "FitBy", subset: str
+    values: "np.ndarray", found: "cg.Predictions", target: str, by: "FitBy", subset: str
 ) -> "Rescaling | None":
     """Factor of a target, None if it has no standard deviation."""
     import numpy as np
 
-    from cgatjax import best_factor
     from cgatjax.inference.calibration import known_errors
     from cgatjax.inference.uncertainty_io import Rescaling
 
@@ -97,19 +90,17 @@ def _fitted(
         return None
     error, std = known_errors(values, found.means[target], found.stds[target])
     what = {"valid": "validation", "train": "training", "test": "test", "all": ""}[subset]
-    factor = best_factor(error, std, by)
+    factor = cg.best_factor(error, std, by)
     return Rescaling(factor=factor, n=len(error), data=f"{what} crystals by {by}".strip())
 
 
 def _rows(
-    values: "np.ndarray", found: "Predictions", target: str, rescaling: "Rescaling"
+    values: "np.ndarray", found: "cg.Predictions", target: str, rescaling: "Rescaling"
 ) -> list[tuple[Any, ...]]:
     """Calibration metrics before and after rescaling."""
-    from cgatjax import calibration_report
-
     rows = []
     for name, factor in (("before", 1.0), ("after", rescaling.factor)):
-        report = calibration_report(values, found.means[target], found.stds[target] * factor)
+        report = cg.calibration_report(values, found.means[target], found.stds[target] * factor)
         numbers = (report.nll, report.area, report.sharpness, report.spearman, report.n)
         rows.append((target, found.units[target] or "?", name, factor, *numbers))
     return rows
@@ -118,7 +109,7 @@ def _rows(
 def _draw(
     path: Path,
     values: "dict[str, np.ndarray]",
-    found: "Predictions",
+    found: "cg.Predictions",
     fitted: "dict[str, Rescaling]",
 ) -> None:
     """Draw a figure for each target; the file names of several targets have the target in them."""

@@ -4,14 +4,14 @@ from typing import Any
 
 import click
 
-from cgatjax import GPConfig
+import cgatjax as cg
 from cgatjax.cli.command_options import OTHER, Subset, command
 from cgatjax.cli.config_options import chosen, config_options
 from cgatjax.runtime import table
 
 
 @command()
-@config_options(GPConfig, OTHER)
+@config_options(cg.GPConfig, OTHER)
 def fit_gp(run: str, store: str, *, subset: Subset = "train", **flags: Any) -> None:
     """Fit a Gaussian process to the crystal embeddings of a run.
 
@@ -28,22 +28,21 @@ def fit_gp(run: str, store: str, *, subset: Subset = "train", **flags: Any) -> N
     Options:
       subset: Subset of the run's split to fit to.
     """
-    from cgatjax import embed, load_predictor, open_store
-    from cgatjax import fit_gp as fit
     from cgatjax.cli.data_files import chosen_subset, require_own
     from cgatjax.inference.loading import digest_of
     from cgatjax.inference.uncertainty_io import save_processes, save_rescalings
     from cgatjax.training.target_fit import without_known_parts
 
     require_own(run)
-    options = GPConfig(**chosen(flags, GPConfig))
-    predictor, data = load_predictor(run), open_store(store)
+    options = cg.GPConfig(**chosen(flags, cg.GPConfig))
+    predictor, data = cg.load_predictor(run), cg.open_store(store)
     crystals, name = chosen_subset(run, data, subset)
     predictor.model.check_units(crystals, store)
-    embeddings = embed(predictor, crystals)
+    embeddings = cg.embed(predictor, crystals)
     rest = without_known_parts(predictor.model, crystals, "the crystals")
     processes = {
-        t: fit(embeddings, rest.target(t), options, show_progress=True) for t in predictor.targets
+        t: cg.fit_gp(embeddings, rest.target(t), options, show_progress=True)
+        for t in predictor.targets
     }
     weights = digest_of(predictor.members)
     # First: a kill in between must not leave the new process with the factor of the old one.

@@ -3,7 +3,7 @@
 import functools
 from typing import Any, Literal
 
-from cgatjax import ModelConfig, TrainConfig
+import cgatjax as cg
 from cgatjax.cli.command_options import command
 from cgatjax.cli.config_options import (
     NETWORKS,
@@ -55,18 +55,17 @@ def train(
     Training:
       preset: Options to start from: small fits a laptop, released and paper are published.
     """
-    from cgatjax import ElementTable, fit, fit_ensemble, init_model, open_store
     from cgatjax.cli import training_runs as runs
     from cgatjax.model.model import fitted_config
     from cgatjax.runs.run_folder import removed_if_untrained
 
     flags, size = runs.join_processes(flags), runs.ensemble_size(flags)
-    tables = read_tables(flags["config"], model=ModelConfig, train=TrainConfig)
+    tables = read_tables(flags["config"], model=cg.ModelConfig, train=cg.TrainConfig)
     options = train_config(TRAININGS[preset], tables["train"], flags)
-    sizes = {**tables["model"], **chosen(flags, ModelConfig)}
+    sizes = {**tables["model"], **chosen(flags, cg.ModelConfig)}
     network = NETWORKS[preset].replace(**sizes)
-    vectors = ElementTable.load(element_table) if element_table else None
-    data, seed = open_store(store), options.seed
+    vectors = cg.ElementTable.load(element_table) if element_table else None
+    data, seed = cg.open_store(store), options.seed
     loggers = runs.logger_factory(flags)
     run, split = runs.open_run(flags, data, target, split_config(flags, seed), {})
     with removed_if_untrained(run):
@@ -75,14 +74,14 @@ def train(
         sets = functools.partial(runs.labeled_sets, data, split, target)
         if runs.report_finished(run, size, options.epochs, sections, sets, plots=flags["plots"]):
             return
-        model = init_model(network, data, target=target, seed=seed, element_table=vectors)
+        model = cg.init_model(network, data, target=target, seed=seed, element_table=vectors)
         known, valid, test = sets()
         common: dict[str, Any] = {"test": test, "run": run, "show_progress": True}
         if size:
-            members = fit_ensemble(
+            members = cg.fit_ensemble(
                 model, known, valid, options, size=size, loggers=loggers, **common
             )
             runs.report_ensemble(run, *members, valid, plots=flags["plots"])
         else:
-            found = fit(model, known, valid, options, loggers=loggers(run), **common)
+            found = cg.fit(model, known, valid, options, loggers=loggers(run), **common)
             runs.report_run(run, *found, plots=flags["plots"])

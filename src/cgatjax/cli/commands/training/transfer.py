@@ -2,11 +2,11 @@
 
 import functools
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import click
 
-from cgatjax import ConfigError, InputError, ModelConfig, TrainConfig, TransferConfig
+import cgatjax as cg
 from cgatjax.cli.command_options import command
 from cgatjax.cli.config_options import (
     TRAININGS,
@@ -23,14 +23,11 @@ from cgatjax.options import Options
 from cgatjax.runs.run_folder import SPLIT, removed_if_untrained
 from cgatjax.runtime import exit_on_interrupt
 
-if TYPE_CHECKING:
-    from cgatjax import Dataset
-
 
 @command()
 @split_options
 @exclude_seen_option
-@config_options(TransferConfig, "Transfer", without=("target", "train"), required=("mode",))
+@config_options(cg.TransferConfig, "Transfer", without=("target", "train"), required=("mode",))
 @training_options
 @exit_on_interrupt()
 def transfer(
@@ -65,25 +62,24 @@ def transfer(
         options of the run --from (of small for a bare model), to fine-tune with a fifth of its rate
         and a cosine]
     """
-    from cgatjax import Predictor, load_predictor, open_store, transfer_ensemble, transfer_model
     from cgatjax.cli import training_runs as runs
 
     flags, size = runs.join_processes(flags), runs.ensemble_size(flags)
-    data, models = open_store(store), load_predictor(from_).members
+    data, models = cg.open_store(store), cg.load_predictor(from_).members
     start = _start(preset, from_, flags["mode"])
     options = _transfer_config(target, start, flags["config"], flags)
     if (options.mode == "joint") != (with_ is not None):
-        raise ConfigError("--with STORE belongs to --mode joint, and joint needs it")
+        raise cg.ConfigError("--with STORE belongs to --mode joint, and joint needs it")
     models[0].check_options(data.graph_config, store)
     if len(models) > 1 and not size:
-        raise ConfigError(f"{from_} is an ensemble; add --ensemble N, or start from a member")
+        raise cg.ConfigError(f"{from_} is an ensemble; add --ensemble N, or start from a member")
     about = {"from": from_, **({"with": with_} if with_ else {})}
     kept = _training_set(with_, Path(from_)) if with_ else None
     loggers = runs.logger_factory(flags)
     splitting = split_config(flags, options.train.seed)
-    seen_by = functools.partial(Predictor.of(models).seen, by=splitting.exclude_seen or "graph")
+    seen_by = functools.partial(cg.Predictor.of(models).seen, by=splitting.exclude_seen or "graph")
     run, split = runs.open_run(flags, data, (target,), splitting, about, seen_by)
-    network = chosen(flags, ModelConfig)
+    network = chosen(flags, cg.ModelConfig)
     models = tuple(m.replace(config=m.config.replace(**network)) for m in models)
     sections: dict[str, Options] = {"graph": data.graph_config, "transfer": options}
     if not size:
@@ -97,17 +93,17 @@ def transfer(
         sets = split_sets()
         common: dict[str, Any] = {"keep_training": kept, "run": run, "show_progress": True}
         if size:
-            predictor = Predictor.of(models)
-            members = transfer_ensemble(
+            predictor = cg.Predictor.of(models)
+            members = cg.transfer_ensemble(
                 predictor, sets, options, size=size, loggers=loggers, **common
             )
             runs.report_ensemble(run, *members, sets[1], plots=flags["plots"])
         else:
-            found = transfer_model(models[0], sets, options, loggers=loggers(run), **common)
+            found = cg.transfer_model(models[0], sets, options, loggers=loggers(run), **common)
             runs.report_run(run, *found, plots=flags["plots"])
 
 
-def _start(preset: str | None, source: str, mode: str) -> TrainConfig:
+def _start(preset: str | None, source: str, mode: str) -> cg.TrainConfig:
     """Training options to start from: of a preset, otherwise of the source run.
 
     Those of a training are changed to fine-tune what it trained, unless the mode is "none".
@@ -132,19 +128,19 @@ def _start(preset: str | None, source: str, mode: str) -> TrainConfig:
 
 
 def _transfer_config(
-    target: str, start: TrainConfig, file: str | None, flags: dict[str, Any]
-) -> TransferConfig:
+    target: str, start: cg.TrainConfig, file: str | None, flags: dict[str, Any]
+) -> cg.TransferConfig:
     """Options of the transfer: flags over the file over those to start from."""
-    tables = read_tables(file, train=TrainConfig, transfer=TransferConfig)
-    options = {**tables["transfer"], **chosen(flags, TransferConfig), "target": target}
+    tables = read_tables(file, train=cg.TrainConfig, transfer=cg.TransferConfig)
+    options = {**tables["transfer"], **chosen(flags, cg.TransferConfig), "target": target}
     from_file = {**options.pop("train", {}), **tables["train"]}
-    return TransferConfig(train=train_config(start, from_file, flags)).replace(**options)
+    return cg.TransferConfig(train=train_config(start, from_file, flags)).replace(**options)
 
 
-def _training_set(store: str, source: Path) -> "Dataset":
+def _training_set(store: str, source: Path) -> "cg.Dataset":
     """Training set of the source run, in its store."""
-    from cgatjax import Split, open_store
-
     if not (source / SPLIT).is_file():
-        raise InputError(f"{source}: joint transfer needs a run folder with {SPLIT}; there is none")
-    return open_store(store).apply(Split.load(source / SPLIT))[0]
+        raise cg.InputError(
+            f"{source}: joint transfer needs a run folder with {SPLIT}; there is none"
+        )
+    return cg.open_store(store).apply(cg.Split.load(source / SPLIT))[0]
