@@ -24,6 +24,7 @@ def test_a_folder_that_is_neither_store_nor_run_is_refused(
     assert "store.json, made by `cgatjax featurize`; it has none" in refused(
         "evaluate", trained_run, tmp_path
     )
+    assert "that is a file" in refused("evaluate", trained_run, store / "store.json")
     assert "of a model; it holds none" in refused("evaluate", store, store)
     assert "no such file or folder" in refused("info", tmp_path / "none")
 

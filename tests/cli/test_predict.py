@@ -36,7 +36,11 @@ def test_skipped_files_are_listed(dcgat_file: Path, trained_run: Path, tmp_path:
     (tmp_path / "broken.cif").write_text("no structure in here")
     out = tmp_path / "out.csv"
     inputs = (dcgat_file, tmp_path / "broken.cif")
-    assert "broken" in refused("predict", trained_run, *inputs, "--out", out)
+    several = refused("predict", trained_run, *inputs, "--out", out)
+    assert "'broken'" in several
+    assert "--on-error skip" in several
+    # Skipping the only structure would leave nothing to predict.
+    assert "--on-error" not in refused("predict", trained_run, inputs[1])
     assert not out.exists()
     output = ok("predict", trained_run, *inputs, "--out", out, "--on-error", "skip")
     assert "48 crystals, 1 skipped" in output

@@ -83,6 +83,14 @@ def test_a_data_set_as_a_data_frame(train_set):
     assert list(train_set.restrict_targets(LOW).to_frame().columns) == ["id", "formula", LOW]
 
 
+def test_a_store_is_used_like_its_whole_data_set(ionic_store):
+    whole = ionic_store.all()
+    assert ionic_store[3].id == ionic_store[whole.ids[3]].id == whole.ids[3]
+    assert ionic_store[2:4].ids == whole.ids[2:4]
+    assert set(ionic_store.targets) == set(whole.units)
+    assert ionic_store.to_frame().equals(whole.to_frame())
+
+
 def test_crystals_splits_and_element_tables_are_shown_as_one_line(ionic_store, prototypes):
     from cgatjax.structures.elements import ElementTable
 

@@ -32,6 +32,13 @@ def test_a_file_is_written_and_replaced(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
 
 
+def test_a_new_folder_of_a_file_is_named(tmp_path, caplog):
+    with caplog.at_level("INFO", logger="cgatjax"):
+        write_durably(tmp_path / "b" / "a.json", b"one")
+        write_durably(tmp_path / "b" / "a.json", b"two")
+    assert caplog.messages == [f"{tmp_path / 'b'}: new folder"]
+
+
 @pytest.mark.parametrize("call", ["fsync", "replace"])
 def test_a_full_disk_leaves_the_earlier_file(tmp_path, monkeypatch, call):
     path = tmp_path / "a.json"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cgatjax.errors import InputError
+from cgatjax.errors import InputError, TargetError
 from cgatjax.structures.crystal import Crystal, Rejected
 from cgatjax.structures.readers import read_crystals
 
@@ -251,6 +251,18 @@ def test_a_table_of_other_files_is_refused_before_anything_is_read(tmp_path):
     table.rename(tmp_path / "properties.csv")
     first = next(iter(read_crystals(tmp_path)))
     assert "none of its 2 ids" in first.reason
+
+
+def test_a_target_without_a_column_is_refused_before_anything_is_read(tmp_path):
+    (tmp_path / "a.vasp").write_text("no crystal")
+    table = tmp_path / "p.csv"
+    table.write_text("id,e-form\na,-1\n")
+    with pytest.raises(TargetError, match=r"target\(s\) \['eform'\]; it has \['id', 'e-form'\]"):
+        read_crystals(tmp_path, targets=["eform"], properties=table)
+    read_crystals(tmp_path, targets=["e-form", "cell_volume"], properties=table)
+    # An archive may have what the table lacks.
+    other = write_dcgat(tmp_path / "b.json", rock_salt())
+    read_crystals([tmp_path / "a.vasp", other], targets=["eform"], properties=table)
 
 
 def test_matched_rows_are_counted(tmp_path, caplog):

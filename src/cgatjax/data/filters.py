@@ -109,7 +109,7 @@ class InputFilter:
 
     def _count(self, kind: str, rejected: Rejected) -> None:
         if kind == "error" and self._on_error == "raise":
-            raise rejected.error()
+            raise rejected.error(can_skip=True)
         self.counts[kind] += 1
         if len(self.reasons) < SHOWN:
             self.reasons.append(rejected.reason)

@@ -13,7 +13,7 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -35,6 +35,9 @@ from cgatjax.graphs.graph_arrays import (
 from cgatjax.graphs.hashes import hashes_of
 from cgatjax.options import from_dict
 from cgatjax.runtime import reading
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 MANIFEST = "store.json"
 SKIPPED = "skipped.csv"
@@ -73,6 +76,19 @@ class Store:
 
     def __repr__(self) -> str:
         return f"Store({str(self.path)!r}, {len(self)} crystals, targets {sorted(self.units)})"
+
+    def __getitem__(self, key: Any) -> Any:
+        """Return a graph or a data set by position, id, slice, ..., as `Dataset` does."""
+        return self.all()[key]
+
+    def to_frame(self) -> "DataFrame":
+        """Return id, formula and targets as a data frame."""
+        return self.all().to_frame()
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Names of the targets; `target` has their values, `units` their units."""
+        return tuple(self.units)
 
     @property
     def ids(self) -> list[str]:
@@ -304,7 +320,8 @@ def open_store(path: str | Path, *, verify: bool = False) -> Store:
                     "the store is not finished; resume with `cgatjax featurize ... --resume` (the "
                     "same inputs and options), or build_store(..., resume=True)"
                 )
-            found = "it has none" if path.is_dir() else "there is no such folder"
+            found = "it has none" if path.is_dir() else "that is a file"
+            found = found if path.exists() else "there is no such folder"
             raise InputError(
                 f"expected a store folder with {MANIFEST}, made by `cgatjax featurize`; {found}"
             )

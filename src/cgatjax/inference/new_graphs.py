@@ -60,7 +60,7 @@ def featurized_parts(
                 pairs.append((made, item))
             elif isinstance(made, Rejected):
                 if on_error == "raise":
-                    raise made.error()
+                    raise made.error(can_skip=len(chunk) > 1)
                 skipped.append(made)
         if pairs:
             yield GraphList.of(pairs, predictor.graph_config, names)

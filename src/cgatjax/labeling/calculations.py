@@ -85,7 +85,7 @@ class Calculations:
                 return value
             item = Rejected(id=item.id, source=item.source, reason=value)
         if self._on_error == "raise":
-            raise item.error()
+            raise item.error(can_skip=True)
         self.failed.append(item)
         return None
 

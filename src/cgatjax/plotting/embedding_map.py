@@ -149,7 +149,7 @@ def _umap(points: np.ndarray, seed: int) -> np.ndarray:
         from umap import UMAP
     except ImportError as error:
         raise MissingExtraError(
-            "UMAP needs umap-learn: pip install 'cgatjax[umap]', or use pca"
+            "UMAP needs umap-learn: pip install umap-learn, or use pca"
         ) from error
     model = UMAP(n_neighbors=min(NEIGHBORS, len(points) - 1), random_state=seed, n_jobs=1)
     return np.asarray(model.fit_transform(points), np.float64)

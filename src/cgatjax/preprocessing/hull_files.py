@@ -130,7 +130,7 @@ def add_hull(
         for k, reason in found.reasons.items()
     ]
     if unlabeled and on_error == "raise":
-        raise unlabeled[0].error()
+        raise unlabeled[0].error(can_skip=True)
     # Formation energies may have the name of the new ones: the values are the same.
     _write(read(), out, found, suffix, energy if kind == "formation" else "")
     skipped = [*unread, *unlabeled]
@@ -176,7 +176,7 @@ def _read(
     for item in crystals:
         if isinstance(item, Rejected):
             if on_error == "raise":
-                raise item.error()
+                raise item.error(can_skip=True)
             unread.append(item)
             continue
         atoms = item.n_sites if kind == "cell" else 1

@@ -181,7 +181,7 @@ def _loaded(path: str | Path) -> Any:
         import torch
     except ImportError as error:
         raise MissingExtraError(
-            "opening a PyTorch checkpoint needs torch: pip install 'cgatjax[torch]'"
+            "opening a PyTorch checkpoint needs torch: pip install torch"
         ) from error
     if Path(path).exists() and not Path(path).is_file():
         raise InputError(f"{path}: expected a regular file, not a folder, pipe or device")

@@ -242,5 +242,5 @@ class WandbLogger:
 def _require(extra: str) -> None:
     if importlib.util.find_spec(_PACKAGES[extra]) is None:
         raise MissingExtraError(
-            f"logging to {extra} needs {_PACKAGES[extra]}: pip install 'cgatjax[{extra}]'"
+            f"logging to {extra} needs {_PACKAGES[extra]}: pip install {_PACKAGES[extra]}"
         )

@@ -108,7 +108,9 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     """
     part = path.with_name(path.name + PART)
     with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.parent.exists():
+            logger.info("%s: new folder", path.parent)
+            path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with open(part, "wb") as file:
                 yield file

@@ -197,7 +197,7 @@ class StructureStream:
         for item in items:
             if isinstance(item, Rejected):
                 if self.on_error == "raise":
-                    raise item.error()
+                    raise item.error(can_skip=True)
                 skipped.append(item)
                 continue
             code = _code(self.filters, item.atomic_numbers, np.ones(item.n_sites))

@@ -30,7 +30,7 @@ def _require_ase() -> None:
         import ase  # noqa: F401
     except ImportError as error:
         raise MissingExtraError(
-            "extended XYZ files and ASE databases need ASE: pip install cgatjax[ase]"
+            "extended XYZ files and ASE databases need ASE: pip install ase"
         ) from error
 
 

@@ -96,13 +96,15 @@ class Rejected:
             reason = f"{reason[:_LONGEST_REASON]}... ({len(reason)} characters)"
         object.__setattr__(self, "reason", reason)
 
-    def error(self) -> StructureError:
-        """Return an exception with the same content, for callers that stop at the first one."""
+    def error(self, *, can_skip: bool = False) -> StructureError:
+        """Return an exception with the same content, for callers that stop at the first one.
+
+        Args:
+          can_skip: True if the caller has an option to continue with other crystals.
+        """
         where = f"{self.id!r} in {self.source}" if self.id else self.source
-        return StructureError(
-            f"{where}: {self.reason} (on_error='skip', or --on-error skip, lists such "
-            "crystals and continues)"
-        )
+        skip = " (on_error='skip', or --on-error skip, lists such crystals and continues)"
+        return StructureError(f"{where}: {self.reason}{skip if can_skip else ''}")
 
 
 def write_rejected(path: Path, items: Iterable[Rejected]) -> None:

@@ -39,12 +39,14 @@ class PropertyTable:
 
     Attributes:
       path: the file.
+      titles: titles of the columns.
       rows: id -> row.
       units: units that the header states.
       summary: what the table contains.
     """
 
     path: Path
+    titles: Sequence[str]
     rows: Mapping[str, PropertyRow]
     units: Mapping[str, str]
     summary: TableSummary
@@ -137,7 +139,7 @@ def read_property_table(path: Path, targets: Sequence[str] | None = None) -> Pro
             raise InputError(f"the id {name!r} appears twice")
         rows[name] = PropertyRow(_values(columns, number), problem_of_row(columns, number))
     summary = _summary(path, table, columns, notes)
-    return PropertyTable(path, rows, _stated_units(columns), summary)
+    return PropertyTable(path, table.header, rows, _stated_units(columns), summary)
 
 
 def _values(columns: Sequence[Column], row: int) -> dict[str, float]:

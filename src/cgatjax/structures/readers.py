@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cgatjax.errors import InputError
+from cgatjax.errors import InputError, TargetError
 from cgatjax.structures.archives.json_files import read_json
 from cgatjax.structures.archives.parquet import read_parquet
 from cgatjax.structures.ase_atoms import crystal_from_atoms, read_ase_database, read_extxyz
@@ -97,6 +97,8 @@ def read_crystals(
       InputError: at once for a missing path, a folder or pattern without a readable file, an
         unknown format or an object of another type (for an iterator: when it is reached), for a
         missing or damaged table of properties, and for one whose ids match none of the files.
+      TargetError: at once if the given table has no column for a target, unless archives or objects
+        may have it.
       MissingExtraError: an extended XYZ file or ASE database without ASE installed.
 
     Examples:
@@ -115,7 +117,10 @@ def read_crystals(
         sources = resolve(inputs)
         if table is not None:
             sources = _without_table(sources, table.path)
-            _require_matches(table, _structure_names(sources))
+            structures = _structure_names(sources)
+            _require_matches(table, structures)
+            if len(structures) == len(sources):
+                _require_columns(table, names or ())
         found = _read(sources, names, 0, table)
     elif isinstance(inputs, Iterable):
         found = (
@@ -252,6 +257,17 @@ def _require_matches(table: PropertyTable, names: Mapping[Path, str]) -> None:
             f"the name of one of the {files}"
         )
     logger.info("%s", table.summary.matching(len(matched)))
+
+
+def _require_columns(table: PropertyTable, targets: Sequence[str]) -> None:
+    """Check that the table, the only source of properties, has a column for each target.
+
+    Raises:
+      TargetError: a column is missing.
+    """
+    known = {column.name for column in table.summary.columns} | {CELL_VOLUME}
+    if missing := [name for name in targets if name not in known]:
+        raise TargetError(f"{table.path}: no column for target(s) {missing}; it has {table.titles}")
 
 
 def _unmatched(table: PropertyTable, names: Mapping[Path, str]) -> Stream:

@@ -93,7 +93,8 @@ class Trainer:
         # The plateau moves in validations only, so that a resumed epoch gets the same rates.
         factor = factor_at(config, state.epoch, state.plateau)
         self._train_steps()
-        row = {"epoch": state.epoch + 1, "step": int(state.train.step), "rate": factor}
+        rate = factor * config.learning_rate
+        row = {"epoch": state.epoch + 1, "step": int(state.train.step), "rate": rate}
         row |= epoch_columns("train", state.sums.totals) | {"skipped": state.sums.skipped}
         self._clock.book("valid")
         if (state.epoch + 1) % config.validate_every == 0 or state.epoch + 1 == config.epochs:
