@@ -1,15 +1,19 @@
 """Tables of README and docs, stored results, and the agreement of a printed number with a value."""
 
 import csv
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "docs" / "results"
 SCALES = {"thousand": 1e3, "million": 1e6}
-NUMBER = re.compile(r"(?<![\w.])([+-]?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?)(?: (thousand|million))?")
+NUMBER = re.compile(
+    r"(?<![\w.^])([+-]?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?)(?![\d^])(?: (thousand|million))?"
+)
 Row = dict[str, str]
 
 
@@ -22,6 +26,16 @@ def stored(path: str) -> list[Row]:
 def rows_of(experiment: str) -> list[Row]:
     """Read the results of an experiment: one row for each label and seed."""
     return stored(f"local/{experiment}/results.csv")
+
+
+def measured(name: str) -> Any:
+    """Read the JSON file of a benchmark."""
+    return json.loads((RESULTS / "speed" / f"{name}.json").read_text())
+
+
+def picked(rows: Iterable[Row], **labels: str) -> list[Row]:
+    """Return the rows with these labels."""
+    return [row for row in rows if labels.items() <= row.items()]
 
 
 def section_of(page: str, heading: str) -> str:
@@ -51,6 +65,21 @@ def table_under(page: str, heading: str, first_cell: str) -> list[list[str]]:
 def unwrapped(page: str, heading: str) -> str:
     """Return the text below a heading without line breaks and bold."""
     return " ".join(section_of(page, heading).replace("**", "").split())
+
+
+def check(cells: Iterable[str], values: Iterable[float | None]) -> None:
+    """Check a row of numbers; None is a cell without one."""
+    for cell, value in zip(cells, values, strict=True):
+        assert cell == "-" if value is None else agrees(cell.rstrip(" %"), [value]), (cell, value)
+
+
+def check_text(
+    page: str, heading: str, begin: str, end: str | None, values: Sequence[float]
+) -> None:
+    """Check the numbers of the text between two others, or to the end of the section."""
+    text = unwrapped(page, heading).split(begin)[1]
+    text = text if end is None else text.split(end)[0]
+    assert agrees(text, values), (text, values)
 
 
 def agrees(printed: str, values: Sequence[float]) -> bool:

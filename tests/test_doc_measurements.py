@@ -16,11 +16,12 @@ from tests.doc_tables import (
     RESULTS,
     Row,
     agrees,
+    check,
+    check_text,
     rows_of,
     stored,
     table_under,
     tables_under,
-    unwrapped,
 )
 
 import cgatjax as cg
@@ -52,16 +53,14 @@ def test_the_comparison_with_the_released_code() -> None:
     for size, table in zip(("released", "paper"), tables, strict=True):
         rows = [row for row in comparisons() if row["size"] == size]
         assert [line[0] for line in table[1:]] == [row["quantity"] for row in rows]
-        for (name, *cells), row in zip(table[1:], rows, strict=True):
+        for (_, *cells), row in zip(table[1:], rows, strict=True):
             values = [float(row[k]) for k in ("reference", "cgatjax", "ratio")]
-            assert [agrees(cell, [v]) for cell, v in zip(cells, values, strict=True)] == [
-                True
-            ] * 3, name
+            check(cells, values)
     other = [
         float(row["ratio on another day"]) for row in comparisons() if row["size"] == "released"
     ]
-    text = unwrapped(SPEED, "Comparison with the released code")
-    assert agrees(text.split("found ratios of ")[1].split(" at the")[0].replace("and", ""), other)
+    heading = "Comparison with the released code"
+    check_text(SPEED, heading, "found ratios of ", " at the", other)
 
 
 NAMES = {"features": "features/s", "prediction": "forward/s", "training step": "training steps/s"}
@@ -93,11 +92,10 @@ ENDS = ("fastest", "slowest")
 def test_the_comparison_with_an_older_torch() -> None:
     (forward, _), (forward_paper, _) = older("forward")
     (step, slow_step), (step_paper, _) = older("step")
-    text = unwrapped("README.md", "Speed").split("on such cores, ")[1]
-    assert agrees(text, [forward, forward_paper, step, step_paper])
-    text = unwrapped(SPEED, "Comparison with the released code").split("`cgatjax` is ")[1]
-    words = text.split(" (times")[0]
-    assert agrees(words, [forward, step, slow_step, forward_paper, step_paper])
+    values = [forward, forward_paper, step, step_paper]
+    check_text("README.md", "Speed", "on such cores, ", None, values)
+    values = [forward, step, slow_step, forward_paper, step_paper]
+    check_text(SPEED, "Comparison with the released code", "`cgatjax` is ", " (times", values)
 
 
 def test_the_start_of_a_training() -> None:
@@ -150,8 +148,7 @@ def test_the_measurements_on_a_gpu() -> None:
         assert agrees(", ".join(c.replace(",", "") for c in cells), [found[c] for c in columns])
     rates = measured["rates"]
     products = [rates[name] / 1e12 for name in names.values()]
-    text = unwrapped(SPEED, "On a GPU").split("Products at ")[1].split(" TB/s")[0]
-    assert agrees(text, [*products, rates["bytes"] / 1e12])
+    check_text(SPEED, "On a GPU", "Products at ", " TB/s", [*products, rates["bytes"] / 1e12])
 
 
 def test_the_projected_hours() -> None:
@@ -179,8 +176,7 @@ def test_the_projected_hours() -> None:
         hours(RUNS[name][0], gpu["step"], gpu["forward"], cached=False)
         for name in ("pre-training, PBE", "full transfer, SCAN")
     ]
-    text = unwrapped(SPEED, "Projected time of the paper's trainings").split("above: ")[1]
-    assert agrees(text.replace("bfloat16", ""), expected)
+    check_text(SPEED, "Projected time of the paper's trainings", "above: ", None, expected)
 
 
 LINKS = {"NVLink, 450 GB/s": 450e9, "InfiniBand, 50 GB/s": 50e9, "Ethernet, 1.25 GB/s": 1.25e9}
@@ -257,26 +253,27 @@ def test_the_power_laws(experiment: str, column: str, heading: str) -> None:
 def test_what_transfer_saves() -> None:
     found = laws("training_size", "n_train")
     same = equivalent_size(found["from scratch"], found["full transfer"], 4000.0)
-    text = unwrapped(STUDY, "Error against training crystals").split("from scratch with ")[1]
-    size, saved = text.split(": it replaces ")
-    assert agrees(size, [same.value, same.low, same.high])
-    assert agrees(saved.split(" calculations")[0], [same.value - 4000])
+    heading = "Error against training crystals"
+    values = [same.value, same.low, same.high]
+    check_text(STUDY, heading, "from scratch with ", ": it", values)
+    check_text(STUDY, heading, ": it replaces ", " calculations", [same.value - 4000])
 
 
 def test_the_law_of_both_sizes() -> None:
     rows = [r for r in with_pretrain_sizes(finished("budget")) if r["way"] == "full"]
     errors = [1000 * r["test_mae"] for r in rows]  # type: ignore[operator]
     law = fit_joint_power_law([r["n_pretrain"] for r in rows], [r["n_train"] for r in rows], errors)  # type: ignore[misc]
-    text = unwrapped(STUDY, "Allocation of computing time")
-    low, high = law.pretrain_slope, law.train_slope
-    first, second = text.split("crystals^")[1:3]
-    assert agrees(first.split(")")[0], [low.value, low.low, low.high])
-    assert agrees(second.split(")")[0], [high.value, high.low, high.high])
+    heading = "Allocation of computing time"
+    for begin, slope in (
+        (" PBE crystals^", law.pretrain_slope),
+        (" x high-fidelity crystals^", law.train_slope),
+    ):
+        check_text(STUDY, heading, begin, ")", [slope.value, slope.low, slope.high])
     now = [law.points[:, k].max() for k in (0, 1)]
-    expected = [law.error_at(*now), law.error_at(now[0] + 50_000, now[1])]
-    assert agrees(text.split("should be PBE (")[1].split(" meV")[0], [float(e) for e in expected])
+    expected = [float(law.error_at(*now)), float(law.error_at(now[0] + 50_000, now[1]))]
+    check_text(STUDY, heading, "should be PBE (", " meV", expected)
     other = float(law.error_at(now[0], now[1] + 10_000))
-    assert agrees(text.split("OptB88vdW calculations gives ")[1].split(";")[0], [other])
+    check_text(STUDY, heading, "OptB88vdW calculations gives ", ";", [other])
 
 
 def test_the_data_of_the_study() -> None:

@@ -14,6 +14,8 @@ from experiments.grid.section import mean_and_spread
 from tests.doc_tables import (
     Row,
     agrees,
+    check_text,
+    picked,
     rows_of,
     stored,
     table_under,
@@ -26,7 +28,7 @@ SHARED = ("formation energy, meV/atom", "OptB88vdW")
 
 def errors(rows: Iterable[Row], factor: float, **labels: str) -> list[float]:
     """Return the test errors of the rows with these labels, in the unit of the docs."""
-    chosen = [row for row in rows if all(row[k] == v for k, v in labels.items())]
+    chosen = picked(rows, **labels)
     seeds = [row["seed"] for row in chosen]
     assert len(set(seeds)) == len(seeds), f"a seed twice: {labels}"
     return [factor * float(row["test_mae"]) for row in chosen]
@@ -81,8 +83,8 @@ def test_the_results_of_the_readme_and_the_home_page(page: str, heading: str) ->
         if row["way"] in ("full", "pre-training")
     }
     names = [TARGETS[SHARED][0], TARGETS[SHARED[0], "r2SCAN"][0]]
-    used = text.split("Test errors with ")[1].split(" for r2SCAN")[0]
-    assert agrees(used, [sizes[name, "full"] for name in names])
+    used = [sizes[name, "full"] for name in names]
+    check_text(page, heading, "Test errors with ", " for r2SCAN", used)
     pretraining = re.search(r"on (\d+ thousand) PBE crystals", text)
     assert pretraining
     assert agrees(pretraining[1], [sizes[names[0], "pre-training"]])
@@ -178,7 +180,7 @@ def check_differences(page: str, heading: str, columns: dict[str, dict[str, str]
     every = rows_of("pretrained_transfers")
     for cells in lines:
         for name, text in zip(header[1:], cells[1:], strict=True):
-            rows = [r for r in every if columns[name].items() <= r.items()]
+            rows = picked(every, **columns[name])
             # Ways that start from nothing are in the column of the first model alone.
             modes = [f"{WAYS.get(cells[0])} of {name}"]
             modes += [WAYS.get(cells[0])] if name != "mp-medium" else []
@@ -225,8 +227,7 @@ def test_the_differences_beside_the_values() -> None:
         mode = "head" if name.startswith("volume") else "full"
         wanted = [("value", mode), *((f"difference to {low}", m) for m in ("trees", "full", ""))]
         for cell, (learns, way) in zip(cells, wanted, strict=True):
-            labels = {"model": "mp-small", "property": name, "learns": learns}
-            found = [r for r in rows if labels.items() <= r.items()]
+            found = picked(rows, model="mp-small", property=name, learns=learns)
             found = [r for r in found if r["mode"] == way or (not way and r["mode"][0].isdigit())]
             largest = max(found, key=lambda r: int(r["training crystals"]))
             assert agrees(cell, [float(largest["test MAE"])]), (name, learns, way)
@@ -254,11 +255,9 @@ def test_the_best_transfers_of_the_readme() -> None:
     rows = rows_of("pretrained_transfers")
 
     def best(model: str, name: str, learns: str = "value", mode: str = "full") -> float:
-        labels = {"model": model, "property": name, "learns": learns, "mode": mode}
-        chosen = [r for r in rows if labels.items() <= r.items()]
+        chosen = picked(rows, model=model, property=name, learns=learns, mode=mode)
         return float(max(chosen, key=lambda r: int(r["training crystals"]))["test MAE"])
 
-    text = unwrapped("README.md", "Results")
     energies, r2scan, gaps = (
         f"{name}, {data}"
         for name, data in (
@@ -272,13 +271,12 @@ def test_the_best_transfers_of_the_readme() -> None:
         best("mp-small", r2scan),
         *(best(model, gaps) for model in ("mp-small", "mp-medium")),
     ]
-    shown = text.split("to the same crystals has ")[1].split(" eV for gaps")[0]
-    assert agrees(shown.replace("OptB88vdW", "").replace("r2SCAN", ""), expected)
+    check_text("README.md", "Results", "to the same crystals has ", " eV for gaps", expected)
     known = "difference to e-form_pbe"
     pairs = [[best("mp-small", n), best("mp-small", n, known)] for n in (energies, r2scan)]
-    shown = text.split("the errors fall from ")[1].split(" ([transfer or")[0]
     trees = [best("mp-small", n, known, "trees") for n in (energies, r2scan)]
-    assert agrees(shown, [error for pair in (*pairs, trees) for error in pair])
+    expected = [error for pair in (*pairs, trees) for error in pair]
+    check_text("README.md", "Results", "the errors fall from ", " ([transfer or", expected)
 
 
 BASES = {

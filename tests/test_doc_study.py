@@ -7,7 +7,7 @@ from experiments.grid.section import mean_and_spread
 from experiments.interproperty import comparisons
 from experiments.scales import SCALES
 from experiments.table1 import PAPER
-from tests.doc_tables import Row, agrees, rows_of, table_under, tables_under, unwrapped
+from tests.doc_tables import Row, check_text, rows_of, table_under, tables_under
 from tests.test_doc_numbers import MEV, SHARED, TARGETS, errors, percent, short, table1_row
 
 from cgatjax.analysis.seeds import Comparison, SeedSpread
@@ -79,9 +79,8 @@ def test_the_gains_of_transfer_between_properties() -> None:
         of = within[name.split(" -> ")[1]]
         key = next(k for k in TARGETS if k[0] == of)
         assert same == table1_row(list(key), ["full"], short)[0].replace(" (", ": ").rstrip(")")
-    text = unwrapped(STUDY, "Transfer between properties")
-    text = text.split("change an error by ")[1].split(" degrees")[0]
-    assert agrees(text, [100 * spread.std, spread.freedom])
+    heading, values = "Transfer between properties", [100 * spread.std, spread.freedom]
+    check_text(STUDY, heading, "change an error by ", " degrees", values)
 
 
 LABELS = {
@@ -109,8 +108,7 @@ def test_the_ablations() -> None:
             else:
                 assert shown == (mean_and_spread(values) if values else "-"), (name, way)
         spreads.append(100 * spread.std)
-    text = unwrapped(STUDY, "Ablations").split("pooled over all options (")[1]
-    assert agrees(text.split(" after")[0], spreads)
+    check_text(STUDY, "Ablations", "pooled over all options (", " after", spreads)
 
 
 def test_the_study_quoted_elsewhere() -> None:
@@ -118,13 +116,11 @@ def test_the_study_quoted_elsewhere() -> None:
         way: [fmean(errors(rows_of("table1"), f, targets=name, way=way)) for name, f in targets]
         for way, targets in ((way, TARGETS.values()) for way in ("full", "none"))
     }
-    text = unwrapped("docs/results/simple_answers.md", "Test errors").replace("A^3", "")
-    quoted = text.split("means of two or three seeds: ")[1].split(". ")[0]
-    assert agrees(quoted, [*means["full"], *means["none"]])
-    text = unwrapped("docs/results/pretrained.md", "Repeat").replace("A^3", "")
-    assert agrees(text.split("to 1,000 crystals had ")[1].split(" eV")[0], means["full"][:4])
+    page, values = "docs/results/simple_answers.md", [*means["full"], *means["none"]]
+    check_text(page, "Test errors", "means of two or three seeds: ", ". ", values)
+    page, values = "docs/results/pretrained.md", means["full"][:4]
+    check_text(page, "Repeat", "to 1,000 crystals had ", " eV", values)
     rows = [r | {k: float(r[k]) for k in NUMBERS} for r in rows_between_properties()]
     _, transfers = comparisons(SCALES["local"]().property_pairs, rows)
     gains = [-100 * t.change.change for t in transfers if t.normalizer == "refit"]
-    text = unwrapped("README.md", "Results").split("also helps (errors ")[1]
-    assert agrees(text.split(" %")[0], [min(gains), max(gains)])
+    check_text("README.md", "Results", "also helps (errors ", " %", [min(gains), max(gains)])
