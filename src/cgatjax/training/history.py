@@ -37,7 +37,7 @@ class History:
     """History of a training, one row per epoch.
 
     Attributes:
-      rows: epoch, learning rate (before groups), training loss, errors of each target, seconds of each phase.
+      rows: epoch, learning rate, training loss, errors of each target, seconds of each phase.
       padding: fraction of padding among nodes and edges.
       report: of a transfer, what was carried over.
     """
