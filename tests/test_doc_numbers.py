@@ -221,7 +221,7 @@ def test_the_differences() -> None:
 
 def test_the_differences_beside_the_values() -> None:
     _, *lines = table_under("docs/concepts/difference.md", "How much it brings", "")
-    rows = rows_of("pretrained_transfers")
+    rows, best = rows_of("pretrained_transfers"), []
     assert len(lines) == len(LOW_VALUES)
     for (_, *cells), (name, low) in zip(lines, LOW_VALUES.values(), strict=True):
         mode = "head" if name.startswith("volume") else "full"
@@ -231,6 +231,16 @@ def test_the_differences_beside_the_values() -> None:
             found = [r for r in found if r["mode"] == way or (not way and r["mode"][0].isdigit())]
             largest = max(found, key=lambda r: int(r["training crystals"]))
             assert agrees(cell, [float(largest["test MAE"])]), (name, learns, way)
+            best.append(float(largest["test MAE"]))
+    values, means = best[::4], best[3::4]
+    gains = [value / mean for value, mean in zip(values, means, strict=True)]
+    page, of = "docs/results/simple_answers.md", "Differences by networks"
+    quoted = [values[k] for k in (0, 1, 3, 2)]
+    check_text(page, of, "of the value itself from `mp-small` has ", " A^3", quoted)
+    check_text(page, of, "the difference is ", " times", [min(gains), max(gains)])
+    check_text(
+        "docs/concepts/difference.md", "", "the error is then ", " times", [min(gains), max(gains)]
+    )
 
 
 def test_a_potential_alone_as_the_start() -> None:

@@ -116,10 +116,35 @@ def test_the_study_quoted_elsewhere() -> None:
         way: [fmean(errors(rows_of("table1"), f, targets=name, way=way)) for name, f in targets]
         for way, targets in ((way, TARGETS.values()) for way in ("full", "none"))
     }
+    energies, gaps = ([means[way][k] for way in ("none", "full")] for k in (0, 3))
+    values = [*energies, 1000, *gaps]
+    check_text("docs/guides/fine_tuning.md", "From your own data", "energies from ", " eV", values)
     page, values = "docs/results/simple_answers.md", [*means["full"], *means["none"]]
     check_text(page, "Test errors", "means of two or three seeds: ", ". ", values)
     page, values = "docs/results/pretrained.md", means["full"][:4]
     check_text(page, "Repeat", "to 1,000 crystals had ", " eV", values)
+    few = fmean(errors(rows_of("pretraining_size"), MEV, pretrain_size="1000", way="full"))
+    full, none = means["full"][0], means["none"][0]
+    values = [100 * (1 - few / none), 1000, few, none, 15_152, 100 * (1 - full / none)]
+    heading = "Error against pre-training crystals"
+    check_text(STUDY, heading, "1,000 PBE crystals lower the error by ", " Made", values)
+    answers = rows_of("simple_answers")
+    [known] = set(errors(answers, MEV, targets=TARGETS[SHARED][0], answer="low-fidelity value"))
+    check_text(STUDY, "Ablations", "directly gives an MAE of ", " meV", [known])
+    gains = [
+        full
+        / min(
+            fmean(errors(answers, factor, targets=name, answer=answer))
+            for answer in {r["answer"] for r in answers if "on the difference" in r["answer"]}
+        )
+        for full, (name, factor) in zip(means["full"], TARGETS.values(), strict=True)
+    ]
+    values = [min(gains), max(gains)]
+    check_text(
+        "docs/concepts/transfer.md", "", "learning the difference to it is ", " times", values
+    )
+    page = "docs/results/simple_answers.md"
+    check_text(page, "Test errors", "the difference by trees is ", " times", values)
     rows = [r | {k: float(r[k]) for k in NUMBERS} for r in rows_between_properties()]
     _, transfers = comparisons(SCALES["local"]().property_pairs, rows)
     gains = [-100 * t.change.change for t in transfers if t.normalizer == "refit"]
