@@ -29,6 +29,8 @@ SPEED, SCREENING = "docs/performance.md", "docs/guides/screening.md"
         ("results/recipe", "Pre-training on 15,152 PBE", "network", "recipe_pretraining.csv"),
         ("results/recipe", "Transfer", "mode", "recipe_transfer.csv"),
         ("results/cif_dialects", "", "dialects", "cif_dialects.csv"),
+        ("data", "Pairs", "key", "pairs_relaxed.csv"),
+        ("table1", "The README's table", "folder", "local/table1/public_files.csv"),
     ],
 )
 def test_a_table_is_the_stored_one(page: str, heading: str, first: str, file: str) -> None:
@@ -173,6 +175,12 @@ def test_the_step_on_eight_devices() -> None:
 
 def test_the_pairs_of_public_data() -> None:
     """What `cgatjax pairs` printed: twice for each pair of sets, by id and by graph."""
+    keys = {row["key"]: row for row in stored("pairs_relaxed.csv")}
+    both = [keys[key]["ambiguous"] for key in ("graph", "graph, then formula")]
+    assert both[1].startswith(f"{both[0]} and ")
+    for row in keys.values():
+        pairs, *parts = (int(row[k].replace(",", "")) for k in list(row)[1:5])
+        assert pairs == sum(parts)
     runs = (RESULTS / "pairs.txt").read_text().split("$ cgatjax pairs ")[1:]
     _, *lines = table_under("docs/data.md", "Pairs", "pair")
     assert len(runs) == 2 * len(lines)

@@ -145,22 +145,26 @@ class _Worker:
 def dry_run(rows: Sequence[Row], pool: TrainingPool, pace: Pace) -> list[str]:
     """List every training of a grid with its size and expected time; read no data.
 
-    Each training is listed once, below the first row that needs it.
+    Each training is listed once, below the first row that needs it; sums by data and mode follow.
     """
     lines: list[str] = []
     seen: set[Training] = set()
-    total = 0.0
+    by_mode: dict[str, list[float]] = {}
     for row in rows:
         new = [training for training in trainings_of([row]) if training not in seen]
         if new:
-            lines.append(", ".join(f"{name} {value}" for name, value in row.labels.items()))
+            labels = {name: value for name, value in row.labels.items() if value is not None}
+            lines.append(", ".join(f"{name} {value}" for name, value in labels.items()))
         for training in new:
             seen.add(training)
             seconds = pace.expected(training)
-            total += seconds
+            by_mode.setdefault(f"{training.data}, {training.mode}", []).append(seconds)
             size = pool.datasets.expected_size(training)
             lines.append(f"{len(seen):6d}  {_described(training, size)}: {_duration(seconds)}")
     rate = f"{pace.crystals_per_second:g} crystals/s plus {OVERHEAD:g} s per training"
+    for mode, times in by_mode.items():
+        lines.append(f"sum of {mode}: {len(times)} trainings, {_duration(sum(times))}")
+    total = sum(map(sum, by_mode.values()))
     lines.append(f"{len(rows)} rows, {len(seen)} trainings, {_duration(total)} at {rate}")
     return lines
 

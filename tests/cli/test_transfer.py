@@ -3,21 +3,33 @@
 import shutil
 import tomllib
 from pathlib import Path
+from typing import Any
 
+import pytest
 from tests.commands import ok, refused
 
 from cgatjax.config import TrainConfig
 from cgatjax.model.model_io import read_model
+from cgatjax.plotting.learning_plots import learning_curves
 
 LOW, HIGH = "e-form@low", "e-form@high"
 
 
 def test_transfer_of_the_head_reports_errors_before_and_after(
-    store: Path, trained_run: Path, tmp_path: Path
+    store: Path, trained_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    drawn: dict[str, list[dict[str, float]]] = {}
+
+    def draw(curves: dict[str, list[dict[str, float]]], *labels: str) -> Any:
+        drawn.update(curves)
+        return learning_curves(curves, *labels)
+
+    monkeypatch.setattr("cgatjax.cli.plots.learning_curves", draw)
     out = tmp_path / "head"
     output = ok("transfer", store, "--from", trained_run, "--target", HIGH, "--mode", "head",
-                "--epochs", 2, "--batch-size", 16, "--out", out)  # fmt: skip
+                "--epochs", 2, "--batch-size", 16, "--out", out, "--plots")  # fmt: skip
+    assert [row["epoch"] for row in drawn["validation"]] == [0, 1, 2]
+    assert f"before training, valid: MAE {drawn['validation'][0]['MAE']:.5g}" in output
     for word in ("frozen", "before training", f"the head of '{LOW}'", "valid MAE"):
         assert word in output
     assert output.count("re-initialized: 0 in 0 arrays") == 1

@@ -233,12 +233,15 @@ def test_the_pace_is_assumed_at_first_and_measured_then():
 
 def test_a_dry_run_lists_every_training_with_size_and_time(tmp_path):
     lines = dry_run(ROWS, FakePool(tmp_path), Pace(crystals_per_second=100))
-    rows = [line for line in lines[:-1] if not line.startswith(" ")]
+    rows = [line for line in lines[:-1] if not line.startswith((" ", "sum of "))]
     assert rows == [", ".join(f"{k} {v}" for k, v in row.labels.items()) for row in ROWS]
     trainings = [line for line in lines[:-1] if line.startswith(" ")]
     assert len(trainings) == 4
     assert "1  low: e-form@low, none, about 1,234 crystals, 100 steps of 10" in trainings[0]
     assert "full from e-form@low (normalizer refit)" in trainings[1]
+    sums = [line for line in lines if line.startswith("sum of ")]
+    assert sum(int(line.split(": ")[1].split()[0]) for line in sums) == 4
+    assert sums[0].startswith("sum of low, none: ")
     assert lines[-1].startswith("3 rows, 4 trainings, 1.3 min at 100 crystals/s")
 
 

@@ -30,6 +30,10 @@ def test_learning_curves_draw_the_measured_epochs_only():
     assert axes.get_ylabel() == "validation MAE (eV/atom)"
     assert axes.get_xlabel() == "epoch"
     assert axes.get_yscale() == "log"
+    first = {"epoch": 0, "valid_mae:e-form": 0.75}
+    axes = learning_curves({"full": [first, *ROWS]}).axes[0]
+    assert axes.get_xlabel() == "epoch (0: before training)"
+    assert all(tick == int(tick) for tick in axes.get_xticks())
 
 
 def test_learning_curves_accept_a_full_column_name():

@@ -60,9 +60,7 @@ def draw_parity(
         click.echo(f"parity plot: {file}")
 
 
-def draw_learning(
-    folder: Path, model: cg.Model, members: Sequence[Sequence[Mapping[str, Any]]]
-) -> None:
+def draw_learning(folder: Path, model: cg.Model, members: Sequence[cg.History]) -> None:
     """Draw the errors during training: of training and validation set, or of ensemble members.
 
     A member without errors in its history is left out.
@@ -73,13 +71,22 @@ def draw_learning(
             subsets = {"": "valid"}
         curves = {
             name or f"member {number}": _curve(rows, f"{subset}_mae:{target}")
-            for number, rows in enumerate(members)
+            for number, rows in enumerate(map(rows_from_start, members))
             for name, subset in subsets.items()
         }
         drawn = {name: rows for name, rows in curves.items() if rows}
         if drawn:
             figure = learning_curves(drawn, "MAE", model.units.get(target, ""), target)
             _save(folder, {"learning": figure}, target if len(model.targets) > 1 else "")
+
+
+def rows_from_start(history: cg.History) -> list[dict[str, Any]]:
+    """Return the rows of a history; a transfer's begin with the errors before training."""
+    if history.report is None:
+        return history.rows
+    target = history.report.selected_by
+    first = {f"{name}_mae:{target}": e["mae"] for name, e in history.report.step_zero.items()}
+    return [{"epoch": 0, **first}, *history.rows]
 
 
 def n_sites(crystals: cg.Dataset) -> np.ndarray:

@@ -156,7 +156,7 @@ def report_run(
     click.echo(summary(model, history.rows))
     click.echo(f"{run.path}: model, history.csv, config.toml, split.json")
     if plots:
-        draw_learning(run.path, model, [history.rows])
+        draw_learning(run.path, model, [history])
 
 
 def is_finished(run: cg.RunFolder | None, size: int | None, epochs: int) -> bool:
@@ -220,4 +220,4 @@ def report_ensemble(
     members = f"{len(found.members)} members, {seconds:.0f} s"
     click.echo(f"{members}; {run.path}: members/0, members/1, ...")
     if plots:
-        draw_learning(run.path, found.model, [history.rows for history in histories])
+        draw_learning(run.path, found.model, histories)

@@ -24,7 +24,8 @@ def learning_curves(
     A dot marks the best epoch of each run.
 
     Args:
-      histories: name of the run -> rows of its history (`History.rows`).
+      histories: name of the run -> rows of its history (`History.rows`); epoch 0 is the state
+        before training.
       quantity: column, or its prefix before ":" (for the first such column of each run).
       unit: unit for the axis label.
       title: title of the figure.
@@ -42,7 +43,9 @@ def learning_curves(
             axes.scatter(*min(points, key=lambda point: point[1]), color=color, s=24, zorder=3)
     axes.set_yscale("log")
     plain_ticks(axes.yaxis)
-    axes.set_xlabel("epoch")
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    starts = {row["epoch"] for rows in histories.values() for row in rows[:1]}
+    axes.set_xlabel("epoch (0: before training)" if 0 in starts else "epoch")
     axes.set_ylabel(with_unit(_words(quantity), unit))
     axes.set_title(wrapped(title, 6.0))
     axes.legend(frameon=False)
