@@ -91,9 +91,10 @@ def transfers(
     **flags: Any,
 ) -> None:
     """Transfer to the study's target sets; finished trainings are never repeated."""
-    loaded = {Path(model).name: cg.load_model(model) for model in models}
-    if len(loaded) < len(models):
+    names = [Path(model).name for model in models]
+    if len(set(names)) < len(names):  # a name is the folder of its trainings
         raise ConfigError(f"expected models with names of their own, got {list(models)}")
+    loaded = dict(zip(names, map(cg.load_model, models), strict=True))
     options = cg.TrainConfig(**chosen(flags, cg.TrainConfig, without=DERIVED))
     first, rows = next(iter(loaded.values())), []
     for targets in _target_sets(stores, sets):

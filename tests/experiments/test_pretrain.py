@@ -163,6 +163,13 @@ def test_transfers_are_those_of_the_study(stores, out):
         run(*base, "--training-steps", 9)
 
 
+def test_models_of_one_name_are_refused(tmp_path):
+    base = ("pretrain", "transfers", "--stores", tmp_path, "--out", tmp_path / "table")
+    with pytest.raises(ConfigError, match=r"names of their own, got \['a/pbe', 'b/pbe'\]"):
+        run(*base, "--model", "a/pbe", "--model", "b/pbe")
+    assert not (tmp_path / "table").exists()
+
+
 def test_the_first_stage_alone_on_some_crystals(stores, out, tmp_path):
     run("pretrain", "train", *options(stores, tmp_path), "--training-steps", 0,
         "--first-crystals", 20)  # fmt: skip
