@@ -33,6 +33,8 @@ def learning_curves(
     Raises:
       InputError: a run has no such column.
     """
+    from matplotlib.ticker import MaxNLocator
+
     figure, (axes,) = new_figure(6.0, 4.0)
     for color, (name, rows) in zip(colors_of(histories), histories.items(), strict=True):
         column = _column(name, rows, quantity)
@@ -43,7 +45,7 @@ def learning_curves(
             axes.scatter(*min(points, key=lambda point: point[1]), color=color, s=24, zorder=3)
     axes.set_yscale("log")
     plain_ticks(axes.yaxis)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     starts = {row["epoch"] for rows in histories.values() for row in rows[:1]}
     axes.set_xlabel("epoch (0: before training)" if 0 in starts else "epoch")
     axes.set_ylabel(with_unit(_words(quantity), unit))
