@@ -147,13 +147,11 @@ def shuffled_source(datasets: Datasets, scale: Scale, targets: TargetSet) -> cg.
 def line(task: str, result: Mapping[str, Any]) -> dict[str, Any]:
     """Summarize an adaptation: the chosen error over the best one in hindsight and the simple one.
 
-    Averages are no candidates of their own in hindsight: the best single one is the reference.
-
     Args:
       task: its name.
       result: content of adapt.json.
     """
-    single = [c for c in result["candidates"] if not c["name"].startswith("mean of ")]
+    single = result["candidates"]
     best = min(single, key=lambda c: c["test_mae"])
     simple = min((c for c in single if c["simple"]), key=lambda c: c["test_mae"])
     mae = result["test"]["mae"]

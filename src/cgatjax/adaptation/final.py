@@ -32,17 +32,17 @@ def final_part(candidate: Candidate, results: Sequence[FoldResult], task: Task) 
 
 
 def assemble(
-    names: Sequence[str],
+    weights: Mapping[str, float],
     parts: Mapping[str, Part],
     task: Task,
     means: np.ndarray,
     stds: np.ndarray,
     hidden: float,
 ) -> tuple[AdaptedPredictor, np.ndarray]:
-    """Assemble the adapted predictor of one candidate, or of several that are averaged.
+    """Assemble the adapted predictor of one candidate, or of the mean of several.
 
     Args:
-      names: the candidates.
+      weights: candidate -> its weight in the mean.
       parts: name -> final part, for each of them.
       task: crystals and folds.
       means: (pool,) predictions in cross-validation, whose errors give the standard deviation.
@@ -52,14 +52,14 @@ def assemble(
     Returns:
       The predictor, and (pool,) the novelty of each crystal of the pool in its validation fold.
     """
-    ways = [parts[name] for name in names]
+    ways = [parts[name] for name in weights]
     embeddings = embed(ways[0].members[0], task.pool)
     domain = Domain.fit(embeddings, list(task.folds), seed=task.seed)
     novelty = fold_novelty(domain, embeddings, task.folds)
     errors = None
     if np.abs(means - task.values).any():
         errors = ErrorModel.fit(means - task.values, stds, novelty, hidden)
-    return AdaptedPredictor.of_parts(ways, names, errors, domain), novelty
+    return AdaptedPredictor.of_parts(ways, weights, errors, domain), novelty
 
 
 def fold_novelty(domain: Domain, embeddings: np.ndarray, folds: Sequence[np.ndarray]) -> np.ndarray:

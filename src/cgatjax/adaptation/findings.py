@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -19,11 +18,11 @@ from cgatjax.adaptation.learning_curve import LearningCurve, learning_curve
 from cgatjax.adaptation.leave_out import LeftOut, leave_out
 from cgatjax.adaptation.networks import Training, Way
 from cgatjax.adaptation.schedule import Note, Schedule
-from cgatjax.adaptation.selection import Choice, Contender, choose
+from cgatjax.adaptation.selection import Choice, choose
 from cgatjax.adaptation.sources import Source, step_seconds
 from cgatjax.adaptation.task import Task
 from cgatjax.config import AdaptConfig
-from cgatjax.inference.adapted import AdaptedPredictor, Part, mixture
+from cgatjax.inference.adapted import AdaptedPredictor, Part
 from cgatjax.inference.baselines import has_known
 from cgatjax.inference.error_model import coverages
 from cgatjax.inference.loading import save_adapted
@@ -36,6 +35,8 @@ from cgatjax.simple_models.models import Name
 EXTRA = 0.15
 """Time for learning curve and groups left out, each, as a fraction of the time for candidates."""
 _WAYS: tuple[Way, ...] = ("head", "head then all", "all", "layer-wise")
+_KNOWN_WAYS: tuple[Way, ...] = ("head", "all", "head then all", "layer-wise")
+"""For a property that the source predicts already. Better ones first: docs/results/adapt.md."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -47,9 +48,9 @@ class Findings:
       options: of the adaptation.
       sources: models to start from.
       checks: findings about the data.
-      choice: the chosen contender and all others.
+      choice: weights and scores of all candidates.
       left_out: name -> reason, for candidates that did not run on all folds.
-      test_maes: name -> test error of each contender.
+      test_maes: name -> test error of each candidate.
       predictor: chosen model.
       predictions: of the test set.
       novelty: (pool,) in the validation folds.
@@ -93,7 +94,7 @@ class Findings:
 
 
 def candidates_for(task: Task, sources: Sequence[Source], steps: int) -> list[Candidate]:
-    """List the candidates of a task, the simplest first."""
+    """List the candidates of a task: the simplest first, then mostly better networks first."""
     first, target = sources[0], task.target
     kinds: tuple[Name, ...] = ("mean", "ridge", "trees")
     found: list[Candidate] = []
@@ -108,6 +109,7 @@ def candidates_for(task: Task, sources: Sequence[Source], steps: int) -> list[Ca
         for baseline in (None, *task.baselines):
             found.append(Process(source=source, target=target, baseline=baseline))
         for baseline in known:
+            is_known = baseline is None and source.knows(target)
             found += [
                 Training(
                     way=way,
@@ -117,7 +119,7 @@ def candidates_for(task: Task, sources: Sequence[Source], steps: int) -> list[Ca
                     step_seconds=seconds[source.name],
                     baseline=baseline,
                 )
-                for way in _WAYS
+                for way in (_KNOWN_WAYS if is_known else _WAYS)
             ]
     scratch = Training(
         way="from scratch",
@@ -160,22 +162,20 @@ def run_adaptation(
     candidates = {c.name: c for c in listed}
     contenders = schedule.run(list(candidates.values()))
     choice = choose(contenders, task.values, task.pool.formulas, task.folds)
-    note(f"chosen: {choice.chosen.name}")
+    note(f"chosen: {choice.name}")
     parts = {
         c.name: final_part(candidates[c.name], schedule.results[c.name], task) for c in contenders
     }
-    hidden = fmean(candidates[name].hidden_std for name in choice.chosen.names)
-    predictor, novelty = assemble(
-        choice.chosen.names, parts, task, choice.means, choice.stds, hidden
-    )
+    hidden = sum(w * candidates[name].hidden_std for name, w in choice.weights.items())
+    predictor, novelty = assemble(choice.weights, parts, task, choice.means, choice.stds, hidden)
     save_adapted(out / "model", predictor)
     probe = _probe(choice, candidates)
     curve, groups = None, dict[GroupKind, LeftOut]()
     if probe is not None:
         extra = EXTRA * schedule.seconds
-        whole = next(c for c in contenders if c.names == (probe.name,))
+        whole = next(c for c in contenders if c.name == probe.name)
         curve = learning_curve(probe, task, whole.means, extra, note)
-        law, _ = assemble(whole.names, parts, task, whole.means, whole.stds, probe.hidden_std)
+        law, _ = assemble({whole.name: 1.0}, parts, task, whole.means, whole.stds, probe.hidden_std)
         points = probe.source.embeddings(task.pool, task.target)
         groups = leave_out(probe, task, law.errors, law.domain, points, extra, note)
     selection = _next_crystals(predictor, task, options)
@@ -188,7 +188,7 @@ def run_adaptation(
         checks=checks,
         choice=choice,
         left_out=schedule.left_out,
-        test_maes=_test_maes(choice.contenders, candidates, parts, task),
+        test_maes=_test_maes(candidates, parts, task),
         predictor=predictor,
         predictions=predictions,
         novelty=novelty,
@@ -202,10 +202,8 @@ def run_adaptation(
 def _probe(choice: Choice, candidates: Mapping[str, Candidate]) -> Simple | Process | None:
     """Return the best single candidate that is fitted in seconds, for curves and groups."""
     for contender in choice.contenders:
-        candidate = candidates[contender.names[0]]
-        if len(contender.names) > 1 or candidate.name == "mean value":
-            continue
-        if isinstance(candidate, Simple | Process):
+        candidate = candidates[contender.name]
+        if isinstance(candidate, Simple | Process) and candidate.name != "mean value":
             return candidate
     return None
 
@@ -225,19 +223,14 @@ def _next_crystals(
 
 
 def _test_maes(
-    contenders: Sequence[Contender],
-    candidates: Mapping[str, Candidate],
-    parts: Mapping[str, Part],
-    task: Task,
+    candidates: Mapping[str, Candidate], parts: Mapping[str, Part], task: Task
 ) -> dict[str, float]:
-    """Compute the test error of each contender."""
-    moments = {name: candidates[name].predict(part, task.test) for name, part in parts.items()}
-    values, found = task.test.target(task.target), {}
-    for contender in contenders:
-        each = [moments[name] for name in contender.names]
-        mean, _ = mixture(*(np.stack(rows) for rows in zip(*each, strict=True)))
-        found[contender.name] = errors_of(mean, values)["mae"]
-    return found
+    """Compute the test error of each candidate."""
+    values = task.test.target(task.target)
+    return {
+        name: errors_of(candidates[name].predict(part, task.test)[0], values)["mae"]
+        for name, part in parts.items()
+    }
 
 
 def summary(findings: Findings) -> dict[str, Any]:
@@ -247,13 +240,14 @@ def summary(findings: Findings) -> dict[str, Any]:
     return {
         "target": task.target,
         "unit": task.unit,
-        "chosen": choice.chosen.name,
+        "chosen": choice.name,
         "reason": choice.reason,
         "best_simple": choice.best_simple.name,
         "test": {**findings.errors, "coverage": findings.test_coverage},
         "candidates": [
             {
                 "name": c.name,
+                "weight": choice.weights.get(c.name, 0.0),
                 "valid_mae": choice.scores[c.name].mae,
                 "valid_error": choice.scores[c.name].error,
                 "test_mae": findings.test_maes[c.name],

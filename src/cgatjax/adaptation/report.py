@@ -12,6 +12,7 @@ from cgatjax._version import __version__
 from cgatjax.adaptation.findings import Findings, to_json
 from cgatjax.adaptation.report_figures import draw_figures
 from cgatjax.adaptation.report_style import STYLE
+from cgatjax.adaptation.selection import Score
 from cgatjax.inference.error_model import coverages
 from cgatjax.model.model import versions
 from cgatjax.runtime import write_durably
@@ -108,7 +109,7 @@ def _verdict(findings: Findings) -> str:
         for title, value, of, about in tiles
     )
     return (
-        f"<p class='verdict'>Chosen: <b>{html.escape(choice.chosen.name)}</b>. "
+        f"<p class='verdict'>Chosen: <b>{html.escape(choice.name)}</b>. "
         f"{html.escape(choice.reason)}</p><div class='tiles'>{boxes}</div>\n"
     )
 
@@ -124,28 +125,27 @@ def _checks(findings: Findings) -> str:
 
 def _candidates(findings: Findings) -> str:
     choice, unit = findings.choice, findings.task.unit
-    chosen, rows, marks = choice.chosen.name, [], []
+    rows, marks = [], []
+    if len(choice.weights) > 1:
+        rows.append(_row("weighted mean", "", choice.score, findings.errors["mae"], "", ""))
+        marks.append("chosen")
     for contender in choice.contenders:
-        score = choice.scores[contender.name]
-        is_chosen = contender.name == chosen
-        # Averages cost nothing: only those of use are listed.
-        if len(contender.names) > 1 and not is_chosen:
-            continue
+        name, weight = contender.name, choice.weights.get(contender.name, 0.0)
         rows.append(
-            (
-                html.escape(contender.name),
-                f"{number(score.mae)} ± {number(score.error)}",
-                "reference"
-                if contender.name == choice.best_simple.name
-                else f"{score.gap:+.0%} ± {score.gap_error:.0%}",
-                number(findings.test_maes[contender.name]),
+            _row(
+                name,
+                f"{weight:.0%}" if weight else "",
+                choice.scores[name],
+                findings.test_maes[name],
                 f"{contender.folds}",
                 f"{contender.seconds:.0f} s",
+                is_reference=name == choice.best_simple.name,
             )
         )
-        marks.append("chosen" if is_chosen else "simple" if contender.is_simple else "")
+        marks.append("chosen" if weight == 1 else "simple" if contender.is_simple else "")
     header = (
         "candidate",
+        "weight",
         f"cross-validation MAE ({html.escape(unit or '?')})",
         "against the best simple one",
         "test MAE",
@@ -163,6 +163,20 @@ def _candidates(findings: Findings) -> str:
         "error; differences are taken crystal by crystal, so they are more certain than the errors "
         f"themselves.</p>{_table(header, rows, marks)}{note}"
     )
+
+
+def _row(
+    name: str,
+    weight: str,
+    score: Score,
+    test_mae: float,
+    folds: str,
+    seconds: str,
+    is_reference: bool = False,
+) -> tuple[str, ...]:
+    gap = "reference" if is_reference else f"{score.gap:+.0%} ± {score.gap_error:.0%}"
+    mae = f"{number(score.mae)} ± {number(score.error)}"
+    return html.escape(name), weight, mae, gap, number(test_mae), folds, seconds
 
 
 def _test(findings: Findings) -> str:
@@ -218,8 +232,7 @@ def _groups(findings: Findings) -> str:
     )
     if not findings.groups or curve is None:
         return words
-    ordinary = next(c for c in findings.choice.contenders if c.names == (curve.way,))
-    mae = findings.choice.scores[ordinary.name].mae
+    mae = findings.choice.scores[curve.way].mae
     rows: list[tuple[str, ...]] = [
         ("new formulas", number(mae), NOTHING, NOTHING, "5 %", NOTHING, NOTHING)
     ]

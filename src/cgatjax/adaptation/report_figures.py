@@ -79,12 +79,13 @@ def draw_figures(findings: Findings) -> dict[str, str]:
 
 def _rows(findings: Findings) -> list[CandidateRow]:
     choice, rows = findings.choice, []
+    if len(choice.weights) > 1:
+        rows.append(CandidateRow("weighted mean", choice.score.mae, choice.score.error, "chosen"))
     for contender in choice.contenders:
-        is_chosen = contender.name == choice.chosen.name
-        if len(contender.names) == 1 or is_chosen:
-            kind = "chosen" if is_chosen else "simple" if contender.is_simple else "other"
-            score = choice.scores[contender.name]
-            rows.append(CandidateRow(contender.name, score.mae, score.error, kind))
+        only = list(choice.weights) == [contender.name]
+        kind = "chosen" if only else "simple" if contender.is_simple else "other"
+        score = choice.scores[contender.name]
+        rows.append(CandidateRow(contender.name, score.mae, score.error, kind))
     return rows
 
 

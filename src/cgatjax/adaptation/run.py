@@ -87,8 +87,8 @@ def adapt(
     """Find the best model that the data allow, and report on it.
 
     Compares simple models of the composition, Gaussian processes, partly and wholly trained
-    networks and averages of them by cross-validation, chooses one, gives it a validated standard
-    deviation, and reads the test set once, at the end.
+    networks by cross-validation, takes the best one, or a mean of good ones, gives it a validated
+    standard deviation, and reads the test set once, at the end.
 
     Args:
       data: a store, its folder, a data set of one, or any input of `build_store`.

@@ -1,13 +1,14 @@
 """Schedule of an adaptation: cheap candidates first, trainings of whole networks while time allows.
 
-Cheap candidates run on all folds. Whole networks run on the first fold, and the best two of them on
-the others, unless they are worse than the best of all there, beyond noise: the mean of two networks
-is often better than either. When an adaptation is resumed, the time of earlier processes counts.
+Cheap candidates run on all folds. Whole networks run on the first fold, and the first two of them
+that are not worse than the best of all there, beyond noise, on the others. The first, not the best
+two: a fold is a dozen crystals of fifty, and the list has what is mostly better first. When an
+adaptation is resumed, the time of earlier processes counts.
 """
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +32,8 @@ Note = Callable[[str], None]
 """Shows what is being done."""
 PROMISING = 2
 """Whole networks that run on all folds."""
+BEYOND_NOISE = 2.0
+"""Standard errors by which a network that stops after the first fold is worse than the best one."""
 
 
 @contextmanager
@@ -77,7 +80,7 @@ class Schedule:
             self._all_folds(candidate)
         for candidate in dear:
             self._fold(candidate, 0)
-        for candidate in self._promising(dear):
+        for candidate in self._promising(c for c in candidates if c.cost == "minutes"):
             self._all_folds(candidate)
         return [self._contender(c) for c in candidates if self.results.get(c.name)]
 
@@ -139,43 +142,38 @@ class Schedule:
         save_result(self.out, result, fitted.part)
         return load_result(self.out, candidate.name, fold)
 
-    def _promising(self, candidates: Sequence[Candidate]) -> list[Candidate]:
-        """Return the best whole networks on the first fold that may be the best of all."""
+    def _promising(self, candidates: Iterable[Candidate]) -> list[Candidate]:
+        """Return the first whole networks that may be the best of all, by the first fold."""
         first, values = self.task.folds[0], self.task.values
         errors = {
             name: np.abs(next(r.means for r in found if r.fold == 0) - values[first])
             for name, found in self.results.items()
             if any(r.fold == 0 for r in found)
         }
-        tried = sorted(
-            (c for c in candidates if c.name in errors), key=lambda c: errors[c.name].mean()
-        )
         best = min(errors, key=lambda name: errors[name].mean(), default="")
         promising: list[Candidate] = []
-        for candidate in tried:
+        for candidate in (c for c in candidates if c.name in errors):
             worse = errors[candidate.name] - errors[best]
             noise = standard_error(worse, np.arange(len(worse)))
-            if len(promising) == PROMISING:
-                reason = f"behind {' and '.join(c.name for c in promising)}"
-            elif worse.mean() > noise:
-                reason = f"worse than {best}"
+            if worse.mean() > BEYOND_NOISE * noise:
+                self.left_out[candidate.name] = f"worse than {best} on the first fold"
+            elif len(promising) == PROMISING:
+                names = " and ".join(c.name for c in promising)
+                self.left_out[candidate.name] = f"{names} come first"
             else:
                 promising.append(candidate)
-                continue
-            self.left_out[candidate.name] = f"{reason} on the first fold"
         return promising
 
     def _contender(self, candidate: Candidate) -> Contender:
         found = self.results[candidate.name]
         means, stds = gathered(found, len(self.task.pool))
         return Contender(
-            names=(candidate.name,),
+            name=candidate.name,
             is_simple=candidate.is_simple,
             means=means,
             stds=stds,
             seconds=sum(r.seconds for r in found),
             steps=sum(r.steps for r in found),
             folds=len(found),
-            cheap=candidate.cost == "seconds",
             is_external=isinstance(candidate, External),
         )

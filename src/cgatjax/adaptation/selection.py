@@ -1,8 +1,13 @@
-"""Choice of a candidate by cross-validation, with its uncertainty.
+"""Choice by cross-validation: the weight of each candidate in the adapted model.
 
 All candidates predict the same validation crystals, so that they are compared crystal by crystal:
 the difference of two errors is known far better than either error. Candidates that ran on some
 folds only are placed by their difference to the best simple one, which ran on all of them.
+
+With few crystals several candidates are as good as the best, and the one that looks best is lucky.
+Therefore, in each of many bootstrap samples of the formulas, one vote goes to the best candidate
+and one to the best candidate or pair, half to each: the mean of two is often better than either.
+The shares of the votes are the weights of a mean (bagging, Breiman 1996).
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,43 +20,36 @@ import numpy as np
 from cgatjax.errors import InputError
 from cgatjax.inference.adapted import mixture
 
-AVERAGED = 4
-"""Best candidates of which pairs and triples are averaged."""
-BEYOND_NOISE = 2.0
-"""Standard errors by which a network must be better than the best simple candidate."""
+SAMPLES = 400
+"""Bootstrap samples in which candidates are compared."""
+LEAST = 0.05
+"""Share of the votes below which a candidate is left out."""
+CERTAIN = 3.0
+"""Standard errors of the gain over the simple models from which on these have no part."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Contender:
-    """Candidate, or average of candidates, with its out-of-fold predictions.
+    """Candidate with its out-of-fold predictions.
 
     Attributes:
-      names: the candidates that are averaged, mostly one.
+      name: its name.
       is_simple: True if no network is used.
       means, stds: (pool,) predictions for crystals that were not trained on, NaN if there are none.
       seconds: of all fits.
       steps: optimizer steps on whole networks, of all fits.
       folds: number of folds done.
-      cheap: True if a fit takes seconds.
       is_external: True if it reads embeddings from elsewhere, so that it cannot predict structures.
     """
 
-    names: tuple[str, ...]
+    name: str
     is_simple: bool
     means: np.ndarray
     stds: np.ndarray
     seconds: float
     steps: int
     folds: int
-    cheap: bool
     is_external: bool = False
-
-    @property
-    def name(self) -> str:
-        """Name in tables."""
-        return (
-            " + ".join(self.names) if len(self.names) == 1 else f"mean of {' + '.join(self.names)}"
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,25 +71,34 @@ class Score:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Choice:
-    """Chosen contender.
+    """Chosen candidates.
 
     Attributes:
-      chosen: the contender.
+      weights: name -> weight in the mean, the largest first.
       best_simple: best contender without a network.
       contenders: all, the best first.
       scores: name -> score.
+      score: of the weighted mean, by `means`.
       reason: one sentence for the report.
       means, stds: (pool,) predictions of each fold by what the other folds alone would have chosen.
         Their errors have no part in the choice, as those of new crystals have none.
     """
 
-    chosen: Contender
+    weights: Mapping[str, float]
     best_simple: Contender
     contenders: list[Contender]
     scores: Mapping[str, Score]
+    score: Score
     reason: str
     means: np.ndarray
     stds: np.ndarray
+
+    @property
+    def name(self) -> str:
+        """Names of the chosen candidates, with their weights if there are several."""
+        if len(self.weights) == 1:
+            return next(iter(self.weights))
+        return ", ".join(f"{weight:.0%} {name}" for name, weight in self.weights.items())
 
 
 def choose(
@@ -100,14 +107,14 @@ def choose(
     formulas: Sequence[str],
     folds: Sequence[np.ndarray],
 ) -> Choice:
-    """Choose the contender with the smallest validated error, averages included.
+    """Weigh the contenders by their validated errors.
 
-    Guard against harm from transfer: if it is not better than the best simple contender by more
-    than two standard errors of their difference, the best average that contains the simple one is
-    taken if it is better, and otherwise the simple one.
+    Guard against harm from transfer: as long as the weighted mean is not better than that of the
+    simple contenders by three standard errors of the difference, it is moved towards the latter,
+    all the way if it is no better.
 
     Args:
-      contenders: single candidates.
+      contenders: candidates.
       values: (pool,) values.
       formulas: reduced formula of each crystal; polymorphs count once in standard errors.
       folds: positions of the validation crystals of each fold.
@@ -115,76 +122,140 @@ def choose(
     Raises:
       InputError: no contender without a network, or none with all folds.
     """
-    single = [c for c in contenders if np.isfinite(c.means).any()]
-    every = [*single, *_averages(single, values)]
+    every = [c for c in contenders if np.isfinite(c.means).any()]
     groups = np.unique(np.asarray(formulas), return_inverse=True)[1]
     # What ran on all folds can be calibrated and combined; the others are in the table only.
     whole = [c for c in every if np.isfinite(c.means).all() and not c.is_external]
-    if not any(c.is_simple for c in whole):
+    simple = [c for c in whole if c.is_simple]
+    if not simple:
         raise InputError("expected a simple candidate that has been validated on all folds")
-    best, best_simple, chosen = _guarded(whole, values, groups)
+    best, best_simple = (min(some, key=lambda c: _mae(c, values)) for some in (whole, simple))
     scores = {c.name: score(c, best, best_simple, values, groups) for c in every}
-    ranked = sorted(every, key=lambda c: scores[c.name].mae)
-    own = scores[best.name]
-    if all(c.is_simple for c in single):
-        reason = (
-            f"{best.name} is the best of the simple models; there was no network to compare with."
-        )
-    elif best.is_simple:
-        reason = f"No network is better than {best.name}: the simple answer is the best."
-    elif chosen is best:
-        reason = f"{-own.gap:.0%} (± {own.gap_error:.0%}) better than {best_simple.name}."
-    else:
-        reason = (
-            f"No network is better than {best_simple.name} beyond the noise "
-            f"({own.gap:+.0%} ± {own.gap_error:.0%})"
-            + ("; their mean is safer than either." if len(chosen.names) > 1 else ".")
-        )
-    for other in ranked[: ranked.index(chosen)]:
-        if other.is_external:
-            gain = 1 - scores[other.name].mae / scores[chosen.name].mae
-            reason += (
-                f" {other.name} has a {gain:.0%} smaller error, but predicts only crystals with "
-                "such embeddings (`cgatjax.fit_gp`)."
-            )
+    weighed = weigh(whole, values, groups)
     means, stds = np.empty(len(values)), np.empty(len(values))
     for fold in folds:
         rest = np.delete(np.arange(len(values)), fold)
-        found = _guarded(whole, values, groups, rest).chosen
-        means[fold], stds[fold] = found.means[fold], found.stds[fold]
+        shares = weigh(whole, values, groups, rest).weights
+        used = np.flatnonzero(shares)
+        each = np.array([(whole[k].means[fold], whole[k].stds[fold]) for k in used])
+        means[fold], stds[fold] = mixture(each[:, 0], each[:, 1], shares[used])
+    chosen = Contender(
+        name="", is_simple=False, means=means, stds=stds, seconds=0.0, steps=0, folds=len(folds)
+    )
+    weights = {c.name: float(w) for c, w in zip(whole, weighed.weights, strict=True) if w}
+    ranked = sorted(every, key=lambda c: scores[c.name].mae)
     return Choice(
-        chosen=chosen,
+        weights=dict(sorted(weights.items(), key=lambda item: -item[1])),
         best_simple=best_simple,
         contenders=ranked,
         scores=scores,
-        reason=reason,
+        score=score(chosen, best, best_simple, values, groups),
+        reason=_reason(weighed, ranked, scores),
         means=means,
         stds=stds,
     )
 
 
-class _Guarded(NamedTuple):
-    best: Contender
-    best_simple: Contender
-    chosen: Contender
+class Weighed(NamedTuple):
+    """Weights of contenders.
+
+    Attributes:
+      weights: (contenders,) weights, with the sum 1.
+      gain: error of the votes' mean below that of the simple contenders, as a fraction of it.
+      error: standard error of `gain`.
+    """
+
+    weights: np.ndarray
+    gain: float
+    error: float
+
+    @property
+    def evidence(self) -> float:
+        """Share of the votes of all contenders in the weights; the rest has that of the simple."""
+        return float(np.clip(self.gain / max(CERTAIN * self.error, 1e-300), 0, 1))
 
 
-def _guarded(
+def weigh(
     contenders: Sequence[Contender],
     values: np.ndarray,
     groups: np.ndarray,
     known: np.ndarray | slice = slice(None),
-) -> _Guarded:
-    """Choose by the errors on some crystals, with the guard against harm from transfer."""
-    errors = {c.name: np.abs(c.means - values)[known] for c in contenders}
-    ranked = sorted(contenders, key=lambda c: errors[c.name].mean())
-    best = ranked[0]
-    simple = next(c for c in ranked if c.is_simple and len(c.names) == 1)
-    gain = errors[simple.name] - errors[best.name]
-    if best.is_simple or gain.mean() > BEYOND_NOISE * standard_error(gain, groups[known]):
-        return _Guarded(best, simple, best)
-    # The simple one itself, or its average with others.
-    return _Guarded(best, simple, next(c for c in ranked if simple.names[0] in c.names))
+) -> Weighed:
+    """Weigh contenders by the errors on some crystals, with the guard against harm from transfer.
+
+    Args:
+      contenders: done on all folds, one of them simple.
+      values: (pool,) values.
+      groups: (pool,) numbers of the formulas.
+      known: positions of the crystals.
+    """
+    residuals = np.stack([c.means - values for c in contenders])[:, known]
+    groups = np.unique(groups[known], return_inverse=True)[1]
+    is_simple = np.array([c.is_simple for c in contenders])
+    voted, plain = vote(residuals, groups), np.zeros(len(contenders))
+    plain[is_simple] = vote(residuals[is_simple], groups)
+    error = np.abs(plain @ residuals)
+    gain = error - np.abs(voted @ residuals)
+    scale = max(error.mean(), 1e-300)
+    found = Weighed(voted, gain.mean() / scale, standard_error(gain, groups) / scale)
+    weights = found.evidence * voted + (1 - found.evidence) * plain
+    return found._replace(weights=_without_small(weights))
+
+
+def vote(residuals: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Share votes between candidates: in bootstrap samples the best one, and the best pair, win.
+
+    Args:
+      residuals: (candidates, crystals) predictions minus values.
+      groups: (crystals,) numbers of the formulas, 0 to the largest.
+
+    Returns:
+      (candidates,) shares of the votes, with the sum 1.
+    """
+    singles = np.eye(len(residuals))
+    pairs = [singles[[i, j]].mean(0) for i, j in combinations(range(len(singles)), 2)]
+    counts = np.bincount(groups)
+    even = np.full(len(counts), 1 / len(counts))
+    drawn = np.random.default_rng(0).multinomial(len(counts), even, SAMPLES)
+    shares = []
+    for ways in (singles, np.stack([*singles, *pairs])):
+        totals = np.stack([np.bincount(groups, row) for row in np.abs(ways @ residuals)])
+        # Samples have different numbers of crystals, but those are the same for all ways.
+        shares.append(ways[(totals @ drawn.T).argmin(0)].mean(0))
+    return _without_small(np.mean(shares, axis=0))
+
+
+def _without_small(shares: np.ndarray) -> np.ndarray:
+    kept = np.where(shares < min(LEAST, shares.max()), 0, shares)
+    return kept / kept.sum()
+
+
+def _reason(
+    weighed: Weighed,
+    ranked: Sequence[Contender],
+    scores: Mapping[str, Score],
+) -> str:
+    """Say in a sentence or two why the weights are as they are."""
+    gain = f"{weighed.gain:.0%} (± {weighed.error:.0%}) better than simple models"
+    if all(c.is_simple for c in ranked):
+        reason = "Simple models alone; there was no network to compare with."
+    elif weighed.evidence == 1:
+        reason = f"{gain}."
+    elif weighed.evidence == 0:
+        reason = "No network is better than the simple models: their answer is the best."
+    else:
+        reason = (
+            f"{gain}, less than {CERTAIN:.0f} standard errors: the simple models keep "
+            f"{1 - weighed.evidence:.0%} of the weight."
+        )
+    least = min(scores[c.name].mae for c in ranked if not c.is_external)
+    for other in ranked:
+        if other.is_external and scores[other.name].mae < least:
+            reason += (
+                f" {other.name} has a {1 - scores[other.name].mae / least:.0%} smaller error than "
+                "any of them, but predicts only crystals with such embeddings (`cgatjax.fit_gp`)."
+            )
+    return reason
 
 
 def score(
@@ -231,36 +302,4 @@ def standard_error(values: np.ndarray, groups: np.ndarray) -> float:
 
 
 def _mae(contender: Contender, values: np.ndarray) -> float:
-    return float(np.nanmean(np.abs(contender.means - values)))
-
-
-def _averages(contenders: Sequence[Contender], values: np.ndarray) -> list[Contender]:
-    """Average pairs and triples of the best candidates that are done on all folds."""
-    whole = [
-        c
-        for c in contenders
-        if np.isfinite(c.means).all() and c.names != ("mean value",) and not c.is_external
-    ]
-    best = sorted(whole, key=lambda c: _mae(c, values))[:AVERAGED]
-    # The best simple one is always among them, for the guard.
-    simple = [c for c in sorted(whole, key=lambda c: _mae(c, values)) if c.is_simple][:1]
-    best += [c for c in simple if c not in best]
-    found = []
-    for size in (2, 3):
-        for some in combinations(best, size):
-            means, stds = mixture(
-                np.stack([c.means for c in some]), np.stack([c.stds for c in some])
-            )
-            found.append(
-                Contender(
-                    names=tuple(n for c in some for n in c.names),
-                    is_simple=all(c.is_simple for c in some),
-                    means=means,
-                    stds=stds,
-                    seconds=sum(c.seconds for c in some),
-                    steps=sum(c.steps for c in some),
-                    folds=some[0].folds,
-                    cheap=all(c.cheap for c in some),
-                )
-            )
-    return found
+    return float(np.abs(contender.means - values).mean())

@@ -1,10 +1,11 @@
 """Adapted predictor: the result of `cgatjax adapt`, whatever kind of model was chosen.
 
-It averages one or several ways to predict a property (networks, a Gaussian process on embeddings,
-simple models of the composition), adds a validated standard deviation, and knows its domain.
+It is the weighted mean of one or several ways to predict a property (networks, a Gaussian process
+on embeddings, simple models of the composition), adds a validated standard deviation, and knows its
+domain.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -131,35 +132,37 @@ def offset_of(model: Model, target: str, network: np.ndarray | None, data: Known
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class AdaptedPredictor(Predictor):
-    """Mean of several ways to predict one property, with a validated standard deviation.
+    """Weighted mean of ways to predict one property, with a validated standard deviation.
 
     Attributes:
       parts: the ways.
-      names: their names.
+      weights: name of each way -> its weight in the mean.
       errors: law of the standard deviation; None if it could not be validated.
       domain: training crystals in the embedding space of the first member.
     """
 
     parts: tuple[Part, ...]
-    names: tuple[str, ...]
+    weights: Mapping[str, float]
     errors: ErrorModel | None
     domain: Domain
 
     def __post_init__(self) -> None:
         """Raise InputError unless the ways predict the same property from the same graphs."""
         self.check_uncertainty()
-        first = self.model
-        for part, name in zip(self.parts, self.names, strict=True):
+        if min(self.weights.values()) <= 0 or not np.isclose(sum(self.weights.values()), 1):
+            raise InputError(f"expected positive weights with the sum 1, got {dict(self.weights)}")
+        first, names = self.model, list(self.weights)
+        for part, name in zip(self.parts, names, strict=True):
             other = part.members[0]
             same = (other.targets, other.graph_config) == (first.targets, first.graph_config)
             if not same or other.units != first.units:
-                raise InputError(f"{name}: expected the property and graphs of {self.names[0]}")
+                raise InputError(f"{name}: expected the property and graphs of {names[0]}")
 
     @classmethod
     def of_parts(
         cls,
         parts: Sequence[Part],
-        names: Sequence[str],
+        weights: Mapping[str, float],
         errors: ErrorModel | None,
         domain: Domain,
     ) -> "AdaptedPredictor":
@@ -168,13 +171,13 @@ class AdaptedPredictor(Predictor):
             members=tuple(member for part in parts for member in part.members),
             uncertainty="none" if errors is None else "validated",
             parts=tuple(parts),
-            names=tuple(names),
+            weights=weights,
             errors=errors,
             domain=domain,
         )
 
     def __repr__(self) -> str:
-        return f"AdaptedPredictor({' + '.join(self.names)} for {', '.join(self.targets)})"
+        return f"AdaptedPredictor({', '.join(self.weights)} for {', '.join(self.targets)})"
 
     @property
     def available(self) -> tuple[Uncertainty, ...]:
@@ -202,7 +205,7 @@ class AdaptedPredictor(Predictor):
             if isinstance(part, Predictor | SimplePart)
         ]
         own = weights_digest([self.domain.points, np.array(self.domain.threshold)])
-        return f"{parts} {self.errors} {own}"
+        return f"{parts} {self.weights} {self.errors} {own}"
 
     def _moments(
         self, target: str, outputs: Sequence[Outputs], data: Known
@@ -212,7 +215,8 @@ class AdaptedPredictor(Predictor):
             stop = start + len(part.passes)
             each.append(part.moments(target, outputs[start:stop], data))
             start = stop
-        mean, own = mixture(*(np.stack(rows) for rows in zip(*each, strict=True)))
+        means, stds = (np.stack(rows) for rows in zip(*each, strict=True))
+        mean, own = mixture(means, stds, np.array(list(self.weights.values())))
         if self.errors is None or self.uncertainty == "none":
             return mean, np.full(len(mean), np.nan)
         return mean, self.errors.std(own, self.domain.novelty(outputs[-1]["embedding"]))
@@ -223,18 +227,21 @@ class AdaptedPredictor(Predictor):
         return self.errors.note() if self.uncertainty == "validated" else "none: not asked for"
 
 
-def mixture(means: np.ndarray, stds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Compute the moments (crystals,) of an even mixture of predictions (ways, crystals).
+def mixture(
+    means: np.ndarray, stds: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Compute the moments (crystals,) of a mixture of predictions (ways, crystals).
 
     Ways without a standard deviation (NaN) contribute to the spread alone.
 
-    >>> mean, std = mixture(np.array([[1.0], [3.0]]), np.array([[1.0], [np.nan]]))
+    >>> mean, std = mixture(np.array([[1.0], [3.0]]), np.array([[1.0], [np.nan]]), np.full(2, 0.5))
     >>> mean, std.round(4)
     (array([2.]), array([1.4142]))
     """
+    mean = weights @ means
     known = np.isfinite(stds)
-    noise = np.where(known, np.square(np.where(known, stds, 0)), 0).sum(0)
-    noise = np.where(known.any(0), noise / np.maximum(known.sum(0), 1), np.nan)
+    noise = weights @ np.square(np.where(known, stds, 0))
+    noise = np.where(known.any(0), noise / np.maximum(weights @ known, 1e-300), np.nan)
     if len(means) > 1:
-        return means.mean(0), np.sqrt(np.nan_to_num(noise) + means.var(0))
-    return means.mean(0), np.sqrt(noise)
+        return mean, np.sqrt(np.nan_to_num(noise) + weights @ np.square(means - mean))
+    return mean, np.sqrt(noise)

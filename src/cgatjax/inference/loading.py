@@ -105,7 +105,7 @@ def digest_of(members: Sequence[Model]) -> str:
 
 logger = logging.getLogger("cgatjax")
 ADAPTED = "adapted.json"
-FORMAT = 1
+FORMAT = 2
 _DOMAIN, _TABLE, _ABOUT = "domain.safetensors", "simple.safetensors", "simple.json"
 _REPEATED = 1e-6
 """Largest difference of a repeated fit, as a fraction of the standard deviation of the values."""
@@ -117,8 +117,8 @@ def save_adapted(path: str | Path, predictor: AdaptedPredictor) -> None:
     described = {
         "format": FORMAT,
         "parts": [
-            {"name": name, "kind": part_kind(part)}
-            for part, name in zip(predictor.parts, predictor.names, strict=True)
+            {"name": name, "weight": weight, "kind": part_kind(part)}
+            for part, (name, weight) in zip(predictor.parts, predictor.weights.items(), strict=True)
         ],
         "errors": None if predictor.errors is None else asdict(predictor.errors),
         "threshold": domain.threshold,
@@ -149,7 +149,7 @@ def load_adapted(path: str | Path) -> AdaptedPredictor:
         arrays = load_file(folder / _DOMAIN)
         return AdaptedPredictor.of_parts(
             parts,
-            [str(about["name"]) for about in described["parts"]],
+            {str(about["name"]): float(about["weight"]) for about in described["parts"]},
             None if errors is None else ErrorModel(**errors),
             Domain(threshold=float(described["threshold"]), **arrays),
         )

@@ -32,9 +32,9 @@ def adapt(
     """Find the best model that few values allow.
 
     INPUT: as for `featurize`, or a store. Compares simple models of the composition, Gaussian
-    processes, partly and wholly trained networks and their averages on the same splits, chooses one
-    by cross-validation, validates its standard deviations, and reads the test set once, at the end.
-    If no network is better than a simple model, the simple model is the answer.
+    processes, partly and wholly trained networks on the same splits, takes the best one, or a mean
+    of good ones, by cross-validation, validates its standard deviations, and reads the test set
+    once, at the end. If no network is better than a simple model, the simple model is the answer.
 
     Writes OUT/report.html (open it in a browser), OUT/adapt.json, OUT/test.csv and OUT/model, which
     `predict`, `screen`, `select` and `evaluate` take like any run. Structures without a value are
@@ -73,14 +73,11 @@ def adapt(
         show_progress=True,
     )
     result = found.result
-    # Of the averages of several candidates only the chosen one is printed.
-    shown = [
-        c
+    rows = [
+        (c["name"], f"{c['weight']:.0%}", c["valid_mae"], c["test_mae"], c["seconds"])
         for c in result["candidates"]
-        if c["name"] == result["chosen"] or not c["name"].startswith("mean of ")
     ]
-    rows = [(c["name"], c["valid_mae"], c["test_mae"], c["seconds"]) for c in shown]
-    click.echo(table(("candidate", "valid MAE", "test MAE", "seconds"), rows))
+    click.echo(table(("candidate", "weight", "valid MAE", "test MAE", "seconds"), rows))
     test, unit = result["test"], result["unit"] or "?"
     click.echo(f"chosen: {result['chosen']}. {result['reason']}")
     click.echo(f"test MAE {test['mae']:.4g} {unit} on {test['n']} crystals")
