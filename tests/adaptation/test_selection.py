@@ -56,7 +56,7 @@ def test_within_the_noise_the_simple_ones_keep_a_part():
     assert found.evidence == pytest.approx(found.gain / (3 * found.error))
     choice = choose([TREES, network], VALUES, FORMULAS, FOLDS)
     assert choice.weights["trees"] > 1 - found.evidence  # and its own votes
-    assert f"keep {1 - found.evidence:.0%} of the weight" in choice.reason
+    assert f"keep at least {1 - found.evidence:.0%} of the weight" in choice.reason
 
 
 def test_without_a_network_nothing_is_compared():

@@ -245,7 +245,7 @@ def _reason(
         reason = "No network is better than the simple models: their answer is the best."
     else:
         reason = (
-            f"{gain}, less than {CERTAIN:.0f} standard errors: the simple models keep "
+            f"{gain}, less than {CERTAIN:.0f} standard errors: the simple models keep at least "
             f"{1 - weighed.evidence:.0%} of the weight."
         )
     least = min(scores[c.name].mae for c in ranked if not c.is_external)
