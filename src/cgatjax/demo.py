@@ -65,14 +65,9 @@ TRANSFER = TrainConfig(epochs=60, batch_size=32, learning_rate=5e-4, validate_ev
 class DemoConfig(Options):
     """Sizes and training options of the demonstration.
 
-    Attributes:
-      crystals: number of crystals with a low-fidelity energy.
-      n_train, n_valid, n_test: number of these with a high-fidelity energy in each subset; those of
-        validation and test are approximate, as formulas are not divided.
-      model: options of the network.
-      pretrain: options of the low-fidelity pre-training.
-      transfer: options of the high-fidelity training, the same for all transfer modes.
-      seed: random seed for the choice of crystals.
+    All `crystals` have a low-fidelity energy, those of the three subsets a high-fidelity one too;
+    the sizes of validation and test set are approximate, as formulas are not divided. All transfer
+    modes have the options `transfer`.
     """
 
     crystals: int = 6000
@@ -111,7 +106,7 @@ class DemoResult:
         the mean of the training set, "low-fidelity model" is the pre-trained model as it is; the
         others are the transfer modes.
       fidelity: `fidelity_report` of the formation energy.
-      counts: number of crystals in each set, and of optimizer steps of each transfer.
+      counts: crystals in each set, and optimizer steps of each transfer.
       seconds: stage -> wall time.
     """
 

@@ -9,7 +9,7 @@ import pytest
 from cgatjax.config import GraphConfig
 from cgatjax.data.build import build_store
 from cgatjax.data.overlap import compare, find_duplicates
-from cgatjax.errors import InputError, MismatchError
+from cgatjax.errors import InputError, MismatchError, RunExistsError
 from cgatjax.structures.crystal import Crystal
 
 RECOMMENDED = GraphConfig.recommended()
@@ -61,7 +61,7 @@ def test_the_csv_lists_every_crystal_that_shares_a_key(stores, tmp_path):
     salt = {("first", "NaCl"), ("first", "again"), ("second", "NaCl")}
     titanate = {("first", "SrTiO3"), ("second", "titanate")}
     assert sorted(groups.values(), key=len) == [titanate, salt]
-    with pytest.raises(InputError, match="exists; choose another name"):
+    with pytest.raises(RunExistsError, match="exists; choose another name"):
         report.write(tmp_path / "shared.csv")
 
 

@@ -18,11 +18,7 @@ _EXACT = 1e-20
 
 @dataclass(frozen=True, eq=False)
 class Replicated:
-    """Replicated values at each of k points.
-
-    Attributes:
-      values: (seeds,) values of each point.
-    """
+    """Replicated values, (seeds,) at each of k points."""
 
     values: tuple[np.ndarray, ...]
 

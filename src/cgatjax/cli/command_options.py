@@ -57,13 +57,7 @@ _ENTRY = re.compile(
 
 
 class Option(click.Option):
-    """Option in a group of the help page.
-
-    Attributes:
-      group: title of the group.
-      summary: help text without the default.
-      default_note: default as text, "" if there is none.
-    """
+    """Option in a group of the help page; `summary` is the help text without the default."""
 
     def __init__(
         self, *names: Any, group: str = OTHER, default_note: str = "", **settings: Any

@@ -26,11 +26,7 @@ from cgatjax.options import Options, load_toml
 
 
 class Text(click.ParamType):
-    """Text that is converted to the value of a field.
-
-    Attributes:
-      name: form of the text on the help page.
-    """
+    """Text that is converted to the value of a field; `name` is its form on the help page."""
 
     def __init__(self, form: str, convert: Callable[[str], Any], expected: str = "") -> None:
         self.name = form

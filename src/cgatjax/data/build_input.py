@@ -98,37 +98,28 @@ class BuildInput:
         """Yield the same items; collect units and origins of properties."""
         for item in crystals:
             if isinstance(item, Crystal):
-                self._add_units(item)
-                self._add_origins(item)
+                for name in (name for name, value in item.targets.items() if isfinite(value)):
+                    self._note(item, name)
             yield item
 
-    def _add_origins(self, crystal: Crystal) -> None:
-        """Add the calculators of a crystal's properties to `origins`; a property has only one."""
-        for name, value in crystal.targets.items():
-            if not isfinite(value):
-                continue
-            origin = crystal.origins.get(name, "")
-            known = self.origins.setdefault(name, origin)
-            if known != origin:
-                raise ConfigError(
-                    f"{crystal.id!r} in {crystal.source}: {name!r} was computed by "
-                    f"{origin or 'an unknown calculator'}, that of crystals before by "
-                    f"{known or 'an unknown calculator'}; label all of them with one calculator"
-                )
-
-    def _add_units(self, crystal: Crystal) -> None:
-        """Add the units of a crystal's properties to `found_units`; a property has only one."""
-        for name, value in crystal.targets.items():
-            if not isfinite(value):
-                continue
-            unit = crystal.units.get(name, unit_of(name))
-            known = self.found_units.setdefault(name, unit)
-            if known != unit and name not in (self.given_units or {}):
-                raise ConfigError(
-                    f"{crystal.id!r} in {crystal.source}: {name!r} is in {unit or '?'}, in "
-                    f"crystals before in {known or '?'}; convert one of them, or give the unit "
-                    "(units)"
-                )
+    def _note(self, crystal: Crystal, name: str) -> None:
+        """Note unit and calculator of a property of a crystal, which are those of all crystals."""
+        what = f"{crystal.id!r} in {crystal.source}: {name!r}"
+        unit = crystal.units.get(name, unit_of(name))
+        known = self.found_units.setdefault(name, unit)
+        if known != unit and name not in (self.given_units or {}):
+            raise ConfigError(
+                f"{what} is in {unit or '?'}, in crystals before in {known or '?'}; convert one of "
+                "them, or give the unit (units)"
+            )
+        origin = crystal.origins.get(name, "")
+        known = self.origins.setdefault(name, origin)
+        if known != origin:
+            raise ConfigError(
+                f"{what} was computed by {origin or 'an unknown calculator'}, that of crystals "
+                f"before by {known or 'an unknown calculator'}; label all of them with one "
+                "calculator"
+            )
 
     def warned(self, crystals: Iterator[Crystal]) -> Iterator[Crystal]:
         """Yield the same crystals; check once whether the first of them lack a named target."""

@@ -24,12 +24,7 @@ _REBUILD = "remove the folder and build the store again"
 
 
 class BuildLog(Journal):
-    """Journal of a build.
-
-    Attributes:
-      folder: folder of the store.
-      shards: finished shards, in order.
-    """
+    """Journal of a build in the `folder` of a store, with the finished `shards` in order."""
 
     def __init__(self, folder: Path, options: Mapping[str, Any]) -> None:
         """Start the log in an existing folder, or continue the one in it, as of `Journal`."""

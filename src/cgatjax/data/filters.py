@@ -42,15 +42,11 @@ class Filter(NamedTuple):
 
 
 class InputFilter:
-    """Filter of a stream of crystals; counts and lists the skipped ones.
+    """Filter of a stream of crystals; counts the skipped ones by kind and lists them.
 
     Crystals skipped while reading are written to a file at once, so that memory does not grow.
-    Those that fail later are listed after them: workers read ahead, and the list must not depend
-    on how far. Ids that were read stay in memory, because they must be unique.
-
-    Attributes:
-      counts: number of skipped crystals so far, by kind.
-      reasons: the first few reasons.
+    Those that fail later are listed after them: workers read ahead, and the list must not depend on
+    how far. Ids that were read stay in memory, because they must be unique.
     """
 
     def __init__(self, folder: Path, keep: Filter, on_error: OnError) -> None:

@@ -14,12 +14,8 @@ from cgatjax.structures import Crystal, reduced_formula, unit_of
 
 
 class GraphList:
-    """Data set of graphs in memory, with or without targets.
-
-    Attributes:
-      graphs: the graphs.
-      graph_config: graph options of all graphs.
-      reduced: True if all graphs are known to be reduced.
+    """Data set of graphs in memory, with or without targets; `reduced` if all of them are known to
+    be.
     """
 
     def __init__(

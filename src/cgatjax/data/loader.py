@@ -265,14 +265,7 @@ def padding_only(batch: B) -> B:
 
 
 class BatchLoader:
-    """Loader of padded batches of one data set.
-
-    Attributes:
-      data: the data set.
-      targets: names of the targets in the batches.
-      budgets: padded sizes in use.
-      padding: padding fraction so far.
-    """
+    """Loader of padded batches of one data set, which counts their padding."""
 
     def __init__(
         self,

@@ -17,7 +17,7 @@ from cgatjax.data.datasets import Dataset
 from cgatjax.data.store import Store
 from cgatjax.errors import InputError, MismatchError
 from cgatjax.graphs.hashes import hashes_of
-from cgatjax.runtime import write_new_csv
+from cgatjax.runtime import require_new, write_csv
 
 KEYS: tuple[DuplicateKey, ...] = get_args(DuplicateKey)
 """Keys to compare crystals by: id, reduced formula, graph hash, and that of the prototype."""
@@ -75,10 +75,11 @@ class Overlap:
           Number of lines.
 
         Raises:
-          InputError: the file exists.
+          RunExistsError: the file exists.
         """
         rows = [row for by in self.keys for row in self._repeated(by)]
-        write_new_csv(path, [("by", "key", "set", "id"), *rows])
+        require_new(path)
+        write_csv(Path(path), [("by", "key", "set", "id"), *rows])
         return len(rows)
 
     def _repeated(self, by: str) -> list[tuple[str, str, str, str]]:

@@ -22,7 +22,7 @@ from cgatjax.data.overlap import compare
 from cgatjax.data.store import Store
 from cgatjax.data.store_writer import store_rows
 from cgatjax.errors import ConfigError, InputError, MismatchError, TargetError
-from cgatjax.runtime import write_new_csv
+from cgatjax.runtime import require_new, write_csv
 from cgatjax.structures import SYMBOLS, formula_terms
 
 FOLDS = 5
@@ -135,14 +135,15 @@ class Pairs:
         """Write a CSV with a row for each pair; `id` is that of the high-fidelity crystal.
 
         Raises:
-          InputError: the file exists.
+          RunExistsError: the file exists.
         """
         values = zip(self.low.tolist(), self.high.tolist(), self.difference.tolist(), strict=True)
         names = zip(self.high_ids, self.low_ids, self.by, self.formulas, strict=True)
         unit = f" [{self.unit}]" if self.unit else ""
         header = [name + unit if name in _HEADER[4:] else name for name in _HEADER]
         rows = ((*n, *map(repr, v)) for n, v in zip(names, values, strict=True))
-        write_new_csv(path, [header, *rows])
+        require_new(path)
+        write_csv(Path(path), [header, *rows])
 
     def write_store(self, high: Store, out: str | Path, *, low_name: str | None = None) -> Store:
         """Write the high-fidelity store again with the low-fidelity value as a further property.

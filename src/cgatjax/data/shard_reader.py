@@ -35,12 +35,7 @@ DAMAGED = "damaged; check the store with `cgatjax info STORE --verify`"
 
 
 class Shard:
-    """Memory-mapped shard.
-
-    Attributes:
-      path: the file.
-      table: its rows.
-    """
+    """Memory-mapped shard: the rows of a file as `table`."""
 
     def __init__(self, path: Path, entry: Mapping[str, Any]) -> None:
         """Open a file and compare it with its entry in the manifest; only `verify` checks the

@@ -49,13 +49,9 @@ def rows_of(done: Sequence[tuple[CrystalGraph, Mapping[str, float]]]) -> pa.Reco
 
 @dataclass(frozen=True, kw_only=True)
 class FinishedShard:
-    """Description of a shard on disk.
+    """Description of a shard on disk: file, sizes, and sums over its graphs.
 
     Attributes:
-      file: path within the store.
-      n: number of crystals.
-      bytes, sha256: size and hash of the file.
-      sites, nodes, edges: sums over its graphs.
       targets: targets with a value in some row.
       crystals: hash of the crystals' digests, "" if none were given.
     """
@@ -77,13 +73,9 @@ class FinishedShard:
 
 
 class ShardWriter:
-    """Writer of shards of `SHARD` crystals.
+    """Writer of shards of `SHARD` crystals below the folder `out`, which becomes the store.
 
     The bytes of a shard depend on its crystals alone, not on how they were grouped when added.
-
-    Attributes:
-      out: the folder that becomes the store.
-      shards: the shards on disk.
     """
 
     def __init__(self, out: Path, finished: Sequence[FinishedShard] = ()) -> None:

@@ -13,11 +13,11 @@ Trees are not stored: formats for them can run code (pickles), or are bound to a
 scikit-learn. The table that they were fitted to is, and the fit is repeated in a second or two.
 """
 
-import importlib.metadata
 import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -172,7 +172,7 @@ def save_part(folder: Path, part: Part) -> None:
             "name": part.name,
             "seed": part.seed,
             "on_network": part.on_network,
-            "scikit-learn": _version(),
+            "scikit-learn": version("scikit-learn"),
         }
         arrays["fitted"] = part.training_predictions()
         (folder / _TABLE).write_bytes(save({k: np.ascontiguousarray(v) for k, v in arrays.items()}))
@@ -218,7 +218,7 @@ def load_part(folder: Path, kind: str) -> Part:
             part.name,
             change,
             about["scikit-learn"],
-            _version(),
+            version("scikit-learn"),
         )
     return part
 
@@ -228,10 +228,3 @@ def part_kind(part: Part) -> str:
     if isinstance(part, SimplePart):
         return "simple"
     return "process" if isinstance(part, Predictor) and part.uncertainty == "gp" else "networks"
-
-
-def _version() -> str:
-    try:
-        return importlib.metadata.version("scikit-learn")
-    except importlib.metadata.PackageNotFoundError:
-        return "none"

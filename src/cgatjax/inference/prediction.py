@@ -222,11 +222,7 @@ def embed(
 
 
 class BatchRunner:
-    """Runner of forward passes over data sets, which keeps batch shapes that fit.
-
-    Attributes:
-      budgets: padded sizes in use, the largest last; none before the first run.
-    """
+    """Runner of forward passes over data sets, which keeps batch shapes (`budgets`) that fit."""
 
     def __init__(self, passes: Sequence[Pass], batch_size: int) -> None:
         self._passes = [

@@ -24,9 +24,7 @@ Value = Mapping[str, float] | str
 class Calculations:
     """Calculations of one call: in this process or in several, with a journal.
 
-    Attributes:
-      failed: crystals that failed so far.
-      seconds, computed: time and number of the calculations.
+    It collects what failed, and counts the calculations and their seconds.
     """
 
     def __init__(

@@ -37,12 +37,7 @@ class Calculator(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class AseCalculator:
-    """Calculator with ASE's interface.
-
-    Attributes:
-      calculator: the ASE calculator.
-      origin: name, version, and hash of the weights or parameters.
-    """
+    """Calculator with ASE's interface."""
 
     calculator: Any
     origin: str
@@ -73,12 +68,7 @@ class AseCalculator:
 
 @dataclass(frozen=True, eq=False)
 class Chgnet:
-    """CHGNet (Deng et al., Nat. Mach. Intell. 5 (2023) 1031), in batches.
-
-    Attributes:
-      model: `chgnet.model.CHGNet`.
-      origin: name, version, and hash of the weights.
-    """
+    """CHGNet (Deng et al., Nat. Mach. Intell. 5 (2023) 1031), in batches."""
 
     model: Any
     origin: str

@@ -14,11 +14,7 @@ from cgatjax.structures import SYMBOLS, atomic_number, is_number
 
 @dataclass(frozen=True)
 class ElementEnergies:
-    """Energy per atom of each element, in eV.
-
-    Attributes:
-      energies: symbol -> energy.
-    """
+    """Energy per atom of each element, in eV, by symbol."""
 
     energies: Mapping[str, float]
 

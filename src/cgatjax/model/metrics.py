@@ -19,12 +19,8 @@ class ErrorSums(NamedTuple):
 
 @dataclass
 class Totals:
-    """Loss and errors of many steps, summed in float64 on the host in the order of the steps.
-
-    Attributes:
-      loss: sum of the losses of known values.
-      n: number of known values.
-      errors: target -> sums of the errors, in the target's unit.
+    """Loss and errors of n known values, summed in float64 on the host in the order of the
+    steps.
     """
 
     loss: float = 0.0

@@ -53,11 +53,8 @@ class AttentionScores(NamedTuple):
 
 @dataclass(frozen=True)
 class Network:
-    """A crystal graph attention network without weights.
-
-    Attributes:
-      config: sizes and variants.
-      element_table: vectors of the elements.
+    """A crystal graph attention network without weights: sizes and variants, and element
+    vectors.
     """
 
     config: ModelConfig

@@ -125,9 +125,7 @@ class Normalizer:
 class References(NamedTuple):
     """Linear model of a property in the element fractions.
 
-    Attributes:
-      values: symbol -> value, zero on average over the crystals.
-      constant: value of a crystal without references.
+    The values, by symbol, are zero on average over the crystals.
     """
 
     values: dict[str, float]

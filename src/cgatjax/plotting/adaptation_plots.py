@@ -18,13 +18,9 @@ _BINS = 8
 
 
 class CandidateRow(NamedTuple):
-    """Candidate in the figure.
+    """Candidate in the figure: error in cross-validation with its standard error.
 
-    Attributes:
-      name: its name.
-      mae: error in cross-validation.
-      error: standard error of it.
-      kind: "chosen", "simple" or "other".
+    The kind is "chosen", "simple" or "other".
     """
 
     name: str

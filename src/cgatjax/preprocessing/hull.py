@@ -238,11 +238,8 @@ def _distances(
 class _Job(NamedTuple):
     """Hull problem of one chemical system.
 
-    Attributes:
-      system: elements of the system.
-      rivals: compositions with a negative formation energy, in the system and its subsystems.
-      energies: formation energies of the rivals.
-      wanted: compositions to solve for, each competing with all rivals but itself.
+    Rivals are all compositions of the system with a negative formation energy; each wanted one
+    competes with all of them but itself.
     """
 
     system: System

@@ -38,12 +38,8 @@ _COLUMNS = ("n_node", "n_edge", *NODE_COLUMNS, *EDGE_COLUMNS)
 class SelfCheck(NamedTuple):
     """Content of the file of a self-check.
 
-    Attributes:
-      graphs: the crystals.
-      predictions: target -> (crystals, 2) means and standard deviations.
-      weights: hash of the weights.
-      tolerance: largest allowed difference, in standard deviations of the target.
-      versions: versions of the libraries that made the predictions.
+    Predictions are target -> (crystals, 2) means and standard deviations; the tolerance is in
+    standard deviations of the target.
     """
 
     graphs: GraphArrays
@@ -54,14 +50,7 @@ class SelfCheck(NamedTuple):
 
 
 class Checked(NamedTuple):
-    """Result of a self-check.
-
-    Attributes:
-      crystals: number of crystals.
-      difference: largest difference, in standard deviations of the target.
-      tolerance: largest allowed difference.
-      made_with: versions of the libraries that made the predictions.
-    """
+    """Result of a self-check; difference and tolerance are in standard deviations of the target."""
 
     crystals: int
     difference: float

@@ -29,8 +29,7 @@ class Unused(dict[str, np.ndarray]):
 class ImportedParams(dict[str, Any]):
     """Parameters (a plain nested dictionary to JAX) with the unused tensors of the reference.
 
-    Attributes:
-      unused: unused edge attention of the reference, for an exact export.
+    `unused` is its edge attention, kept for an exact export.
     """
 
     unused: Unused

@@ -31,11 +31,7 @@ def checkpoint_name(epoch: int, step: int) -> str:
 
 
 class CheckpointFolder:
-    """Training checkpoints of a run; only one process may have the folder open.
-
-    Attributes:
-      path: the folder.
-    """
+    """Training checkpoints of a run; only one process may have the folder open."""
 
     def __init__(self, path: str | Path) -> None:
         import orbax.checkpoint as ocp

@@ -15,7 +15,6 @@ from cgatjax.runtime.files import require_new as require_new
 from cgatjax.runtime.files import sha256_of as sha256_of
 from cgatjax.runtime.files import write_csv as write_csv
 from cgatjax.runtime.files import write_durably as write_durably
-from cgatjax.runtime.files import write_new_csv as write_new_csv
 from cgatjax.runtime.files import writing as writing
 from cgatjax.runtime.signals import StopRequest as StopRequest
 from cgatjax.runtime.signals import exit_on_interrupt as exit_on_interrupt

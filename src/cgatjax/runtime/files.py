@@ -149,13 +149,6 @@ def require_new(*paths: str | Path | None) -> None:
             raise RunExistsError(f"{path} exists; choose another name or remove it")
 
 
-def write_new_csv(path: str | Path, rows: Iterable[Sequence[Any]]) -> None:
-    """Write rows to a CSV file; raise InputError if it exists."""
-    if Path(path).exists():
-        raise InputError(f"{path}: exists; choose another name or remove it")
-    write_csv(Path(path), rows)
-
-
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file in hex."""
     with open(path, "rb") as file:

@@ -15,9 +15,6 @@ class Journal:
     """File of JSON lines, locked while it is open; the first line holds the options of the work.
 
     A kill may cut the last line short: without its newline it does not count, and is removed.
-
-    Attributes:
-      path: the file.
     """
 
     def __init__(self, path: Path, options: Mapping[str, Any], doing: str, advice: str) -> None:

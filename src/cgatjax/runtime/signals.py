@@ -19,11 +19,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 @dataclass
 class StopRequest:
-    """Request to stop a run.
-
-    Attributes:
-      signum: the first signal received, None before.
-    """
+    """Request to stop a run; `signum` is the first signal received, None before."""
 
     signum: int | None = None
 

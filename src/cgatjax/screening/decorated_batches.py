@@ -37,10 +37,7 @@ UNDER_WAY = 2
 class DecoratedPredictor:
     """Predictor for decorations of one template.
 
-    Attributes:
-      predictor: model or ensemble.
-      target: property to predict.
-      batch_size: candidates per batch; the last batch is filled with copies of its last candidate.
+    The last batch is filled with copies of its last candidate.
     """
 
     def __init__(
@@ -130,11 +127,8 @@ def _on_cpu() -> bool:
 
 @dataclass(frozen=True)
 class _Compositions:
-    """Decorations of a template as far as their compositions are concerned.
-
-    Attributes:
-      counts: (classes,) sites of each class.
-      numbers: (m, classes) atomic numbers.
+    """Compositions of m decorations: (classes,) sites of each class, (m, classes) atomic
+    numbers.
     """
 
     counts: np.ndarray

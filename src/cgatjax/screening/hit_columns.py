@@ -22,15 +22,13 @@ RARE = 10
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class HitColumns:
-    """Derived columns of some hits.
+    """Derived columns of n hits.
 
     Attributes:
-      lower, upper: (n,) ends of the central 90 % interval of a normal distribution; NaN where there
-        is no standard deviation.
-      hull_distance: (n,) predicted energy above the hull of known phases in eV/atom, negative
-        below it; NaN if no phases are given.
-      unseen: symbols of each hit's elements in no training crystal.
-      rare: symbols of those in fewer than `RARE` training crystals, unseen ones included.
+      lower, upper: ends of the central 90 % interval of a normal distribution, NaN without an std.
+      hull_distance: predicted energy above the hull of known phases in eV/atom, negative below it;
+        NaN if no phases are given.
+      unseen, rare: symbols of each hit's elements in no, or in fewer than `RARE` training crystals.
       recorded: True if the model records its training; otherwise nothing is unseen or rare.
     """
 
@@ -46,10 +44,7 @@ class HitColumns:
 class HitJudge:
     """Comparison of hits with the training record of the model and with known phases.
 
-    Attributes:
-      counts: (104,) number of training crystals with each element, by atomic number; None if
-        unknown.
-      hull: known phases, if given.
+    `counts` are the training crystals with each element, (104,), None if unknown.
     """
 
     counts: np.ndarray | None

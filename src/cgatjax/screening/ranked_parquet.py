@@ -40,12 +40,9 @@ class RankedRows:
     """Rows of one screening, sorted by predicted mean.
 
     Attributes:
-      ids: ids of the crystals.
       prototypes: id of each crystal's prototype, or "".
-      formulas: reduced formulas.
       elements: (site class, symbol) pairs of each crystal, empty without a prototype.
       mean, std: (rows,) float64 in `unit`; std is NaN if the model predicts none.
-      unit: unit of mean and std.
       std_note: origin of the standard deviation.
       columns: columns that composition, mean and std decide.
     """

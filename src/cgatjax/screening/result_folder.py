@@ -45,12 +45,10 @@ class Chunk:
 
     Attributes:
       covers: range of candidates, as the candidate source describes it.
-      seen: number of candidates considered.
-      predicted: number of candidates that passed the filters.
+      seen, predicted: number of candidates considered, and of those that passed the filters.
       left_out: reason -> number of candidates left out by filters and thresholds.
       skipped: (id, source, reason) of structures that could not be used.
-      rows: number of rows in the shard.
-      file, sha256: path and hash of the shard; "" if no row was kept.
+      rows: number of rows in the shard; without any, `file` and `sha256` are "".
       seconds: wall time.
     """
 
@@ -66,13 +64,7 @@ class Chunk:
 
 
 class ResultFolder:
-    """Journal and shards of one screening, locked while it is open.
-
-    Attributes:
-      path: the folder.
-      chunks: finished chunks, in order.
-      selection: best rows so far.
-    """
+    """Journal and shards of one screening, locked while it is open; keeps the best rows so far."""
 
     def __init__(self, path: Path, options: Mapping[str, Any], keep: Keep, *, resume: bool) -> None:
         """Create the folder, or open that of the same screening.

@@ -22,7 +22,7 @@ class SimpleModel:
     - "trees": extremely randomized trees (Geurts et al., Mach. Learn. 63 (2006) 3).
     - "boosted trees": gradient boosting on histograms, as in LightGBM.
 
-    The trees need scikit-learn.
+    All are fitted by scikit-learn.
 
     Attributes:
       name: name of the model.
@@ -58,15 +58,9 @@ class SimpleModel:
                 f"expected features (n, features) and n >= 2 finite values, got {x.shape} and "
                 f"{y.shape}{'' if np.isfinite(y).all() else ' with NaN or infinity'}"
             )
-        # The trees of scikit-learn refuse features that no row knows.
+        # The models of scikit-learn refuse features that no row knows.
         self._columns = np.isfinite(x).any(0)
-        x = x[:, self._columns]
-        if self.name == "mean":
-            self._fitted = _Linear(np.zeros(x.shape[1]), float(y.mean()))
-        elif self.name == "ridge":
-            self._fitted = _ridge(x, y)
-        else:
-            self._fitted = _trees(self.name, self.seed).fit(x, y)
+        self._fitted = _regressor(self.name, self.seed, len(y)).fit(x[:, self._columns], y)
         return self
 
     def predict(self, x: np.ndarray) -> np.ndarray:
@@ -81,43 +75,19 @@ class SimpleModel:
         return np.asarray(self._fitted.predict(x), np.float64)
 
 
-class _Linear:
-    """Linear function of features; unknown ones count as `fill`."""
-
-    def __init__(self, slopes: np.ndarray, constant: float, fill: np.ndarray | float = 0.0) -> None:
-        self.slopes, self.constant, self.fill = slopes, constant, fill
-
-    def predict(self, x: np.ndarray) -> np.ndarray:
-        return np.where(np.isfinite(x), x, self.fill) @ self.slopes + self.constant
-
-
-def _ridge(x: np.ndarray, y: np.ndarray) -> _Linear:
-    known = np.isfinite(x)
-    fill = np.where(known, x, 0).sum(0) / np.maximum(known.sum(0), 1)
-    x = np.where(known, x, fill)
-    scale = x.std(0)
-    # A feature that is constant up to rounding has no slope.
-    varies = scale > 1e-9 * np.maximum(1, np.abs(fill))
-    scale = np.where(varies, scale, 1)
-    z = np.where(varies, (x - fill) / scale, 0)
-    z_mean, y_mean = z.mean(0), y.mean()
-    u, s, vt = np.linalg.svd(z - z_mean, full_matrices=False)
-    best, slopes = np.inf, np.zeros(x.shape[1])
-    for penalty in _PENALTIES * len(y):
-        shrink = s / (s**2 + penalty)
-        residual = y - y_mean - u @ (s * shrink * (u.T @ (y - y_mean)))
-        # Leave-one-out residuals of a linear smoother: residual / (1 - leverage).
-        leverage = 1 / len(y) + np.square(u) @ (s * shrink)
-        error = float(np.mean(np.square(residual / np.maximum(1 - leverage, 1e-12))))
-        if error < best:
-            best, slopes = error, vt.T @ (shrink * (u.T @ (y - y_mean))) / scale
-    return _Linear(slopes, float(y_mean - slopes @ (fill + z_mean * scale)), fill)
-
-
-def _trees(name: str, seed: int) -> Any:
-    """Make a regressor of scikit-learn."""
+def _regressor(name: Name, seed: int, n: int) -> Any:
+    """Make a regressor of scikit-learn for n rows."""
+    from sklearn.dummy import DummyRegressor
     from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingRegressor
+    from sklearn.impute import SimpleImputer
+    from sklearn.linear_model import RidgeCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
 
+    if name == "mean":
+        return DummyRegressor()
+    if name == "ridge":
+        return make_pipeline(SimpleImputer(), StandardScaler(), RidgeCV(_PENALTIES * n))
     if name == "trees":
         return ExtraTreesRegressor(_TREES, max_features=0.5, random_state=seed)
     return HistGradientBoostingRegressor(

@@ -16,12 +16,8 @@ _NUMBER_AND_UNIT = re.compile(r"\s*[-+]?\d[\d.,eE+-]*\s*([^\d\s.,].*)")
 class Column:
     """Property in a column of a table.
 
-    Attributes:
-      name: title without the unit.
-      unit: unit in brackets of the title, else the one known by name, else "".
-      states_unit: True if the title states the unit.
-      values: number per row, NaN where it is missing.
-      problems: row -> text that is neither a number nor a word for a missing value.
+    The unit is that of the title, or the one known by name; a missing value is NaN, and a text that
+    is neither a number nor a word for a missing value is a problem of its row.
     """
 
     name: str
@@ -43,15 +39,7 @@ class Column:
 
 @dataclass(frozen=True)
 class TableSummary:
-    """Content of a table of properties, for people.
-
-    Attributes:
-      path: the file.
-      n_rows: number of rows.
-      n_matched: rows that belong to a structure.
-      columns: the properties.
-      notes: other facts, such as a missing header.
-    """
+    """Content of a table of properties, for people; matched rows belong to a structure."""
 
     path: str
     n_rows: int

@@ -22,12 +22,7 @@ _CELL_PARSERS = {"cif": cell_of_cif, "poscar": parse_poscar}
 
 @dataclass(frozen=True)
 class PropertyRow:
-    """Row of a table of properties.
-
-    Attributes:
-      values: property -> value, NaN where it is missing.
-      problem: reason why the row cannot be read, or None.
-    """
+    """Values in a row of a table, NaN where missing, or the reason why it cannot be read."""
 
     values: Mapping[str, float]
     problem: str | None = None
@@ -35,15 +30,7 @@ class PropertyRow:
 
 @dataclass(frozen=True)
 class PropertyTable:
-    """Properties of structure files, by id.
-
-    Attributes:
-      path: the file.
-      titles: titles of the columns.
-      rows: id -> row.
-      units: units that the header states.
-      summary: what the table contains.
-    """
+    """Properties of structure files by id, with the units that the header states."""
 
     path: Path
     titles: Sequence[str]

@@ -20,15 +20,7 @@ _GROUPED = re.compile(r"\s*[-+]?\d{1,3}(,\d{3})+\s*")
 
 
 class CsvTable(NamedTuple):
-    """Rows of a CSV file.
-
-    Attributes:
-      header: column titles; empty strings for a file without a header.
-      rows: the other rows, without blank lines and comments.
-      has_header: False if the first row already holds numbers.
-      separator: the character between cells.
-      n_comments: rows left out because they begin with "#".
-    """
+    """Rows of a CSV file without blank lines and comments; titles are empty without a header."""
 
     header: list[str]
     rows: list[list[str]]

@@ -48,13 +48,7 @@ _PROPERTY_PLACES = (
 
 @dataclass(frozen=True)
 class SourceFile:
-    """File to read.
-
-    Attributes:
-      path: path of the file.
-      format: format by file name.
-      root: the given folder that contains it; None for a file given by name or pattern.
-    """
+    """File to read, and the given folder that contains it, if one was given."""
 
     path: Path
     format: Format

@@ -38,15 +38,9 @@ MOST_DECORATIONS = 400
 
 @dataclass(frozen=True, eq=False)
 class Decorations:
-    """Relaxed crystals of one structure type.
+    """Relaxed crystals of one structure type, (m,) in angstrom, eV/atom and A^3/atom.
 
-    Attributes:
-      prototype: the structure type.
-      ions: (m, roles) index into `ion_table()`.
-      atomic_numbers: (m, roles) uint8.
-      scale: (m,) low-fidelity equilibrium cell parameter, angstrom.
-      e_form: fidelity -> (m,) formation energy, eV/atom.
-      volume: fidelity -> (m,) equilibrium volume, A^3/atom.
+    `ions` are (m, roles) indices into `ion_table()`; the cell parameter is that of low fidelity.
     """
 
     prototype: Prototype

@@ -58,14 +58,10 @@ Xe  I1-:2.20:6.29 Te2-:2.21:9.00
 
 @dataclass(frozen=True)
 class Ion:
-    """Monatomic ion.
+    """Monatomic ion: charge in e, radius for coordination number 6 in angstrom, polarizability in
+    A^3.
 
-    Attributes:
-      symbol: element symbol.
-      charge: formal charge in units of e.
-      radius: effective ionic radius for coordination number 6, angstrom.
-      polarizability: electronic polarizability, cubic angstrom.
-      core: noble-gas name of its outer shell.
+    `core` is the noble-gas name of its outer shell.
     """
 
     symbol: str

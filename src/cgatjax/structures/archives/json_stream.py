@@ -31,12 +31,8 @@ _STEP[[ord("}"), ord("]")]] = -1
 
 
 class Start(NamedTuple):
-    """Beginning of a list of items.
-
-    Attributes:
-      header: values before the list.
-      position: index of the first byte after its opening bracket.
-      is_lines: True for one item per line, without a list.
+    """Beginning of a list of items, or of lines: values before it, and the index of its first
+    byte.
     """
 
     header: Mapping[str, Any]

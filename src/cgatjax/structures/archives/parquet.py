@@ -21,9 +21,8 @@ from cgatjax.structures.archives.rows import (
     labeled,
     labels_of,
 )
-from cgatjax.structures.crystal import Cell, Crystal, Rejected, checked
+from cgatjax.structures.crystal import Cell, Crystal, Rejected, parse_crystal
 from cgatjax.structures.formats import stem_of
-from cgatjax.structures.properties import select_properties
 
 BATCH = 2048
 """Rows in memory at a time."""
@@ -96,34 +95,28 @@ def _crystals(
         [name for name in (*_ARRAYS, "dimension_types") if name in batch.schema.names]
     )
     for row, cell, fallback in zip(rest.to_pylist(), cells, fallbacks, strict=True):
-        name = str(row.get("id") or row.get("immutable_id") or fallback)
-        if isinstance(cell, str):
-            yield Rejected(id=name, source=source, reason=cell)
-            continue
-        lattice, coords, numbers = cell
         functional = functional_name(row.get("functional"))
         values, units = labeled(row, contracts.LEMAT.units, functional)
-        try:
-            found = select_properties(values, targets)
-        except StructureError as error:
-            yield Rejected(id=name, source=source, reason=str(error))
-            continue
-        yield checked(
-            Crystal(
-                id=name,
-                lattice=lattice,
-                frac_coords=coords,
-                atomic_numbers=numbers,
-                targets=found,
-                units={key: unit for key, unit in units.items() if key in found and unit},
-                labels=labels_of(row, contracts.LEMAT),
-                source=source,
-            )
+        yield parse_crystal(
+            _cell_of,
+            cell,
+            id=str(row.get("id") or row.get("immutable_id") or fallback),
+            source=source,
+            values=values,
+            targets=targets,
+            units={key: unit for key, unit in units.items() if values.get(key) is not None},
+            labels=labels_of(row, contracts.LEMAT),
         )
 
 
-def _cells(batch: Any) -> list[Cell | str] | None:
-    """Return the arrays of each row, or the reason why there are none; None for an odd batch."""
+def _cell_of(found: Cell | StructureError) -> Cell:
+    if isinstance(found, StructureError):
+        raise found
+    return found
+
+
+def _cells(batch: Any) -> list[Cell | StructureError] | None:
+    """Return the arrays of each row, or why there are none; None for an odd batch."""
     lattices = _triples(batch.column("lattice_vectors"))
     positions = _triples(batch.column("cartesian_site_positions"))
     sites = batch.column("species_at_sites")
@@ -147,17 +140,18 @@ def _cells(batch: Any) -> list[Cell | str] | None:
     inverse = np.linalg.inv(vectors)
     coords = np.einsum("ni,nij->nj", positions[0], inverse[owner])
     ends = np.cumsum(counts).tolist()
-    made: list[Cell | str] = []
+    made: list[Cell | StructureError] = []
     for lattice, text, start, end in zip(
         vectors, species.to_pylist(), [0, *ends[:-1]], ends, strict=True
     ):
         try:
             known = numbers_by_species(text)
             numbers = [number_of(name, known) for name in names[start:end]]
-        except (StructureError, KeyError, TypeError, ValueError) as error:
-            made.append(str(error) if isinstance(error, StructureError) else f"species: {error!r}")
-            continue
-        made.append((lattice, coords[start:end], np.array(numbers, np.uint8)))
+            made.append((lattice, coords[start:end], np.array(numbers, np.uint8)))
+        except StructureError as error:
+            made.append(error)
+        except (KeyError, TypeError, ValueError) as error:
+            made.append(StructureError(f"species: {error!r}"))
     return made
 
 

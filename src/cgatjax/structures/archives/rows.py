@@ -40,9 +40,8 @@ class Row(NamedTuple):
       values: properties of any type, by their names without functional.
       named: properties whose names have a functional already.
       parser: function that returns the arrays of `structure`.
-      structure: the structure in the archive's notation.
       functional: functional that the row states, "" if none.
-      units, origins: units of properties, and calculators that computed them, where stated.
+      units, origins: units and calculators of properties, where stated.
     """
 
     values: Mapping[str, Any]

@@ -20,14 +20,9 @@ _COARSEST_DIGIT = 0.01
 
 @dataclass(frozen=True)
 class Site:
-    """Row of the atom list.
+    """Row of the atom list: (3,) fractional coordinates, and the units of their last digits.
 
-    Attributes:
-      label: label, for messages.
-      number: atomic number.
-      coords: (3,) fractional coordinates.
-      precision: (3,) unit of their last digits.
-      multiplicity: stated number of equivalent sites, or None.
+    The stated number of equivalent sites may be missing.
     """
 
     label: str
