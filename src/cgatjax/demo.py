@@ -139,17 +139,10 @@ def run_demo(
 ) -> DemoResult:
     """Generate crystals, pre-train, transfer in three modes, and write everything to a folder.
 
-    Written to `out`: DCGAT files and stores of both fidelities (`low.store`, `high.store`), the run
-    folders of the pre-training (`low.run`) and of each transfer mode (`full.run`), `results.json`,
-    and the figures `errors.png`, `learning.png`, `parity.png`.
-
-    Args:
-      out: folder to create.
-      config: sizes and training options.
-      show_progress: show progress on standard error; by default in terminals and notebooks.
-
-    Raises:
-      RunExistsError: `out` exists.
+    Written to `out`, which must not exist (RunExistsError): DCGAT files and stores of both
+    fidelities (`low.store`, `high.store`), the run folders of the pre-training (`low.run`) and of
+    each transfer mode (`full.run`), `results.json`, and the figures `errors.png`, `learning.png`,
+    `parity.png`.
     """
     out = Path(out)
     require_new(out)

@@ -87,16 +87,11 @@ def config_options(
     required: Collection[str] = (),
     presets: Mapping[str, Options] | None = None,
 ) -> Decorator:
-    """Add an option for each field of an option class to a command.
+    """Add an option for each field of an option class to a command, in a group of the help page.
 
-    Args:
-      cls: the option class.
-      group: group of the help page.
-      only: fields to add; all by default.
-      without: fields to leave out.
-      required: fields that must be given.
-      presets: name -> options that the command starts from, for the defaults of the help page;
-        those of the class by default.
+    The fields are all, or `only` some, or those `without` others; some may be `required`. `presets`
+    (name -> options that the command starts from) give the defaults of the help page, instead of
+    those of the class.
     """
     hints, help_texts = get_type_hints(cls), descriptions(cls)
     starts = presets or {"": cls()}
@@ -231,8 +226,7 @@ def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def read_tables(file: str | None, **sections: type[Options]) -> dict[str, dict[str, Any]]:
     """Return the tables of a configuration file, empty ones where it has none.
 
-    Raises:
-      ConfigError: the file cannot be read, or has a table that does not belong to a training.
+    ConfigError if the file cannot be read, or has a table that does not belong to a training.
     """
     found = load_toml(file, {"graph": cg.GraphConfig, **sections}) if file else {}
     if "graph" in found:

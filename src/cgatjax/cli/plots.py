@@ -48,18 +48,6 @@ def draw_evaluation(
         _save(folder, figures, target if len(values) > 1 else "")
 
 
-def draw_parity(
-    path: Path, found: cg.Predictions, values: Mapping[str, np.ndarray], about: str
-) -> None:
-    """Draw a parity plot for each target; several targets are part of the file names."""
-    for target, target_values in values.items():
-        title = f"{target}: {about}"
-        figure = parity(target_values, found.means[target], found.units[target], title)
-        file = path if len(values) == 1 else path.with_stem(f"{path.stem}-{target}")
-        save_figure(figure, file)
-        click.echo(f"parity plot: {file}")
-
-
 def draw_learning(folder: Path, model: cg.Model, members: Sequence[cg.History]) -> None:
     """Draw the errors during training: of training and validation set, or of ensemble members.
 

@@ -128,9 +128,7 @@ class Dataset:
     def __getitem__(self, key: Any) -> "CrystalGraph | Dataset":
         """Return a graph by position or id, or the data set of a slice, a mask, several of them.
 
-        Raises:
-          IndexError: no such position.
-          InputError: no such id, or a key of another kind.
+        IndexError without such a position, InputError without such an id or for another key.
         """
         chosen = positions_of(key, len(self), lambda: self.ids)
         return self.select(chosen) if chosen.ndim else self.store.graph(int(self.rows[chosen]))

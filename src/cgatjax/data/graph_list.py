@@ -50,8 +50,7 @@ class GraphList:
     ) -> Self:
         """Make a data set of graphs and their crystals, with the named properties as targets.
 
-        Raises:
-          MismatchError: a property was computed by different calculators.
+        MismatchError if a property was computed by different calculators.
         """
         values = {n: np.array([c.targets.get(n, np.nan) for _, c in pairs]) for n in names}
         units, origins = dict[str, str](), dict[str, str]()

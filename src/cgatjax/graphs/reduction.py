@@ -101,9 +101,8 @@ def _stable_colors(graph: CrystalGraph) -> np.ndarray:
 def directed_edges(graph: CrystalGraph) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """List every edge twice, outgoing and incoming, ordered by the node at its near end.
 
-    Returns:
-      Four arrays (2 * edges,): that node, the node at the other end, a hash of shell and direction,
-      and the weight per site of the node, times one whole number (modulo 2**64).
+    The arrays (2 * edges,) are that node, the node at the other end, a hash of shell and direction,
+    and the weight per site of the node, times one whole number (modulo 2**64).
     """
     # Both directions: the partition then serves networks of either message direction, and has 0.65
     # of the nodes of real crystals (released graphs) where one direction alone would have 0.64.

@@ -6,17 +6,10 @@ from cgatjax.config import GraphConfig
 
 
 def shell_indices(distance: np.ndarray, config: GraphConfig) -> np.ndarray:
-    """Number the shells of sorted distances.
+    """Number the shells of sorted distances (n, K), ascending along the second axis, from 1.
 
-    The index starts at 1 and increases by one at every neighbor that is farther than the current
-    shell's *first* distance by more than the tolerance (`CGAT/prepare_data.py`).
-
-    Args:
-      distance: (n, K) float, ascending along the second axis, in angstrom.
-      config: tolerance, absolute or relative to the shell's first distance.
-
-    Returns:
-      (n, K) int64, from 1.
+    The index increases by one at every neighbor that is farther than the current shell's *first*
+    distance by more than the tolerance, absolute or relative to it (`CGAT/prepare_data.py`).
     """
     step = distance[:, 1:] > shell_boundary(distance[:, :-1], config)
     shell = np.ones(distance.shape, dtype=np.int64)

@@ -84,18 +84,10 @@ class Domain:
 
 
 def nearest_distances(points: np.ndarray, centers: np.ndarray) -> np.ndarray:
-    """Compute the distance of each point from its nearest center.
+    """Compute the distance (n,) of each point (n, d) from its nearest center (m, d), float64.
 
-    Args:
-      points: (n, d).
-      centers: (m, d).
-
-    Returns:
-      (n,) float64, infinite without centers. For float32 input, distances below about a thousandth
-      of the spread of the points are lost to rounding.
-
-    Raises:
-      InputError: points and centers of different dimensions.
+    It is infinite without centers. For float32 input, distances below about a thousandth of the
+    spread of the points are lost to rounding. InputError for different dimensions.
     """
     if points.ndim != 2 or centers.ndim != 2 or points.shape[1] != centers.shape[1]:
         raise InputError(

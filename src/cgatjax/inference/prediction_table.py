@@ -76,9 +76,7 @@ class Predictions:
     def __getitem__(self, key: Any) -> "Prediction | Predictions":
         """Return one prediction by position or id, or those of a slice, a mask, several of them.
 
-        Raises:
-          IndexError: no such position.
-          InputError: no such id, or a key of another kind.
+        IndexError without such a position, InputError without such an id or for another key.
         """
         chosen = positions_of(key, len(self), lambda: self.ids)
         means = {t: values[chosen] for t, values in self.means.items()}

@@ -25,12 +25,9 @@ _TENSORS, _DESCRIPTION = "process.safetensors", "process.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Rescaling:
-    """Calibration factor on the standard deviations of one property, fitted on held-out data.
+    """Calibration factor on the standard deviations of one property, fitted on n held-out crystals.
 
-    Attributes:
-      factor: above 1 where the standard deviations were too small.
-      n: number of crystals it was fitted on.
-      data: description of these crystals.
+    It is above 1 where they were too small; `data` describes the crystals.
     """
 
     factor: float
@@ -67,9 +64,7 @@ def save_processes(run: str | Path, processes: Mapping[str, SparseGP], weights: 
 def load_processes(run: str | Path, weights: str) -> dict[str, SparseGP]:
     """Read the Gaussian processes of a run's targets; an empty dictionary if there are none.
 
-    Raises:
-      InputError: a file is damaged.
-      MismatchError: the run has other weights now.
+    InputError if a file is damaged, MismatchError if the run has other weights now.
     """
     folder = recovered(Path(run) / GAUSSIAN_PROCESS)
     if not folder.is_dir():
@@ -99,9 +94,7 @@ def save_rescalings(run: str | Path, rescalings: Rescalings, weights: str) -> No
 def load_rescalings(run: str | Path, weights: str) -> dict[str, dict[str, Rescaling]]:
     """Read the calibration factors of a run; an empty dictionary if there are none.
 
-    Raises:
-      InputError: the file is damaged.
-      MismatchError: the run has other weights now.
+    InputError if the file is damaged, MismatchError if the run has other weights now.
     """
     file = Path(run) / CALIBRATION
     if not file.is_file():

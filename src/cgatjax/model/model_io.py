@@ -226,11 +226,7 @@ def packed(numbers: np.ndarray) -> np.ndarray:
 
 
 def unpacked(planes: np.ndarray) -> np.ndarray:
-    """Restore the numbers of `packed`: (n,) uint64.
-
-    Raises:
-      InputError: an array of other type or shape.
-    """
+    """Restore the numbers (n,) of `packed`; InputError for an array of other type or shape."""
     fits = planes.ndim == 2 and len(planes) <= 8 and planes.shape[1] <= max(planes.size, 1)
     if planes.dtype != np.uint8 or not fits:
         raise InputError(f"expected hashes (up to 8, n) uint8, got {planes.shape} {planes.dtype}")

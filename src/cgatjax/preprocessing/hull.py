@@ -141,8 +141,7 @@ class KnownHull:
     ) -> None:
         """Keep the lowest formation energy of each composition, in eV/atom; elements are at zero.
 
-        Raises:
-          InputError: an energy is not finite.
+        InputError if an energy is not finite.
         """
         values = np.asarray(energies, np.float64)
         for entry, reason in _reasons(compositions, values, None).items():

@@ -28,13 +28,11 @@ _JAX_LEAST_SECONDS = 1.0
 
 @functools.cache
 def keep_compiled_programs() -> Path | None:
-    """Keep the programs that this process compiles in the user's cache folder.
+    """Keep the programs that this process compiles in the user's cache folder, which is returned.
 
-    A cache folder that the user set (`jax_compilation_cache_dir`, JAX_COMPILATION_CACHE_DIR) stays,
-    with all of its options.
-
-    Returns:
-      The folder, or None if the user set another one, switched this off, or it cannot be written.
+    None if the user switched this off, the folder cannot be written, or a cache folder is set for
+    JAX (`jax_compilation_cache_dir`, JAX_COMPILATION_CACHE_DIR): that stays, with all of its
+    options.
     """
     config: Any = jax.config
     if is_off() or not config.jax_enable_compilation_cache:

@@ -41,8 +41,7 @@ class Devices:
     def choose(cls, count: int = 1, mapping: Literal["shard_map", "pmap"] = "shard_map") -> Self:
         """Choose the first `count` devices; 1 with "shard_map" is the ordinary `jax.jit`.
 
-        Raises:
-          ConfigError: there are fewer devices, or one of several processes has idle ones.
+        ConfigError if there are fewer, or one of several processes has idle ones.
         """
         if not several_processes() and count == 1 and mapping == "shard_map":
             return cls()
@@ -129,9 +128,8 @@ class Devices:
     def place(self, stack: Any) -> Any:
         """Put a stack of host arrays onto the devices of this process, an equal share on each.
 
-        Args:
-          stack: leaves (n, …), n a multiple of `local_count`; the stacks of all processes form
-            the batch of a step.
+        Leaves are (n, ...), n a multiple of `local_count`; the stacks of all processes form the
+        batch of a step.
         """
         if self.mapping == "jit":
             return jax.device_put(stack)

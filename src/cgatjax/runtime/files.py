@@ -167,8 +167,7 @@ def sync_folder(folder: Path) -> None:
 def lock(file: BinaryIO, folder: Path, doing: str) -> None:
     """Lock an open file until it is closed, against other processes in the same folder.
 
-    Raises:
-      RunExistsError: another process has the lock; `doing` describes the operation.
+    RunExistsError, saying what another process is `doing`, if that one has the lock.
     """
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

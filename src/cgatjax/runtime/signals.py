@@ -35,14 +35,9 @@ class StopRequest:
 def stop_requests(listening: bool = True) -> Iterator[StopRequest]:
     """Record SIGTERM and SIGINT instead of exiting; restore the previous handlers at the end.
 
-    Outside the main thread, where Python handles no signals, nothing is changed; and a signal that
-    was ignored before, as SIGINT under nohup, is still ignored.
-
-    Args:
-      listening: False changes nothing.
-
-    Raises:
-      KeyboardInterrupt: at once, on a SIGINT that is not the first signal.
+    Nothing is changed unless `listening`, nor outside the main thread, where Python handles no
+    signals; and a signal that was ignored before, as SIGINT under nohup, is still ignored. A SIGINT
+    that is not the first signal raises KeyboardInterrupt at once.
     """
     request = StopRequest()
     if not listening or threading.current_thread() is not threading.main_thread():

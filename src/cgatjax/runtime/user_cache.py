@@ -10,8 +10,7 @@ VARIABLE = "CGATJAX_CACHE"
 def user_cache(name: str) -> Path:
     """Return the subfolder of a kind of files, whether it exists or not.
 
-    Raises:
-      RuntimeError: the user has no home folder.
+    RuntimeError if the user has no home folder.
     """
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "cgatjax" / name

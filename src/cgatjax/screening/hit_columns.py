@@ -54,8 +54,7 @@ class HitJudge:
     def of(cls, predictor: Predictor, hull: KnownHull | None, target: str) -> "HitJudge":
         """Collect the records of training: of an ensemble, the fewest crystals of any member.
 
-        Raises:
-          ConfigError: a hull, and the target is not in eV/atom.
+        ConfigError for a hull, if the target is not in eV/atom.
         """
         if hull is not None and predictor.units[target] != "eV/atom":
             raise ConfigError(

@@ -32,8 +32,7 @@ class CsvTable(NamedTuple):
 def read_table(path: Path) -> CsvTable:
     """Read a CSV file separated by commas, semicolons or tabs, whichever its header contains.
 
-    Raises:
-      InputError: empty or damaged file, a single column of several values, repeated titles.
+    InputError if it is empty or damaged, has one column of several values, or repeated titles.
     """
     text = read_text(path)
     limit = csv.field_size_limit(_MAX_CELL)
@@ -90,8 +89,7 @@ def _holds_numbers(row: Sequence[str]) -> bool:
 def number_reader(cells: Sequence[str], separator: str) -> Callable[[str], float | None]:
     """Return a function from cell to number for a column, after its decimal sign.
 
-    Raises:
-      InputError: commas that may separate decimals or thousands.
+    InputError for commas that may separate decimals or thousands.
     """
     with_comma = [cell for cell in cells if _DECIMAL_COMMA.fullmatch(cell)]
     if not with_comma or any("." in cell and number_in(cell) is not None for cell in cells):

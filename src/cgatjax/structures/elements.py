@@ -48,8 +48,7 @@ _ATOMIC_NUMBERS_WITH_ISOTOPES = {**_ATOMIC_NUMBERS, "D": 1, "T": 1}
 def atomic_number(symbol: str) -> int:
     """Return the atomic number of a symbol; deuterium "D" and tritium "T" are hydrogen.
 
-    Raises:
-      StructureError: the symbol is none of H..Lr (no spaces or charges are stripped).
+    StructureError for anything but H..Lr (no spaces or charges are stripped).
     """
     try:
         return _ATOMIC_NUMBERS_WITH_ISOTOPES[symbol]
@@ -80,12 +79,8 @@ def reduced_formula(
     SrTiO3 gives "O3SrTi". Equal compositions give equal keys. pymatgen's reduced formula differs:
     it orders by electronegativity, as `readable_formula` does, and keeps diatomic molecules ("O2").
 
-    Args:
-      atomic_numbers: (n,) integers 1..103, repeats allowed.
-      counts: (n,) positive integers, the number of sites per entry; None for one each.
-
-    Raises:
-      StructureError: an atomic number is not in 1..103, or there is none.
+    `counts` are the numbers of sites of (n,) atomic numbers, which may repeat; one each by default.
+    StructureError without any, or for one outside of 1..103.
     """
     numbers = np.asarray(atomic_numbers).tolist()
     amounts = [1] * len(numbers) if counts is None else np.asarray(counts).tolist()

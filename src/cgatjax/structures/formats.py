@@ -100,11 +100,7 @@ def open_stream(path: Path) -> BinaryIO:
     """Open a file for reading, decompressed if it is gzip, bzip2 or zip by content.
 
     A file called .gz or .bz2 is always decompressed, so that a damaged one is noticed. A zip file
-    must have one file in .json or .jsonl.
-
-    Raises:
-      InputError: a zip file with another number of such files.
-      OSError, zipfile.BadZipFile: the file cannot be opened.
+    must have one file in .json or .jsonl, else it is an InputError.
     """
     with open(path, "rb") as raw:
         magic = raw.read(4)
@@ -133,9 +129,8 @@ def stem_of(path: Path) -> str:
 def read_bytes(path: Path) -> bytes:
     """Return the content of a file, decompressed if its name ends in .gz or .bz2.
 
-    Raises:
-      InputError: the file is missing, empty or no regular file (a pipe has no end), or its
-        compressed data are damaged, truncated, or expand beyond any plausible size.
+    InputError if the file is missing, empty or no regular file (a pipe has no end), or its
+    compressed data are damaged, truncated, or expand beyond any plausible size.
     """
     opener = _OPEN.get(path.suffix.lower())
     if path.exists() and not path.is_file():

@@ -77,11 +77,7 @@ def unit_of(name: str) -> str:
 
 
 def require_no_total(name: str, unit: str) -> None:
-    """Refuse a property of the whole cell as a target: networks predict values per atom.
-
-    Raises:
-      TargetError: the unit is that of a cell.
-    """
+    """Raise TargetError for a property of the whole cell: networks predict values per atom."""
     if unit.endswith("/cell"):
         raise TargetError(
             f"{name!r} is in {unit}, of the whole cell; divide it by the number of sites when the "
@@ -135,11 +131,7 @@ def writable(text: str) -> str:
 
 
 def check_target_names(targets: Sequence[str] | None) -> tuple[str, ...] | None:
-    """Check a list of target names and return it as a tuple; None is returned unchanged.
-
-    Raises:
-      InputError: a single string, an item of another type, or a repeated name.
-    """
+    """Return distinct target names as a tuple, and None as it is; InputError for others."""
     if targets is None:
         return None
     if isinstance(targets, str) or not all(isinstance(name, str) for name in targets):
@@ -150,18 +142,10 @@ def check_target_names(targets: Sequence[str] | None) -> tuple[str, ...] | None:
 
 
 def select_properties(values: Mapping[str, Any], targets: Sequence[str] | None) -> dict[str, float]:
-    """Select the properties of one crystal.
+    """Select the properties of one crystal: name -> value, in the unit of the input.
 
-    Args:
-      values: all values of the crystal, of any type.
-      targets: names to select, NaN where missing or not finite; None selects every finite number
-        that is not among `EXCLUDED_KEYS`. Numbers may be strings.
-
-    Returns:
-      name -> value, in the unit of the input.
-
-    Raises:
-      StructureError: a named target is a text that is neither a number nor a missing value.
+    Named ones are NaN where missing or not finite; None selects every finite number that is not
+    among `EXCLUDED_KEYS`. Numbers may be strings; other text in a named one is a StructureError.
     """
     if targets is not None:
         for name in targets:

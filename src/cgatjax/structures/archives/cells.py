@@ -122,8 +122,7 @@ def number_of(name: str, known: Mapping[str, int]) -> int:
 def numbers_by_species(species: Any) -> Mapping[str, int]:
     """Return name -> atomic number of OPTIMADE's species, a list or JSON text.
 
-    Raises:
-      StructureError: a species of several elements, with vacancies, or of an unknown element.
+    StructureError for several elements or vacancies in one, or an unknown element.
     """
     if isinstance(species, str):
         return _numbers_in_text(species)

@@ -47,11 +47,7 @@ def read_json(path: Path, targets: Sequence[str] | None) -> Iterator[Crystal | R
 
 
 def row_batches(path: Path) -> Iterator[Sequence[Any]]:
-    """Yield the rows of a file, as they are in it, in batches.
-
-    Raises:
-      InputError: see `read_json`.
-    """
+    """Yield the rows of a file, as they are in it, in batches; errors as of `read_json`."""
     if not path.is_file():
         raise InputError("expected a regular file, not a folder, pipe or device")
     try:
@@ -157,11 +153,7 @@ def _from_columns(document: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def contract_of_file(path: Path) -> contracts.Contract:
-    """Return the contract of the first row of a JSON file.
-
-    Raises:
-      InputError: see `read_json`.
-    """
+    """Return the contract of the first row of a JSON file; errors as of `read_json`."""
     for batch in row_batches(path):
         for row in batch:
             if isinstance(row, dict) and not is_other_resource(row):

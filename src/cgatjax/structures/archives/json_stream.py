@@ -41,11 +41,7 @@ class Start(NamedTuple):
 
 
 def parsed(content: bytes) -> Any:
-    """Parse JSON, also with NaN and Infinity, as Python writes them, and with huge numbers.
-
-    Raises:
-      InputError: not JSON.
-    """
+    """Parse JSON, also with NaN and Infinity, as Python writes them, and with huge numbers."""
     try:
         return orjson.loads(content)
     except orjson.JSONDecodeError:
@@ -71,11 +67,7 @@ def is_lines(head: bytes) -> bool:
 
 
 def list_start(head: bytes) -> Start:
-    """Find the list of items in the first bytes of a file.
-
-    Raises:
-      InputError: no list, nor an item per line.
-    """
+    """Find the list of items, or an item per line, in the first bytes of a file."""
     text = head.decode("latin-1")  # a character per byte, so that positions agree
     here = len(text) - len(text.removeprefix("\xef\xbb\xbf").lstrip())
     if text[here : here + 1] == "[":

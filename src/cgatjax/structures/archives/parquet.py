@@ -36,12 +36,9 @@ _UNUSED = {"forces", "charges", "magnetic_moments", "stress_tensor", "elements",
 
 
 def read_parquet(path: Path, targets: Sequence[str] | None) -> Iterator[Crystal | Rejected]:
-    """Yield the crystals of one file in order.
+    """Yield the crystals of one file in order; InputError if it is damaged or has no structures.
 
     A row without an id is called "STEM:N", N from 1.
-
-    Raises:
-      InputError: damaged, or no column has structures.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -59,11 +56,7 @@ def read_parquet(path: Path, targets: Sequence[str] | None) -> Iterator[Crystal 
 
 
 def contract_of_parquet(path: Path) -> Contract:
-    """Return the contract of a file by its columns.
-
-    Raises:
-      InputError: damaged, or no column has structures.
-    """
+    """Return the contract of a file by its columns; errors as of `read_parquet`."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

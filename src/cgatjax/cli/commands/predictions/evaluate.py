@@ -24,7 +24,6 @@ def evaluate(
     subset: Subset | None = None,
     exclude_seen: Literal["graph", "formula"] | None = None,
     out: str | None = None,
-    plot: str | None = None,
     plots: str | None = None,
     uncertainty: Kind | None = None,
 ) -> None:
@@ -44,17 +43,15 @@ def evaluate(
       exclude_seen: Leave out crystals that the model was trained on: equal ones (graph, the
         default), or those of the same formula.
       out PATH: CSV file of all values and predictions.
-      plot PATH: Parity plot, PNG, PDF or SVG.
-      plots PATH: Folder for all figures: parity, errors by element and by number of sites,
-        calibration.
+      plots PATH: Folder for figures: parity, errors by element and by number of sites, calibration.
       uncertainty
     """
     from cgatjax.cli.data_files import chosen_subset
-    from cgatjax.cli.plots import draw_evaluation, draw_parity
+    from cgatjax.cli.plots import draw_evaluation
     from cgatjax.inference.prediction import with_known
     from cgatjax.model.metrics import errors_of
 
-    require_new(out, plot, plots)
+    require_new(out, plots)
     predictor, data = cg.load_predictor(run, uncertainty), cg.open_store(store)
     crystals, name = chosen_subset(run, data, subset)
     crystals = with_known(predictor, crystals)
@@ -75,11 +72,8 @@ def evaluate(
     if out:
         write_predictions(Path(out), run, found, values)
         click.echo(f"values and predictions: {out}")
-    about = f"{run}, {name}"
-    if plot:
-        draw_parity(Path(plot), found, values, about)
     if plots:
-        draw_evaluation(Path(plots), found, values, crystals, about)
+        draw_evaluation(Path(plots), found, values, crystals, f"{run}, {name}")
 
 
 def _echo_trained_on(trained_on: "TrainedOn | None", name: str, run: str, data: "cg.Store") -> None:
