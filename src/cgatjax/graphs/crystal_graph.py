@@ -11,8 +11,8 @@ from cgatjax.errors import InputError
 from cgatjax.graphs.neighbors import MAX_SITES, nearest_neighbors
 from cgatjax.structures import MAX_ATOMIC_NUMBER, readable_formula, reduced_formula, to_crystal
 
-_NODE_ARRAYS = ("atomic_numbers", "node_multiplicity")
-_EDGE_ARRAYS = (
+NODE_COLUMNS = ("atomic_numbers", "node_multiplicity")
+EDGE_COLUMNS = (
     "edge_center",
     "edge_neighbor",
     "edge_shell",
@@ -64,10 +64,16 @@ class CrystalGraph:
     max_neighbors: int = 24
 
     def __post_init__(self) -> None:
-        for names in (_NODE_ARRAYS, _EDGE_ARRAYS):
+        for names in (NODE_COLUMNS, EDGE_COLUMNS):
             lengths = {name: len(getattr(self, name)) for name in names}
             if len(set(lengths.values())) > 1:
                 raise InputError(f"{self.id!r}: expected arrays of one length, got {lengths}")
+
+    @classmethod
+    def packed(cls, id: str, max_neighbors: int, **arrays: np.ndarray) -> Self:
+        """Make a graph of arrays whose numbers fit the types of its attributes."""
+        columns = {name: array.astype(_DTYPES[name]) for name, array in arrays.items()}
+        return cls(id=id, max_neighbors=max_neighbors, **columns)
 
     @classmethod
     def from_neighbors(
@@ -110,9 +116,8 @@ class CrystalGraph:
         _check_integers(id, "shells", shells, 1, k)
         ones = np.ones(n * k, dtype=np.int64)
         center = np.repeat(np.arange(n), k)
-        return _unreduced(
-            cls, numbers, (center, neighbors.ravel(), shells.ravel(), ones, ones), k, id
-        )
+        edges = (center, neighbors.ravel(), shells.ravel(), ones, ones)
+        return _unreduced(cls, numbers, edges, k, id)
 
     def __repr__(self) -> str:
         formula = readable_formula(reduced_formula(self.atomic_numbers[self.site_class]))
@@ -255,13 +260,8 @@ def featurize(
     config = GraphConfig.of({} if config is None else config)
     crystal = to_crystal(structure, id=id)
     found = nearest_neighbors(crystal.lattice, crystal.frac_coords, config, id=crystal.id)
-    edges = (
-        found.center,
-        found.neighbor,
-        found.shell,
-        found.weight_numerator,
-        found.weight_denominator,
-    )
+    weights = (found.weight_numerator, found.weight_denominator)
+    edges = (found.center, found.neighbor, found.shell, *weights)
     return _unreduced(CrystalGraph, crystal.atomic_numbers, edges, config.max_neighbors, crystal.id)
 
 
@@ -286,16 +286,6 @@ def _unreduced(
     id: str,
 ) -> G:
     n = len(atomic_numbers)
-    center, neighbor, shell, numerator, denominator = edges
-    return cls(
-        id=id,
-        atomic_numbers=atomic_numbers.astype(np.uint8),
-        node_multiplicity=np.ones(n, dtype=np.uint32),
-        site_class=np.arange(n, dtype=np.uint16),
-        edge_center=center.astype(np.uint16),
-        edge_neighbor=neighbor.astype(np.uint16),
-        edge_shell=shell.astype(np.uint8),
-        weight_numerator=numerator.astype(np.uint16),
-        weight_denominator=denominator.astype(np.uint16),
-        max_neighbors=max_neighbors,
-    )
+    nodes = {"node_multiplicity": np.ones(n), "site_class": np.arange(n)}
+    columns = dict(zip(EDGE_COLUMNS, edges, strict=True))
+    return cls.packed(id, max_neighbors, atomic_numbers=atomic_numbers, **nodes, **columns)

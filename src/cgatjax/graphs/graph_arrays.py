@@ -7,16 +7,9 @@ from typing import Self
 import numpy as np
 
 from cgatjax.errors import InputError
+from cgatjax.graphs.crystal_graph import EDGE_COLUMNS as EDGE_COLUMNS
+from cgatjax.graphs.crystal_graph import NODE_COLUMNS as NODE_COLUMNS
 from cgatjax.graphs.crystal_graph import CrystalGraph
-
-NODE_COLUMNS = ("atomic_numbers", "node_multiplicity")
-EDGE_COLUMNS = (
-    "edge_center",
-    "edge_neighbor",
-    "edge_shell",
-    "weight_numerator",
-    "weight_denominator",
-)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

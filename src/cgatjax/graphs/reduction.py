@@ -64,17 +64,17 @@ def reduce_graph(graph: CrystalGraph) -> CrystalGraph:
     node_class, first = _numbered_by_first(_stable_colors(graph))
     multiplicity = np.bincount(node_class, weights=graph.node_multiplicity)
     center, shell, neighbor, numerator, denominator = _merged_edges(graph, node_class, first)
-    return CrystalGraph(
-        id=graph.id,
+    return CrystalGraph.packed(
+        graph.id,
+        graph.max_neighbors,
         atomic_numbers=graph.atomic_numbers[first],
-        node_multiplicity=multiplicity.astype(np.uint32),
-        site_class=node_class[graph.site_class].astype(np.uint16),
-        edge_center=center.astype(np.uint16),
-        edge_neighbor=neighbor.astype(np.uint16),
-        edge_shell=shell.astype(np.uint8),
-        weight_numerator=numerator.astype(np.uint16),
-        weight_denominator=denominator.astype(np.uint16),
-        max_neighbors=graph.max_neighbors,
+        node_multiplicity=multiplicity,
+        site_class=node_class[graph.site_class],
+        edge_center=center,
+        edge_neighbor=neighbor,
+        edge_shell=shell,
+        weight_numerator=numerator,
+        weight_denominator=denominator,
     )
 
 

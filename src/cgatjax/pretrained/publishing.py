@@ -8,12 +8,12 @@ import jax
 import numpy as np
 
 from cgatjax.data.datasets import Crystals
-from cgatjax.errors import ConfigError, InputError, RunExistsError
+from cgatjax.errors import ConfigError, InputError
 from cgatjax.model.model import Model, weights_digest
 from cgatjax.model.model_io import halved, write_model
 from cgatjax.pretrained.cards import ModelCard
 from cgatjax.pretrained.self_check import write_self_check
-from cgatjax.runtime import new_folder
+from cgatjax.runtime import new_folder, require_new
 
 
 def publish_model(
@@ -40,8 +40,7 @@ def publish_model(
       MismatchError: graphs made with other options than the model's.
     """
     path = Path(path)
-    if path.exists():
-        raise RunExistsError(f"{path} exists; choose another name or remove it")
+    require_new(path)
     if len(crystals) == 0 or set(model.normalizers) != set(model.targets):
         raise InputError("expected a trained model and at least one crystal for its self-check")
     model.check_graphs(crystals, "the crystals of the self-check")

@@ -6,10 +6,11 @@ the last finished chunk and gives the results of an uninterrupted one.
 
 import hashlib
 import itertools
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 
@@ -72,23 +73,26 @@ class ChunkPredictions:
     skipped: list[Rejected] = field(default_factory=list)
 
 
-class CandidateSource(Protocol):
+class CandidateSource(ABC):
     """Source of candidates that predicts them chunk by chunk."""
 
-    total: int | None
+    total: int | None = None
     """Number of candidates, None if unknown."""
 
+    @abstractmethod
     def predict_chunks(self, done: Sequence[Chunk], advance: Advance) -> Iterator[ChunkPredictions]:
         """Predict the chunks after the finished ones; `advance` takes counts of candidates seen."""
 
     def describe(self) -> list[dict[str, Any]]:
         """Describe the prototypes for the report."""
+        return []
 
     def crystals(self, rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, Crystal]]:
         """Yield position and crystal of result rows, where coordinates are known."""
+        return iter(())
 
 
-class Decorations:
+class Decorations(CandidateSource):
     """All assignments of elements to the site classes of templates, as candidates."""
 
     def __init__(
@@ -104,7 +108,7 @@ class Decorations:
         self.predictor, self.target, self.templates = predictor, target, templates
         self.judge = judge
         self.filters, self.chunk_rows, self.batch_size = filters, chunk_rows, batch_size
-        self.total: int | None = sum(assignments.n for _, assignments in templates)
+        self.total = sum(assignments.n for _, assignments in templates)
 
     def describe(self) -> list[dict[str, Any]]:
         """Describe the site classes, elements and sizes of each prototype."""

@@ -21,7 +21,7 @@ from cgatjax.inference.prediction import BatchRunner
 from cgatjax.inference.predictor import Predictor
 from cgatjax.model.training_record import unseen_elements
 from cgatjax.screening.composition_filter import KEPT, REASONS, UNSEEN, CompositionFilter
-from cgatjax.screening.decorations import Advance, ChunkPredictions
+from cgatjax.screening.decorations import Advance, CandidateSource, ChunkPredictions
 from cgatjax.screening.hit_columns import HitJudge
 from cgatjax.screening.ranked_parquet import RankedRows
 from cgatjax.screening.result_folder import Chunk
@@ -75,8 +75,8 @@ class _ChunkPredictor:
         )
 
 
-class StoredGraphs:
-    """Crystals of a store as candidates, whose graphs need not be made."""
+class StoredGraphs(CandidateSource):
+    """Crystals of a store as candidates, whose graphs need not be made; without coordinates."""
 
     def __init__(
         self,
@@ -91,16 +91,8 @@ class StoredGraphs:
         """Check graph options and elements of the graphs, or raise MismatchError."""
         predictor.model.check_graphs(data, "the crystals to screen")
         self.data, self.filters, self.chunk_rows = data, filters, chunk_rows
-        self.total: int | None = len(data)
+        self.total = len(data)
         self._predict = _ChunkPredictor(predictor, target, batch_size, judge)
-
-    def describe(self) -> list[dict[str, Any]]:
-        """Return an empty list, as there are no prototypes."""
-        return []
-
-    def crystals(self, rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, Crystal]]:
-        """Yield nothing: a store has no coordinates."""
-        return iter(())
 
     def predict_chunks(self, done: Sequence[Chunk], advance: Advance) -> Iterator[ChunkPredictions]:
         """Predict the chunks after the finished ones."""
@@ -134,10 +126,8 @@ class StoredGraphs:
         )
 
 
-class StructureStream:
+class StructureStream(CandidateSource):
     """Stream of crystals as candidates."""
-
-    total: int | None = None
 
     def __init__(
         self,
@@ -154,10 +144,6 @@ class StructureStream:
         self.filters, self.chunk_rows, self.on_error = filters, chunk_rows, on_error
         self.read = read
         self._predict = _ChunkPredictor(predictor, target, batch_size, judge)
-
-    def describe(self) -> list[dict[str, Any]]:
-        """Return an empty list, as there are no prototypes."""
-        return []
 
     def crystals(self, rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, Crystal]]:
         """Yield the crystals of result rows, which are read again; the first of equal ids."""
