@@ -17,28 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from cgatjax import (
-    Crystal,
-    Dataset,
-    GraphConfig,
-    History,
-    Model,
-    ModelConfig,
-    RunFolder,
-    Split,
-    Store,
-    TrainConfig,
-    TransferConfig,
-    build_store,
-    exclude,
-    fidelity_report,
-    fit,
-    init_model,
-    ionic_crystals,
-    predict,
-    transfer_model,
-    write_dcgat,
-)
+import cgatjax as cg
 from cgatjax.data.splits import make_split
 from cgatjax.model.metrics import errors_of
 from cgatjax.options import Options
@@ -56,9 +35,9 @@ MODES = ("none", "head", "full")
 RESULTS = "results.json"
 MEV = 1000.0
 """meV per eV."""
-NETWORK = ModelConfig.small(node_dim=24, edge_dim=16, heads=2, steps=2)
-PRETRAIN = TrainConfig(epochs=30, learning_rate=2e-3, validate_every=3)
-TRANSFER = TrainConfig(epochs=60, batch_size=32, learning_rate=5e-4, validate_every=3)
+NETWORK = cg.ModelConfig.small(node_dim=24, edge_dim=16, heads=2, steps=2)
+PRETRAIN = cg.TrainConfig(epochs=30, learning_rate=2e-3, validate_every=3)
+TRANSFER = cg.TrainConfig(epochs=60, batch_size=32, learning_rate=5e-4, validate_every=3)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,9 +53,9 @@ class DemoConfig(Options):
     n_train: int = 200
     n_valid: int = 100
     n_test: int = 1000
-    model: ModelConfig = NETWORK
-    pretrain: TrainConfig = PRETRAIN
-    transfer: TrainConfig = TRANSFER
+    model: cg.ModelConfig = NETWORK
+    pretrain: cg.TrainConfig = PRETRAIN
+    transfer: cg.TrainConfig = TRANSFER
     seed: int = 0
 
     def _check(self) -> None:
@@ -147,8 +126,8 @@ def run_demo(
     out = Path(out)
     require_new(out)
     clock = _Clock()
-    crystals = ionic_crystals(config.crystals, seed=config.seed)
-    fidelity = fidelity_report(crystals)["e-form"]
+    crystals = cg.ionic_crystals(config.crystals, seed=config.seed)
+    fidelity = cg.fidelity_report(crystals)["e-form"]
     logger.info("%s", _fidelity_note(fidelity))
     split = _high_split(crystals, config)
     low, high = _stores(out, crystals, split, show_progress)
@@ -157,7 +136,8 @@ def run_demo(
     pretrained = _pretrain(out / "low.run", low, low_split, config, show_progress)
     clock.lap("pretrain")
     train, valid, test = high.apply(split)
-    errors = {"mean": _mean_errors(train, test), LOW_MODEL: _errors(pretrained, test)}
+    mean = np.full(len(test), train.target(HIGH).mean())
+    errors = {"mean": errors_of(mean, test.target(HIGH)), LOW_MODEL: _errors(pretrained, test)}
     histories, models = {}, {}
     for mode in MODES:
         models[mode], histories[mode] = _transfer(
@@ -193,7 +173,7 @@ def _fidelity_note(fidelity: Mapping[str, float]) -> str:
     )
 
 
-def _high_split(crystals: Sequence[Crystal], config: DemoConfig) -> Split:
+def _high_split(crystals: Sequence[cg.Crystal], config: DemoConfig) -> cg.Split:
     """Split ids into high-fidelity training, validation and test sets, grouped by formula."""
     formulas = [reduced_formula(c.atomic_numbers) for c in crystals]
     sizes = (config.n_train, config.n_valid, config.n_test)
@@ -203,8 +183,8 @@ def _high_split(crystals: Sequence[Crystal], config: DemoConfig) -> Split:
 
 
 def _stores(
-    out: Path, crystals: Sequence[Crystal], split: Split, show_progress: bool | None
-) -> tuple[Store, Store]:
+    out: Path, crystals: Sequence[cg.Crystal], split: cg.Split, show_progress: bool | None
+) -> tuple[cg.Store, cg.Store]:
     """Write DCGAT files and stores: low-fidelity energies of all crystals, high of the split's."""
     high_ids = {*split.train, *split.valid, *split.test}
     low = _store(out, crystals, LOW, show_progress)
@@ -212,70 +192,66 @@ def _stores(
 
 
 def _store(
-    out: Path, crystals: Sequence[Crystal], target: str, show_progress: bool | None
-) -> Store:
+    out: Path, crystals: Sequence[cg.Crystal], target: str, show_progress: bool | None
+) -> cg.Store:
     name = target.split("@")[1]
     labeled = [dataclasses.replace(c, targets={target: c.targets[target]}) for c in crystals]
-    file = write_dcgat(labeled, out / f"{name}.json.gz")
-    graphs = GraphConfig.recommended()
-    return build_store([file], out / f"{name}.store", graphs, show_progress=show_progress)
+    file = cg.write_dcgat(labeled, out / f"{name}.json.gz")
+    graphs = cg.GraphConfig.recommended()
+    return cg.build_store([file], out / f"{name}.store", graphs, show_progress=show_progress)
 
 
-def _low_split(low: Store, high: Store, high_split: Split, seed: int) -> Split:
+def _low_split(low: cg.Store, high: cg.Store, high_split: cg.Split, seed: int) -> cg.Split:
     """Split the low-fidelity crystals, excluding formulas held out at high fidelity (leakage)."""
     split = low.make_split((0.95, 0.05, 0.0), by="formula", seed=seed)
-    return exclude(split, low, high_split, by="formula", home=high)
+    return cg.exclude(split, low, high_split, by="formula", home=high)
 
 
 def _pretrain(
-    folder: Path, low: Store, split: Split, config: DemoConfig, show_progress: bool | None
-) -> Model:
+    folder: Path, low: cg.Store, split: cg.Split, config: DemoConfig, show_progress: bool | None
+) -> cg.Model:
     """Train on the low-fidelity energies."""
     train, valid, _ = low.apply(split)
     logger.info("pre-training on %d low-fidelity energies", len(train))
-    model = init_model(config.model, train, target=LOW, seed=config.pretrain.seed)
+    model = cg.init_model(config.model, train, target=LOW, seed=config.pretrain.seed)
     run = _run_folder(folder, split)
-    return fit(model, train, valid, config.pretrain, run=run, show_progress=show_progress)[0]
+    return cg.fit(model, train, valid, config.pretrain, run=run, show_progress=show_progress)[0]
 
 
 def _transfer(
     folder: Path,
-    model: Model,
-    data: tuple[Dataset, Dataset],
-    split: Split,
+    model: cg.Model,
+    data: tuple[cg.Dataset, cg.Dataset],
+    split: cg.Split,
     mode: str,
     config: DemoConfig,
     show_progress: bool | None,
-) -> tuple[Model, History]:
+) -> tuple[cg.Model, cg.History]:
     """Train on the high-fidelity energies in one transfer mode."""
-    options = TransferConfig(mode=mode, target=HIGH, train=config.transfer)  # type: ignore[arg-type]
+    options = cg.TransferConfig(mode=mode, target=HIGH, train=config.transfer)  # type: ignore[arg-type]
     run = _run_folder(folder, split)
-    return transfer_model(model, data, options, run=run, show_progress=show_progress)
+    return cg.transfer_model(model, data, options, run=run, show_progress=show_progress)
 
 
-def _run_folder(folder: Path, split: Split) -> RunFolder:
-    run = RunFolder(folder)
+def _run_folder(folder: Path, split: cg.Split) -> cg.RunFolder:
+    run = cg.RunFolder(folder)
     split.save(folder / SPLIT)
     return run
 
 
-def _predicted(model: Model, data: Dataset) -> np.ndarray:
-    return predict(model, data, show_progress=False).means[model.targets[0]]
+def _predicted(model: cg.Model, data: cg.Dataset) -> np.ndarray:
+    return cg.predict(model, data, show_progress=False).means[model.targets[0]]
 
 
-def _errors(model: Model, test: Dataset) -> dict[str, float]:
+def _errors(model: cg.Model, test: cg.Dataset) -> dict[str, float]:
     return errors_of(_predicted(model, test), test.target(HIGH))
-
-
-def _mean_errors(train: Dataset, test: Dataset) -> dict[str, float]:
-    return errors_of(np.full(len(test), train.target(HIGH).mean()), test.target(HIGH))
 
 
 def _write(
     out: Path,
     config: DemoConfig,
     result: DemoResult,
-    histories: Mapping[str, History],
+    histories: Mapping[str, cg.History],
     full: tuple[np.ndarray, np.ndarray],
 ) -> None:
     """Write results, options and figures."""

@@ -14,8 +14,6 @@ from cgatjax.model.metrics import mean_over_targets
 from cgatjax.runs.run_folder import DATA, HISTORY, REPORT
 from cgatjax.runtime import fields, table
 
-_MODEL_OPTIONS_SHOWN_ELSEWHERE = ("targets",)
-
 
 def show_card(folder: Path) -> None:
     """Print the card of a published model, and what it records of its trainings."""
@@ -41,10 +39,7 @@ def show_run(path: Path) -> None:
     click.echo(f"\nstandard deviations\n{_std_sources(path)}")
     click.echo(f"\ntrained on\n{_training(model)}")
     click.echo("\nnetwork")
-    options = model.config.to_dict()
-    click.echo(
-        fields({k: v for k, v in options.items() if k not in _MODEL_OPTIONS_SHOWN_ELSEWHERE})
-    )
+    click.echo(fields({k: v for k, v in model.config.to_dict().items() if k != "targets"}))
     click.echo("\ngraph options")
     click.echo(fields(model.graph_config.to_dict()))
     if (path / DATA).is_file():
@@ -52,7 +47,8 @@ def show_run(path: Path) -> None:
         click.echo(fields(json.loads((path / DATA).read_text())))
     for folder in folders:
         if (folder / HISTORY).is_file():
-            click.echo(f"\n{_label(path, folder)}{summary(model, read_history(folder))}")
+            label = "" if folder == path else f"member {folder.name}: "
+            click.echo(f"\n{label}{summary(model, read_history(folder))}")
     if (path / REPORT).is_file():
         click.echo(f"\n{report_text(json.loads((path / REPORT).read_text()))}")
 
@@ -95,10 +91,6 @@ def _stage(stage: Mapping[str, Any]) -> str:
         f"{', '.join(stage['targets'])} on {data['crystals']} crystals (data {data['digest']}), "
         f"from weights {stage['inputs']['weights']}, cgatjax {versions['cgatjax']}"
     )
-
-
-def _label(run: Path, folder: Path) -> str:
-    return "" if folder == run else f"member {folder.name}: "
 
 
 def read_history(path: Path) -> list[dict[str, Any]]:

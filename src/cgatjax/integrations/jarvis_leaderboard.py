@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cgatjax import InputError
+import cgatjax as cg
 from cgatjax.runtime import csv_bytes, reading, write_durably
 from cgatjax.structures.formats import open_stream
 
@@ -34,7 +34,7 @@ def benchmark_name(path: str | Path, prop: str) -> str:
     """
     stem = Path(path).name.split(".")[0]
     if not stem.endswith(f"_{prop}"):
-        raise InputError(f"{path}: expected a benchmark DATASET_{prop}.json.zip")
+        raise cg.InputError(f"{path}: expected a benchmark DATASET_{prop}.json.zip")
     return f"AI-SinglePropertyPrediction-{prop}-{stem.removesuffix(f'_{prop}')}-test-mae.csv"
 
 
@@ -65,13 +65,13 @@ def write_contribution(
         test = {key: float(value) for key, value in json.load(s)["test"].items()}
     lacking = [key for key in test if not math.isfinite(predictions.get(key, math.nan))]
     if lacking:
-        raise InputError(
+        raise cg.InputError(
             f"{benchmark}: {len(lacking)} of its {len(test)} test ids have no prediction: "
             f"{lacking[:5]}"
         )
     missing = [key for key in METADATA if not metadata.get(key)]
     if missing:
-        raise InputError(f"metadata: expected {list(METADATA)}; {missing} are missing")
+        raise cg.InputError(f"metadata: expected {list(METADATA)}; {missing} are missing")
     rows = ((key, repr(value), repr(float(predictions[key]))) for key, value in test.items())
     text = csv_bytes([("id", "target", "prediction"), *rows])
     packed = io.BytesIO()

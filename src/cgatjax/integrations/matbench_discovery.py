@@ -17,7 +17,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from cgatjax import InputError, __version__, load_model
+import cgatjax as cg
 from cgatjax.runtime import csv_bytes, write_durably
 
 REQUIRED = frozenset(
@@ -181,9 +181,9 @@ def metadata_of_run(path: str | Path) -> dict[str, Any]:
     """
     from cgatjax.inference.loading import member_folders
 
-    members = [load_model(folder) for folder in member_folders(path)]
+    members = [cg.load_model(folder) for folder in member_folders(path)]
     model = members[0]
-    versions = (f"cgatjax=={__version__}", f"jax=={metadata.version('jax')}")
+    versions = (f"cgatjax=={cg.__version__}", f"jax=={metadata.version('jax')}")
     architecture = {
         "n_layers": model.config.steps,
         "max_neighbors": model.graph_config.max_neighbors,
@@ -237,11 +237,11 @@ def write_discovery(
     if not _is_date(date):
         faults.append(f"date: expected yyyy-mm-dd, got {date!r}")
     if faults:
-        raise InputError(f"{len(faults)} faults in the metadata: {'; '.join(faults)}")
+        raise cg.InputError(f"{len(faults)} faults in the metadata: {'; '.join(faults)}")
     wrong = [name for name in predictions if not re.fullmatch(r"wbm-\d+-\d+", name)]
     known = {name: value for name, value in predictions.items() if math.isfinite(value)}
     if wrong or not known:
-        raise InputError(
+        raise cg.InputError(
             f"expected predictions for ids such as wbm-1-17, got {wrong[:5] or 'none'}"
         )
     rows = ((name, repr(float(value))) for name, value in known.items())

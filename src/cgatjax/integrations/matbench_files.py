@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from cgatjax import Crystal, InputError, Rejected, read_crystals
+import cgatjax as cg
 from cgatjax.runtime import reading, write_durably
 from cgatjax.structures.archives.matbench import matbench_id
 from cgatjax.structures.formats import read_bytes
@@ -47,7 +47,7 @@ class MatbenchTask:
 
     dataset_name: str
     target: str
-    crystals: Sequence[Crystal]
+    crystals: Sequence[cg.Crystal]
     values: np.ndarray
     splits: Mapping[str, tuple[np.ndarray, np.ndarray]]
     results: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -71,14 +71,14 @@ class MatbenchTask:
         path = Path(path)
         name = name or path.name.split(".")[0]
         crystals = []
-        for item in read_crystals(path):
-            if isinstance(item, Rejected):
+        for item in cg.read_crystals(path):
+            if isinstance(item, cg.Rejected):
                 raise item.error()
             # The ids in the file are those of a task of its name.
             crystals.append(replace(item, id=matbench_id(name, item.id.rpartition("-")[2])))
         columns = {column for crystal in crystals for column in crystal.targets}
         if len(columns) != 1 or len(crystals) < N_FOLDS or not all(c.targets for c in crystals):
-            raise InputError(
+            raise cg.InputError(
                 f"{path}: expected at least {N_FOLDS} structures with finite numbers of one "
                 f"property, got {len(crystals)} with {sorted(columns) or 'classes or nothing'}"
             )
@@ -102,12 +102,12 @@ class MatbenchTask:
         """Fold -> True if it has predictions."""
         return {k: name in self.results for k, name in enumerate(self.splits)}
 
-    def get_train_and_val_data(self, fold_number: int) -> tuple[list[Crystal], np.ndarray]:
+    def get_train_and_val_data(self, fold_number: int) -> tuple[list[cg.Crystal], np.ndarray]:
         """Return the training and validation crystals of a fold with their values."""
         train, _ = self._split(fold_number)
         return [self.crystals[i] for i in train], self.values[train]
 
-    def get_test_data(self, fold_number: int) -> list[Crystal]:
+    def get_test_data(self, fold_number: int) -> list[cg.Crystal]:
         """Return the test crystals of a fold."""
         return [self.crystals[i] for i in self._split(fold_number)[1]]
 
@@ -127,7 +127,7 @@ class MatbenchTask:
         _, test = self._split(fold_number)
         found = np.asarray(predictions, np.float64)
         if found.shape != (len(test),) or not np.isfinite(found).all():
-            raise InputError(
+            raise cg.InputError(
                 f"{self.dataset_name}, fold {fold_number}: expected {len(test)} finite "
                 f"predictions, got shape {found.shape}"
             )
@@ -187,7 +187,9 @@ class MatbenchTask:
     def _complete(self) -> dict[str, dict[str, Any]]:
         missing = [name for name in self.splits if name not in self.results]
         if missing:
-            raise InputError(f"{self.dataset_name}: expected all folds, got no record of {missing}")
+            raise cg.InputError(
+                f"{self.dataset_name}: expected all folds, got no record of {missing}"
+            )
         return {name: self.results[name] for name in self.splits}
 
 

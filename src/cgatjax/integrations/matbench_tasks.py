@@ -1,49 +1,23 @@
-"""Training and prediction of all folds of a Matbench task.
-
-Tasks are `MatbenchTask`s, or the objects of the package `matbench`, which have the same methods.
-"""
+"""Training and prediction of all folds of a Matbench task."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
-from cgatjax import CGATRegressor, MismatchError
+import cgatjax as cg
 from cgatjax.runtime import reading, write_durably
 
 
-class Task(Protocol):
-    """Interface shared by `MatbenchTask` and the tasks of the package `matbench`."""
-
-    @property
-    def dataset_name(self) -> str:
-        """Name of the task."""
-
-    @property
-    def folds(self) -> Sequence[int]:
-        """Numbers of the folds."""
-
-    @property
-    def is_recorded(self) -> Mapping[int, bool]:
-        """Fold -> True if it has predictions."""
-
-    def get_train_and_val_data(self, fold_number: int, /) -> tuple[Any, Any]:
-        """Return the training and validation structures of a fold with their values."""
-
-    def get_test_data(self, fold_number: int, /) -> Any:
-        """Return the test structures of a fold."""
-
-    def record(self, fold_number: int, /, predictions: Any, params: dict[str, Any]) -> None:
-        """Record the predictions of a fold."""
-
-
-def run_matbench(task: Task, regressor: CGATRegressor, folder: str | Path | None = None) -> None:
+def run_matbench(
+    task: cg.MatbenchTask, regressor: cg.CGATRegressor, folder: str | Path | None = None
+) -> None:
     """Train on each fold, and record the predictions in the task.
 
     Args:
-      task: `MatbenchTask` or task of the package.
+      task: `MatbenchTask`, or a task of the package `matbench`, which has the same methods.
       regressor: estimator to copy and fit for each fold, possibly with a pre-trained model.
       folder: folder for the predictions of each fold; existing ones are not recomputed.
 
@@ -64,11 +38,12 @@ def run_matbench(task: Task, regressor: CGATRegressor, folder: str | Path | None
             fresh.fit(list(structures), np.asarray(values, np.float64))
             predictions = np.asarray(fresh.predict(list(task.get_test_data(fold)))).tolist()
             content = {"task": task.dataset_name, "params": params, "predictions": predictions}
-            _save_predictions(file, content)
+            if file is not None:
+                write_durably(file, json.dumps(content).encode())
         task.record(fold, predictions=predictions, params=params)
 
 
-def _json_params(regressor: CGATRegressor) -> dict[str, Any]:
+def _json_params(regressor: cg.CGATRegressor) -> dict[str, Any]:
     """Convert the arguments of the estimator to JSON values, if need be as text."""
     params = {k: v for k, v in regressor.get_params().items() if v is not None and k != "verbose"}
     return {
@@ -88,13 +63,8 @@ def _load_predictions(
         before = {"task": content["task"], "params": content["params"]}
         predictions: list[float] = content["predictions"]
     if before != {"task": name, "params": params}:
-        raise MismatchError(
+        raise cg.MismatchError(
             f"{file}: expected predictions of {name} with {dict(params)}, got {before['task']} "
             f"with {before['params']}; choose another folder"
         )
     return predictions
-
-
-def _save_predictions(file: Path | None, content: Mapping[str, Any]) -> None:
-    if file is not None:
-        write_durably(file, json.dumps(content).encode())

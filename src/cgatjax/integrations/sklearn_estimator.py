@@ -11,27 +11,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 
-from cgatjax import (
-    ConfigError,
-    Crystal,
-    CrystalGraph,
-    Dataset,
-    GraphConfig,
-    History,
-    InputError,
-    Model,
-    NotFittedError,
-    Predictor,
-    Rejected,
-    TransferConfig,
-    fit,
-    init_model,
-    load_model,
-    load_predictor,
-    predict,
-    read_crystals,
-    transfer_model,
-)
+import cgatjax as cg
 from cgatjax.config import PRESETS
 from cgatjax.data.graph_list import GraphList
 from cgatjax.inference.new_graphs import featurized
@@ -51,7 +31,7 @@ class CGATRegressor(RegressorMixin, BaseEstimator):
       history_: training history, after `fit`.
     """
 
-    model_: Model | Predictor
+    model_: cg.Model | cg.Predictor
 
     def __init__(
         self,
@@ -63,8 +43,8 @@ class CGATRegressor(RegressorMixin, BaseEstimator):
         loss: str | None = None,
         network: Mapping[str, Any] | None = None,
         training: Mapping[str, Any] | None = None,
-        graph: GraphConfig | Mapping[str, Any] | None = None,
-        start_from: Model | str | Path | None = None,
+        graph: cg.GraphConfig | Mapping[str, Any] | None = None,
+        start_from: cg.Model | str | Path | None = None,
         mode: Literal["full", "head", "none"] = "full",
         baseline: str | None = None,
         references: bool = False,
@@ -118,7 +98,7 @@ class CGATRegressor(RegressorMixin, BaseEstimator):
         self.verbose = verbose
 
     @classmethod
-    def of(cls, model: Model | Predictor | str | Path) -> Self:
+    def of(cls, model: cg.Model | cg.Predictor | str | Path) -> Self:
         """Make a fitted regressor of a trained model, whatever kind it is.
 
         Args:
@@ -128,9 +108,11 @@ class CGATRegressor(RegressorMixin, BaseEstimator):
         Raises:
           InputError: there is no model, or it predicts several properties.
         """
-        predictor = load_predictor(model) if isinstance(model, str | Path) else Predictor.of(model)
+        predictor = (
+            cg.load_predictor(model) if isinstance(model, str | Path) else cg.Predictor.of(model)
+        )
         if len(predictor.targets) != 1:
-            raise InputError(f"expected a model of one property, got {list(predictor.targets)}")
+            raise cg.InputError(f"expected a model of one property, got {list(predictor.targets)}")
         made = cls(target=predictor.targets[0], unit=predictor.units[predictor.targets[0]])
         made.model_ = predictor
         return made
@@ -184,12 +166,12 @@ class CGATRegressor(RegressorMixin, BaseEstimator):
           ConfigError: the model predicts no standard deviations.
         """
         model = self._model()
-        found = predict(model, _listed(structures), show_progress=self.verbose)
+        found = cg.predict(model, _listed(structures), show_progress=self.verbose)
         target = model.targets[0]
         if not return_std:
             return found.means[target]
         if not np.isfinite(found.stds[target]).all():
-            raise ConfigError(
+            raise cg.ConfigError(
                 'return_std: the model has no standard deviations; train it with loss="robust_l1" '
                 'or loss="robust_l2"'
             )
@@ -204,50 +186,52 @@ class CGATRegressor(RegressorMixin, BaseEstimator):
         tags.input_tags.two_d_array = False
         return tags
 
-    def _model(self) -> Model | Predictor:
+    def _model(self) -> cg.Model | cg.Predictor:
         if not self.__sklearn_is_fitted__():
-            raise NotFittedError(f"this {type(self).__name__} is not fitted yet; call fit first")
+            raise cg.NotFittedError(f"this {type(self).__name__} is not fitted yet; call fit first")
         return self.model_
 
-    def _start(self) -> Model | None:
+    def _start(self) -> cg.Model | None:
         start = self.start_from
-        model = load_model(start) if isinstance(start, str | Path) else start
+        model = cg.load_model(start) if isinstance(start, str | Path) else start
         if model is not None and self.network is not None:
-            raise ConfigError("network: start_from brings its own network; give one of the two")
+            raise cg.ConfigError("network: start_from brings its own network; give one of the two")
         if model is not None and len(model.targets) > 1 and self.target is None:
-            raise ConfigError(f"target: start_from predicts {list(model.targets)}; choose one")
+            raise cg.ConfigError(f"target: start_from predicts {list(model.targets)}; choose one")
         return model
 
-    def _graph_config(self, start: Model | None) -> GraphConfig:
+    def _graph_config(self, start: cg.Model | None) -> cg.GraphConfig:
         if start is not None and self.graph not in (None, start.graph_config):
-            raise ConfigError("graph: start_from brings its own options; give one of the two")
-        given = self.graph or GraphConfig.recommended()
-        return start.graph_config if start else GraphConfig.of(given)
+            raise cg.ConfigError("graph: start_from brings its own options; give one of the two")
+        given = self.graph or cg.GraphConfig.recommended()
+        return start.graph_config if start else cg.GraphConfig.of(given)
 
-    def _properties(self, start: Model | None) -> list[str]:
+    def _properties(self, start: cg.Model | None) -> list[str]:
         """List the properties of the structures that training needs: the baselines."""
-        names = [] if start is None else list(Predictor.of(start).properties)
+        names = [] if start is None else list(cg.Predictor.of(start).properties)
         if self.baseline not in (None, SOURCE, NONE):
             names.append(str(self.baseline))
         return list(dict.fromkeys(names))
 
-    def _split(self, data: GraphList) -> tuple[Dataset, Dataset]:
+    def _split(self, data: GraphList) -> tuple[cg.Dataset, cg.Dataset]:
         """Split the data into training and validation set at random."""
         n = len(data)
         if n < 2 or not 0 < self.valid_fraction < 1:
-            raise InputError(
+            raise cg.InputError(
                 "expected at least 2 structures and a valid_fraction between 0 and 1, got "
                 f"{n} sample(s) and valid_fraction={self.valid_fraction!r}"
             )
         n_valid = min(max(1, round(self.valid_fraction * n)), n - 1)
         order = np.random.default_rng(self.random_state).permutation(n)
-        return Dataset(data, np.sort(order[n_valid:])), Dataset(data, np.sort(order[:n_valid]))
+        return cg.Dataset(data, np.sort(order[n_valid:])), cg.Dataset(
+            data, np.sort(order[:n_valid])
+        )
 
     def _train(
-        self, start: Model | None, target: str, train: Dataset, valid: Dataset
-    ) -> tuple[Model, History]:
+        self, start: cg.Model | None, target: str, train: cg.Dataset, valid: cg.Dataset
+    ) -> tuple[cg.Model, cg.History]:
         if self.preset not in PRESETS:
-            raise ConfigError(f"preset: expected one of {list(PRESETS)}, got {self.preset!r}")
+            raise cg.ConfigError(f"preset: expected one of {list(PRESETS)}, got {self.preset!r}")
         make_network, make_training = PRESETS[self.preset]
         names = ("epochs", "batch_size", "learning_rate", "loss")
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
@@ -255,14 +239,14 @@ class CGATRegressor(RegressorMixin, BaseEstimator):
         changes = {**known, **(self.training or {}), **given, "seed": self.random_state}
         config = make_training().replace(**changes)
         if start is not None:
-            transfer = TransferConfig(mode=self.mode, target=target, train=config)
-            return transfer_model(start, (train, valid), transfer, show_progress=self.verbose)
+            transfer = cg.TransferConfig(mode=self.mode, target=target, train=config)
+            return cg.transfer_model(start, (train, valid), transfer, show_progress=self.verbose)
         network = make_network().replace(**(self.network or {}))
-        model = init_model(network, train, target=target, seed=self.random_state)
-        return fit(model, train, valid, config, show_progress=self.verbose)
+        model = cg.init_model(network, train, target=target, seed=self.random_state)
+        return cg.fit(model, train, valid, config, show_progress=self.verbose)
 
 
-def _unit_of(target: str, start: Model | None) -> str:
+def _unit_of(target: str, start: cg.Model | None) -> str:
     """Look up the unit of a property, possibly at another level of theory, in a model."""
     units = {} if start is None else start.units
     same = (unit for t, unit in units.items() if t.split("@")[0] == target.split("@")[0])
@@ -272,7 +256,7 @@ def _unit_of(target: str, start: Model | None) -> str:
 def _listed(structures: Iterable[Any]) -> list[Any]:
     """Convert to a list, and refuse a single structure (a `Structure` iterates over sites)."""
     if is_single(structures) or not isinstance(structures, Iterable):
-        raise InputError(
+        raise cg.InputError(
             f"expected a list of structures, got a single {type(structures).__name__}; put it "
             "into a list"
         )
@@ -281,28 +265,28 @@ def _listed(structures: Iterable[Any]) -> list[Any]:
     if len(shape) == 2:
         if shape[1] != 1:
             columns = f", got the columns {list(getattr(structures, 'columns', range(shape[1])))}"
-            raise InputError(
+            raise cg.InputError(
                 f"expected one column of structures{columns:.300}; give that of the structures, "
                 "such as df['structure']"
             )
         structures = np.asarray(structures, object)[:, 0]
     listed = list(structures)
     if not listed:
-        raise InputError("expected structures, got 0 sample(s)")
+        raise cg.InputError("expected structures, got 0 sample(s)")
     return listed
 
 
 def _graphs(
-    structures: Iterable[Any], config: GraphConfig, names: Sequence[str]
-) -> list[tuple[CrystalGraph, Crystal]]:
+    structures: Iterable[Any], config: cg.GraphConfig, names: Sequence[str]
+) -> list[tuple[cg.CrystalGraph, cg.Crystal]]:
     """Make the reduced graph of each structure, and read the named properties."""
     listed = _listed(structures)
     graphs = []
-    for item in read_crystals(listed, targets=names):
-        if isinstance(item, Rejected):
+    for item in cg.read_crystals(listed, targets=names):
+        if isinstance(item, cg.Rejected):
             raise item.error()
         graph = featurized(item, config, names)
-        if isinstance(graph, Rejected):
+        if isinstance(graph, cg.Rejected):
             raise graph.error()
         graphs.append((graph, item))
     return graphs
@@ -311,13 +295,15 @@ def _graphs(
 def _values(y: Any, n: int) -> np.ndarray:
     """Check and convert target values to (n,) float64."""
     if y is None:
-        raise InputError("requires y to be passed, but the target y is None")
+        raise cg.InputError("requires y to be passed, but the target y is None")
     try:
         values = np.asarray(y, np.float64)
     except (TypeError, ValueError) as error:
-        raise InputError(f"expected numbers as y: {error}") from error
+        raise cg.InputError(f"expected numbers as y: {error}") from error
     if values.shape != (n,):
-        raise InputError(f"expected y of shape ({n},), one value per structure, got {values.shape}")
+        raise cg.InputError(
+            f"expected y of shape ({n},), one value per structure, got {values.shape}"
+        )
     if not np.isfinite(values).all():
-        raise InputError("expected finite values of y, got NaN or infinity; leave them out")
+        raise cg.InputError("expected finite values of y, got NaN or infinity; leave them out")
     return values

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -113,10 +114,14 @@ class Model:
         Raises:
           TargetError: the data have none of them.
         """
-        found = tuple(name for name in self.targets if _has(data, name))
+        found = []
+        for name in self.targets:
+            with suppress(TargetError):
+                data.unit(name)
+                found.append(name)
         if not found:
             data.unit(self.targets[0])  # whose error lists the targets of the data
-        return found
+        return tuple(found)
 
     def check_units(self, data: Crystals, where: str) -> None:
         """Raise MismatchError where a target has another unit in the data than in the model."""
@@ -127,14 +132,6 @@ class Model:
                     f"{where}: target {name!r} is in {theirs} there, the model predicts {ours}; "
                     "compare like with like, or transfer the model to these data"
                 )
-
-
-def _has(data: Crystals, target: str) -> bool:
-    try:
-        data.unit(target)
-    except TargetError:
-        return False
-    return True
 
 
 def require_model(model: Any, call: str = "") -> None:

@@ -82,7 +82,7 @@ def _parts(model: Model, half: bool) -> tuple[dict[str, Any], dict[str, np.ndarr
     if model.record is not None:
         for subset in _SUBSETS:
             hashes: CrystalHashes = getattr(model.record, subset)
-            tensors |= {_hashes_name(subset, k): packed(v) for k, v in hashes._asdict().items()}
+            tensors |= {f"record/{subset}_{k}": packed(v) for k, v in hashes._asdict().items()}
         description["record"] = {
             "training": _symbols_and_counts(model.record.training),
             "pretraining": _symbols_and_counts(model.record.pretraining),
@@ -205,12 +205,8 @@ def _record(
     )
 
 
-def _hashes_name(subset: str, kind: str) -> str:
-    return f"record/{subset}_{kind}"
-
-
 def _hashes(subset: str, tensors: dict[str, np.ndarray]) -> CrystalHashes:
-    stored = [tensors.pop(_hashes_name(subset, kind)) for kind in CrystalHashes._fields]
+    stored = [tensors.pop(f"record/{subset}_{kind}") for kind in CrystalHashes._fields]
     return CrystalHashes(*map(unpacked, stored))
 
 

@@ -281,19 +281,17 @@ def _subsystems(system: System, known: Mapping[System, object]) -> Iterator[Syst
 
 
 def _solve(jobs: list[_Job]) -> list[tuple[Composition, float]]:
-    return [pair for job in jobs for pair in _solve_one(job)]
-
-
-def _solve_one(job: _Job) -> list[tuple[Composition, float]]:
     """Solve a linear program for each wanted composition; the elements compete at zero."""
-    size, place = len(job.system), {z: k for k, z in enumerate(job.system)}
-    fractions, energies = _entries(job.system, job.rivals, job.energies)
-    number = {composition: size + k for k, composition in enumerate(job.rivals)}
     found = []
-    for composition in job.wanted:
-        others = np.arange(len(energies)) != number.get(composition, -1)
-        target = _fractions(composition, place)
-        found.append((composition, _lowest_mixture(fractions[others], energies[others], target)))
+    for job in jobs:
+        size, place = len(job.system), {z: k for k, z in enumerate(job.system)}
+        fractions, energies = _entries(job.system, job.rivals, job.energies)
+        number = {composition: size + k for k, composition in enumerate(job.rivals)}
+        for composition in job.wanted:
+            others = np.arange(len(energies)) != number.get(composition, -1)
+            target = _fractions(composition, place)
+            lowest = _lowest_mixture(fractions[others], energies[others], target)
+            found.append((composition, lowest))
     return found
 
 

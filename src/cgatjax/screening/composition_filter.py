@@ -147,18 +147,15 @@ def _may_occur(options: CompositionFilter) -> np.ndarray:
 
 def _accepted(function: str, numbers: np.ndarray, counts: np.ndarray) -> np.ndarray:
     test, amounts = load_function(function), tuple(counts.tolist())
-    answers = [_answer(test, function, tuple(SYMBOLS[z] for z in row), amounts)
-               for row in numbers.tolist()]  # fmt: skip
+    answers = []
+    for row in numbers.tolist():
+        symbols = tuple(SYMBOLS[z] for z in row)
+        answers.append(test(symbols, amounts))
+        if not isinstance(answers[-1], bool | np.bool_):
+            raise ConfigError(
+                f"{function}({symbols}, {amounts}): expected True or False, got {answers[-1]!r:.80}"
+            )
     return np.array(answers, bool)
-
-
-def _answer(test: Test, name: str, symbols: tuple[str, ...], amounts: tuple[int, ...]) -> bool:
-    answer = test(symbols, amounts)
-    if not isinstance(answer, bool | np.bool_):
-        raise ConfigError(
-            f"{name}({symbols}, {amounts}): expected True or False, got {answer!r:.80}"
-        )
-    return bool(answer)
 
 
 @functools.lru_cache(maxsize=8)

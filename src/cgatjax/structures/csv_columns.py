@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from cgatjax.errors import InputError
 from cgatjax.structures.csv_text import CsvTable, number_reader
@@ -46,10 +46,6 @@ class TableSummary:
     n_matched: int
     columns: tuple[Column, ...]
     notes: tuple[str, ...] = ()
-
-    def matching(self, n_matched: int) -> "TableSummary":
-        """Return the summary with another number of matched rows."""
-        return replace(self, n_matched=n_matched)
 
     def __str__(self) -> str:
         head = f"{self.path}: {self.n_rows} rows, {self.n_matched} with a structure"

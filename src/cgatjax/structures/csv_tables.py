@@ -63,7 +63,7 @@ def read_csv(path: Path, targets: Sequence[str] | None) -> Iterator[Crystal | Re
     skipped = [*kinds.values(), *([] if id_column is None else [id_column])]
     columns = property_columns(table, skipped, targets)
     no_ids = () if id_column is not None else ("no column of ids, rows are numbered",)
-    logger.info("%s", _summary(path, table, columns, no_ids).matching(len(table.rows)))
+    logger.info("%s", _summary(path, table, columns, no_ids, len(table.rows)))
     for number, row in enumerate(table.rows):
         name = row[id_column].strip() if id_column is not None and id_column < len(row) else ""
         yield parse_crystal(
@@ -138,10 +138,10 @@ def _stated_units(columns: Sequence[Column]) -> dict[str, str]:
 
 
 def _summary(
-    path: Path, table: CsvTable, columns: Sequence[Column], notes: Sequence[str]
+    path: Path, table: CsvTable, columns: Sequence[Column], notes: Sequence[str], matched: int = 0
 ) -> TableSummary:
     comments = [f"{table.n_comments} comment lines"] if table.n_comments else []
-    return TableSummary(str(path), len(table.rows), 0, tuple(columns), (*notes, *comments))
+    return TableSummary(str(path), len(table.rows), matched, tuple(columns), (*notes, *comments))
 
 
 def _id_column(header: Sequence[str]) -> int | None:

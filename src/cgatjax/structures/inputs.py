@@ -109,7 +109,9 @@ def _files_of(name: str | Path) -> list[SourceFile]:
     except OSError as error:  # a text instead of a path is too long for one
         raise InputError(f"{str(name)[:80]!r}: expected a path: {error.strerror}") from error
     if is_folder:
-        return _files_in(path)
+        if files := _readable_below(path):
+            return files
+        raise InputError(f"{path}: the folder holds no file that can be read; expected {FORMATS}")
     if exists:
         kind = format_of(path)
         if kind not in _BY_NAME:
@@ -147,13 +149,6 @@ def _matches(pattern: str) -> set[str]:
             inside = _matches(os.path.join(glob.escape(folder), tail.lstrip(os.sep) or "*"))
             found |= {name for name in inside if not (os.path.islink(name) and os.path.isdir(name))}
     return found
-
-
-def _files_in(folder: Path) -> list[SourceFile]:
-    files = _readable_below(folder)
-    if not files:
-        raise InputError(f"{folder}: the folder holds no file that can be read; expected {FORMATS}")
-    return files
 
 
 def _readable_below(folder: Path) -> list[SourceFile]:

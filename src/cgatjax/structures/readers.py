@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cgatjax.errors import InputError, TargetError
+from cgatjax.runtime import reading
 from cgatjax.structures.archives.json_files import read_json
 from cgatjax.structures.archives.parquet import read_parquet
 from cgatjax.structures.ase_atoms import crystal_from_atoms, read_ase_database, read_extxyz
@@ -147,10 +148,8 @@ def _read_named_table(path: str | Path, targets: Targets) -> PropertyTable:
     path = Path(path)
     if not path.exists():
         raise InputError(f"{path}: no such file; expected a table of properties")
-    try:
+    with reading(path, "a table of properties"):
         return read_property_table(path, targets)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
 
 
 def _without_table(sources: Sequence[Any], path: Path) -> list[Any]:
@@ -256,7 +255,7 @@ def _require_matches(table: PropertyTable, names: Mapping[Path, str]) -> None:
             f"{table.path}: none of its {len(table.rows)} ids ({_examples(list(table.rows))}) is "
             f"the name of one of the {files}"
         )
-    logger.info("%s", table.summary.matching(len(matched)))
+    logger.info("%s", dataclasses.replace(table.summary, n_matched=len(matched)))
 
 
 def _require_columns(table: PropertyTable, targets: Sequence[str]) -> None:

@@ -64,7 +64,7 @@ def row_batches(path: Path) -> Iterator[Sequence[Any]]:
             make = rows_of_table(start.header, path) if is_matbench(start.header) else list
             first = True
             del head
-            for batch in stream_items(read, start.is_lines):
+            for batch in stream_items(read.read, start.is_lines):
                 rows = make(batch)
                 if first:
                     _require_structures(rows)

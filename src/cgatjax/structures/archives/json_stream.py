@@ -7,8 +7,8 @@ as fast as parsing the file at once.
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
@@ -93,15 +93,8 @@ def list_start(head: bytes) -> Start:
     )
 
 
-class Readable(Protocol):
-    """Interface of the streams that are read here."""
-
-    def read(self, n: int, /) -> bytes:
-        """Read at most n bytes."""
-
-
-def stream_items(stream: Readable, is_lines: bool) -> Iterator[list[Any]]:
-    """Yield batches of the items of a list, or of lines, from a file opened at the first of them.
+def stream_items(read: Callable[[int], bytes], is_lines: bool) -> Iterator[list[Any]]:
+    """Yield batches of the items of a list, or of lines, from a reader at the first of them.
 
     Raises:
       InputError: damaged or incomplete, or an item longer than `LONGEST_ITEM`.
@@ -116,7 +109,7 @@ def stream_items(stream: Readable, is_lines: bool) -> Iterator[list[Any]]:
             buffer, size = buffer[ends[-1] :], CHUNK
         if is_end:
             return
-        more = stream.read(size)
+        more = read(size)
         if not more:
             break
         size = min(2 * size, LONGEST_ITEM)

@@ -48,7 +48,8 @@ def download(
     files = record.matching(*file_)
     click.echo(f"{record.title}\n{record.url}")
     if list_:
-        rows = [(f.name, _megabytes(f.size), f.checksum or "?") for f in files]
+        sizes = ["?" if f.size is None else f"{f.size / 1e6:.1f}" for f in files]
+        rows = [(f.name, mb, f.checksum or "?") for f, mb in zip(files, sizes, strict=True)]
         click.echo(table(("file", "MB", "checksum"), rows))
         return
     if out is None:
@@ -64,7 +65,3 @@ def download(
 
 def _advance(advance: "Advance", n_bytes: int) -> None:
     advance(n_bytes, "bytes")
-
-
-def _megabytes(n_bytes: int | None) -> str:
-    return "?" if n_bytes is None else f"{n_bytes / 1e6:.1f}"
