@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from cgatjax.graphs.crystal_graph import CrystalGraph
 from cgatjax.structures.crystal import Crystal
 from cgatjax.synthetic.dataset import ionic_crystals
 
@@ -33,6 +34,28 @@ def cubic_prototypes() -> dict[str, Crystal]:
         ),
         "CaF2": cubic("CaF2", 4.0, [(20, p) for p in FCC] + [(9, p) for p in fluorine]),
     }
+
+
+def sound(graph: CrystalGraph) -> CrystalGraph:
+    """Check types, ranges and sums of the arrays of a graph, and return it."""
+    last, k = graph.n_nodes - 1, graph.max_neighbors
+    for name, dtype, low, high in [
+        ("atomic_numbers", np.uint8, 1, 103),
+        ("node_multiplicity", np.uint32, 1, graph.n_sites),
+        ("site_class", np.uint16, 0, last),
+        ("edge_center", np.uint16, 0, last),
+        ("edge_neighbor", np.uint16, 0, last),
+        ("edge_shell", np.uint8, 1, k),
+        ("weight_numerator", np.uint16, 1, 65535),
+        ("weight_denominator", np.uint16, 1, 65535),
+    ]:
+        array = getattr(graph, name)
+        assert (array.dtype, array.ndim) == (dtype, 1), name
+        assert low <= array.min() <= array.max() <= high, name
+    assert (np.bincount(graph.site_class) == graph.node_multiplicity).all()
+    assert (np.diff(graph.edge_center.astype(int)) >= 0).all()
+    np.testing.assert_allclose(np.bincount(graph.edge_center, graph.edge_weight), k, atol=1e-6)
+    return graph
 
 
 def faulty_crystals() -> list[Crystal]:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.crystals import sound
 
 from cgatjax.config import GraphConfig
 from cgatjax.errors import StructureError
@@ -37,7 +38,7 @@ def seen(graph: CrystalGraph, label: list) -> tuple[list[Counter], list[Counter]
 
 def check_exact(graph: CrystalGraph, small: CrystalGraph) -> None:
     """Every site of the unreduced graph sees what its class sees, in both directions."""
-    small.validate()
+    sound(small)
     of_site = small.site_class.tolist()
     sites = seen(graph, of_site)
     classes = seen(small, list(range(small.n_nodes)))
@@ -190,17 +191,19 @@ def test_reducing_twice_changes_nothing(seed):
 
 def test_a_partly_reduced_graph_is_reduced_further_and_its_site_classes_are_composed():
     # Three alike sites that all see each other: two of them are merged already.
-    half = CrystalGraph(
-        atomic_numbers=np.array([55, 55], np.uint8),
-        node_multiplicity=np.array([2, 1], np.uint32),
-        site_class=np.array([0, 1, 0], np.uint16),
-        edge_center=np.array([0, 0, 1, 1], np.uint16),
-        edge_neighbor=np.array([0, 1, 0, 1], np.uint16),
-        edge_shell=np.ones(4, np.uint8),
-        weight_numerator=np.array([2, 1, 2, 1], np.uint16),
-        weight_denominator=np.ones(4, np.uint16),
-        max_neighbors=3,
-    ).validate()
+    half = sound(
+        CrystalGraph(
+            atomic_numbers=np.array([55, 55], np.uint8),
+            node_multiplicity=np.array([2, 1], np.uint32),
+            site_class=np.array([0, 1, 0], np.uint16),
+            edge_center=np.array([0, 0, 1, 1], np.uint16),
+            edge_neighbor=np.array([0, 1, 0, 1], np.uint16),
+            edge_shell=np.ones(4, np.uint8),
+            weight_numerator=np.array([2, 1, 2, 1], np.uint16),
+            weight_denominator=np.ones(4, np.uint16),
+            max_neighbors=3,
+        )
+    )
     small = reduce_graph(half)
     assert small.node_multiplicity.tolist() == [3]
     assert small.site_class.tolist() == [0, 0, 0]

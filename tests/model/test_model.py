@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.crystals import sound
 
 from cgatjax.config import GraphConfig, ModelConfig
 from cgatjax.data.batching import BatchBudget, CrystalBatch, collate
@@ -200,17 +201,19 @@ def renumbered(graph: CrystalGraph, order: np.ndarray) -> CrystalGraph:
     place = np.argsort(order)
     center = place[graph.edge_center]
     edges = np.lexsort((np.random.default_rng(0).random(len(center)), center))
-    return CrystalGraph(
-        atomic_numbers=graph.atomic_numbers[order],
-        node_multiplicity=graph.node_multiplicity[order],
-        site_class=np.arange(graph.n_sites, dtype=np.uint16),
-        edge_center=center[edges].astype(np.uint16),
-        edge_neighbor=place[graph.edge_neighbor][edges].astype(np.uint16),
-        edge_shell=graph.edge_shell[edges],
-        weight_numerator=graph.weight_numerator[edges],
-        weight_denominator=graph.weight_denominator[edges],
-        max_neighbors=graph.max_neighbors,
-    ).validate()
+    return sound(
+        CrystalGraph(
+            atomic_numbers=graph.atomic_numbers[order],
+            node_multiplicity=graph.node_multiplicity[order],
+            site_class=np.arange(graph.n_sites, dtype=np.uint16),
+            edge_center=center[edges].astype(np.uint16),
+            edge_neighbor=place[graph.edge_neighbor][edges].astype(np.uint16),
+            edge_shell=graph.edge_shell[edges],
+            weight_numerator=graph.weight_numerator[edges],
+            weight_denominator=graph.weight_denominator[edges],
+            max_neighbors=graph.max_neighbors,
+        )
+    )
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

@@ -127,56 +127,6 @@ class CrystalGraph:
             f"classes, {self.n_edges} edges)"
         )
 
-    def validate(self) -> Self:
-        """Check every array's dtype, length and range; return the graph itself.
-
-        Raises:
-          InputError: an array is not as expected; the message names it.
-        """
-        for name, dtype in _DTYPES.items():
-            array = getattr(self, name)
-            if array.dtype != dtype or array.ndim != 1:
-                raise InputError(
-                    f"{self.id!r}: expected {name} as a vector of {np.dtype(dtype).name}, "
-                    f"got {array.dtype} of shape {array.shape}"
-                )
-        if not 1 <= self.max_neighbors <= 255:
-            raise InputError(
-                f"{self.id!r}: expected max_neighbors in 1..255, got {self.max_neighbors}"
-            )
-        last_node = self.n_nodes - 1
-        lows_and_highs = {
-            "atomic_numbers": (1, MAX_ATOMIC_NUMBER),
-            "site_class": (0, last_node),
-            "edge_center": (0, last_node),
-            "edge_neighbor": (0, last_node),
-            "edge_shell": (1, self.max_neighbors),
-            "weight_numerator": (1, 65535),
-            "weight_denominator": (1, 65535),
-        }
-        for name, (low, high) in lows_and_highs.items():
-            _check_integers(self.id, name, getattr(self, name), low, high)
-        self._check_sums()
-        return self
-
-    def _check_sums(self) -> None:
-        sites = np.bincount(self.site_class, minlength=self.n_nodes)
-        if not np.array_equal(sites, self.node_multiplicity):
-            raise InputError(
-                f"{self.id!r}: node_multiplicity does not count the sites of site_class"
-            )
-        if (self.edge_center[1:] < self.edge_center[:-1]).any():
-            raise InputError(f"{self.id!r}: expected edge_center ascending, got it unsorted")
-        # Fractions of a shared shell sum to K up to rounding of float64 only.
-        weight = np.bincount(self.edge_center, weights=self.edge_weight, minlength=self.n_nodes)
-        wrong = np.abs(weight - self.max_neighbors) > 1e-6
-        if wrong.any():
-            node = int(np.argmax(wrong))
-            raise InputError(
-                f"{self.id!r}: expected the edge weights of node {node} to sum to "
-                f"{self.max_neighbors}, got {weight[node]:g}"
-            )
-
     @property
     def n_nodes(self) -> int:
         """Number of nodes (classes of sites)."""
