@@ -12,7 +12,7 @@ import numpy as np
 import cgatjax as cg
 from cgatjax.inference.calibration import known_errors
 from cgatjax.model.metrics import errors_of
-from cgatjax.pretrained.publishing import rounded, with_std_factors
+from cgatjax.pretrained.publishing import rounded
 
 Sets = tuple[cg.Dataset, cg.Dataset, cg.Dataset]
 CHECKED = 8
@@ -131,6 +131,20 @@ def _source(name: str, train: cg.Dataset, _valid: cg.Dataset, _test: cg.Dataset)
 def _excluded(recipe: Mapping[str, Any]) -> str:
     names = ", ".join(Path(store).name for store in recipe["exclude"])
     return f"the formulas of the validation and test sets of {names}" if names else ""
+
+
+def with_std_factors(model: cg.Model, factors: Mapping[str, float]) -> cg.Model:
+    """Multiply the predicted standard deviations of targets by factors, in the weights.
+
+    The bias of log_std in the last layer of a head takes the logarithm of the factor.
+    """
+    heads = dict(model.params["heads"])
+    for target, factor in factors.items():
+        out = heads[target]["out"]
+        bias = np.array(out["bias"])
+        bias[1] += np.log(factor)
+        heads[target] = {**heads[target], "out": {**out, "bias": bias}}
+    return model.replace(params={**model.params, "heads": heads})
 
 
 def _calibrated(model: cg.Model, valid: cg.Dataset) -> tuple[cg.Model, dict[str, float]]:

@@ -81,7 +81,7 @@ def test_hashes_are_those_of_the_store_and_of_unreduced_graphs(ionic_store, monk
     monkeypatch.setattr(training_record, "BLOCK", 7)
     whole = ionic_store.all()
     np.testing.assert_array_equal(crystal_hashes(whole).graphs, ionic_store.hashes())
-    np.testing.assert_array_equal(crystal_hashes(whole, np.array([5, 3])).graphs,
+    np.testing.assert_array_equal(crystal_hashes(whole.select(np.array([5, 3]))).graphs,
                                   ionic_store.hashes(rows=np.array([5, 3])))  # fmt: skip
     in_memory = GraphList([ionic_store.graph(k) for k in range(9)], ionic_store.graph_config)
     assert (whole.reduced, in_memory.reduced) == (True, False)

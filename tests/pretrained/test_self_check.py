@@ -5,6 +5,7 @@ import shutil
 import jax
 import numpy as np
 import pytest
+from experiments.model_report import with_std_factors
 from tests.cards import CARD
 from tests.commands import ok, refused
 
@@ -14,7 +15,7 @@ from cgatjax.inference.prediction import BatchRunner
 from cgatjax.model.model_io import write_model
 from cgatjax.model.normalizer import Normalizer
 from cgatjax.pretrained import self_check
-from cgatjax.pretrained.publishing import publish_model, rounded, with_std_factors
+from cgatjax.pretrained.publishing import publish_model, rounded
 from cgatjax.pretrained.self_check import verify, verify_once
 from cgatjax.runtime.files import new_folder
 

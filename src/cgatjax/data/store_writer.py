@@ -2,20 +2,19 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
 
 from cgatjax.config import GraphConfig
-from cgatjax.data.filters import Filter, InputFilter
+from cgatjax.data.filters import COLUMNS
 from cgatjax.data.shard_writer import ShardWriter, rows_of
 from cgatjax.data.store import FORMAT, MANIFEST, SKIPPED, Store, digest_of, open_store
 from cgatjax.errors import InputError
 from cgatjax.graphs.crystal_graph import CrystalGraph
 from cgatjax.graphs.reduction import reduce_graph
-from cgatjax.runtime import complete_folder, require_new, write_durably
+from cgatjax.runtime import complete_folder, require_new, write_csv, write_durably
 from cgatjax.structures import CELL_VOLUME, unit_of
 
 CHUNK = 256
@@ -57,17 +56,16 @@ def store_rows(
     """
     out = Path(out)
     require_new(out)
-    with complete_folder(out) as folder, closing(InputFilter(folder, Filter(), "raise")) as nothing:
+    with complete_folder(out) as folder:
         writer = ShardWriter(folder)
         for batch in batches:
             writer.add(batch)
         writer.close()
         if writer.n_rows == 0:
             raise InputError("expected at least one crystal graph to store, got none")
-        nothing.write_skipped(folder / SKIPPED, ())
-        nothing.close()
+        write_csv(folder / SKIPPED, [COLUMNS])
         known = {name: unit_for(name, units) for name in ordered(writer.known)}
-        finish(writer, config, reduced, nothing.counts, known, origins)
+        finish(writer, config, reduced, {}, known, origins)
     return open_store(out)
 
 

@@ -175,10 +175,10 @@ def evaluate(
 
 
 def errors_by_target(
-    model: Model | Predictor, data: Store | Crystals, *, batch_size: int = BATCH
+    model: Model | Predictor, data: Store | Crystals
 ) -> dict[str, dict[str, float]]:
     """Compute {target: {"mae", "rmse", "n"}} as `evaluate` does, without its warnings."""
-    return _evaluated(Predictor.of(model), data, batch_size)[1]
+    return _evaluated(Predictor.of(model), data, BATCH)[1]
 
 
 def with_known(predictor: Predictor, crystals: Dataset) -> Dataset:

@@ -150,12 +150,9 @@ def unseen_elements(data: Crystals, unseen: np.ndarray) -> list[tuple[str, ...]]
     return found
 
 
-def crystal_hashes(
-    data: Crystals, positions: np.ndarray | None = None, *, show_progress: bool | None = None
-) -> CrystalHashes:
-    """Compute the hashes of crystals, or of those at `positions`, in their order: (n,) each."""
-    rows = np.arange(len(data)) if positions is None else positions
-    return _counts_and_hashes(data, rows, show_progress)[1]
+def crystal_hashes(data: Crystals) -> CrystalHashes:
+    """Compute the hashes of crystals, in their order: (n,) each."""
+    return _counts_and_hashes(data, np.arange(len(data)), None)[1]
 
 
 _summaries: WeakKeyDictionary[Crystals, dict[tuple[str, ...], tuple[np.ndarray, CrystalHashes]]]

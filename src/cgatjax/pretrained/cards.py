@@ -156,7 +156,7 @@ class ModelCard:
             for target, own in errors.items()
         ]
         header = ("test crystals", "property", "unit", "MAE", "RMSE", "n")
-        return [f"## Errors\n\n{_table(header, rows)}"] if rows else []
+        return _tabulated("Errors", header, rows)
 
     def _elements(self) -> list[str]:
         lines = []
@@ -167,23 +167,17 @@ class ModelCard:
                 f"{k} {_short(frequent[k]['mae'])} ({frequent[k]['n']})" for k in worst
             )
             lines.append(f"- {target}, {self.targets[target]}: {named}")
-        if not lines:
-            return []
         head = f"Largest mean absolute errors of test crystals with an element (at least {FEWEST}):"
-        return ["\n".join(["## Errors by element", "", head, "", *lines])]
+        return ["\n".join(["## Errors by element", "", head, "", *lines])] if lines else []
 
     def _calibration(self) -> list[str]:
         rows = [
             (target, self.targets[target], *(_short(own[name]) for name in _CALIBRATION))
             for target, own in self.calibration.items()
         ]
-        if not rows:
-            return []
-        return [
-            "## Standard deviations\n\n"
-            "Multiplied by a factor that was fitted on the validation set; measured on the test "
-            f"set.\n\n{_table(('property', 'unit', *_CALIBRATION.values()), rows)}"
-        ]
+        header = ("property", "unit", *_CALIBRATION.values())
+        text = "Multiplied by a factor that was fitted on the validation set; measured on the test"
+        return _tabulated("Standard deviations", header, rows, f"{text} set.")
 
     def _storage(self) -> list[str]:
         rows = [
@@ -192,7 +186,7 @@ class ModelCard:
         ]
         header = ("property", "unit", "mean change", "largest change")
         text = "Change of test predictions by storing the weights in float16:"
-        return [f"## Storage\n\n{text}\n\n{_table(header, rows)}"] if rows else []
+        return _tabulated("Storage", header, rows, text)
 
 
 _CALIBRATION = {
@@ -208,6 +202,12 @@ _CALIBRATION = {
 
 def _short(value: float) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _tabulated(
+    title: str, header: Sequence[str], rows: Sequence[Sequence[Any]], text: str = ""
+) -> list[str]:
+    return ["\n\n".join(filter(None, [f"## {title}", text, _table(header, rows)]))] if rows else []
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

@@ -1,6 +1,5 @@
 """Publishing of a model: weights in float16, card, self-check, calibrated standard deviations."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -67,17 +66,3 @@ def rounded(params: Any) -> Any:
         return half.astype(np.float32)
 
     return jax.tree.map(of, params)
-
-
-def with_std_factors(model: Model, factors: Mapping[str, float]) -> Model:
-    """Multiply the predicted standard deviations of targets by factors, in the weights.
-
-    The bias of log_std in the last layer of a head takes the logarithm of the factor.
-    """
-    heads = dict(model.params["heads"])
-    for target, factor in factors.items():
-        out = heads[target]["out"]
-        bias = np.array(out["bias"])
-        bias[1] += np.log(factor)
-        heads[target] = {**heads[target], "out": {**out, "bias": bias}}
-    return model.replace(params={**model.params, "heads": heads})
