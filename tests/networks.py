@@ -10,3 +10,14 @@ SMALLEST = {
     "head_widths": (16, 8),
 }
 """Options of `ModelConfig.small`; every kind of layer is there, and compiles in seconds."""
+
+TINY_MODEL = {
+    "node_dim": 6,
+    "edge_dim": 4,
+    "heads": 2,
+    "steps": 1,
+    "composition_steps": 1,
+    "composition_hidden": 6,
+    "head_widths": [8],
+}
+"""Table `model` of the configuration files of commands."""

@@ -5,22 +5,12 @@ from pathlib import Path
 import pytest
 import tomli_w
 from tests.commands import ok
+from tests.networks import TINY_MODEL
 
 from cgatjax.structures.dcgat import write_dcgat
 from cgatjax.synthetic.dataset import ionic_crystals
 
-TINY = {
-    "model": {
-        "node_dim": 6,
-        "edge_dim": 4,
-        "heads": 2,
-        "steps": 1,
-        "composition_steps": 1,
-        "composition_hidden": 6,
-        "head_widths": [8],
-    },
-    "train": {"epochs": 2, "batch_size": 16},
-}
+TINY = {"model": TINY_MODEL, "train": {"epochs": 2, "batch_size": 16}}
 LOW = "e-form@low"
 
 

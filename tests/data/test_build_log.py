@@ -1,9 +1,7 @@
 """A killed build is resumed to the same bytes as an uninterrupted one."""
 
 import dataclasses
-import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.snapshots import snapshots
 
 from cgatjax.config import GraphConfig
 from cgatjax.data import build
@@ -97,25 +96,10 @@ def test_a_build_may_be_resumed_with_other_workers(whole, stopped, faulty_crysta
     assert_same_files(whole, stopped)
 
 
-def test_a_kill_at_any_moment_of_writing_loses_nothing(
-    tmp_path, monkeypatch, whole, faulty_crystals
-):
-    """The folder is copied before every call that makes something durable."""
-    out, snapshots = tmp_path / "out", tmp_path / "snapshots"
-
-    def spied(call):
-        def spy(*args):
-            shutil.copytree(out, snapshots / f"{len(list(snapshots.iterdir())):03d}")
-            return call(*args)
-
-        return spy
-
-    snapshots.mkdir()
-    with monkeypatch.context() as patch:
-        for name in ("fsync", "replace"):
-            patch.setattr(os, name, spied(getattr(os, name)))
+def test_a_kill_at_any_moment_of_writing_loses_nothing(tmp_path, whole, faulty_crystals):
+    out = tmp_path / "out"
+    with snapshots(out, tmp_path / "snapshots") as states:
         build_store(faulty_crystals, out, SHARE, **SKIP)
-    states = sorted(snapshots.iterdir())
     assert len(states) > 20
     for state in states:
         if not (state / "store.json").exists():

@@ -14,24 +14,14 @@ from typing import Any
 import tomli_w
 from tests.commands import ok
 from tests.crystals import cubic
+from tests.networks import TINY_MODEL
 
 from cgatjax.structures.dcgat import write_dcgat
 from cgatjax.synthetic.dataset import ionic_crystals
 
 LOW, HIGH = "e-form@low", "e-form@high"
 TRAIN = {"epochs": 2, "batch_size": 16, "checkpoint_seconds": 0.0, "loss": "robust_l1"}
-TINY = {
-    "model": {
-        "node_dim": 6,
-        "edge_dim": 4,
-        "heads": 2,
-        "steps": 1,
-        "composition_steps": 1,
-        "composition_hidden": 6,
-        "head_widths": [8],
-    },
-    "train": TRAIN,
-}
+TINY = {"model": TINY_MODEL, "train": TRAIN}
 UNTIDY = ("seconds", "candidates_per_second")
 """Entries of reports that differ from run to run."""
 

@@ -1,13 +1,13 @@
 """Complete screenings: results, reports, kills at any moment, and refusals."""
 
 import json
-import os
 import shutil
 from contextlib import nullcontext
 
 import numpy as np
 import pytest
 from tests.screening.conftest import BATCH, ELEMENTS, PEROVSKITE, ROCK_SALT, files
+from tests.snapshots import snapshots
 
 import cgatjax as cg
 from cgatjax.errors import (
@@ -163,25 +163,11 @@ def test_results_are_empty_if_no_candidate_passes(model, tmp_path) -> None:
 
 
 def test_resuming_after_a_kill_during_any_write_gives_the_same_results(
-    model, tmp_path, monkeypatch, screened
+    model, tmp_path, screened
 ) -> None:
-    """A copy of the folder, taken before each fsync and rename, is resumed."""
-    out, snapshots = tmp_path / "out", tmp_path / "snapshots"
-
-    def spied(call):
-        def spy(*args):
-            if out.exists():
-                shutil.copytree(out, snapshots / f"{len(list(snapshots.iterdir())):03d}")
-            return call(*args)
-
-        return spy
-
-    snapshots.mkdir()
-    with monkeypatch.context() as patch:
-        for name in ("fsync", "replace"):
-            patch.setattr(os, name, spied(getattr(os, name)))
+    out = tmp_path / "out"
+    with snapshots(out, tmp_path / "snapshots") as copies:
         cg.screen(model, PROTOTYPES, out, elements=LISTS, **SIZES)
-    copies = sorted(snapshots.iterdir())
     assert len(copies) > 30
     expected = files(screened.results)
     for copy in copies[:: 1 if len(copies) < 60 else 2]:

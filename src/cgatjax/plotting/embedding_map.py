@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from cgatjax.errors import InputError, MissingExtraError
-from cgatjax.plotting.style import COLOR_SCALE, new_figure, with_unit, wrapped
+from cgatjax.plotting.style import COLOR_SCALE, color_range, new_figure, with_unit, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -102,8 +102,6 @@ def embedding_map(
     Raises:
       InputError: lengths that differ.
     """
-    from matplotlib.colors import LogNorm, Normalize
-
     values = np.asarray(values, np.float64)
     if values.shape != (len(projection.points),):
         raise InputError(f"expected {len(projection.points)} values, got shape {values.shape}")
@@ -115,16 +113,13 @@ def embedding_map(
     if known.any():
         order = np.flatnonzero(known)[np.argsort(values[known], kind="stable")]
         low, high = np.quantile(values[known], [0.01 if log else 0, _BRIGHTEST])
-        if not low < high:
-            low, high = (low / 2, low * 2) if log else (low - 0.5, low + 0.5)
-        norm = LogNorm(low, high) if log else Normalize(low, high)
         drawn = axes.scatter(
             x[order],
             y[order],
             c=values[order],
             cmap=COLOR_SCALE,
             s=size,
-            norm=norm,
+            norm=color_range(low, high, log=log),
             linewidths=0,
             zorder=2,
         )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cgatjax.errors import InputError
-from cgatjax.plotting.style import COLOR_SCALE, new_figure
+from cgatjax.plotting.style import COLOR_SCALE, color_range, new_figure
 from cgatjax.structures import SYMBOLS, atomic_number
 
 if TYPE_CHECKING:
@@ -56,18 +56,13 @@ def periodic_table(
       StructureError: an unknown element symbol.
     """
     from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import LogNorm, Normalize
 
     numbers = {atomic_number(symbol): float(value) for symbol, value in values.items()}
     wrong = [v for v in numbers.values() if not np.isfinite(v) or (log and v <= 0)]
     if wrong or not numbers:
         expected = "positive" if log else "finite"
         raise InputError(f"expected {expected} numbers of elements, got {wrong[:3] or 'none'}")
-    low, high = min(numbers.values()), max(numbers.values())
-    if low == high:
-        spread = abs(low) / 2 or 0.5
-        low, high = (low / 2, high * 2) if log else (low - spread, high + spread)
-    norm = LogNorm(low, high) if log else Normalize(low, high)
+    norm = color_range(min(numbers.values()), max(numbers.values()), log=log)
     figure, (axes,) = new_figure(11.0, 5.6)
     colors = ScalarMappable(norm, COLOR_SCALE)
     for number in range(1, len(SYMBOLS)):

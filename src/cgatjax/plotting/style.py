@@ -17,6 +17,7 @@ from cgatjax.runtime import replacing
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
+    from matplotlib.colors import Normalize
     from matplotlib.figure import Figure
 
 COLORS = ("#4C72B0", "#DD8452", "#55A868", "#C44E52", "#8172B3", "#937860")
@@ -92,6 +93,16 @@ def colors_of(names: Iterable[str]) -> list[str]:
     taken = {_MEANINGS[name] for name in names if name in _MEANINGS}
     free = itertools.cycle([i for i in range(len(COLORS)) if i not in taken] or range(len(COLORS)))
     return [COLORS[_MEANINGS[name] if name in _MEANINGS else next(free)] for name in names]
+
+
+def color_range(low: float, high: float, *, log: bool) -> "Normalize":
+    """Map numbers from low to high to colors, on a wider range around them if they are equal."""
+    from matplotlib.colors import LogNorm, Normalize
+
+    if low == high:
+        spread = abs(low) / 2 or 0.5
+        low, high = (low / 2, high * 2) if log else (low - spread, high + spread)
+    return LogNorm(low, high) if log else Normalize(low, high)
 
 
 def wrapped(title: str, inches: float) -> str:
