@@ -8,8 +8,9 @@ from cgatjax.data.graph_list import GraphList
 from cgatjax.errors import InputError, MismatchError, StructureError, TargetError
 from cgatjax.inference import prediction as inference
 from cgatjax.inference.memory import count_trained_on
+from cgatjax.inference.passes import Pass
 from cgatjax.inference.prediction import BatchRunner, embed, evaluate, predict
-from cgatjax.inference.predictor import Pass, Predictor, in_units
+from cgatjax.inference.predictor import Predictor, in_units
 
 LOW = "e-form@low"
 

@@ -1,5 +1,6 @@
 """An ensemble's mean and standard deviation, and what must be equal among its members."""
 
+import jax
 import numpy as np
 import pytest
 
@@ -7,12 +8,15 @@ import cgatjax as cg
 from cgatjax.data.graph_list import GraphList
 from cgatjax.errors import ConfigError, InputError, MismatchError
 from cgatjax.inference.loading import describe_ensemble, member_folders
-from cgatjax.inference.prediction import embed, evaluate, predict
+from cgatjax.inference.passes import Pass, distinct
+from cgatjax.inference.prediction import BatchRunner, embed, evaluate, predict
 from cgatjax.inference.predictor import Predictor, in_units
 from cgatjax.model.model_io import save_model
+from cgatjax.model.network import Method
 from cgatjax.runs.run_folder import ENSEMBLE, RunFolder
 
 LOW = "e-form@low"
+METHODS: tuple[Method, ...] = ("apply", "apply", "apply", "embed")
 NONE = GraphList([], cg.GraphConfig())
 """Crystals of which nothing need be known: the models have no baselines."""
 
@@ -45,6 +49,20 @@ def test_moments_are_those_of_the_mixture(members):
     expected = by_hand(members, outputs)
     np.testing.assert_allclose(mean, expected[0], rtol=1e-12)
     np.testing.assert_allclose(std, expected[1], rtol=1e-9)
+
+
+def test_equal_passes_run_once(members, ionic_store):
+    """Parts that were saved apart have arrays of their own with the same weights."""
+    model, other, _ = members
+    copy = model.replace(params=jax.tree.map(np.copy, model.params))
+    passes = [Pass(m, how) for m, how in zip((model, copy, other, model), METHODS, strict=True)]
+    run, numbers = distinct(passes)
+    assert [id(own.model) for own in run] == [id(model), id(other), id(model)]
+    assert numbers == [0, 0, 1, 2]
+    found = BatchRunner(passes, 8)(ionic_store.all()[:5])
+    np.testing.assert_array_equal(found[0][LOW], found[1][LOW])
+    assert (found[0][LOW] != found[2][LOW]).all()
+    assert list(found[3]) == ["embedding"]
 
 
 def test_parts_of_the_variance(members):

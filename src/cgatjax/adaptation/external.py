@@ -15,7 +15,7 @@ from cgatjax.inference.baselines import Known
 from cgatjax.inference.embedding_table import read_embeddings
 from cgatjax.inference.gaussian_process import SparseGP
 from cgatjax.inference.gp_fitting import fit_gp
-from cgatjax.inference.predictor import Outputs, Pass
+from cgatjax.inference.passes import Outputs, Pass
 from cgatjax.model.model import Model
 
 

@@ -9,8 +9,9 @@ from cgatjax.config import ModelConfig, TrainConfig, TransferConfig
 from cgatjax.data.compositions import element_fractions
 from cgatjax.data.datasets import Dataset
 from cgatjax.inference.memory import count_trained_on
+from cgatjax.inference.passes import Outputs, Pass
 from cgatjax.inference.prediction import BatchRunner, embed
-from cgatjax.inference.predictor import Outputs, Pass, in_units
+from cgatjax.inference.predictor import in_units
 from cgatjax.model.model import Model, init_model
 from cgatjax.model.network import Method
 from cgatjax.model.normalizer import Normalizer

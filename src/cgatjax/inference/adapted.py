@@ -15,7 +15,8 @@ from cgatjax.errors import InputError
 from cgatjax.inference.baselines import Known, known_part
 from cgatjax.inference.domain import Domain
 from cgatjax.inference.error_model import ErrorModel
-from cgatjax.inference.predictor import Outputs, Pass, Predictor, Uncertainty, in_units
+from cgatjax.inference.passes import Outputs, Pass
+from cgatjax.inference.predictor import Predictor, Uncertainty, in_units
 from cgatjax.model.model import Model, weights_digest
 from cgatjax.simple_models.features import composition_features
 from cgatjax.simple_models.models import Name, SimpleModel

@@ -19,8 +19,9 @@ from cgatjax.errors import InputError
 from cgatjax.inference.baselines import has_known, require_known
 from cgatjax.inference.memory import TrainedOn, count_trained_on, total_of
 from cgatjax.inference.new_graphs import featurized_parts
+from cgatjax.inference.passes import Outputs, Pass, distinct
 from cgatjax.inference.prediction_table import UNRECORDED, Predictions
-from cgatjax.inference.predictor import Outputs, Pass, Predictor
+from cgatjax.inference.predictor import Predictor
 from cgatjax.model.metrics import errors_of
 from cgatjax.model.model import Model
 from cgatjax.model.training_record import unseen_elements
@@ -225,8 +226,9 @@ class BatchRunner:
     """Runner of forward passes over data sets, which keeps batch shapes (`budgets`) that fit."""
 
     def __init__(self, passes: Sequence[Pass], batch_size: int) -> None:
+        run, self._numbers = distinct(passes)
         self._passes = [
-            (model.network.jitted(method), jax.device_put(model.params)) for model, method in passes
+            (model.network.jitted(method), jax.device_put(model.params)) for model, method in run
         ]
         self.batch_size = batch_size
         self.budgets: Sequence[BatchBudget] = ()
@@ -262,4 +264,4 @@ class BatchRunner:
                 collect(*under_way.popleft())
         for done in under_way:
             collect(*done)
-        return list(collected)
+        return [collected[number] for number in self._numbers]

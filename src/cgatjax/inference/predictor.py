@@ -8,7 +8,7 @@ between them plus, with a robust loss, the mean of the variances that they predi
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 
@@ -18,9 +18,9 @@ from cgatjax.errors import ConfigError, InputError, MismatchError
 from cgatjax.inference.baselines import Known, known_part, properties_needed, require_known
 from cgatjax.inference.gaussian_process import SparseGP
 from cgatjax.inference.memory import was_trained_on
+from cgatjax.inference.passes import Outputs, Pass
 from cgatjax.inference.uncertainty_io import Rescaling, Rescalings
 from cgatjax.model.model import Model, require_model, weights_digest
-from cgatjax.model.network import Method
 from cgatjax.model.training_record import SeenBy
 
 Uncertainty = Literal["validated", "ensemble", "aleatoric", "gp", "none"]
@@ -32,16 +32,6 @@ REMEDY = (
     "--uncertainty gp"
 )
 """Ways to a standard deviation for a model without one."""
-
-Outputs = Mapping[str, np.ndarray]
-"""Output of a method of `Network` -> (crystals, ...)."""
-
-
-class Pass(NamedTuple):
-    """Forward pass that a prediction needs: a method of a model's network."""
-
-    model: Model
-    method: Method
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

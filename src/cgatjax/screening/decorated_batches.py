@@ -18,6 +18,7 @@ from cgatjax.config import ModelConfig
 from cgatjax.data.batching import default_float
 from cgatjax.errors import ConfigError, MismatchError
 from cgatjax.graphs.graph_arrays import GraphArrays
+from cgatjax.inference.passes import distinct
 from cgatjax.inference.predictor import Predictor
 from cgatjax.model.network import Method, Network, compiled
 from cgatjax.runtime.executors import cores
@@ -70,8 +71,9 @@ class DecoratedPredictor:
             )
         self.predictor, self.target, self._counts = predictor, target, template.counts
         self.batch_size = batch_size or suitable_batch(config, template)
+        run, self._numbers = distinct(predictor.passes)
         self._passes = []
-        for model, method in predictor.passes:
+        for model, method in run:
             first = None
             if assignments is not None and method != "composition":
                 first = first_step(model, template, assignments)
@@ -112,6 +114,7 @@ class DecoratedPredictor:
              for name in found[0]}
             for found in zip(*parts, strict=True)
         ]  # fmt: skip
+        outputs = [outputs[number] for number in self._numbers]
         return self.predictor.moments(self.target, outputs, _Compositions(self._counts, numbers))
 
     def _batches(self, numbers: np.ndarray) -> Iterator[np.ndarray]:
