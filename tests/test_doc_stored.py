@@ -79,6 +79,16 @@ def test_featurization_and_batches() -> None:
 OPTIONS = ("released", "recommended")
 
 
+def test_the_installation() -> None:
+    found = measured("installation")
+    _, *lines = table_under("docs/guides/pretrained.md", "", "step")
+    steps = ("install", "first_prediction", "second_prediction")
+    seconds = [found[f"{step}_seconds"] for step in steps]
+    check([cell.removesuffix(" s") for _, cell in lines], seconds)
+    sizes = [found[name] for name in ("wheel_mb", "packages", "disk_gb")]
+    assert agrees(lines[0][0].split("wheel")[1], sizes)
+
+
 def test_the_memory_of_a_million_crystals() -> None:
     _, *lines = table_under("docs/reliability.md", "Data larger than memory", "crystals")
     columns = ("crystals", "cpu_seconds_to_first_batch", "crystals_per_cpu_second")

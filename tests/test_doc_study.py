@@ -2,12 +2,23 @@
 
 from statistics import fmean
 
+import pytest
+from experiments.active_learning import errors_by_way, errors_table, verdict
+from experiments.grid.acquisition import ACQUISITIONS
 from experiments.grid.results import NUMBERS
 from experiments.grid.section import mean_and_spread
 from experiments.interproperty import comparisons
 from experiments.scales import SCALES
 from experiments.table1 import PAPER
-from tests.doc_tables import Row, check_text, rows_of, table_under, tables_under
+from tests.doc_tables import (
+    Row,
+    check_text,
+    picked,
+    rows_of,
+    stored,
+    table_under,
+    tables_under,
+)
 from tests.test_doc_numbers import MEV, SHARED, TARGETS, errors, percent, short, table1_row
 
 from cgatjax.analysis.seeds import Comparison, SeedSpread
@@ -109,6 +120,46 @@ def test_the_ablations() -> None:
                 assert shown == (mean_and_spread(values) if values else "-"), (name, way)
         spreads.append(100 * spread.std)
     check_text(STUDY, "Ablations", "pooled over all options (", " after", spreads)
+
+
+@pytest.mark.parametrize(
+    ("learner", "heading"), [("process", ""), ("network", "A network from scratch")]
+)
+def test_active_learning(learner: str, heading: str) -> None:
+    page = "docs/results/active_learning.md"
+    rows = picked(rows_of("active_learning"), learner=learner)
+    against: dict[str, list[str]] = {by: [] for by in ACQUISITIONS[1:]}
+    for measure in ("MAE", "RMSE"):
+        errors = errors_by_way(rows, measure.lower(), MEV)
+        table = errors_table("", errors)
+        header, *lines = table_under(page, heading, f"{measure}, meV/atom")
+        assert header[1:] == list(table.header[1:])
+        assert lines == [list(row) for row in table.rows]
+        for by, cells in against.items():
+            _, words = verdict(by, errors, "meV/atom").removesuffix(".").split(": ", 1)
+            cells.append(words.replace(", mean of 5 rounds, 3 seeds", ""))
+    _, *lines = table_under(page, heading, "against random choice")
+    assert {by: cells for by, *cells in lines} == against
+    if learner == "process":
+        changes = [float(mae.split(" %")[0]) for mae, _ in against.values()]
+        check_text(page, heading, "random choice, by ", " %", [min(changes), max(changes)])
+        known = errors_by_way(rows, "mae", MEV)["random"].values()
+        first, *_, last = (fmean(errors.values()) for errors in known)
+        gain = [500, 100 * (1 - last / first)]
+        check_text(page, "Reasons", "already accurate. ", " in total", gain)
+
+
+def test_crystals_chosen_by_active_learning() -> None:
+    heading, rows = "Reasons", stored("local/active_learning/chosen.csv")
+    shares, medians = ([float(row[k]) for row in rows] for k in list(rows[0])[2:])
+    page = "docs/results/active_learning.md"
+    values = [0.3, shares[0], min(shares[1:]), max(shares[1:])]
+    check_text(page, heading, "energies are more than ", " of those chosen", values)
+    values = [medians[0], min(medians[1:]), max(medians[1:])]
+    check_text(page, heading, "median of that difference is ", " meV", values)
+    rounds = picked(rows_of("active_learning"), learner="process")
+    rank = fmean(float(row["rank"]) for row in rounds)
+    check_text(page, heading, "and error is ", ", mean", [rank])
 
 
 def test_the_study_quoted_elsewhere() -> None:

@@ -131,7 +131,7 @@ def test_the_figures_of_the_results_are_drawn_again(
 ) -> None:
     monkeypatch.syspath_prepend(DOCS.parent / "benchmarks")
     drawn = runpy.run_path(str(DOCS / "results" / "redraw.py"))["redraw"](tmp_path)
-    assert len(drawn) == 7
+    assert len(drawn) == 11
     assert all((DOCS / "results" / path.relative_to(tmp_path)).is_file() for path in drawn)
 
 

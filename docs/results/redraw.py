@@ -17,6 +17,7 @@ from typing import Any
 import growth
 import numpy as np
 from experiments.ablations import ABLATIONS, VARIANTS
+from experiments.active_learning import ACTIVE_LEARNING
 from experiments.budget import BUDGET
 from experiments.grid import Experiment, Results
 from experiments.grid.results import NUMBERS
@@ -29,7 +30,7 @@ from cgatjax.plotting.calibration_plots import calibration
 from cgatjax.plotting.style import save_figure
 
 FOLDER = Path(__file__).resolve().parent
-EXPERIMENTS = (TABLE1, TRAINING_SIZE, PRETRAINING_SIZE, BUDGET, ABLATIONS)
+EXPERIMENTS = (TABLE1, TRAINING_SIZE, PRETRAINING_SIZE, BUDGET, ABLATIONS, ACTIVE_LEARNING)
 
 
 def rows_of(name: str) -> list[dict[str, Any]]:
@@ -37,7 +38,7 @@ def rows_of(name: str) -> list[dict[str, Any]]:
     with open(FOLDER / "local" / name / "results.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     for row in rows:
-        row |= {column: float(row[column]) for column in NUMBERS}
+        row |= {column: float(row[column]) for column in set(NUMBERS) & set(row)}
         sizes = {"seed", "size", "pretrain_size"} & set(row)
         row |= {column: _size(row[column]) for column in sizes}
     return rows

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tests.commands import is_png, ok, read_csv, refused
 
+import cgatjax as cg
 from cgatjax.data.splits import Split
 
 
@@ -57,3 +58,10 @@ def test_plots_draws_every_kind_of_figure(
     assert "choose another name" in refused(
         "evaluate", robust_run, recommended_store, "--plots", folder
     )
+
+
+def test_a_split_of_another_store_is_named(store: Path, trained_run: Path, tmp_path: Path) -> None:
+    graphs = cg.open_store(store).graph_config
+    other = cg.build_store(cg.ionic_crystals(3, seed=1), tmp_path / "other", graphs)
+    line = refused("evaluate", trained_run, other.path, "--subset", "test")
+    assert f"the split of {trained_run} is of another store; use --subset all" in line

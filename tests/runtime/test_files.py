@@ -5,13 +5,14 @@ import stat
 
 import pytest
 
-from cgatjax.errors import CgatjaxError, StorageError
+from cgatjax.errors import CgatjaxError, RunExistsError, StorageError
 from cgatjax.runtime.files import (
     MANIFEST,
     damage,
     new_folder,
     recovered,
     remove_leftovers,
+    require_new,
     write_durably,
     writing,
 )
@@ -32,11 +33,13 @@ def test_a_file_is_written_and_replaced(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
 
 
-def test_a_new_folder_of_a_file_is_named(tmp_path, caplog):
+def test_a_new_folder_of_requested_files_is_named(tmp_path, caplog):
     with caplog.at_level("INFO", logger="cgatjax"):
-        write_durably(tmp_path / "b" / "a.json", b"one")
-        write_durably(tmp_path / "b" / "a.json", b"two")
+        require_new(tmp_path / "a.csv", None, tmp_path / "b" / "a.csv", tmp_path / "b" / "c.png")
     assert caplog.messages == [f"{tmp_path / 'b'}: new folder"]
+    (tmp_path / "a.csv").touch()
+    with pytest.raises(RunExistsError, match=r"a\.csv exists; choose another name"):
+        require_new(tmp_path / "a.csv")
 
 
 @pytest.mark.parametrize("call", ["fsync", "replace"])

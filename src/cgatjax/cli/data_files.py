@@ -34,7 +34,7 @@ def chosen_subset(run: str, data: "cg.Store", subset: str | None) -> "tuple[cg.D
     """Return a subset of a store by the split of a run, and a description of it.
 
     By default it is the test set if the split is of this store, otherwise all crystals. InputError
-    if the run has no split.
+    if the run has no split, or one of another store.
     """
     from cgatjax.data.splits import SUBSETS
     from cgatjax.runs.run_folder import SPLIT
@@ -48,7 +48,12 @@ def chosen_subset(run: str, data: "cg.Store", subset: str | None) -> "tuple[cg.D
         return data.all(), "all crystals"
     if split is None:
         raise cg.InputError(f"{run}: has no {SPLIT}, so no subset {subset!r}; use --subset all")
-    return data.apply(split)[SUBSETS.index(subset)], f"{subset} set of the run's split"
+    try:
+        found = data.apply(split)[SUBSETS.index(subset)]
+    except cg.InputError as error:
+        reason = f"the split of {run} is of another store; use --subset all ({error})"
+        raise cg.InputError(reason) from error
+    return found, f"{subset} set of the run's split"
 
 
 def require_own(run: str) -> None:

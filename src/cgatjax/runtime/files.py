@@ -108,9 +108,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     """
     part = path.with_name(path.name + PART)
     with writing(path):
-        if not path.parent.exists():
-            logger.info("%s: new folder", path.parent)
-            path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with open(part, "wb") as file:
                 yield file
@@ -143,10 +141,17 @@ def write_csv(path: Path, rows: Iterable[Sequence[Any]], notes: Iterable[str] = 
 
 
 def require_new(*paths: str | Path | None) -> None:
-    """Raise RunExistsError if a path exists; None stands for one that is not requested."""
-    for path in paths:
-        if path is not None and Path(path).exists():
+    """Raise RunExistsError if a path exists, and log the folders that will be made for the others.
+
+    None stands for a path that is not requested.
+    """
+    requested = [Path(path) for path in paths if path is not None]
+    for path in requested:
+        if path.exists():
             raise RunExistsError(f"{path} exists; choose another name or remove it")
+    for folder in dict.fromkeys(path.parent for path in requested):
+        if not folder.exists():
+            logger.info("%s: new folder", folder)
 
 
 def sha256_of(path: Path) -> str:
