@@ -109,7 +109,8 @@ def show(results: Results) -> Content:
         )
         for names, (pretrained, none, *rest) in PAPER.items()
     ]
-    caption = "Mean test error; points are seeds."
+    has_seeds = len({row["seed"] for row in results.rows}) > 1
+    caption = f"Mean test error{'; points are seeds' if has_seeds else ''}."
     return Content(
         paragraphs=(
             "Test MAE, mean and sample standard deviation over seeds; in parentheses the change "

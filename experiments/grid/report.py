@@ -3,8 +3,10 @@
 import base64
 import html
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 
+from cgatjax import __version__
 from cgatjax.errors import InputError
 from cgatjax.runtime.files import write_durably
 from experiments.grid.section import FILE, Figure, Section, Table
@@ -41,6 +43,8 @@ def write_report(out: Path, order: Sequence[str]) -> Path:
             f"{out}: expected results of experiments, found none; run one first "
             "(`python -m experiments run NAME --out FOLDER`)"
         )
+    missing = ", ".join(name for name in order if name not in found) or "none"
+    about = f"{date.today()}, cgatjax {__version__}; experiments without results: {missing}."
     sections = [found.pop(name) for name in order if name in found] + list(found.values())
     links = (f"<li><a href='#{s.name}'>{html.escape(s.title)}</a></li>" for s in sections)
     body = "\n".join(_section_html(section, out / section.name) for section in sections)
@@ -49,11 +53,11 @@ def write_report(out: Path, order: Sequence[str]) -> Path:
         "<meta name='viewport' content='width=device-width, initial-scale=1'>"
         f"<title>{TITLE}</title><style>{STYLE}</style></head><body>\n<h1>{TITLE}</h1>\n"
         "<p>Our numbers beside those of Hoffmann, Schmidt, Botti and Marques, Digital Discovery 2 "
-        f"(2023) 1368.</p>\n<ul>{''.join(links)}</ul>\n{body}\n</body></html>\n"
+        f"(2023) 1368. {about}</p>\n<ul>{''.join(links)}</ul>\n{body}\n</body></html>\n"
     )
     file = out / "report.html"
     write_durably(file, page.encode())
-    text = "\n\n".join([f"# {TITLE}", *(_section_markdown(section) for section in sections)])
+    text = "\n\n".join([f"# {TITLE}", about, *(_section_markdown(section) for section in sections)])
     write_durably(out / "report.md", f"{text}\n".encode())
     return file
 

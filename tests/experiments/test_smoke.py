@@ -105,6 +105,8 @@ def test_figures_and_report_are_written(out):
         "16 (-33%)",
         "first validation",
         "Differences from the paper",
+        "experiments without results: data_report, ",
+        "0.93 eV for the gap",
     ):
         assert text in page
     text = (out / "report.md").read_text()

@@ -188,16 +188,12 @@ class Trainer:
         self._recorder.note_skipped(epoch, step, [ids[p] for p in positions])
 
     def _log_costs(self, history: History) -> None:
-        """Log the seconds of each phase, and the padding fraction."""
+        """Log the seconds of each phase."""
         spent, left = history.seconds, self._clock.take()
         seconds = {phase: spent[phase] + left[f"seconds_{phase}"] for phase in PHASES}
-        nodes, edges = history.padding
         logger.info(
-            "time: wait for data %.1f s, steps %.1f s, validation %.1f s, checkpoints %.1f s; "
-            "padding: %.0f %% of nodes, %.0f %% of edges",
+            "time: wait for data %.1f s, steps %.1f s, validation %.1f s, checkpoints %.1f s",
             *(seconds[phase] for phase in PHASES),
-            100 * nodes,
-            100 * edges,
         )
 
     def _save(self) -> None:
