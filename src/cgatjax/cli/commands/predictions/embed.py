@@ -77,9 +77,8 @@ def embed(
     if map_ and target:
         shown, label = _colors(color, target, found, values[target])
         place = project(embeddings, method, seed=seed)
-        unit, is_log = found.units[target], color == "error"
-        figure = embedding_map(place, shown, label=label, unit=unit, log=is_log)
-        save_figure(figure, map_)
+        style = {"label": label, "unit": found.units[target], "title": f"{run}, {name}"}
+        save_figure(embedding_map(place, shown, log=color == "error", **style), map_)
         click.echo(f"map ({place.text}): {map_}")
 
 
