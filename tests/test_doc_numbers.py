@@ -315,6 +315,10 @@ def test_the_recipes_from_scratch() -> None:
             assert change == ("-" if name == base else shown), name
             checked += 1
     assert checked == 50
+    best = [min(map(fmean, errors.values()))]
+    check_text(page, heading, "was not shown to be reached: ", " in validation", best)
+    transfers = [float(r["1,000"]) for r in stored("recipe_transfer.csv") if r["1,000"]]
+    check_text(page, heading, "to the same crystals has ", " in validation", [min(transfers)])
     [weights] = [float(r["weights"]) for r in rows if r["changed"] == BASES[rows[-1]["group"]]]
     _, small, *_ = table_under("docs/concepts/network.md", "Presets", "preset")
     assert agrees(small[1].split(", ")[1].removesuffix(" weights"), [weights])
