@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from scipy import sparse
 
 from cgatjax.config import DuplicateKey
 from cgatjax.data.datasets import Dataset
@@ -23,7 +22,7 @@ from cgatjax.data.store import Store
 from cgatjax.data.store_writer import store_rows
 from cgatjax.errors import ConfigError, InputError, MismatchError, TargetError
 from cgatjax.runtime import require_new, write_csv
-from cgatjax.structures import SYMBOLS, formula_terms
+from cgatjax.structures import formula_terms
 
 FOLDS = 5
 """Parts of the pairs in the fit in the composition; each is predicted from the others."""
@@ -273,36 +272,26 @@ def _joined(
 
 def _rest_after_fit(formulas: Sequence[str], values: np.ndarray) -> float:
     """Return the mean absolute error of a cross-validated linear fit in the atomic fractions."""
+    from sklearn.feature_extraction import DictVectorizer
+    from sklearn.linear_model import Ridge
+    from sklearn.preprocessing import normalize
+
     distinct = sorted(set(formulas))
     if len(distinct) < FOLDS:
         return math.nan
     order = np.random.default_rng(0).permutation(len(distinct))
     fold_of = {formula: int(order[k]) % FOLDS for k, formula in enumerate(distinct)}
     folds = np.array([fold_of[formula] for formula in formulas])
-    fractions = _fractions(formulas)
+    amounts = DictVectorizer().fit_transform([dict(formula_terms(f)) for f in formulas])
+    fractions = normalize(amounts, "l1")
     rest = np.empty(len(values))
     for fold in range(FOLDS):
         chosen = folds == fold
-        known, mean = fractions[~chosen], values[~chosen].mean()
-        square = (known.T @ known).toarray() + RIDGE * np.eye(known.shape[1])
-        weights = np.linalg.solve(square, known.T @ (values[~chosen] - mean))
-        rest[chosen] = values[chosen] - mean - fractions[chosen] @ weights
+        mean = values[~chosen].mean()
+        fit = Ridge(RIDGE, fit_intercept=False, solver="cholesky")
+        fit.fit(fractions[~chosen], values[~chosen] - mean)
+        rest[chosen] = values[chosen] - mean - fit.predict(fractions[chosen])
     return float(np.abs(rest).mean())
-
-
-def _fractions(formulas: Sequence[str]) -> sparse.csr_matrix:
-    """Return (formulas, elements) atomic fractions."""
-    numbers = {symbol: z for z, symbol in enumerate(SYMBOLS) if symbol}
-    rows, columns, amounts = [], [], []
-    for row, formula in enumerate(formulas):
-        terms = formula_terms(formula)
-        total = sum(n for _, n in terms)
-        for symbol, n in terms:
-            rows.append(row)
-            columns.append(numbers[symbol])
-            amounts.append(n / total)
-    shape = (len(formulas), len(SYMBOLS))
-    return sparse.csr_matrix((amounts, (rows, columns)), shape=shape)
 
 
 def _with_columns(
