@@ -9,9 +9,7 @@ from hypothesis import strategies as st
 
 from cgatjax.errors import InputError
 from cgatjax.screening import ranked_parquet as parquet
-from cgatjax.screening.hit_columns import HitColumns
 from cgatjax.screening.ranked_parquet import (
-    RankedRows,
     count_unseen,
     means_of,
     merged,
@@ -21,32 +19,36 @@ from cgatjax.screening.ranked_parquet import (
 )
 
 
-def ranked(means, name: str = "c") -> RankedRows:
-    means = np.asarray(means, np.float64)
-    n = len(means)
-    return RankedRows(
-        ids=[f"{name}{k}" for k in range(n)],
-        prototypes=["p" if k % 2 else "" for k in range(n)],
-        formulas=["NaCl"] * n,
-        elements=[(("A", "Na"), ("B", "Cl")) if k % 2 else () for k in range(n)],
-        mean=means,
-        std=np.where(np.arange(n) % 2, 0.5, np.nan),
-        unit="eV/atom",
-        std_note="made up",
-        columns=HitColumns(
-            lower=means - 1,
-            upper=means + 1,
-            hull_distance=np.full(n, np.nan),
-            unseen=[("Cm", "Bk") if k % 2 else () for k in range(n)],
-            rare=[("Cm", "Bk", "Cf") if k % 2 else () for k in range(n)],
-            recorded=True,
-        ),
-    )
+def ranked(means, name: str = "c") -> pa.Table:
+    """Rows whose odd ones are decorations with a standard deviation and unseen elements."""
+    known = {
+        "prototype": "p",
+        "elements": [("A", "Na"), ("B", "Cl")],
+        "std": 0.5,
+        "out_of_distribution": True,
+        "unseen_elements": "Cm Bk",
+        "rare_elements": "Cm Bk Cf",
+    }
+    rows = [
+        {
+            "id": f"{name}{k}",
+            "formula": "NaCl",
+            "mean": float(mean),
+            "lower": float(mean) - 1,
+            "upper": float(mean) + 1,
+            "unit": "eV/atom",
+            "std_note": "made up",
+            "out_of_distribution": False,
+            **(known if k % 2 else {}),
+        }
+        for k, mean in enumerate(means)
+    ]
+    return pa.Table.from_pylist(rows, schema=parquet.SCHEMA)
 
 
 def test_rows_and_metadata_round_trip(tmp_path) -> None:
     file = tmp_path / "a.parquet"
-    write_rows(file, ranked([1.0, 2.0]).table(), {"target": "gap"})
+    write_rows(file, ranked([1.0, 2.0]), {"target": "gap"})
     assert read_rows(file).to_pylist()[1] == {
         "id": "c1",
         "prototype": "p",
@@ -69,7 +71,7 @@ def test_rows_and_metadata_round_trip(tmp_path) -> None:
     assert count_unseen([file, file]) == (2, 4, {"Cm", "Bk"})
     assert pq.read_schema(file).metadata[b"target"] == b"gap"
     again = tmp_path / "b.parquet"
-    write_rows(again, ranked([1.0, 2.0]).table(), {"target": "gap"})
+    write_rows(again, ranked([1.0, 2.0]), {"target": "gap"})
     assert again.read_bytes() == file.read_bytes()
 
 
@@ -87,7 +89,7 @@ def test_the_merge_is_a_stable_sort_of_all_rows(tmp_path_factory, lists, highest
         for number, values in enumerate(lists):
             ordered = sorted(values, reverse=highest)
             files.append(folder / f"{number}.parquet")
-            write_rows(files[-1], ranked(ordered, f"{number}-").table(), {})
+            write_rows(files[-1], ranked(ordered, f"{number}-"), {})
             everything += [(v, f"{number}-{k}") for k, v in enumerate(ordered)]
         tables = list(merged(files, highest, most, rows))
     everything.sort(key=lambda pair: -pair[0] if highest else pair[0])

@@ -10,9 +10,11 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
+import pyarrow as pa
 
 from cgatjax.errors import InputError, MismatchError, StructureError
 from cgatjax.inference.predictor import Predictor
@@ -25,8 +27,7 @@ from cgatjax.screening.composition_filter import (
     equivalent_to_another,
 )
 from cgatjax.screening.decorated_batches import DecoratedPredictor
-from cgatjax.screening.hit_columns import HitJudge
-from cgatjax.screening.ranked_parquet import RankedRows
+from cgatjax.screening.hit_rows import HitRows
 from cgatjax.screening.result_folder import Chunk
 from cgatjax.screening.templates import (
     SOURCE,
@@ -69,8 +70,28 @@ class ChunkPredictions:
     left_out: Counter[str]
     mean: np.ndarray
     std: np.ndarray
-    rows: Callable[[np.ndarray], RankedRows]
+    rows: Callable[[np.ndarray], pa.Table]
     skipped: list[Rejected] = field(default_factory=list)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Task:
+    """What a screening does with its candidates.
+
+    Attributes:
+      target: property to predict.
+      filters: compositions to predict.
+      chunk_rows: predicted candidates per chunk.
+      batch_size: candidates per batch; None to choose it.
+      hit_rows: maker of the rows of the results.
+    """
+
+    predictor: Predictor
+    target: str
+    filters: CompositionFilter
+    chunk_rows: int
+    batch_size: int | None
+    hit_rows: HitRows
 
 
 class CandidateSource(ABC):
@@ -95,19 +116,8 @@ class CandidateSource(ABC):
 class Decorations(CandidateSource):
     """All assignments of elements to the site classes of templates, as candidates."""
 
-    def __init__(
-        self,
-        predictor: Predictor,
-        target: str,
-        templates: Sequence[tuple[Template, Assignments]],
-        filters: CompositionFilter,
-        chunk_rows: int,
-        batch_size: int | None,
-        judge: HitJudge,
-    ) -> None:
-        self.predictor, self.target, self.templates = predictor, target, templates
-        self.judge = judge
-        self.filters, self.chunk_rows, self.batch_size = filters, chunk_rows, batch_size
+    def __init__(self, task: Task, templates: Sequence[tuple[Template, Assignments]]) -> None:
+        self.task, self.templates = task, templates
         self.total = sum(assignments.n for _, assignments in templates)
 
     def describe(self) -> list[dict[str, Any]]:
@@ -146,30 +156,22 @@ class Decorations(CandidateSource):
     def _predict_template(
         self, template: Template, assignments: Assignments, start: int, advance: Advance
     ) -> Iterator[ChunkPredictions]:
+        task = self.task
         predict = DecoratedPredictor(
-            self.predictor, template, self.target, self.batch_size, assignments
+            task.predictor, template, task.target, task.batch_size, assignments
         )
         while start < assignments.n:
             stop, numbers, left_out = self._filtered_chunk(template, assignments, start)
             mean, std = predict(numbers, _scaled(len(numbers), stop - start, advance))
             if not len(numbers):
                 advance(stop - start)
-
-            def rows(
-                positions: np.ndarray,
-                numbers: np.ndarray = numbers,
-                mean: np.ndarray = mean,
-                std: np.ndarray = std,
-            ) -> RankedRows:
-                return self._rows(template, numbers[positions], mean[positions], std[positions])
-
             yield ChunkPredictions(
                 covers={"prototype": template.crystal.id, "from": start, "to": stop},
                 seen=stop - start,
                 left_out=left_out,
                 mean=mean,
                 std=std,
-                rows=rows,
+                rows=partial(self._rows, template, numbers, mean, std),
             )
             start = stop
 
@@ -178,11 +180,11 @@ class Decorations(CandidateSource):
     ) -> tuple[int, np.ndarray, Counter[str]]:
         """Return the end of the chunk, its assignments that pass, and counts of those left out."""
         left_out, passed, stop = Counter[str](), [np.empty((0, len(template.own)), np.uint8)], start
-        size = min(BLOCK, self.chunk_rows)
+        size = min(BLOCK, self.task.chunk_rows)
         for _ in range(MAX_BLOCKS):
             block = assignments.at(stop, min(stop + size, assignments.n))
             stop += len(block)
-            codes = self.filters.codes(block, template.counts)
+            codes = self.task.filters.codes(block, template.counts)
             kept = np.flatnonzero(codes == KEPT)
             repeated = equivalent_to_another(block[kept], assignments.pools, template.permutations)
             codes[kept[repeated]] = EQUIVALENT
@@ -190,27 +192,29 @@ class Decorations(CandidateSource):
                 if code != KEPT:
                     left_out[REASONS[code]] += int(n)
             passed.append(block[codes == KEPT])
-            if stop == assignments.n or sum(map(len, passed)) >= self.chunk_rows:
+            if stop == assignments.n or sum(map(len, passed)) >= self.task.chunk_rows:
                 break
         return stop, np.concatenate(passed), +left_out
 
     def _rows(
-        self, template: Template, numbers: np.ndarray, mean: np.ndarray, std: np.ndarray
-    ) -> RankedRows:
-        formulas = [readable_formula(reduced_formula(row, template.counts)) for row in numbers]
-        return RankedRows(
-            ids=[template.name_of(row) for row in numbers],
-            prototypes=[template.crystal.id] * len(numbers),
-            formulas=formulas,
+        self,
+        template: Template,
+        numbers: np.ndarray,
+        mean: np.ndarray,
+        std: np.ndarray,
+        positions: np.ndarray,
+    ) -> pa.Table:
+        chosen = numbers[positions]
+        return self.task.hit_rows(
+            ids=[template.name_of(row) for row in chosen],
+            formulas=[readable_formula(reduced_formula(row, template.counts)) for row in chosen],
+            mean=mean[positions],
+            std=std[positions],
+            prototype=template.crystal.id,
             elements=[
                 list(zip(template.classes, (SYMBOLS[z] for z in row), strict=True))
-                for row in numbers.tolist()
+                for row in chosen.tolist()
             ],
-            mean=mean,
-            std=std,
-            unit=self.predictor.units[self.target],
-            std_note=self.predictor.std_note(self.target),
-            columns=self.judge(formulas, mean, std),
         )
 
 

@@ -1,7 +1,6 @@
 """Parquet files of ranked predictions, and the merge of sorted shards."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,6 @@ import pyarrow.parquet as pq
 
 from cgatjax.errors import InputError
 from cgatjax.runtime import replacing
-from cgatjax.screening.hit_columns import HitColumns
 
 SCHEMA = pa.schema(
     [
@@ -33,51 +31,6 @@ SCHEMA = pa.schema(
 """Schema of all files that a screening writes."""
 ROW_GROUP = 8192
 """Rows per row group, the smallest unit that is read."""
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class RankedRows:
-    """Rows of one screening, sorted by predicted mean.
-
-    Attributes:
-      prototypes: id of each crystal's prototype, or "".
-      elements: (site class, symbol) pairs of each crystal, empty without a prototype.
-      mean, std: (rows,) float64 in `unit`; std is NaN if the model predicts none.
-      std_note: origin of the standard deviation.
-      columns: columns that composition, mean and std decide.
-    """
-
-    ids: Sequence[str]
-    prototypes: Sequence[str]
-    formulas: Sequence[str]
-    elements: Sequence[Sequence[tuple[str, str]]]
-    mean: np.ndarray
-    std: np.ndarray
-    unit: str
-    std_note: str
-    columns: HitColumns
-
-    def table(self) -> pa.Table:
-        """Convert the rows to an Arrow table."""
-        n, found = len(self.ids), self.columns
-        doubtful = [bool(rare) if found.recorded else None for rare in found.rare]
-        numbers = (self.std, found.lower, found.upper, found.hull_distance)
-        columns = [
-            pa.array(self.ids, pa.string()),
-            pa.array([name or None for name in self.prototypes], pa.string()),
-            pa.array(self.formulas, pa.string()),
-            pa.array([pairs or None for pairs in self.elements], SCHEMA.field("elements").type),
-            pa.array(self.mean, pa.float64()),
-            *(pa.array(values, pa.float64(), from_pandas=True) for values in numbers),
-            pa.array([self.unit] * n, pa.string()),
-            pa.array([self.std_note] * n, pa.string()),
-            pa.array(doubtful, pa.bool_()),
-            *(
-                pa.array([" ".join(symbols) or None for symbols in lists], pa.string())
-                for lists in (found.unseen, found.rare)
-            ),
-        ]
-        return pa.Table.from_arrays(columns, schema=SCHEMA)
 
 
 def write_rows(path: Path, table: pa.Table, metadata: Mapping[str, str]) -> None:

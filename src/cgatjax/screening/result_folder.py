@@ -18,6 +18,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from cgatjax.errors import InputError, RunExistsError
 from cgatjax.runtime import (
     damage,
@@ -29,7 +31,7 @@ from cgatjax.runtime import (
     writing,
 )
 from cgatjax.runtime.journal import Journal
-from cgatjax.screening.ranked_parquet import SCHEMA, RankedRows, means_of, merged, write_rows
+from cgatjax.screening.ranked_parquet import SCHEMA, means_of, merged, write_rows
 from cgatjax.screening.ranking import Keep, Selection
 
 JOURNAL, SHARDS, RESULTS = "screening.jsonl", "shards", "results"
@@ -112,13 +114,13 @@ class ResultFolder:
             raise InputError(f"{self.path / REPORT}: {error}; {_START_OVER}") from error
         return found
 
-    def add(self, chunk: Chunk, rows: RankedRows) -> None:
+    def add(self, chunk: Chunk, rows: pa.Table) -> None:
         """Write the sorted rows kept from a chunk, then its journal line."""
-        if len(rows.ids):
+        if len(rows):
             file = f"{SHARDS}/{len(self.chunks):05d}.parquet"
-            write_rows(self.path / file, rows.table(), {})
+            write_rows(self.path / file, rows, {})
             digest = sha256_of(self.path / file)
-            chunk = replace(chunk, rows=len(rows.ids), file=file, sha256=digest)
+            chunk = replace(chunk, rows=len(rows), file=file, sha256=digest)
         self._journal.append({"chunk": asdict(chunk)})
         self.chunks.append(chunk)
 

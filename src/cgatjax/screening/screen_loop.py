@@ -16,7 +16,7 @@ from cgatjax.data.batching import default_float
 from cgatjax.data.datasets import Dataset
 from cgatjax.data.store import Store
 from cgatjax.errors import ConfigError, InputError
-from cgatjax.inference.prediction import BATCH, log_unrecorded
+from cgatjax.inference.prediction import log_unrecorded
 from cgatjax.inference.predictor import Predictor
 from cgatjax.model.model import Model, versions, weights_digest
 from cgatjax.preprocessing.hull import KnownHull
@@ -29,10 +29,11 @@ from cgatjax.screening.decorations import (
     ChunkPredictions,
     Decorations,
     Elements,
+    Task,
     templates_digest,
     templates_of,
 )
-from cgatjax.screening.hit_columns import HitJudge
+from cgatjax.screening.hit_rows import HitRows
 from cgatjax.screening.ranked_parquet import count_unseen
 from cgatjax.screening.ranking import Keep
 from cgatjax.screening.result_folder import RESULTS, Chunk, ResultFolder
@@ -127,21 +128,27 @@ def screen(
     """
     predictor, filters, keep = Predictor.of(model), filters or CompositionFilter(), keep or Keep()
     name = one_target(predictor.targets, target)
-    judge, filters = HitJudge.of(predictor, hull, name), _seen(filters, predictor, keep_unseen)
+    hit_rows, filters = HitRows.of(predictor, hull, name), _seen(filters, predictor, keep_unseen)
     if chunk_rows < 1 or (batch_size is not None and batch_size < 1):
         raise ConfigError(f"expected sizes of at least 1, got {chunk_rows=}, {batch_size=}")
-    common = (predictor, name, filters, chunk_rows, batch_size, judge)
-    source, described = _source(inputs, elements, classes, properties, on_error, common)
-    options = _identity(predictor, name, filters, keep)
-    options |= {"chunk_rows": chunk_rows, "batch_size": batch_size, "on_error": on_error}
-    options |= {"hull": hull.digest if hull is not None else None, "inputs": described}
+    task = Task(
+        predictor=predictor,
+        target=name,
+        filters=filters,
+        chunk_rows=chunk_rows,
+        batch_size=batch_size,
+        hit_rows=hit_rows,
+    )
+    source, described = _source(task, inputs, elements, classes, properties, on_error)
+    options = _identity(task, keep) | {"on_error": on_error, "inputs": described}
+    options["hull"] = hull.digest if hull is not None else None
     folder = ResultFolder(Path(out), options, keep, resume=resume)
     try:
         if folder.is_finished:
             logger.info("%s: finished before", out)
         else:
             _run(folder, source, show_progress)
-            _finish(folder, source, predictor, name, options)
+            _finish(folder, source, task, options)
         if not (folder.path / BEST).is_file():
             count = 0 if isinstance(inputs, Iterator) else structures  # cannot be read again
             write_best(folder.path, folder.path / RESULTS, count, source.crystals)
@@ -161,27 +168,21 @@ def _seen(filters: CompositionFilter, predictor: Predictor, keep_unseen: bool) -
 
 
 def _source(
+    task: Task,
     inputs: Any,
     elements: Elements | None,
     classes: Classes,
     properties: str | Path | None,
     on_error: Literal["raise", "skip"],
-    common: tuple[Predictor, str, CompositionFilter, int, int | None, HitJudge],
 ) -> tuple[CandidateSource, Any]:
     """Make the source of the candidates, and describe them for the record of the screening."""
-    predictor, name, filters, chunk_rows, batch_size, judge = common
     if elements is not None:
-        templates = templates_of(predictor, inputs, elements, classes)
-        source = Decorations(predictor, name, templates, filters, chunk_rows, batch_size, judge)
-        return source, templates_digest(templates)
-    size = batch_size or BATCH
+        templates = templates_of(task.predictor, inputs, elements, classes)
+        return Decorations(task, templates), templates_digest(templates)
     if isinstance(inputs, Store | Dataset):
         data = inputs.all() if isinstance(inputs, Store) else inputs
-        graphs = StoredGraphs(predictor, name, data, filters, chunk_rows, size, judge)
-        return graphs, [data.digest, len(data)]
-    read = _reader(inputs, properties)
-    stream = StructureStream(predictor, name, read, filters, chunk_rows, size, on_error, judge)
-    return stream, "structures"
+        return StoredGraphs(task, data), [data.digest, len(data)]
+    return StructureStream(task, _reader(inputs, properties), on_error), "structures"
 
 
 def _run(folder: ResultFolder, source: CandidateSource, show_progress: bool | None) -> None:
@@ -222,20 +223,16 @@ def _add_chunk(folder: ResultFolder, predictions: ChunkPredictions, seconds: flo
 
 
 def _finish(
-    folder: ResultFolder,
-    source: CandidateSource,
-    predictor: Predictor,
-    target: str,
-    options: Mapping[str, Any],
+    folder: ResultFolder, source: CandidateSource, task: Task, options: Mapping[str, Any]
 ) -> None:
     """Merge the shards and write the report."""
     chunks = folder.chunks
     if not sum(chunk.seen for chunk in chunks):
         raise InputError("expected at least one candidate to screen, got none")
     metadata = {
-        "target": target,
-        "unit": predictor.units[target],
-        "std_note": predictor.std_note(target),
+        "target": task.target,
+        "unit": task.hit_rows.unit,
+        "std_note": task.hit_rows.std_note,
     }
     left_out = sum((Counter(chunk.left_out) for chunk in chunks), Counter[str]())
     seconds, predicted = sum(c.seconds for c in chunks), sum(c.predicted for c in chunks)
@@ -273,23 +270,24 @@ def _finish(
         )
 
 
-def _identity(
-    predictor: Predictor, target: str, filters: CompositionFilter, keep: Keep
-) -> dict[str, Any]:
+def _identity(task: Task, keep: Keep) -> dict[str, Any]:
     """Describe what the results depend on; a screening is resumed only if nothing differs."""
+    predictor, target = task.predictor, task.target
     model = predictor.model
     scales = [m.normalizers[target] for m in predictor.members if target in m.normalizers]
     return {
         "target": target,
         "weights": [weights_digest(member.params) for member in predictor.members],
         "normalizers": [dataclasses.asdict(scale) for scale in scales],
-        "std": predictor.std_note(target),
+        "std": task.hit_rows.std_note,
         "process": predictor.digest(target),
         "network": model.config.digest(),
         "graph": model.graph_config.to_dict(),
         "element_table": model.element_table.digest(),
-        "filters": filters.to_dict(),
+        "filters": task.filters.to_dict(),
         "keep": keep.to_dict(),
+        "chunk_rows": task.chunk_rows,
+        "batch_size": task.batch_size,
         "precision": str(default_float()),
         "versions": versions(),
     }

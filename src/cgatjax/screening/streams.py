@@ -11,19 +11,17 @@ from itertools import islice
 from typing import Any, Literal
 
 import numpy as np
+import pyarrow as pa
 
 from cgatjax.data.batching import BatchBudget
 from cgatjax.data.build_log import crystal_digest
 from cgatjax.data.datasets import Dataset
 from cgatjax.errors import MismatchError
 from cgatjax.inference.new_graphs import graphs_of
-from cgatjax.inference.prediction import BatchRunner
-from cgatjax.inference.predictor import Predictor
+from cgatjax.inference.prediction import BATCH, BatchRunner
 from cgatjax.model.training_record import unseen_elements
 from cgatjax.screening.composition_filter import KEPT, REASONS, UNSEEN, CompositionFilter
-from cgatjax.screening.decorations import Advance, CandidateSource, ChunkPredictions
-from cgatjax.screening.hit_columns import HitJudge
-from cgatjax.screening.ranked_parquet import RankedRows
+from cgatjax.screening.decorations import Advance, CandidateSource, ChunkPredictions, Task
 from cgatjax.screening.result_folder import Chunk
 from cgatjax.structures import SYMBOLS, Crystal, Rejected, readable_formula
 
@@ -31,9 +29,9 @@ from cgatjax.structures import SYMBOLS, Crystal, Rejected, readable_formula
 class _ChunkPredictor:
     """Predictor of one chunk after another, whose batches share few shapes."""
 
-    def __init__(self, predictor: Predictor, target: str, batch_size: int, judge: HitJudge) -> None:
-        self.predictor, self.target, self.judge = predictor, target, judge
-        self._runner = BatchRunner(predictor.passes, batch_size)
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self._runner = BatchRunner(task.predictor.passes, task.batch_size or BATCH)
 
     def restore_budgets(self, done: Sequence[Chunk]) -> None:
         """Restore the padding budgets recorded with the last finished chunk."""
@@ -47,20 +45,14 @@ class _ChunkPredictor:
         ids, formulas = data.ids, data.formulas
         mean, std = np.empty(0), np.empty(0)
         if len(data):
-            mean, std = self.predictor.moments(self.target, self._runner(data), data)
+            mean, std = self.task.predictor.moments(self.task.target, self._runner(data), data)
 
-        def rows(positions: np.ndarray) -> RankedRows:
-            readable = [readable_formula(formulas[p]) for p in positions]
-            return RankedRows(
+        def rows(positions: np.ndarray) -> pa.Table:
+            return self.task.hit_rows(
                 ids=[ids[p] for p in positions],
-                prototypes=[""] * len(positions),
-                formulas=readable,
-                elements=[()] * len(positions),
+                formulas=[readable_formula(formulas[p]) for p in positions],
                 mean=mean[positions],
                 std=std[positions],
-                unit=self.predictor.units[self.target],
-                std_note=self.predictor.std_note(self.target),
-                columns=self.judge(readable, mean[positions], std[positions]),
             )
 
         budgets = [list(budget) for budget in self._runner.budgets]
@@ -78,28 +70,18 @@ class _ChunkPredictor:
 class StoredGraphs(CandidateSource):
     """Crystals of a store as candidates, whose graphs need not be made; without coordinates."""
 
-    def __init__(
-        self,
-        predictor: Predictor,
-        target: str,
-        data: Dataset,
-        filters: CompositionFilter,
-        chunk_rows: int,
-        batch_size: int,
-        judge: HitJudge,
-    ) -> None:
+    def __init__(self, task: Task, data: Dataset) -> None:
         """Check graph options and elements of the graphs, or raise MismatchError."""
-        predictor.model.check_graphs(data, "the crystals to screen")
-        self.data, self.filters, self.chunk_rows = data, filters, chunk_rows
-        self.total = len(data)
-        self._predict = _ChunkPredictor(predictor, target, batch_size, judge)
+        task.predictor.model.check_graphs(data, "the crystals to screen")
+        self.task, self.data, self.total = task, data, len(data)
+        self._predict = _ChunkPredictor(task)
 
     def predict_chunks(self, done: Sequence[Chunk], advance: Advance) -> Iterator[ChunkPredictions]:
         """Predict the chunks after the finished ones."""
         self._predict.restore_budgets(done)
         first = int(done[-1].covers["to"]) if done else 0
-        for start in range(first, len(self.data), self.chunk_rows):
-            rows = np.arange(start, min(start + self.chunk_rows, len(self.data)))
+        for start in range(first, len(self.data), self.task.chunk_rows):
+            rows = np.arange(start, min(start + self.task.chunk_rows, len(self.data)))
             chunk = self.data.select(rows)
             codes = self._codes(chunk)
             left_out = Counter(REASONS[code] for code in codes[codes != KEPT].tolist())
@@ -109,18 +91,19 @@ class StoredGraphs(CandidateSource):
 
     def _codes(self, chunk: Dataset) -> np.ndarray:
         """Return the filter code of each crystal."""
-        if self.filters.replace(unseen=()) == CompositionFilter():
-            if not self.filters.unseen:
+        filters = self.task.filters
+        if filters.replace(unseen=()) == CompositionFilter():
+            if not filters.unseen:
                 return np.zeros(len(chunk), np.int64)
             # The default: all crystals at once, several times faster than one by one.
-            unseen = unseen_elements(chunk, np.isin(SYMBOLS, self.filters.unseen))
+            unseen = unseen_elements(chunk, np.isin(SYMBOLS, filters.unseen))
             return np.array([UNSEEN if symbols else KEPT for symbols in unseen], np.int64)
         arrays = chunk.take(np.arange(len(chunk)))
         ends = np.cumsum(arrays.n_node)
         spans = [slice(end - n, end) for end, n in zip(ends, arrays.n_node, strict=True)]
         return np.array(
             [
-                _code(self.filters, arrays.atomic_numbers[span], arrays.node_multiplicity[span])
+                _code(filters, arrays.atomic_numbers[span], arrays.node_multiplicity[span])
                 for span in spans
             ]
         )
@@ -131,19 +114,13 @@ class StructureStream(CandidateSource):
 
     def __init__(
         self,
-        predictor: Predictor,
-        target: str,
+        task: Task,
         read: Callable[[], Iterator[Crystal | Rejected]],
-        filters: CompositionFilter,
-        chunk_rows: int,
-        batch_size: int,
         on_error: Literal["raise", "skip"],
-        judge: HitJudge,
     ) -> None:
         """Keep the options; `read` starts at the first crystal on each call."""
-        self.filters, self.chunk_rows, self.on_error = filters, chunk_rows, on_error
-        self.read = read
-        self._predict = _ChunkPredictor(predictor, target, batch_size, judge)
+        self.task, self.read, self.on_error = task, read, on_error
+        self._predict = _ChunkPredictor(task)
 
     def crystals(self, rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, Crystal]]:
         """Yield the crystals of result rows, which are read again; the first of equal ids."""
@@ -172,7 +149,7 @@ class StructureStream(CandidateSource):
                 )
         start = int(done[-1].covers["to"]) if done else 0
         self._predict.restore_budgets(done)
-        while items := list(islice(stream, self.chunk_rows)):
+        while items := list(islice(stream, self.task.chunk_rows)):
             yield self._predict_items(items, start)
             start += len(items)
             advance(len(items))
@@ -186,12 +163,12 @@ class StructureStream(CandidateSource):
                     raise item.error(can_skip=True)
                 skipped.append(item)
                 continue
-            code = _code(self.filters, item.atomic_numbers, np.ones(item.n_sites))
+            code = _code(self.task.filters, item.atomic_numbers, np.ones(item.n_sites))
             if code == KEPT:
                 passed.append(item)
             else:
                 left_out[REASONS[code]] += 1
-        data, unusable = graphs_of(self._predict.predictor, passed, on_error=self.on_error)
+        data, unusable = graphs_of(self.task.predictor, passed, on_error=self.on_error)
         covers = {"from": start, "to": start + len(items), "digest": _digest(items)}
         return self._predict(data, covers, left_out, [*skipped, *unusable])
 
