@@ -47,7 +47,12 @@ WALLS = {
     ],
     "pymatgen": ["graphs.neighbors", "labeling", "screening.oxidation_states", "structures"],
     "sevenn": ["labeling"],
-    "sklearn": ["integrations.sklearn_estimator", "plotting.embedding_map", "simple_models.models"],
+    "sklearn": [
+        "data.pairs",
+        "integrations.sklearn_estimator",
+        "plotting.embedding_map",
+        "simple_models.models",
+    ],
     "tensorboardX": ["runs.loggers"],
     "torch": ["reference"],
     "umap": ["plotting.embedding_map"],

@@ -14,7 +14,6 @@ from functools import partial
 from typing import Any, Literal
 
 import numpy as np
-import pyarrow as pa
 
 from cgatjax.errors import InputError, MismatchError, StructureError
 from cgatjax.inference.predictor import Predictor
@@ -28,6 +27,7 @@ from cgatjax.screening.composition_filter import (
 )
 from cgatjax.screening.decorated_batches import DecoratedPredictor
 from cgatjax.screening.hit_rows import HitRows
+from cgatjax.screening.ranked_parquet import Rows
 from cgatjax.screening.result_folder import Chunk
 from cgatjax.screening.templates import (
     SOURCE,
@@ -70,7 +70,7 @@ class ChunkPredictions:
     left_out: Counter[str]
     mean: np.ndarray
     std: np.ndarray
-    rows: Callable[[np.ndarray], pa.Table]
+    rows: Callable[[np.ndarray], Rows]
     skipped: list[Rejected] = field(default_factory=list)
 
 
@@ -203,7 +203,7 @@ class Decorations(CandidateSource):
         mean: np.ndarray,
         std: np.ndarray,
         positions: np.ndarray,
-    ) -> pa.Table:
+    ) -> Rows:
         chosen = numbers[positions]
         return self.task.hit_rows(
             ids=[template.name_of(row) for row in chosen],

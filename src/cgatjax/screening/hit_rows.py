@@ -8,12 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 
 from cgatjax.errors import ConfigError
 from cgatjax.inference.predictor import Predictor
 from cgatjax.preprocessing.hull import Composition, KnownHull
-from cgatjax.screening.ranked_parquet import SCHEMA
+from cgatjax.screening.ranked_parquet import Rows, rows_of
 from cgatjax.structures import SYMBOLS, atomic_number, formula_terms
 
 LEVEL, HALF_WIDTH = 0.9, 1.6448536269514722
@@ -64,7 +63,7 @@ class HitRows:
         std: np.ndarray,
         prototype: str | None = None,
         elements: Sequence[Sequence[tuple[str, str]]] | None = None,
-    ) -> pa.Table:
+    ) -> Rows:
         """Make the rows of hits with reduced formulas, means and standard deviations.
 
         Decorations of a prototype have the (site class, symbol) pairs of each hit.
@@ -73,12 +72,6 @@ class HitRows:
         distance = np.full(n, np.nan)
         if self.hull is not None:
             distance = mean - [self.hull.energy(c) for c in compositions]
-        numbers = {
-            "std": std,
-            "lower": mean - HALF_WIDTH * std,
-            "upper": mean + HALF_WIDTH * std,
-            "hull_distance": distance,
-        }
         counts = np.full(len(SYMBOLS), RARE) if self.counts is None else self.counts
         unseen, rare = (
             [" ".join(SYMBOLS[z] for z, _ in c if counts[z] < least) or None for c in compositions]
@@ -91,14 +84,17 @@ class HitRows:
             "formula": formulas,
             "elements": [None] * n if elements is None else elements,
             "mean": mean,
-            **{name: pa.array(values, from_pandas=True) for name, values in numbers.items()},
+            "std": std,
+            "lower": mean - HALF_WIDTH * std,
+            "upper": mean + HALF_WIDTH * std,
+            "hull_distance": distance,
             "unit": [self.unit] * n,
             "std_note": [self.std_note] * n,
             "out_of_distribution": doubtful,
             "unseen_elements": unseen,
             "rare_elements": rare,
         }
-        return pa.Table.from_pydict(columns, schema=SCHEMA)
+        return rows_of(columns)
 
 
 def _composition(formula: str) -> Composition:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -29,11 +30,22 @@ SCHEMA = pa.schema(
     ]
 )
 """Schema of all files that a screening writes."""
+Rows: TypeAlias = pa.Table
+"""Rows of one screening in the columns of `SCHEMA`."""
 ROW_GROUP = 8192
 """Rows per row group, the smallest unit that is read."""
 
 
-def write_rows(path: Path, table: pa.Table, metadata: Mapping[str, str]) -> None:
+def rows_of(columns: Mapping[str, Any]) -> Rows:
+    """Make rows of columns, in which NaN and None become null."""
+    arrays = {
+        name: pa.array(values, SCHEMA.field(name).type, from_pandas=True)
+        for name, values in columns.items()
+    }
+    return pa.Table.from_pydict(arrays, schema=SCHEMA)
+
+
+def write_rows(path: Path, table: Rows, metadata: Mapping[str, str]) -> None:
     """Write rows of `SCHEMA` to a Parquet file atomically; the same rows give the same bytes."""
     table = table.combine_chunks().replace_schema_metadata(dict(metadata))
     with replacing(path) as file:

@@ -18,8 +18,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from cgatjax.errors import InputError, RunExistsError
 from cgatjax.runtime import (
     damage,
@@ -31,7 +29,7 @@ from cgatjax.runtime import (
     writing,
 )
 from cgatjax.runtime.journal import Journal
-from cgatjax.screening.ranked_parquet import SCHEMA, means_of, merged, write_rows
+from cgatjax.screening.ranked_parquet import SCHEMA, Rows, means_of, merged, write_rows
 from cgatjax.screening.ranking import Keep, Selection
 
 JOURNAL, SHARDS, RESULTS = "screening.jsonl", "shards", "results"
@@ -114,7 +112,7 @@ class ResultFolder:
             raise InputError(f"{self.path / REPORT}: {error}; {_START_OVER}") from error
         return found
 
-    def add(self, chunk: Chunk, rows: pa.Table) -> None:
+    def add(self, chunk: Chunk, rows: Rows) -> None:
         """Write the sorted rows kept from a chunk, then its journal line."""
         if len(rows):
             file = f"{SHARDS}/{len(self.chunks):05d}.parquet"

@@ -11,7 +11,6 @@ from itertools import islice
 from typing import Any, Literal
 
 import numpy as np
-import pyarrow as pa
 
 from cgatjax.data.batching import BatchBudget
 from cgatjax.data.build_log import crystal_digest
@@ -22,6 +21,7 @@ from cgatjax.inference.prediction import BATCH, BatchRunner
 from cgatjax.model.training_record import unseen_elements
 from cgatjax.screening.composition_filter import KEPT, REASONS, UNSEEN, CompositionFilter
 from cgatjax.screening.decorations import Advance, CandidateSource, ChunkPredictions, Task
+from cgatjax.screening.ranked_parquet import Rows
 from cgatjax.screening.result_folder import Chunk
 from cgatjax.structures import SYMBOLS, Crystal, Rejected, readable_formula
 
@@ -47,7 +47,7 @@ class _ChunkPredictor:
         if len(data):
             mean, std = self.task.predictor.moments(self.task.target, self._runner(data), data)
 
-        def rows(positions: np.ndarray) -> pa.Table:
+        def rows(positions: np.ndarray) -> Rows:
             return self.task.hit_rows(
                 ids=[ids[p] for p in positions],
                 formulas=[readable_formula(formulas[p]) for p in positions],
