@@ -143,6 +143,15 @@ def test_kernels_are_lowered_for_a_gpu(low):
         assert lowered.as_text().count("xla.gpu.triton") >= kernels
 
 
+@pytest.mark.parametrize(("platform", "barriers"), [("cpu", 2), ("cuda", 2), ("tpu", 1)])
+def test_on_tpus_nothing_keeps_the_products_from_being_formed_within_a_product(platform, barriers):
+    shapes = [(3200, 128), (3200, 129), (128, 129, 128)]
+    arrays = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
+    gradient = jax.jit(jax.grad(lambda *a: bilinear(*a).sum(), (0, 1, 2)))
+    lowered = gradient.trace(*arrays).lower(lowering_platforms=(platform,))
+    assert lowered.as_text().count("optimization_barrier") == barriers
+
+
 @pytest.mark.long  # the kernels are off by default, and compared one by one above
 def test_a_network_with_kernels_computes_the_same(monkeypatch):
     config = ModelConfig.small(node_dim=16, edge_dim=16, heads=2, steps=2, head_widths=(8,))

@@ -77,10 +77,12 @@ def _bilinear_backward(
 ) -> tuple[Array, Array, Array]:
     # First barrier: the products must not be computed again before their gradient arrives, or those
     # of all layers would be in memory at once. Second barrier: the transposed products are written
-    # as such, because XLA's CPU backend is slow at transposing the left factor of a product.
-    z, x, kernel, dy = jax.lax.optimization_barrier((*kept, dy))
+    # as such, because XLA's CPU backend is slow at transposing the left factor of a product; TPUs
+    # form them within the product.
+    barrier = jax.lax.optimization_barrier
+    z, x, kernel, dy = barrier((*kept, dy))
     products = (z.T[:, None, :] * x.T[None, :, :]).reshape(-1, len(z))
-    products = jax.lax.optimization_barrier(products)
+    products = jax.lax.platform_dependent(products, tpu=lambda p: p, default=barrier)
     flat = kernel.reshape(-1, kernel.shape[-1])
     with jax.default_matmul_precision(precision):
         d_kernel = matmul(products, dy, low_precision).reshape(kernel.shape)
