@@ -21,6 +21,7 @@ from cgatjax.data.batching import CrystalBatch, collate
 from cgatjax.graphs.crystal_graph import CrystalGraph
 from cgatjax.nn.cgat import CGAT, edge_networks
 from cgatjax.nn.mlp import Dense, Draw, GatheredRows, recording
+from cgatjax.nn.segment import graph_index
 from cgatjax.runtime.compilation_cache import keep_compiled_programs
 from cgatjax.structures import SYMBOLS, ElementTable
 
@@ -129,7 +130,7 @@ class Network:
         del params
         graphs = batch.composition
         nodes, count = graphs.nodes["element"], len(graphs.n_node)
-        owner = jnp.repeat(jnp.arange(count), graphs.n_node, total_repeat_length=len(nodes))
+        owner = graph_index(graphs.n_node, len(nodes))
         empty = jnp.zeros((count, len(SYMBOLS)), graphs.nodes["fraction"].dtype)
         return {"composition": empty.at[owner, nodes].add(graphs.nodes["fraction"])}
 
