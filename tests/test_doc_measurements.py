@@ -5,6 +5,7 @@ docs/results holds what the commands named beside the tables have measured.
 
 import json
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
 from benchmarks.projection import RUNS, hours
@@ -25,7 +26,7 @@ from tests.doc_tables import (
 )
 
 import cgatjax as cg
-from cgatjax.analysis import PowerLaw, equivalent_size, fit_joint_power_law
+from cgatjax.analysis import JointPowerLaw, PowerLaw, equivalent_size, fit_joint_power_law
 from cgatjax.model.network import Network
 from cgatjax.structures.elements import ElementTable
 
@@ -187,19 +188,22 @@ PRESETS = {
 }
 
 
+@cache
+def trained_parameters(preset: str) -> dict[str, int]:
+    """Count the parameters that a training of one target changes."""
+    config = PRESETS[preset](targets=("y",))
+    shapes = Network(config, ElementTable.named(config.elements)).param_shapes()
+    head = sum(leaf.size for leaf in leaves(shapes["heads"]))
+    return {"head": head, "full": head + sum(p.size for p in leaves(shapes["encoder"]))}
+
+
 def test_the_communication_of_each_preset() -> None:
     """Four bytes for each trained parameter and the five sums; a ring of 8 sends 1.75 of them."""
     header, *lines = table_under("docs/scaling.md", "Communication", "preset")
     assert header[4:] == list(LINKS)
     assert len(lines) == 6
-    counts = {}
-    for name, make in PRESETS.items():
-        config = make(targets=("y",))
-        shapes = Network(config, ElementTable.named(config.elements)).param_shapes()
-        head = sum(leaf.size for leaf in leaves(shapes["heads"]))
-        counts[name] = {"head": head, "full": head + sum(p.size for p in leaves(shapes["encoder"]))}
     for preset, trained, parameters, size, *times in lines:
-        count = counts[preset][trained]
+        count = trained_parameters(preset)[trained]
         assert parameters == f"{count:,}"
         n_bytes = 4 * count + 20
         assert agrees(size, [n_bytes / 1e6])
@@ -259,10 +263,17 @@ def test_what_transfer_saves() -> None:
     check_text(STUDY, heading, ": it replaces ", " calculations", [same.value - 4000])
 
 
-def test_the_law_of_both_sizes() -> None:
+def law_of_both_sizes() -> JointPowerLaw:
+    """Fit the joint power law of full transfer, in meV/atom."""
     rows = [r for r in with_pretrain_sizes(finished("budget")) if r["way"] == "full"]
     errors = [1000 * r["test_mae"] for r in rows]  # type: ignore[operator]
-    law = fit_joint_power_law([r["n_pretrain"] for r in rows], [r["n_train"] for r in rows], errors)  # type: ignore[misc]
+    return fit_joint_power_law(
+        [r["n_pretrain"] for r in rows], [r["n_train"] for r in rows], errors
+    )  # type: ignore[misc]
+
+
+def test_the_law_of_both_sizes() -> None:
+    law = law_of_both_sizes()
     heading = "Allocation of computing time"
     for begin, slope in (
         (" PBE crystals^", law.pretrain_slope),
