@@ -11,10 +11,8 @@ import pytest
 
 from cgatjax import reference
 from cgatjax.config import GraphConfig, ModelConfig
-from cgatjax.data.batching import collate
 from cgatjax.data.graph_list import GraphList
 from cgatjax.errors import InputError, MismatchError, MissingExtraError
-from cgatjax.graphs.crystal_graph import CrystalGraph
 from cgatjax.inference.prediction import embed, predict
 from cgatjax.model.model import Model
 from cgatjax.model.model_io import read_model, save_model
@@ -46,8 +44,6 @@ def test_without_torch_the_error_names_the_extra(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def model():
-    neighbors = np.zeros((1, 3), int)
-    graph = CrystalGraph.from_neighbors(np.ones(1, int), neighbors, neighbors + 1)
     base = Model(
         config=TINY,
         params=None,
@@ -55,9 +51,7 @@ def model():
         normalizers={"e-form": Normalizer(mean=-1.5, std=0.5)},
         units={"e-form": "eV/atom"},
     )
-    return base.replace(
-        params=base.network.module.init(jax.random.key(0), collate([graph]))["params"]
-    )
+    return base.replace(params=base.network.init(0))
 
 
 @pytest.fixture
