@@ -18,7 +18,6 @@ from cgatjax.structures.elements import ElementTable
 OPTB, R2SCAN, _, GAP, _ = (name for name, _ in TARGETS.values())
 SEEDS = ("seed 0", "seed 1", "seed 2")
 ENSEMBLE, PROCESS = "ensemble, spread and aleatoric", "Gaussian process, Matern"
-NARROW = {"node_dim": 32, "edge_dim": 32, "heads": 2, "steps": 2, "head_widths": (128, 64)}
 PAPER_ENERGY = ("formation energy (meV/atom)", "SCAN")
 
 
@@ -135,7 +134,7 @@ def runs_with_both_vectors() -> list[float]:
 
 def runs_on_more_data() -> list[list[float]]:
     """Return crystals, steps and batch of the runs on all PBE crystals, and the errors."""
-    rows = stored("recipe_long.csv")[2:4]
+    rows = stored("recipe_long.csv")[2:]
     run = [float(rows[0][column]) for column in ("crystals", "steps", "batch")]
     return [run, [float(row["valid MAE"]) for row in rows]]
 
@@ -150,12 +149,6 @@ def errors_of_the_stages() -> list[float]:
     """Return the errors without and with the first stage, and the steps and batch of both."""
     run, errors = runs_on_more_data()
     return [*errors, *run[1:]]
-
-
-def on_two_cores_and_a_gpu() -> list[float]:
-    """Return the errors of `both` from scratch, seed 0, on two cores and on a GPU."""
-    [gpu] = [r for r in stored("recipe.csv") if r["changed"].endswith("`both`")]
-    return [float(stored("recipe_long.csv")[4]["valid MAE"]), float(gpu["seed 0"])]
 
 
 def gains_from_scratch() -> list[float]:
@@ -306,17 +299,6 @@ def last_group_over_first() -> list[float]:
     )
     errors = binned(mean - value, std).rmse
     return [errors[-1] / errors[0]]
-
-
-def largest_jump() -> list[float]:
-    """Return the largest change of a network's error from one round of learning to the next."""
-    rows = picked(rows_of("active_learning"), learner="network")
-    runs: dict[tuple[str, str], list[tuple[int, float]]] = {}
-    for row in rows:
-        error = int(row["n_train"]), MEV * float(row["mae"])
-        runs.setdefault((row["way"], row["seed"]), []).append(error)
-    errors = ([error for _, error in sorted(run)] for run in runs.values())
-    return [max(float(np.abs(np.diff(run)).max()) for run in errors)]
 
 
 def pairs_of_volumes() -> list[float]:

@@ -6,7 +6,6 @@ docs/results holds what the commands named beside the tables have measured.
 import json
 from collections.abc import Iterator
 from functools import cache
-from typing import Any
 
 import pytest
 from benchmarks.projection import RUNS, hours
@@ -190,9 +189,9 @@ PRESETS = {
 
 
 @cache
-def trained_parameters(preset: str, **options: Any) -> dict[str, int]:
+def trained_parameters(preset: str) -> dict[str, int]:
     """Count the parameters that a training of one target changes."""
-    config = PRESETS[preset](targets=("y",), **options)
+    config = PRESETS[preset](targets=("y",))
     shapes = Network(config, ElementTable.named(config.elements)).param_shapes()
     head = sum(leaf.size for leaf in leaves(shapes["heads"]))
     return {"head": head, "full": head + sum(p.size for p in leaves(shapes["encoder"]))}

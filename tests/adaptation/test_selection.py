@@ -46,7 +46,7 @@ def test_the_best_candidate_is_chosen():
 def test_a_harmful_transfer_is_not_chosen():
     choice = choose([TREES, contender("network", alternating(1.5))], VALUES, FORMULAS, FOLDS)
     assert choice.weights == {"trees": 1.0}
-    assert choice.reason.startswith("No network is better than the simple models")
+    assert choice.reason.startswith("No network is better beyond the noise")
 
 
 def test_within_the_noise_the_simple_ones_keep_a_part():

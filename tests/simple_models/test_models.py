@@ -48,6 +48,12 @@ def test_ridge_is_the_regression_with_the_best_leave_one_out_error() -> None:
     np.testing.assert_allclose(found.predict(x), z @ slopes + constant)
 
 
+def test_no_prediction_leaves_the_range_of_the_training_values() -> None:
+    x = np.arange(10.0)[:, None]
+    found = SimpleModel("ridge").fit(x, 2 * x[:, 0]).predict(np.array([[-5.0], [4.0], [50.0]]))
+    assert found == pytest.approx([0, 8, 18], rel=1e-3)
+
+
 def test_unknown_and_constant_features() -> None:
     x, y = smooth(60, 0)
     gaps = x.copy()

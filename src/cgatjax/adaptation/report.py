@@ -299,8 +299,9 @@ def _next(findings: Findings) -> str:
     table = _table(("id", "formula", f"predicted {html.escape(found.target)}"), rows)
     return (
         f"<p>The {len(found)} crystals without a value that are most uncertain and differ most "
-        "from those known and from each other, in order:</p><details><summary>the list</summary>"
-        f"{table}</details>{cheap}"
+        "from those known and from each other, in order. They are unusual: on public data the mean "
+        "error fell no faster with them than with random ones.</p><details><summary>the list"
+        f"</summary>{table}</details>{cheap}"
     )
 
 

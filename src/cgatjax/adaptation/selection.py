@@ -150,7 +150,7 @@ def choose(
         contenders=ranked,
         scores=scores,
         score=score(chosen, best, best_simple, values, groups),
-        reason=_reason(weighed, ranked, scores),
+        reason=_reason(weighed, ranked, scores, weights.keys() <= {c.name for c in simple}),
         means=means,
         stds=stds,
     )
@@ -234,15 +234,16 @@ def _reason(
     weighed: Weighed,
     ranked: Sequence[Contender],
     scores: Mapping[str, Score],
+    is_simple: bool,
 ) -> str:
-    """Say in a sentence or two why the weights are as they are."""
+    """Say in a sentence or two why the weights are as they are; `is_simple`: no network has any."""
     gain = f"{weighed.gain:.0%} (± {weighed.error:.0%}) better than simple models"
     if all(c.is_simple for c in ranked):
         reason = "Simple models alone; there was no network to compare with."
     elif weighed.evidence == 1:
         reason = f"{gain}."
-    elif weighed.evidence == 0:
-        reason = "No network is better than the simple models: their answer is the best."
+    elif is_simple:
+        reason = "No network is better beyond the noise: the simple models are the answer."
     else:
         reason = (
             f"{gain}, less than {CERTAIN:.0f} standard errors: the simple models keep at least "

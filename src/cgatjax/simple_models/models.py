@@ -22,7 +22,8 @@ class SimpleModel:
     - "trees": extremely randomized trees (Geurts et al., Mach. Learn. 63 (2006) 3).
     - "boosted trees": gradient boosting on histograms, as in LightGBM.
 
-    All are fitted by scikit-learn.
+    All are fitted by scikit-learn. No prediction leaves the range of the training values, as a line
+    would far from them.
 
     Attributes:
       name: name of the model.
@@ -42,6 +43,7 @@ class SimpleModel:
         self.name, self.seed = name, seed
         self._fitted: Any = None
         self._columns = np.zeros(0, bool)
+        self._range = (0.0, 0.0)
 
     def __repr__(self) -> str:
         return f"SimpleModel({self.name!r}, seed={self.seed})"
@@ -59,7 +61,7 @@ class SimpleModel:
                 f"{y.shape}{'' if np.isfinite(y).all() else ' with NaN or infinity'}"
             )
         # The models of scikit-learn refuse features that no row knows.
-        self._columns = np.isfinite(x).any(0)
+        self._columns, self._range = np.isfinite(x).any(0), (float(y.min()), float(y.max()))
         self._fitted = _regressor(self.name, self.seed, len(y)).fit(x[:, self._columns], y)
         return self
 
@@ -72,7 +74,7 @@ class SimpleModel:
         if self._fitted is None:
             raise NotFittedError(f"{self!r} is not fitted yet; call fit first")
         x = np.asarray(x, np.float64)[:, self._columns]
-        return np.asarray(self._fitted.predict(x), np.float64)
+        return np.clip(np.asarray(self._fitted.predict(x), np.float64), *self._range)
 
 
 def _regressor(name: Name, seed: int, n: int) -> Any:
