@@ -35,11 +35,10 @@ missing.
   keeps the rows of which the file states something, such as `cross_compatibility=true` of
   LeMat-Bulk. Without it all rows are read.
 - **Size.** Parquet is read in batches of rows and JSON beyond 32 MB as a stream of entries, so that
-  memory is bounded. 20,000 generated rows in the layout of LeMat-Bulk (16 sites each on average)
-  take 1.3 s on one core, checks included; a million would take about a minute at this rate. A JSON
-  file of 37,322 entries (85 MB) takes 6 s and a process of 260 MB, against 960 MB if it is parsed
-  at once. Of a damaged large file the crystals before the damage are kept with `--on-error skip`,
-  and the damage is listed.
+  memory is bounded. A million rows in the layout of LeMat-Bulk take about a minute on one core,
+  checks included; a stream of JSON takes a fraction of the memory of a file that is parsed at once.
+  Of a damaged large file the crystals before the damage are kept with `--on-error skip`, and the
+  damage is listed.
 - **JSON of one item per line** and pandas tables as JSON (`{column: {row: value}}`) are read, too.
 
 Structures in CIF or POSCAR files with a table of values, as of GNoME, are read by `featurize cifs/

@@ -105,7 +105,7 @@ def test_a_candidate_on_some_folds_is_placed_by_its_difference():
     hard = np.where(np.arange(N) < 10, 4.0, 1.0)
     trees = contender("trees", alternating(1.0) * hard, is_simple=True)
     network = contender("network", alternating(0.9) * hard, known=slice(10))
-    found = score(network, trees, trees, VALUES, np.arange(N))
+    found = score(network.means, trees.means, trees.means, VALUES, np.arange(N))
     assert found.mae == pytest.approx(np.mean(hard) - 0.4)
     choice = choose([trees, network], VALUES, FORMULAS, FOLDS)
     assert choice.name == "trees"  # what did not run on all folds cannot be calibrated

@@ -130,7 +130,8 @@ def choose(
     if not simple:
         raise InputError("expected a simple candidate that has been validated on all folds")
     best, best_simple = (min(some, key=lambda c: _mae(c, values)) for some in (whole, simple))
-    scores = {c.name: score(c, best, best_simple, values, groups) for c in every}
+    known = best.means, best_simple.means, values, groups
+    scores = {c.name: score(c.means, *known) for c in every}
     weighed = weigh(whole, values, groups)
     means, stds = np.empty(len(values)), np.empty(len(values))
     for fold in folds:
@@ -139,9 +140,6 @@ def choose(
         used = np.flatnonzero(shares)
         each = np.array([(whole[k].means[fold], whole[k].stds[fold]) for k in used])
         means[fold], stds[fold] = mixture(each[:, 0], each[:, 1], shares[used])
-    chosen = Contender(
-        name="", is_simple=False, means=means, stds=stds, seconds=0.0, steps=0, folds=len(folds)
-    )
     weights = {c.name: float(w) for c, w in zip(whole, weighed.weights, strict=True) if w}
     ranked = sorted(every, key=lambda c: scores[c.name].mae)
     return Choice(
@@ -149,7 +147,7 @@ def choose(
         best_simple=best_simple,
         contenders=ranked,
         scores=scores,
-        score=score(chosen, best, best_simple, values, groups),
+        score=score(means, *known),
         reason=_reason(weighed, ranked, scores, weights.keys() <= {c.name for c in simple}),
         means=means,
         stds=stds,
@@ -260,24 +258,24 @@ def _reason(
 
 
 def score(
-    contender: Contender,
-    reference: Contender,
-    simple: Contender,
+    means: np.ndarray,
+    reference: np.ndarray,
+    simple: np.ndarray,
     values: np.ndarray,
     groups: np.ndarray,
 ) -> Score:
-    """Estimate the error of a contender on all folds, from its difference to a reference.
+    """Estimate the error of predictions on all folds, from their difference to a reference.
 
     Args:
-      contender: done on some or all folds.
-      reference: done on all folds, with an error as small as can be.
-      simple: best simple contender.
+      means: (pool,) predictions, NaN on folds that are not done.
+      reference: (pool,) predictions with an error as small as can be.
+      simple: (pool,) predictions of the best simple contender.
       values: (pool,) values.
       groups: (pool,) numbers of the formulas.
     """
-    known = np.isfinite(contender.means)
-    errors = np.abs(contender.means - values)[known]
-    near, far = (np.abs(other.means - values) for other in (reference, simple))
+    known = np.isfinite(means)
+    errors = np.abs(means - values)[known]
+    near, far = np.abs(reference - values), np.abs(simple - values)
     mae, error = float(errors.mean()), standard_error(errors, groups[known])
     if not known.all():
         difference = errors - near[known]
