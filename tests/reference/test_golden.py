@@ -184,8 +184,8 @@ def test_outputs_in_float32(golden, name):
 def test_eight_training_steps_in_float32(golden):
     """Adam normalizes gradients, so rounding noise in vanishing gradients becomes full steps.
 
-    Measured: losses 2.0e-4, predictions 1.8e-2. In float64, noise of 3e-8 on the weights alone
-    moves the predictions by up to 3.5e-4.
+    Measured: losses 2.0e-4 (1.1e-3 with JAX 0.12), predictions 1.8e-2. In float64, noise of 3e-8
+    on the weights alone moves the predictions by up to 3.5e-4.
     """
     case = golden("released")
     params, batch = in_float32(dict(case.params)), in_float32(case.batch)
@@ -193,7 +193,7 @@ def test_eight_training_steps_in_float32(golden):
     losses, _, state = eight_steps(case, params, batch, "full", forward)
     prediction = jax.jit(forward)(state.params, batch)[TARGET]
     expected = case.arrays["train/full/prediction"]
-    assert relative(losses, case.arrays["train/full/loss"]) < 1e-3
+    assert relative(losses, case.arrays["train/full/loss"]) < 3e-3
     assert relative(prediction[: len(expected)], expected) < 5e-2
 
 
