@@ -57,9 +57,14 @@ class Memory:
         """Drop compiled programs if there are too many; they are read from the disk again."""
         if resident_bytes() > max(MOST, self._cleared + GROWTH):
             if self.trim() > MOST:
-                sys.modules["jax"].clear_caches()
-                gc.collect()
+                self.drop_programs()
             self._cleared = self.trim()
+
+    def drop_programs(self) -> None:
+        """Drop compiled programs."""
+        sys.modules["jax"].clear_caches()
+        gc.collect()
+        self.trim()
 
 
 def resident_bytes() -> int:
@@ -77,6 +82,13 @@ def memory() -> Memory | None:
     found = Memory()
     monitoring.register_event_duration_secs_listener(found.after_event)
     return found
+
+
+@pytest.fixture
+def room_to_compile(memory):
+    """Room for a program that takes half a gigabyte to compile."""
+    if memory is not None:
+        memory.drop_programs()
 
 
 @pytest.fixture(autouse=True)

@@ -131,6 +131,7 @@ def whole_network(case):
     return lambda params, batch: {TARGET: case.net.apply({"params": params}, batch)}
 
 
+@pytest.mark.usefixtures("room_to_compile")
 @pytest.mark.parametrize(
     "name", ["released", *(pytest.param(name, marks=pytest.mark.long) for name in NAMES[1:])]
 )
@@ -181,6 +182,7 @@ def test_outputs_in_float32(golden, name):
     assert relative(out[: len(expected)], expected) < 1e-4
 
 
+@pytest.mark.usefixtures("room_to_compile")
 def test_eight_training_steps_in_float32(golden):
     """Adam normalizes gradients, so rounding noise in vanishing gradients becomes full steps.
 
