@@ -17,8 +17,8 @@ from cgatjax.data import build
 from cgatjax.data.build import build_store
 from cgatjax.data.store import Store, open_store
 from cgatjax.errors import CgatjaxError, InputError, TargetError
-from cgatjax.graphs.crystal_graph import featurize
-from cgatjax.graphs.graph_arrays import EDGE_COLUMNS, NODE_COLUMNS, GraphArrays
+from cgatjax.graphs.crystal_graph import EDGE_COLUMNS, NODE_COLUMNS, featurize
+from cgatjax.graphs.graph_arrays import GraphArrays
 from cgatjax.graphs.reduction import reduce_graph
 from cgatjax.structures.elements import reduced_formula
 from cgatjax.synthetic.dataset import ionic_crystals

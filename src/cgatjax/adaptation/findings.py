@@ -36,7 +36,8 @@ EXTRA = 0.15
 """Time for learning curve and groups left out, each, as a fraction of the time for candidates."""
 _WAYS: tuple[Way, ...] = ("head", "head then all", "all", "layer-wise")
 _KNOWN_WAYS: tuple[Way, ...] = ("head", "all", "head then all", "layer-wise")
-"""For a property that the source predicts already. Better ones first: docs/results/adapt.md."""
+"""Trainings for a property that the source predicts. Both tuples list mostly better networks first
+(docs/results/adapt.md)."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

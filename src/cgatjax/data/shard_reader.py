@@ -13,7 +13,8 @@ import numpy as np
 import pyarrow as pa
 
 from cgatjax.errors import InputError
-from cgatjax.graphs.graph_arrays import EDGE_COLUMNS, NODE_COLUMNS, GraphArrays, ranges
+from cgatjax.graphs.crystal_graph import EDGE_COLUMNS, NODE_COLUMNS
+from cgatjax.graphs.graph_arrays import GraphArrays, ranges
 from cgatjax.runtime import sha256_of
 from cgatjax.structures import SYMBOLS
 

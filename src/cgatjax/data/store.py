@@ -24,10 +24,8 @@ from cgatjax.data.datasets import Dataset
 from cgatjax.data.shard_reader import DAMAGED, Shard, is_sound
 from cgatjax.data.splits import SUBSETS, Split, split_positions
 from cgatjax.errors import InputError, TargetError
-from cgatjax.graphs.crystal_graph import CrystalGraph
+from cgatjax.graphs.crystal_graph import EDGE_COLUMNS, NODE_COLUMNS, CrystalGraph
 from cgatjax.graphs.graph_arrays import (
-    EDGE_COLUMNS,
-    NODE_COLUMNS,
     GraphArrays,
     concatenate,
     reorder,

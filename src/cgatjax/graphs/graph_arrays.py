@@ -7,9 +7,7 @@ from typing import Self
 import numpy as np
 
 from cgatjax.errors import InputError
-from cgatjax.graphs.crystal_graph import EDGE_COLUMNS as EDGE_COLUMNS
-from cgatjax.graphs.crystal_graph import NODE_COLUMNS as NODE_COLUMNS
-from cgatjax.graphs.crystal_graph import CrystalGraph
+from cgatjax.graphs.crystal_graph import EDGE_COLUMNS, NODE_COLUMNS, CrystalGraph
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

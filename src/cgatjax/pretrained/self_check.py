@@ -19,7 +19,8 @@ from safetensors.numpy import load_file, save
 from cgatjax.data.datasets import Crystals
 from cgatjax.data.graph_list import GraphList
 from cgatjax.errors import InputError, MismatchError, StorageError
-from cgatjax.graphs.graph_arrays import EDGE_COLUMNS, NODE_COLUMNS, GraphArrays, separate
+from cgatjax.graphs.crystal_graph import EDGE_COLUMNS, NODE_COLUMNS
+from cgatjax.graphs.graph_arrays import GraphArrays, separate
 from cgatjax.inference.prediction import BatchRunner
 from cgatjax.inference.predictor import Predictor
 from cgatjax.model.model import Model, versions, weights_digest

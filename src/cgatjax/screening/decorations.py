@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from cgatjax.errors import InputError, MismatchError, StructureError
+from cgatjax.errors import ConfigError, InputError, MismatchError, StructureError
 from cgatjax.inference.predictor import Predictor
 from cgatjax.model.model import Model
 from cgatjax.screening.composition_filter import (
@@ -76,9 +76,10 @@ class ChunkPredictions:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Task:
-    """What a screening does with its candidates.
+    """Model, filters and sizes of a screening, for all sources of candidates.
 
     Attributes:
+      predictor: model or ensemble.
       target: property to predict.
       filters: compositions to predict.
       chunk_rows: predicted candidates per chunk.
@@ -92,6 +93,12 @@ class Task:
     chunk_rows: int
     batch_size: int | None
     hit_rows: HitRows
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for sizes below 1."""
+        chunk_rows, batch_size = self.chunk_rows, self.batch_size
+        if chunk_rows < 1 or (batch_size is not None and batch_size < 1):
+            raise ConfigError(f"expected sizes of at least 1, got {chunk_rows=}, {batch_size=}")
 
 
 class CandidateSource(ABC):

@@ -15,7 +15,7 @@ from cgatjax.data.arguments import one_target
 from cgatjax.data.batching import default_float
 from cgatjax.data.datasets import Dataset
 from cgatjax.data.store import Store
-from cgatjax.errors import ConfigError, InputError
+from cgatjax.errors import InputError
 from cgatjax.inference.prediction import log_unrecorded
 from cgatjax.inference.predictor import Predictor
 from cgatjax.model.model import Model, versions, weights_digest
@@ -129,8 +129,6 @@ def screen(
     predictor, filters, keep = Predictor.of(model), filters or CompositionFilter(), keep or Keep()
     name = one_target(predictor.targets, target)
     hit_rows, filters = HitRows.of(predictor, hull, name), _seen(filters, predictor, keep_unseen)
-    if chunk_rows < 1 or (batch_size is not None and batch_size < 1):
-        raise ConfigError(f"expected sizes of at least 1, got {chunk_rows=}, {batch_size=}")
     task = Task(
         predictor=predictor,
         target=name,
