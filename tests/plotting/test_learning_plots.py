@@ -59,6 +59,13 @@ def test_parity_shows_equal_axes_the_diagonal_and_the_error_of_known_rows():
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("target (eV)", "prediction (eV)")
 
 
+def test_parity_names_the_two_largest_errors():
+    target, prediction = np.array([0.0, np.nan, 1.0, 2.0]), np.array([0.5, 9.0, 1.1, 1.0])
+    axes = parity(target, prediction, ids=["a", "b", "c", "d"]).axes[0]
+    assert [text.get_text() for text in axes.texts[1:]] == ["d", "a"]
+    assert len(parity(target, prediction).axes[0].texts) == 1
+
+
 def test_parity_of_one_value_has_a_margin():
     low, high = parity(np.ones(1), np.ones(1)).axes[0].get_xlim()
     assert low < 1 < high

@@ -38,7 +38,7 @@ def draw_evaluation(
             continue
         title = f"{target}: {about}"
         figures = {
-            "parity": parity(target_values, mean, unit, title),
+            "parity": parity(target_values, mean, unit, title, crystals.ids),
             "elements": residuals_by_element(residuals, elements, unit, title),
             "sites": residuals_by_sites(residuals, sites, unit, title),
         }

@@ -54,7 +54,13 @@ def learning_curves(
     return figure
 
 
-def parity(target: np.ndarray, prediction: np.ndarray, unit: str = "", title: str = "") -> "Figure":
+def parity(
+    target: np.ndarray,
+    prediction: np.ndarray,
+    unit: str = "",
+    title: str = "",
+    ids: Sequence[str] = (),
+) -> "Figure":
     """Draw predictions against targets on equal scales, with MAE and RMSE.
 
     Args:
@@ -62,6 +68,7 @@ def parity(target: np.ndarray, prediction: np.ndarray, unit: str = "", title: st
       prediction: (crystals,) predictions in `unit`.
       unit: unit for the axis labels.
       title: title of the figure.
+      ids: (crystals,) ids, of which those of the two largest errors are shown; none by default.
 
     Raises:
       InputError: no row has both values.
@@ -90,6 +97,18 @@ def parity(target: np.ndarray, prediction: np.ndarray, unit: str = "", title: st
     plural = "s" if len(x) > 1 else ""
     note = f"MAE {mae:.3g} {unit}\nRMSE {rmse:.3g} {unit}\n{len(x)} crystal{plural}"
     axes.text(0.04, 0.96, note, transform=axes.transAxes, va="top")
+    shown = np.flatnonzero(known)
+    for k in np.argsort(-np.abs(y - x), kind="stable")[: 2 if len(ids) else 0]:
+        is_right = x[k] > sum(span) / 2
+        axes.annotate(
+            ids[shown[k]],
+            (x[k], y[k]),
+            (-4 if is_right else 4, 0),
+            textcoords="offset points",
+            ha="right" if is_right else "left",
+            va="center",
+            fontsize=7,
+        )
     return figure
 
 
