@@ -61,6 +61,12 @@ NOT_FOR = (
     "training crystals.",
 )
 
+EXCLUDED = {
+    "exclude": "the formulas of the validation and test sets of",
+    "exclude_whole": "all formulas of",
+}
+"""Option of the recipe -> what it keeps out of the named stores, in words."""
+
 
 def publish_with_report(
     path: Path,
@@ -129,8 +135,11 @@ def _source(name: str, train: cg.Dataset, _valid: cg.Dataset, _test: cg.Dataset)
 
 
 def _excluded(recipe: Mapping[str, Any]) -> str:
-    names = ", ".join(Path(store).name for store in recipe["exclude"])
-    return f"the formulas of the validation and test sets of {names}" if names else ""
+    kept_out = {
+        words: ", ".join(Path(store).name for store in recipe[option])
+        for option, words in EXCLUDED.items()
+    }
+    return ", and ".join(f"{words} {names}" for words, names in kept_out.items() if names)
 
 
 def with_std_factors(model: cg.Model, factors: Mapping[str, float]) -> cg.Model:
@@ -198,14 +207,17 @@ def _made_by(recipe: Mapping[str, Any], commit: str | None, model: cg.Model) -> 
             ["git", "-C", root, "rev-parse", "HEAD"], capture_output=True, text=True, check=False
         )
         commit = asked.stdout.strip() or "unknown"
-    given = {k: v for k, v in recipe.items() if k not in ("exclude", "network", "training")}
+    apart = (*EXCLUDED, "network", "training")
+    given = {k: v for k, v in recipe.items() if k not in apart}
     options = {**given, **recipe["network"], **recipe["training"]}
     flags = [
         f"--{name.replace('_', '-')} {_flag_value(value)}"
         for name, value in options.items()
         if value is not None
     ]
-    flags += [f"--exclude STORES/{Path(store).name}" for store in recipe["exclude"]]
+    for option in EXCLUDED:
+        flag = option.replace("_", "-")
+        flags += [f"--{flag} STORES/{Path(store).name}" for store in recipe[option]]
     command = f"python -m experiments pretrain train --stores STORES {' '.join(flags)}"
     stages = model.record.stages if model.record is not None else ()
     return {"command": command, "commit": commit, **(stages[-1]["versions"] if stages else {})}

@@ -75,6 +75,7 @@ class Recipe(Options):
       first_rate: learning rate of these steps; by default that of the others.
       exclude: stores, split as in the study, whose validation and test formulas are kept out of
         both stages.
+      exclude_whole: stores all of whose formulas are kept out of both stages.
       fractions: fractions of train, valid and test of the PBE crystals.
       seed: seed of splits, initialization and shuffling.
     """
@@ -84,6 +85,7 @@ class Recipe(Options):
     first_crystals: int | None = None
     first_rate: float | None = None
     exclude: tuple[str, ...] = ()
+    exclude_whole: tuple[str, ...] = ()
     fractions: tuple[float, float, float] = (0.9, 0.05, 0.05)
     seed: int = 0
 
@@ -204,10 +206,11 @@ def continued(model: cg.Model, start: cg.Model, train: cg.Dataset) -> cg.Model:
 
 
 def _without_excluded(store: cg.Store, split: cg.Split, recipe: Recipe) -> cg.Split:
-    """Remove the formulas of the validation and test sets of the excluded stores."""
-    for path in recipe.exclude:
+    """Remove the formulas of the validation and test sets of some stores, and of whole stores."""
+    for path in (*recipe.exclude, *recipe.exclude_whole):
         home = cg.open_store(path)
-        split = exclude(split, store, split_by_formula(home), by="formula", home=home)
+        held_out = home.all() if path in recipe.exclude_whole else split_by_formula(home)
+        split = exclude(split, store, held_out, by="formula", home=home)
     return split
 
 

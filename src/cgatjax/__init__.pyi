@@ -90,6 +90,7 @@ from .runs.loggers import Logger as Logger
 from .runs.loggers import TensorBoardLogger as TensorBoardLogger
 from .runs.loggers import WandbLogger as WandbLogger
 from .runs.run_folder import RunFolder as RunFolder
+from .runtime.allocator import keep_freed_memory as keep_freed_memory
 from .screening.composition_filter import CompositionFilter as CompositionFilter
 from .screening.ranking import Keep as Keep
 from .screening.screen_loop import Screened as Screened

@@ -122,6 +122,23 @@ def test_the_card_has_what_was_measured(stores, out):
     assert verify(out / "tiny").crystals == min(8, len(test))
 
 
+def test_whole_stores_are_kept_out(stores, tmp_path):
+    out = tmp_path / "others"
+    given = ["--exclude-whole" if o == "--exclude" else o for o in options(stores, out)]
+    run("pretrain", "train", *given)
+    kept_out = set(cg.open_store(stores / "optb88vdw").formulas)
+    for stage in ("chgnet", "pbe"):
+        store, split = cg.open_store(stores / stage), cg.Split.load(out / stage / "split.json")
+        assert kept_out & set(store.formulas)
+        used = store.rows_of([*split.train, *split.valid, *split.test])
+        assert used.size
+        assert not kept_out & {store.formulas[row] for row in used}
+    run("pretrain", "publish", "--stores", stores, "--out", out, "--name", "others")
+    card = cg.ModelCard.read(out / "others")
+    assert "Kept out of all trainings: all formulas of optb88vdw." in card.text()
+    assert "--exclude-whole STORES/optb88vdw" in card.made_by["command"]
+
+
 def test_a_second_call_trains_nothing(stores, out):
     before = (out / "pbe" / "history.csv").read_bytes()
     recipe = json.loads((out / "recipe.json").read_text())

@@ -16,8 +16,8 @@ _NEVER = -1
 def keep_freed_memory() -> bool:
     """Make the C library keep freed blocks of any size for the life of the process.
 
-    Programs, not libraries, should call it, and early: the whole process then never shrinks below
-    its peak memory. The `cgatjax` commands call it.
+    Programs, not libraries, should call it, before the first use of a network: the whole process
+    then never shrinks below its peak memory. The `cgatjax` commands call it.
 
     Returns:
       True if it was done; False if the C library is not glibc (macOS, Windows, musl).
