@@ -167,8 +167,14 @@ def show(name: str, scale: str, data: Path | None, out: Path) -> None:
     "--size", "sizes", multiple=True, type=int, default=(50, 200, 1000), show_default=True
 )
 @click.option("--seeds", type=int, help="Number of seeds, the first ones of the scale.")
-@click.option("--minutes", type=float, default=4.0, show_default=True, help="Time of each task.")
-@click.option("--steps", type=int, default=400, show_default=True, help="Steps of whole networks.")
+@click.option("--minutes", type=float, default=60.0, show_default=True, help="Time of each task.")
+@click.option(
+    "--steps",
+    type=int,
+    default=cg.AdaptConfig().steps,
+    show_default=True,
+    help="Steps of whole networks.",
+)
 def adapt(
     scale: str,
     data: Path | None,

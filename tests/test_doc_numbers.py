@@ -122,12 +122,20 @@ def number_of(row: Row) -> str:
     return f"{mean:.{digits}f} ± {spread:.{digits}f}"
 
 
-def test_the_choices_of_adapt() -> None:
-    rows = rows_of("adapt")
-    header, *lines = table_under("docs/results/adapt.md", "Choices", "target")
+@pytest.mark.parametrize(
+    ("experiment", "section"),
+    [
+        ("adapt", "Choices"),
+        ("adapt_other_crystals", "A source that knows none of the crystals"),
+    ],
+)
+def test_the_choices_of_adapt(experiment: str, section: str) -> None:
+    page, rows = "docs/results/adapt.md", rows_of(experiment)
+    candidates = stored(f"local/{experiment}/candidates.csv")
+    header, *lines = table_under(page, section, "target")
     assert tuple(header) == AVERAGED
-    assert lines == averaged(rows)
-    assert verdict(rows) in unwrapped("docs/results/adapt.md", "Choices")
+    assert lines == averaged(rows, candidates)
+    assert verdict(rows, candidates) in unwrapped(page, section)
 
 
 def test_the_networks_of_adapt() -> None:
