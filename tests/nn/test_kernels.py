@@ -1,6 +1,7 @@
 """Pallas kernels, interpreted on the CPU, against the plain path."""
 
 import contextlib
+import inspect
 
 import jax
 import jax.numpy as jnp
@@ -113,7 +114,9 @@ def a_gpu():
     """A context in which JAX takes a GPU to be there; older versions lower without one."""
     if not hasattr(jax.sharding, "AbstractDevice"):
         return contextlib.nullcontext()
-    device = jax.sharding.AbstractDevice("NVIDIA H100 80GB HBM3", 132, "gpu")
+    facts = ("NVIDIA H100 80GB HBM3", 132, "gpu")  # older versions take two of them
+    taken = len(inspect.signature(jax.sharding.AbstractDevice).parameters)
+    device = jax.sharding.AbstractDevice(*facts[:taken])
     mesh = jax.sharding.AbstractMesh((), (), abstract_device=device)
     return jax.sharding.use_abstract_mesh(mesh)
 
