@@ -61,7 +61,7 @@ def ids(crystals) -> list[str]:
 def crystals(draw) -> Crystal:
     """One to six sites on distinct points of a quarter grid, a bit off, in a skewed box.
 
-    An edge of length 1 becomes at least 3.6 A long (Gershgorin), so that sites are 0.7 A apart.
+    A fractional vector of length 1 is at least 3.6 A long (Gershgorin): sites are 0.7 A apart.
     """
     n = draw(st.integers(1, 6))
     seed = draw(st.integers(0, 2**32 - 1))
