@@ -1,9 +1,9 @@
 """File operations below a folder, recorded one by one, with a fault at one of them.
 
 The operations are those of this process's Python code: opening for writing, writing, truncating,
-fsync, rename, replace, remove, mkdir, rmdir. Writing by orbax, whose files C++ code writes, counts
-as one operation. After a kill nothing reaches the disk any more: buffers that were not flushed are
-lost, `finally` blocks run without effect.
+fsync, rename, replace, remove, mkdir, rmdir. Writing by orbax counts as one operation: C++ code
+writes its files, and its threads take turns as they like. After a kill nothing else reaches the
+disk any more: buffers that were not flushed are lost, `finally` blocks run without effect.
 """
 
 import errno
@@ -68,7 +68,7 @@ class Disk:
         self._fault, self._at = fault, (in_main, number)
         self._dead = self._full = False
         self._lock = threading.RLock()
-        self._inside = threading.local()
+        self._saving: str | None = None
         self._counts = {True: 0, False: 0}
         self._open: list[_RawFile] = []
         self._flushed: dict[int, tuple[Path, int]] = {}
@@ -122,13 +122,15 @@ class Disk:
 
     def watches(self, path: Any, folder: int | None = None) -> Path | None:
         """Return the absolute path if it is below the watched folder."""
-        if isinstance(path, int) or getattr(self._inside, "foreign", False):
+        if isinstance(path, int):
             return None
         text = os.fsdecode(path)
         if folder is not None:
             text = os.path.join(os.readlink(f"/proc/self/fd/{folder}"), text)
-        absolute = Path(os.path.abspath(text))
-        return absolute if absolute.is_relative_to(self.root) else None
+        text = os.path.abspath(text)
+        if (saving := self._saving) and text.startswith(saving):
+            return None  # orbax writes to a folder with a longer name and renames it
+        return Path(text) if Path(text).is_relative_to(self.root) else None
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -224,11 +226,11 @@ class Disk:
                 torn = self.start("save", Path(folder))
             except OSError as error:
                 raise ValueError(str(error)) from error  # as tensorstore does
-            self._inside.foreign = True
+            self._saving = os.path.abspath(folder)
             try:
                 original(checkpointer, folder, *arguments, **options)
             finally:
-                self._inside.foreign = False
+                self._saving = None
             if torn:
                 files = sorted(f for f in Path(folder).rglob("*") if f.is_file())
                 for file in files:
