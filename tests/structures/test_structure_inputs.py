@@ -1,6 +1,7 @@
 """pymatgen structures, ASE atoms and crystals give the same wherever structures are taken."""
 
 import dataclasses
+import logging
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import cgatjax as cg
+from cgatjax.structures.readers import count_structures
 
 CRYSTALS = [dataclasses.replace(c, id=f"made-{k}") for k, c in enumerate(cg.ionic_crystals(3))]
 LOW = "e-form@low"
@@ -83,3 +85,16 @@ def test_screening_them_or_their_decorations(trained, inputs, expected, tmp_path
     }
     own = cg.screen(model, inputs[:1], tmp_path / "decorated", elements={})
     assert list(rows(own).values()) == pytest.approx(expected[:1].tolist(), rel=1e-5)
+
+
+def test_structures_are_counted_where_each_file_or_object_is_one(tmp_path, inputs, caplog):
+    for crystal in CRYSTALS:
+        as_structure(crystal).to(str(tmp_path / f"{crystal.id}.cif"))
+    assert count_structures(inputs) == count_structures(tmp_path) == len(CRYSTALS)
+    assert count_structures(inputs[0]) == count_structures([tmp_path / "made-0.cif"]) == 1
+    with caplog.at_level(logging.INFO, "cgatjax"):
+        cg.build_store([tmp_path], tmp_path / "store", show_progress=True)
+        assert "featurize: 3 of 3, 0 skipped" in caplog.messages
+    (tmp_path / "values.csv").write_text("id,e-form\nmade-0,1.0\n")
+    assert count_structures(tmp_path) is None
+    assert count_structures(iter(inputs)) is None

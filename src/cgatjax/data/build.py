@@ -33,6 +33,7 @@ from cgatjax.runtime.executors import map_in_workers
 from cgatjax.runtime.progress import progress
 from cgatjax.structures import Crystal, Rejected
 from cgatjax.structures.plausibility import MIN_DISTANCE
+from cgatjax.structures.readers import count_structures
 
 logger = logging.getLogger("cgatjax")
 CHUNK = 256
@@ -106,6 +107,7 @@ def build_store(
     names = (tuple(per_atom), where or {}, rename or {})
     source = BuildInput(inputs, properties, targets, units, min_distance, *names)
     options, found = {**source.options, **_options(config, reduce, keep)}, source.read()
+    total = count_structures(inputs)
     with (
         _unfinished(out, options, resume) as log,
         closing(InputFilter(out, keep, on_error)) as chosen,
@@ -113,7 +115,7 @@ def build_store(
         crystals = log.remaining(source.warned(chosen.accepted(found)))
         jobs = iter(lambda: list(islice(crystals, CHUNK)), [])
         chunks = map_in_workers(_Featurizer(config, reduce), jobs, workers, executor)
-        writer = _written(chunks, log, chosen, show_progress)
+        writer = _written(chunks, log, chosen, total, show_progress)
         stored = source.stored_units(writer.known)
         chosen.write_skipped(out / SKIPPED, log.failures())
         chosen.close()
@@ -157,11 +159,15 @@ class _Featurizer:
 
 
 def _written(
-    chunks: Iterator[_Chunk], log: BuildLog, chosen: InputFilter, show_progress: bool | None
+    chunks: Iterator[_Chunk],
+    log: BuildLog,
+    chosen: InputFilter,
+    total: int | None,
+    show_progress: bool | None,
 ) -> ShardWriter:
     """Write the chunks as shards; log failures and shards."""
     writer = ShardWriter(log.folder, log.shards)
-    with progress("featurize", shown=show_progress) as advance:
+    with progress("featurize", total, shown=show_progress) as advance:
         for rejected in log.failures():
             chosen.count_failure(rejected)
         if writer.n_rows:

@@ -27,6 +27,7 @@ from cgatjax.model.model import Model
 from cgatjax.model.training_record import unseen_elements
 from cgatjax.runtime.progress import progress
 from cgatjax.structures import Rejected
+from cgatjax.structures.readers import count_structures
 
 logger = logging.getLogger("cgatjax")
 BATCH = 128
@@ -95,9 +96,12 @@ def _predicted(
     """Predict as `predict`, without a warning."""
     skipped = list[Rejected]()
     parts: Iterator[Crystals]
+    total: int | None
     if isinstance(structures, Store) or is_dataset(structures) or is_store_folder(structures):
-        parts = iter([crystals_of(structures, "the crystals to predict")])
+        data = crystals_of(structures, "the crystals to predict")
+        parts, total = iter([data]), len(data)
     else:
+        total = count_structures(structures)
         parts = featurized_parts(predictor, structures, properties, on_error, skipped)
     runner = BatchRunner(predictor.passes, batch_size)
     ids: list[str] = []
@@ -105,7 +109,7 @@ def _predicted(
     counts: list[TrainedOn | None] = []
     found: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {t: [] for t in predictor.targets}
     novelty: list[np.ndarray] = []
-    with progress("predict", shown=show_progress) as advance:
+    with progress("predict", total, shown=show_progress) as advance:
         for part in parts:
             predictor.model.check_graphs(part, "the crystals to predict")
             part = _with_baselines(predictor, part, on_error, skipped)

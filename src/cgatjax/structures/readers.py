@@ -135,6 +135,23 @@ def read_crystals(
     return map(with_cell_volume, found) if CELL_VOLUME in (names or ()) else found
 
 
+def count_structures(inputs: Any) -> int | None:
+    """Count the structures of inputs that hold one each.
+
+    Returns:
+      The number of CIF files, POSCAR files and objects; None with others among them, such as
+      archives and generators, which would have to be read.
+    """
+    items = [inputs] if is_single(inputs) else inputs
+    if not isinstance(items, list | tuple):
+        return None
+    sources = resolve(items)
+    are_single = all(
+        not isinstance(s, SourceFile) or s.format in _STRUCTURE_PARSERS for s in sources
+    )
+    return len(sources) if are_single else None
+
+
 def with_cell_volume(item: Crystal | Rejected) -> Crystal | Rejected:
     """Add the volume of the cell, per atom, to the properties of a crystal."""
     if isinstance(item, Rejected):
