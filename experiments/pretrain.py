@@ -9,14 +9,16 @@
 libraries of the training. All continue where they were interrupted.
 
 One encoder learns four properties of the PBE crystals, optionally after a first stage on a
-potential's energies of more crystals. All subsets are split by formula; the first stage sees no
-formula of the validation and test sets of the second one, and no stage those of the validation and
-test sets of the stores named by `--exclude`, such as those that the study tests transfers on.
+potential's energies of more crystals, or together with these and the volumes of their cells. All
+subsets are split by formula; the first stage sees no formula of the validation and test sets of the
+second one, and no stage those of the validation and test sets of the stores named by `--exclude`,
+such as those that the study tests transfers on.
 """
 
 import dataclasses
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,12 +27,15 @@ import click
 
 import cgatjax as cg
 from cgatjax.cli.config_options import NETWORKS, TRAININGS, chosen, config_options
+from cgatjax.data.datasets import ConcatDataset
 from cgatjax.data.leakage import exclude
 from cgatjax.data.splits import nested_subset
 from cgatjax.model.normalizer import Normalizer
 from cgatjax.options import Options
 from cgatjax.runs.run_folder import SPLIT
 from cgatjax.runtime.files import write_durably
+from cgatjax.structures import CELL_VOLUME
+from cgatjax.training.loop import Recorded, train_epochs
 from cgatjax.training.transfer_params import rescale_head
 from experiments.decorated import decorate
 from experiments.grid.datasets import DatasetSource, build_dataset, split_by_formula
@@ -38,7 +43,7 @@ from experiments.model_report import publish_with_report
 from experiments.pretrained_transfers import transfers
 from experiments.scales import SCALES
 
-PBE, CHGNET = "pbe", "chgnet"
+PBE, CHGNET, JOINT = "pbe", "chgnet", "joint"
 SOURCES = {
     PBE: DatasetSource(label="PBE", folder="pbe", crystals=37_000),
     CHGNET: DatasetSource(label="CHGNet", folder="mp_chgnet", crystals=86_000),
@@ -48,6 +53,8 @@ HELD_OUT = ("optb88vdw", "r2scan_eform", "r2scan_volume", "hse")
 """Data sets of the study's transfers."""
 TARGETS = ("e-form@PBE", "e_above_hull_new@PBE", "volume@PBE", "band_gap_ind@PBE")
 FIRST_TARGETS = ("e-form_chgnet",)
+JOINT_TARGETS = (*FIRST_TARGETS, CELL_VOLUME)
+"""Heads of the potential's crystals beside those of PBE."""
 HEADS = {"e-form@PBE": "e-form_chgnet"}
 """Head of the second stage -> head of the first stage that it starts from."""
 FIRST_FRACTIONS = (0.97, 0.03, 0.0)
@@ -55,6 +62,8 @@ VALIDATIONS = 40
 """Approximate number of validations of a stage."""
 DERIVED = ("epochs", "validate_every", "seed")
 """Training options that follow from the recipe."""
+STAGE_OPTIONS = ("training_steps", "first_training_steps", "first_rate")
+"""Options of the recipe without meaning for a training on both data sets at once."""
 RECIPE = "recipe.json"
 STORES = click.option(
     "--stores", type=click.Path(path_type=Path), required=True, help="Folder of the stores."
@@ -73,6 +82,8 @@ class Recipe(Options):
       first_training_steps: optimizer steps on the potential's energies before; 0 for none.
       first_crystals: crystals to learn these from, a nested subset; by default all.
       first_rate: learning rate of these steps; by default that of the others.
+      joint_training_steps: optimizer steps on both data sets at once, in the place of the two
+        stages; 0 for these.
       exclude: stores, split as in the study, whose validation and test formulas are kept out of
         both stages.
       exclude_whole: stores all of whose formulas are kept out of both stages.
@@ -84,13 +95,14 @@ class Recipe(Options):
     first_training_steps: int = 0
     first_crystals: int | None = None
     first_rate: float | None = None
+    joint_training_steps: int = 0
     exclude: tuple[str, ...] = ()
     exclude_whole: tuple[str, ...] = ()
     fractions: tuple[float, float, float] = (0.9, 0.05, 0.05)
     seed: int = 0
 
     def _check(self) -> None:
-        for name in ("training_steps", "first_training_steps"):
+        for name in ("training_steps", "first_training_steps", "joint_training_steps"):
             self._require(getattr(self, name) >= 0, name, "at least 0")
         crystals = self.first_crystals
         self._require(crystals is None or crystals >= 1, "first_crystals", "at least 1")
@@ -110,7 +122,7 @@ def stores(data: Path, out: Path) -> None:
     for name, source in sources.items():
         if (data / source.folder).exists():
             # The volumes of these files are those of whole cells.
-            targets = FIRST_TARGETS if name == CHGNET else None
+            targets = JOINT_TARGETS if name == CHGNET else None
             store = build_dataset(name, source, data, out / name, targets)
             click.echo(f"{out / name}: {len(store)} crystals, {sorted(store.units)}")
 
@@ -123,7 +135,7 @@ def stores(data: Path, out: Path) -> None:
 @config_options(cg.ModelConfig, "Network", without=("targets",), presets=NETWORKS)
 @config_options(cg.TrainConfig, "Training", without=DERIVED, presets=TRAININGS)
 def train(stores: Path, out: Path, preset: str, **flags: Any) -> None:
-    """Train both stages; robust L1 loss unless another one is chosen."""
+    """Train both stages, or on both data sets at once; robust L1 loss unless another is chosen."""
     recipe = Recipe(**chosen(flags, Recipe))
     own_network = chosen(flags, cg.ModelConfig)
     network = NETWORKS[preset].replace(**own_network)
@@ -136,7 +148,7 @@ def train(stores: Path, out: Path, preset: str, **flags: Any) -> None:
     split = pbe.make_split(recipe.fractions, by="formula", seed=recipe.seed)
     split = _without_excluded(pbe, split, recipe)
     start = None
-    if recipe.first_training_steps:
+    if recipe.joint_training_steps or recipe.first_training_steps:
         first = cg.open_store(stores / CHGNET)
         first_split = first.make_split(FIRST_FRACTIONS, by="formula", seed=recipe.seed)
         first_split = exclude(first_split, first, split, by="formula", home=pbe)
@@ -144,6 +156,10 @@ def train(stores: Path, out: Path, preset: str, **flags: Any) -> None:
         if recipe.first_crystals is not None:
             some = nested_subset(first_split.train, recipe.first_crystals, seed=recipe.seed)
             first_split = dataclasses.replace(first_split, train=tuple(some))
+        if recipe.joint_training_steps:
+            parts = {PBE: (pbe, split), CHGNET: (first, first_split)}
+            _train_jointly(out, network, parts, training, recipe.joint_training_steps)
+            return
         rate = recipe.first_rate or training.learning_rate
         options = training.replace(learning_rate=rate)
         model = cg.init_model(network, first, target=FIRST_TARGETS, seed=recipe.seed)
@@ -171,12 +187,14 @@ def publish(stores: Path, out: Path, name: str, license_name: str, commit: str |
         for stage in (CHGNET, PBE)
         if (out / stage / SPLIT).is_file()
     }
+    is_joint = (out / JOINT).exists()
+    unused = STAGE_OPTIONS if is_joint else ("joint_training_steps",)
     model = publish_with_report(
         out / name,
-        cg.load_model(out / PBE),
+        with_heads(cg.load_model(out / JOINT), TARGETS) if is_joint else cg.load_model(out / PBE),
         sets,
         license_name=license_name,
-        recipe=recipe,
+        recipe={**recipe, **dict.fromkeys(unused)},
         commit=commit,
     )
     click.echo(f"{out / name}\n{cg.ModelCard.read(out / name).text()}")
@@ -205,6 +223,23 @@ def continued(model: cg.Model, start: cg.Model, train: cg.Dataset) -> cg.Model:
     return model.replace(params=params, normalizers=normalizers, record=start.record)
 
 
+def with_heads(model: cg.Model, targets: tuple[str, ...]) -> cg.Model:
+    """Return a model with some of its heads.
+
+    Args:
+      model: the model.
+      targets: their properties.
+    """
+    heads = {target: model.params["heads"][target] for target in targets}
+    return model.replace(
+        config=model.config.replace(targets=targets),
+        params={**model.params, "heads": heads},
+        normalizers={target: model.normalizers[target] for target in targets},
+        units={target: model.units[target] for target in targets},
+        predicts_std=tuple(t for t in model.predicts_std if t in targets),
+    )
+
+
 def _without_excluded(store: cg.Store, split: cg.Split, recipe: Recipe) -> cg.Split:
     """Remove the formulas of the validation and test sets of some stores, and of whole stores."""
     for path in (*recipe.exclude, *recipe.exclude_whole):
@@ -212,6 +247,44 @@ def _without_excluded(store: cg.Store, split: cg.Split, recipe: Recipe) -> cg.Sp
         held_out = home.all() if path in recipe.exclude_whole else split_by_formula(home)
         split = exclude(split, store, held_out, by="formula", home=home)
     return split
+
+
+def _train_jointly(
+    out: Path,
+    network: cg.ModelConfig,
+    parts: Mapping[str, tuple[cg.Store, cg.Split]],
+    options: cg.TrainConfig,
+    steps: int,
+) -> None:
+    """Train the heads of both data sets at once; validation on PBE chooses the epoch."""
+    sets = {name: store.apply(split) for name, (store, split) in parts.items()}
+    for name, (_, split) in parts.items():
+        (out / name).mkdir(exist_ok=True)
+        split.save(out / name / SPLIT)
+    train, valid, test = sets[PBE]
+    first = sets[CHGNET][0]
+    both = ConcatDataset(first.restrict_targets(*JOINT_TARGETS), train.restrict_targets(*TARGETS))
+    options = _with_epochs(options, steps, len(both))
+    run = cg.RunFolder(out / JOINT, resume=(out / JOINT).exists())
+    if run.is_finished(options.epochs):
+        return
+    recorded = Recorded(
+        [(train, TARGETS), (first, JOINT_TARGETS)],
+        [(valid, TARGETS)],
+        [(test, TARGETS)] if len(test) else [],
+        options.to_dict(),
+    )
+    heads = (*TARGETS, *JOINT_TARGETS)
+    model = cg.init_model(network, both, target=heads, seed=options.seed)
+    run.save_config({"graph": model.graph_config, "model": model.config, "train": options})
+    valid = valid.restrict_targets(*TARGETS)
+    train_epochs(model, both, valid, recorded, options, None, None, run, (), True)
+
+
+def _with_epochs(options: cg.TrainConfig, steps: int, crystals: int) -> cg.TrainConfig:
+    """Set the epochs to about this number of steps."""
+    epochs = max(1, round(steps / math.ceil(crystals / options.batch_size)))
+    return options.replace(epochs=epochs, validate_every=max(1, epochs // VALIDATIONS))
 
 
 def _run(
@@ -224,10 +297,9 @@ def _run(
 ) -> cg.Model:
     """Train a stage, or what is left of it."""
     train, valid, test = store.apply(split)
-    epochs = max(1, round(steps / math.ceil(len(train) / options.batch_size)))
-    options = options.replace(epochs=epochs, validate_every=max(1, epochs // VALIDATIONS))
+    options = _with_epochs(options, steps, len(train))
     run = cg.RunFolder(folder, resume=folder.exists())
-    if run.is_finished(epochs):
+    if run.is_finished(options.epochs):
         return cg.load_model(folder)
     split.save(folder / SPLIT)
     tested = test if len(test) else None

@@ -5,14 +5,16 @@ import dataclasses
 import json
 import sys
 
+import jax
 import numpy as np
 import pytest
 from click.testing import CliRunner
 from experiments.__main__ import main
 from experiments.grid.datasets import nested, split_by_formula
-from experiments.pretrain import TARGETS, continued
+from experiments.pretrain import JOINT_TARGETS, TARGETS, continued
 
 import cgatjax as cg
+from cgatjax.data.datasets import ConcatDataset
 from cgatjax.errors import ConfigError
 from cgatjax.inference.prediction import embed
 from cgatjax.pretrained.self_check import verify
@@ -38,11 +40,16 @@ def run(*arguments):
 
 
 def renamed(crystals, **names):
-    """The crystals with some properties under other names, and the volume per atom."""
+    """The crystals with some properties under other names, and their volumes per atom."""
     volumes = [abs(np.linalg.det(c.lattice)) / c.n_sites for c in crystals]
     return [
         dataclasses.replace(
-            c, targets={"volume": v, **{new: c.targets[old] for new, old in names.items()}}
+            c,
+            targets={
+                "volume": v,
+                "cell_volume": v,
+                **{new: c.targets[old] for new, old in names.items()},
+            },
         )
         for c, v in zip(crystals, volumes, strict=True)
     ]
@@ -120,6 +127,45 @@ def test_the_card_has_what_was_measured(stores, out):
         stage["inputs"]["train"]["crystals"] for stage in model.record.stages[:2]
     ]
     assert verify(out / "tiny").crystals == min(8, len(test))
+
+
+@pytest.fixture(scope="module")
+def joint(stores, tmp_path_factory):
+    """Folder of a training on both data sets at once, and the published model."""
+    folder = tmp_path_factory.mktemp("joint")
+    run("pretrain", "train", *options(stores, folder), "--joint-training-steps", 12)
+    run("pretrain", "publish", "--stores", stores, "--out", folder, "--name", "tiny")
+    return folder
+
+
+def test_both_data_sets_at_once(stores, joint):
+    model, published = cg.load_model(joint / "joint"), cg.load_model(joint / "tiny")
+    assert model.targets == (*TARGETS, *JOINT_TARGETS)
+    sets = {
+        part: cg.open_store(stores / part).apply(cg.Split.load(joint / part / "split.json"))
+        for part in ("chgnet", "pbe")
+    }
+    _, valid, test = sets["pbe"]
+    seen = {f for train, _, _ in sets.values() for f in train.formulas}
+    assert not seen & {*valid.formulas, *test.formulas}
+    assert len(model.record.train.formulas) == len(seen)
+    assert len(model.record.test.formulas) == len(set(test.formulas))
+    # The heads of the potential have learned, too; those of PBE are published unchanged.
+    both = ConcatDataset(
+        sets["chgnet"][0].restrict_targets(*JOINT_TARGETS),
+        sets["pbe"][0].restrict_targets(*TARGETS),
+    )
+    start = cg.init_model(model.config, both, target=model.targets, seed=0)
+    for target in model.targets:
+        first, last = (jax.tree.leaves(m.params["heads"][target]) for m in (start, model))
+        assert any(not np.array_equal(a, b) for a, b in zip(first, last, strict=True))
+    ours, theirs = cg.predict(model, test).means, cg.predict(published, test).means
+    assert tuple(theirs) == published.targets == TARGETS
+    for target in TARGETS:
+        np.testing.assert_allclose(theirs[target], ours[target], rtol=1e-3, atol=1e-3)
+    command = cg.ModelCard.read(joint / "tiny").made_by["command"]
+    assert "--joint-training-steps 12" in command
+    assert " --training-steps" not in command
 
 
 def test_whole_stores_are_kept_out(stores, tmp_path):
