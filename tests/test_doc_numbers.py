@@ -5,6 +5,7 @@ Each table names its results file; each of its cells is computed from the rows o
 
 import re
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from statistics import fmean, stdev
 
 import numpy as np
@@ -22,7 +23,10 @@ from tests.doc_tables import (
     unwrapped,
 )
 
+import cgatjax as cg
+
 MEV = 1000.0
+SHIPPED = Path(cg.__file__).parent / "pretrained"
 SHARED = ("formation energy, meV/atom", "OptB88vdW")
 
 
@@ -118,8 +122,8 @@ def test_the_simple_answers() -> None:
 def number_of(row: Row) -> str:
     """Format mean and spread of a row of transfers from the shipped models."""
     digits = 1 if row["unit"] == "meV/atom" else 3
-    mean, spread = (float(row[name]) for name in ("test MAE", "std over seeds"))
-    return f"{mean:.{digits}f} ± {spread:.{digits}f}"
+    names = [name for name in ("test MAE", "std over seeds") if row[name]]
+    return " ± ".join(f"{float(row[name]):.{digits}f}" for name in names)
 
 
 @pytest.mark.parametrize(
@@ -183,6 +187,41 @@ def test_transfers_from_the_shipped_models() -> None:
     assert [cells[:5] for cells in lines] == [[row[name] for name in names] for row in rows]
     for cells, row in zip(lines, rows, strict=True):
         assert cells[5:] == [number_of(row), row["test crystals"]]
+
+
+def test_both_data_sets_at_once() -> None:
+    rows = stored("pretraining_joint.csv")
+    names = ("property", "unit", "mode", "training crystals")
+    two, both = (
+        {tuple(row[name] for name in names): row for row in picked(rows, **{"pre-training": way})}
+        for way in ("two stages", "both at once")
+    )
+    assert two.keys() == both.keys()
+    page, heading = "docs/results/pretrained.md", "Both data sets at once"
+    _, *lines = table_under(page, heading, "property")
+    for cells, key in zip(lines, two, strict=True):
+        expected = [number_of(two[key]), number_of(both[key])]
+        assert [*cells[:3], cells[3].replace(",", ""), *cells[4:]] == [
+            *key[:3],
+            key[3] or "-",
+            *expected,
+        ]
+    # The column of two stages is that of the shipped model.
+    shipped = picked(rows_of("pretrained_transfers"), model="mp-small", learns="value")
+    gains = {}
+    for row in shipped:
+        key = tuple(row[name] for name in names)
+        assert two[key]["test MAE"] == row["test MAE"]
+        if row["mode"] == "full" and int(row["training crystals"]) > 300:
+            gain = 1 - float(both[key]["test MAE"]) / float(row["test MAE"])
+            gains[row["property"]] = 100 * gain
+    card = cg.ModelCard.read(SHIPPED / "mp-small")
+    for error, row in zip(card.errors["held-out formulas"].values(), two.values(), strict=False):
+        scale = MEV if row["unit"] == "meV/atom" else 1.0
+        assert float(row["test MAE"]) == pytest.approx(scale * error["mae"], rel=1e-3)
+    order = ("formation energy, OptB88vdW", "formation energy, r2SCAN", "volume, r2SCAN")
+    expected = [gains[name] for name in (*order, "band gap, HSE06")]
+    check_text(page, heading, "with the largest training sets by ", " (gaps)", expected)
 
 
 WAYS = {
