@@ -30,6 +30,7 @@ from cgatjax.cli.config_options import NETWORKS, TRAININGS, chosen, config_optio
 from cgatjax.data.datasets import ConcatDataset
 from cgatjax.data.leakage import exclude
 from cgatjax.data.splits import nested_subset
+from cgatjax.model.model import with_heads
 from cgatjax.model.normalizer import Normalizer
 from cgatjax.options import Options
 from cgatjax.runs.run_folder import SPLIT
@@ -221,23 +222,6 @@ def continued(model: cg.Model, start: cg.Model, train: cg.Dataset) -> cg.Model:
         )
     params = {**model.params, "encoder": start.params["encoder"], "heads": heads}
     return model.replace(params=params, normalizers=normalizers, record=start.record)
-
-
-def with_heads(model: cg.Model, targets: tuple[str, ...]) -> cg.Model:
-    """Return a model with some of its heads.
-
-    Args:
-      model: the model.
-      targets: their properties.
-    """
-    heads = {target: model.params["heads"][target] for target in targets}
-    return model.replace(
-        config=model.config.replace(targets=targets),
-        params={**model.params, "heads": heads},
-        normalizers={target: model.normalizers[target] for target in targets},
-        units={target: model.units[target] for target in targets},
-        predicts_std=tuple(t for t in model.predicts_std if t in targets),
-    )
 
 
 def _without_excluded(store: cg.Store, split: cg.Split, recipe: Recipe) -> cg.Split:

@@ -244,21 +244,26 @@ def _describe(data: Crystals, targets: tuple[str, ...]) -> dict[str, Any]:
     return {"crystals": len(data), "digest": digest.hexdigest()[:16]}
 
 
+def with_heads(model: Model, targets: Sequence[str]) -> Model:
+    """Return a model with some of its heads.
+
+    Args:
+      model: the model.
+      targets: their properties.
+    """
+    return model.replace(
+        config=model.config.replace(targets=tuple(targets)),
+        params={**model.params, "heads": {t: model.params["heads"][t] for t in targets}},
+        normalizers={t: model.normalizers[t] for t in targets},
+        units={t: model.units.get(t, "") for t in targets},
+        sources={t: source for t, source in model.sources.items() if t in targets},
+        predicts_std=tuple(t for t in model.predicts_std if t in targets),
+    )
+
+
 def make_source(model: Model, target: str) -> Model:
     """Return a model with one of its heads alone, to be the baseline of another model."""
-    kept = {
-        "normalizers": {target: model.normalizers[target]},
-        "units": {target: model.units.get(target, "")},
-        "sources": {t: source for t, source in model.sources.items() if t == target},
-    }
-    heads = {target: model.params["heads"][target]}
-    return model.replace(
-        config=model.config.replace(targets=(target,)),
-        params={**model.params, "heads": heads},
-        predicts_std=(),
-        record=None,
-        **kept,
-    )
+    return with_heads(model, (target,)).replace(predicts_std=(), record=None)
 
 
 def source_origin(model: Model) -> str:
