@@ -182,6 +182,18 @@ def test_a_fitted_process_predicts_and_knows_how_well(data):
         gp.predict(x[300:])
 
 
+def test_smooth_values_keep_a_noise_above_the_jitter(data):
+    # Without it the noise of a linear function runs to nothing, and its posterior is singular.
+    x = data[0]
+    gp = fit_gp(x[:30], x[:30] @ [2.0, 1.0], GPConfig())
+    assert is_exact(30, GPConfig())
+    least = 1e-3 * np.exp(float(gp.process.log_amplitude)) * gp.y_std
+    assert gp.noise == pytest.approx(least)
+    mean, std = gp.predict(x[30:])
+    assert np.abs(mean - x[30:] @ [2.0, 1.0]).max() < 0.1
+    assert (std >= least).all()
+
+
 def test_unknown_values_are_left_out(data):
     x, y = data
     config = GPConfig(inducing=50, steps=0, one_scale=True)

@@ -19,6 +19,7 @@ from scipy.optimize import minimize
 from cgatjax.config import GPConfig
 from cgatjax.errors import TargetError
 from cgatjax.inference.gaussian_process import (
+    JITTER,
     Kernel,
     Process,
     SparseGP,
@@ -77,7 +78,7 @@ def fit_gp(
         process = _start(x, config)
         process = best_posterior(config.kernel, process, x, y)
         process = _optimized(process, x, y, config, show_progress)
-    process = best_posterior(config.kernel, process, x, y)
+    process = best_posterior(config.kernel, _noise_above_jitter(process), x, y)
     return SparseGP(
         kernel=config.kernel,
         process=process,
@@ -156,6 +157,16 @@ def _exact(
         )
     fitted = _parameters(found.x, config.one_scale)
     return process._replace(**{name: np.asarray(v) for name, v in fitted.items()})
+
+
+def _noise_above_jitter(process: Process) -> Process:
+    """Keep the noise above the jitter, below which the evidence does not depend on it.
+
+    Smooth values (volumes per atom) drive it to nothing, and the posterior of observations without
+    noise is singular.
+    """
+    least = 0.5 * np.log(JITTER) + process.log_amplitude
+    return process._replace(log_noise=np.maximum(process.log_noise, least))
 
 
 def _parameters(flat: Any, one_scale: bool) -> dict[str, Any]:
