@@ -12,7 +12,7 @@ from tests.networks import SMALLEST
 
 import cgatjax as cg
 from cgatjax.adaptation import findings, networks, sources
-from cgatjax.adaptation.candidates import predictions_of
+from cgatjax.adaptation.candidates import Process, predictions_of
 from cgatjax.adaptation.findings import candidates_for
 from cgatjax.adaptation.fold_results import load_result
 from cgatjax.adaptation.schedule import Schedule
@@ -237,11 +237,21 @@ def test_errors_that_cross_validation_hides(crystals, trained_model):
         expected = np.sqrt(share) * own.mean()
         assert source.hidden_std(HIGH) == pytest.approx(expected, rel=1e-3)
         assert source.hidden_std("volume@high") == 0
-        hidden = {c.name for c in candidates_for(task, [source], 4) if c.hidden_std > 0}
+        means = np.zeros(len(task.pool))
+        hidden = {c.name for c in candidates_for(task, [source], 4) if c.hidden_std(means) > 0}
         ways = {"cheap as it is, shifted", "cheap + ridge on composition",
                 "cheap + trees on composition", "Gaussian process on cheap",
                 "head then all of cheap"}  # fmt: skip
         assert hidden == (ways if share else set())
+        # A difference inherits the part by which it depends on the prediction, here a third.
+        known_values = cg.predict(model, task.pool, show_progress=False).means[LOW]
+        learned = 5.0 - known_values / 3
+        learned[::3] = np.nan
+        assert source.hidden_std(HIGH, learned) == pytest.approx(expected / 3, rel=1e-3)
+        assert source.hidden_std(HIGH, np.ones(len(learned))) == pytest.approx(0, abs=1e-9)
+        way = Process(source=source, target=HIGH, baseline=LOW)
+        low = task.pool.target(LOW)
+        assert way.hidden_std(learned + low) == pytest.approx(expected / 3, rel=1e-3)
 
 
 def test_embeddings_from_elsewhere_are_compared_only(crystals, tmp_path):

@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from cgatjax.adaptation.selection import Contender, choose, score, standard_error, vote, weigh
+from cgatjax.adaptation.selection import (
+    Contender,
+    choose,
+    new_errors,
+    score,
+    standard_error,
+    vote,
+    weigh,
+)
 from cgatjax.errors import InputError
 
 N = 40
@@ -13,7 +21,7 @@ FORMULAS = [f"A{k}" for k in range(N)]
 FOLDS = np.split(np.arange(N), 4)
 
 
-def contender(name, errors, *, is_simple=False, known=slice(None)):
+def contender(name, errors, *, is_simple=False, known=slice(None), hidden=0.0):
     means = np.full(N, np.nan)
     means[known] = (VALUES + errors)[known]
     return Contender(
@@ -24,6 +32,7 @@ def contender(name, errors, *, is_simple=False, known=slice(None)):
         seconds=1.0,
         steps=0,
         folds=4,
+        hidden_std=hidden,
     )
 
 
@@ -68,13 +77,40 @@ def test_without_a_network_nothing_is_compared():
 def test_votes_by_hand():
     """Samples of two crystals have both of them, or twice the first or the second."""
     residuals = np.array([[0.0, 2.0], [2.0, 0.0], [3.0, 3.0]])
-    first, second, third = vote(residuals, np.arange(2))
+    first, second, third = vote(residuals, np.zeros(3), np.arange(2))
     # A sample with both is a tie, which goes to the first; errors of a pair have the same mean.
     assert first == pytest.approx(0.75, abs=0.05)
     assert (second, third) == (pytest.approx(1 - first), 0)
     opposite = np.array([[1.0, 1.0], [-1.0, -1.0], [3.0, 3.0]])
-    assert vote(opposite, np.arange(2)).tolist() == [0.75, 0.25, 0.0]
-    assert vote(residuals[:1], np.arange(2)).tolist() == [1.0]
+    assert vote(opposite, np.zeros(3), np.arange(2)).tolist() == [0.75, 0.25, 0.0]
+    assert vote(residuals[:1], np.zeros(1), np.arange(2)).tolist() == [1.0]
+
+
+def test_errors_that_cross_validation_hides_count():
+    """A network with half the error of trees, but that knows the crystals, is the worse one."""
+    network = contender("network", alternating(0.5), hidden=2.0)
+    choice = choose([TREES, network], VALUES, FORMULAS, FOLDS)
+    assert choice.weights == {"trees": 1.0}
+    assert choice.hidden_std == 0
+    assert choice.scores["trees"].mae == pytest.approx(1)
+    mean = np.sqrt(2 / np.pi)  # of a normal deviate's absolute value
+    assert choice.scores["network"].mae == pytest.approx(0.5 + 2 * mean)
+    # Less is hidden than the gain, and the weighted mean hides as much as its parts.
+    choice = choose([TREES, contender("n", alternating(0.5), hidden=0.4)], VALUES, FORMULAS, FOLDS)
+    assert choice.name == "n"
+    assert choice.hidden_std == 0.4
+    assert choice.score.mae == pytest.approx(0.5 + 0.4 * mean)
+    # Of equals, that which hides less.
+    two = [contender(n, alternating(0.5), hidden=h) for n, h in (("much", 0.6), ("less", 0.1))]
+    choice = choose([TREES, *two], VALUES, FORMULAS, FOLDS)
+    assert choice.name == "less"
+
+
+def test_errors_of_new_crystals():
+    residuals = np.array([0.0, -2.0, np.nan])
+    np.testing.assert_array_equal(new_errors(residuals, 0.0), np.abs(residuals))
+    each = new_errors(np.ones((2, 1)), np.array([[0.0], [3.0]]))
+    assert each.ravel().tolist() == [1.0, pytest.approx(1 + 3 * 0.797885, abs=1e-5)]
 
 
 def test_opposite_errors_are_averaged():
@@ -94,8 +130,11 @@ def test_candidates_with_few_votes_are_left_out():
     takes four times, which 2 % have.
     """
     shares = [
-        vote(np.stack([np.ones(N), np.where(np.arange(N) == 0, 0.0, error)]), np.arange(N))[1]
-        for error in (1.06, 1.09)
+        vote(residuals, np.zeros(2), np.arange(N))[1]
+        for residuals in (
+            np.stack([np.ones(N), np.where(np.arange(N) == 0, 0.0, error)])
+            for error in (1.06, 1.09)
+        )
     ]
     assert shares == [pytest.approx(0.08, abs=0.03), 0]
 
@@ -105,7 +144,8 @@ def test_a_candidate_on_some_folds_is_placed_by_its_difference():
     hard = np.where(np.arange(N) < 10, 4.0, 1.0)
     trees = contender("trees", alternating(1.0) * hard, is_simple=True)
     network = contender("network", alternating(0.9) * hard, known=slice(10))
-    found = score(network.means, trees.means, trees.means, VALUES, np.arange(N))
+    near = trees.errors(VALUES)
+    found = score(network.errors(VALUES), near, near, np.arange(N))
     assert found.mae == pytest.approx(np.mean(hard) - 0.4)
     choice = choose([trees, network], VALUES, FORMULAS, FOLDS)
     assert choice.name == "trees"  # what did not run on all folds cannot be calibrated

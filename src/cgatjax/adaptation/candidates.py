@@ -57,9 +57,12 @@ class Candidate(Protocol):
     def cost(self) -> Cost:
         """Cost class of a fit."""
 
-    @property
-    def hidden_std(self) -> float:
-        """Standard deviation of the part of the error that cross-validation does not show."""
+    def hidden_std(self, means: np.ndarray) -> float:
+        """Estimate the standard deviation of the error that cross-validation does not show.
+
+        Args:
+          means: (pool,) predictions in cross-validation, NaN where there are none.
+        """
 
     def fit(self, data: Dataset, seed: int) -> Fitted:
         """Fit to crystals with a value.
@@ -122,9 +125,8 @@ class Simple:
         """True if it runs whatever time is left."""
         return self.is_simple
 
-    @property
-    def hidden_std(self) -> float:
-        """Standard deviation of the part of the error that cross-validation does not show."""
+    def hidden_std(self, means: np.ndarray) -> float:
+        """Estimate the standard deviation of the error that cross-validation does not show."""
         return self.source.hidden_std(self.target) if self.on_network else 0.0
 
     def seconds(self, crystals: int) -> float:
@@ -179,10 +181,10 @@ class Process:
         known = f"{self.baseline} + " if self.baseline is not None else ""
         return f"{known}Gaussian process on {self.source.name}"
 
-    @property
-    def hidden_std(self) -> float:
-        """Standard deviation of the part of the error that cross-validation does not show."""
-        return self.source.hidden_std(self.target) if self.baseline is None else 0.0
+    def hidden_std(self, means: np.ndarray) -> float:
+        """Estimate the standard deviation of the error that cross-validation does not show."""
+        learned = learned_part(self.source, self.baseline, means)
+        return self.source.hidden_std(self.target, learned)
 
     def seconds(self, crystals: int) -> float:
         """Estimate the seconds of a fit to this number of crystals."""
@@ -206,6 +208,17 @@ class Process:
             processes={self.target: process},
         )
         return Fitted(part)
+
+
+def learned_part(source: Source, baseline: str | None, means: np.ndarray) -> np.ndarray | None:
+    """Return what a candidate adds to its baseline, (pool,); None without a baseline.
+
+    Args:
+      source: its pool has the values of the baseline.
+      baseline: property to learn the difference to.
+      means: (pool,) predictions of the candidate.
+    """
+    return None if baseline is None else means - source.pool.target(baseline)
 
 
 def _predicted(

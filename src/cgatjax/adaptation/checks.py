@@ -167,9 +167,9 @@ def _seen(source: Source, task: Task) -> list[Finding]:
     found = [Finding("ok", text)]
     if known.formulas > len(task.pool) / 10:
         text = (
-            f"{source.name} was trained on {known.formulas} of the {known.total} other formulas: "
-            "cross-validation errors of candidates that start from it are smaller than those of "
-            "new crystals; believe the test set"
+            f"{source.name} was trained on {known.formulas} of the {known.total} other formulas, "
+            "so that it knows these crystals better than new ones: the error that it expects of "
+            "new ones is added to all that starts from it; believe the test set"
         )
         found.append(Finding("warning", text))
     return found

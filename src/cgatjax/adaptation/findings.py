@@ -167,8 +167,8 @@ def run_adaptation(
     parts = {
         c.name: final_part(candidates[c.name], schedule.results[c.name], task) for c in contenders
     }
-    hidden = sum(w * candidates[name].hidden_std for name, w in choice.weights.items())
-    predictor, novelty = assemble(choice.weights, parts, task, choice.means, choice.stds, hidden)
+    found = choice.means, choice.stds, choice.hidden_std
+    predictor, novelty = assemble(choice.weights, parts, task, *found)
     save_adapted(out / "model", predictor)
     probe = _probe(choice, candidates)
     curve, groups = None, dict[GroupKind, LeftOut]()
@@ -176,7 +176,8 @@ def run_adaptation(
         extra = EXTRA * schedule.seconds
         whole = next(c for c in contenders if c.name == probe.name)
         curve = learning_curve(probe, task, whole.means, extra, note)
-        law, _ = assemble({whole.name: 1.0}, parts, task, whole.means, whole.stds, probe.hidden_std)
+        found = whole.means, whole.stds, whole.hidden_std
+        law, _ = assemble({whole.name: 1.0}, parts, task, *found)
         points = probe.source.embeddings(task.pool, task.target)
         groups = leave_out(probe, task, law.errors, law.domain, points, extra, note)
     selection = _next_crystals(predictor, task, options)

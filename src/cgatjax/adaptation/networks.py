@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from cgatjax.adaptation import sources
-from cgatjax.adaptation.candidates import Cost, Fitted, predictions_of
+from cgatjax.adaptation.candidates import Cost, Fitted, learned_part, predictions_of
 from cgatjax.adaptation.sources import Source
 from cgatjax.adaptation.task import held_back
 from cgatjax.config import ModelConfig, TrainConfig, TransferConfig
@@ -70,11 +70,12 @@ class Training:
         about = {"layer-wise": "all, layer-wise rates"}.get(self.way, self.way)
         return f"{known}{about} of {self.source.name}"
 
-    @property
-    def hidden_std(self) -> float:
-        """Standard deviation of the part of the error that cross-validation does not show."""
-        starts = self.way != "from scratch" and self.baseline is None
-        return self.source.hidden_std(self.target) if starts else 0.0
+    def hidden_std(self, means: np.ndarray) -> float:
+        """Estimate the standard deviation of the error that cross-validation does not show."""
+        if self.way == "from scratch":
+            return 0.0
+        learned = learned_part(self.source, self.baseline, means)
+        return self.source.hidden_std(self.target, learned)
 
     @property
     def cost(self) -> Cost:

@@ -157,11 +157,17 @@ def _candidates(findings: Findings) -> str:
         for name, reason in findings.left_out.items()
     )
     note = f"<p>Not run on all folds:</p><ul>{left}</ul>" if left else ""
+    hidden = ""
+    if any(c.hidden_std for c in choice.contenders):
+        hidden = (
+            " A source that was trained on the same formulas predicts them better than new ones: "
+            "the error that it expects of new ones is added."
+        )
     return (
         "<p>All candidates predict the same crystals, whose formulas they were not trained on. "
         "Cross-validation alone decides; the test set was read once, at the end. ± is one standard "
         "error; differences are taken crystal by crystal, so they are more certain than the errors "
-        f"themselves.</p>{_table(header, rows, marks)}{note}"
+        f"themselves.{hidden}</p>{_table(header, rows, marks)}{note}"
     )
 
 

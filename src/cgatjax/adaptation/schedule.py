@@ -175,5 +175,6 @@ class Schedule:
             seconds=sum(r.seconds for r in found),
             steps=sum(r.steps for r in found),
             folds=len(found),
+            hidden_std=candidate.hidden_std(means),
             is_external=isinstance(candidate, External),
         )

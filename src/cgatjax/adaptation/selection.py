@@ -8,6 +8,11 @@ With few crystals several candidates are as good as the best, and the one that l
 Therefore, in each of many bootstrap samples of the formulas, one vote goes to the best candidate
 and one to the best candidate or pair, half to each: the mean of two is often better than either.
 The shares of the votes are the weights of a mean (bagging, Breiman 1996).
+
+A model that was trained on cheaper values of the same crystals predicts them better than new ones,
+and so does all that starts from it. All errors here are those of new crystals: what
+cross-validation hides is added, in full, so that the order of the candidates that hide as much is
+that of their own errors.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,6 +44,8 @@ class Contender:
       seconds: of all fits.
       steps: optimizer steps on whole networks, of all fits.
       folds: number of folds done.
+      hidden_std: standard deviation of the error of new crystals that `means` do not show; it is
+        the same deviate for all candidates that start from the same model.
       is_external: True if it reads embeddings from elsewhere, so that it cannot predict structures.
     """
 
@@ -49,7 +56,12 @@ class Contender:
     seconds: float
     steps: int
     folds: int
+    hidden_std: float = 0.0
     is_external: bool = False
+
+    def errors(self, values: np.ndarray) -> np.ndarray:
+        """Return the absolute errors (pool,) as of new crystals, NaN on folds that are not done."""
+        return new_errors(self.means - values, self.hidden_std)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +94,7 @@ class Choice:
       reason: one sentence for the report.
       means, stds: (pool,) predictions of each fold by what the other folds alone would have chosen.
         Their errors have no part in the choice, as those of new crystals have none.
+      hidden_std: standard deviation of the error of new crystals that `means` do not show.
     """
 
     weights: Mapping[str, float]
@@ -92,6 +105,7 @@ class Choice:
     reason: str
     means: np.ndarray
     stds: np.ndarray
+    hidden_std: float
 
     @property
     def name(self) -> str:
@@ -129,9 +143,11 @@ def choose(
     simple = [c for c in whole if c.is_simple]
     if not simple:
         raise InputError("expected a simple candidate that has been validated on all folds")
-    best, best_simple = (min(some, key=lambda c: _mae(c, values)) for some in (whole, simple))
-    known = best.means, best_simple.means, values, groups
-    scores = {c.name: score(c.means, *known) for c in every}
+    best, best_simple = (
+        min(some, key=lambda c: float(c.errors(values).mean())) for some in (whole, simple)
+    )
+    known = best.errors(values), best_simple.errors(values), groups
+    scores = {c.name: score(c.errors(values), *known) for c in every}
     weighed = weigh(whole, values, groups)
     means, stds = np.empty(len(values)), np.empty(len(values))
     for fold in folds:
@@ -141,17 +157,34 @@ def choose(
         each = np.array([(whole[k].means[fold], whole[k].stds[fold]) for k in used])
         means[fold], stds[fold] = mixture(each[:, 0], each[:, 1], shares[used])
     weights = {c.name: float(w) for c, w in zip(whole, weighed.weights, strict=True) if w}
+    hidden = float(weighed.weights @ [c.hidden_std for c in whole])
     ranked = sorted(every, key=lambda c: scores[c.name].mae)
     return Choice(
         weights=dict(sorted(weights.items(), key=lambda item: -item[1])),
         best_simple=best_simple,
         contenders=ranked,
         scores=scores,
-        score=score(means, *known),
+        score=score(new_errors(means - values, hidden), *known),
         reason=_reason(weighed, ranked, scores, weights.keys() <= {c.name for c in simple}),
         means=means,
         stds=stds,
+        hidden_std=hidden,
     )
+
+
+def new_errors(residuals: np.ndarray, hidden: float | np.ndarray) -> np.ndarray:
+    """Return what absolute errors of new crystals are at most, in the mean.
+
+    |residual + deviate| is at most |residual| + |deviate|, and the mean of the latter is known.
+
+    Args:
+      residuals: predictions minus values.
+      hidden: standard deviation of a normal deviate that new crystals have beside; 0 for none.
+
+    >>> new_errors(np.array([0.0, -3.0]), 1.0).round(3).tolist()
+    [0.798, 3.798]
+    """
+    return np.abs(residuals) + (2 / np.pi) ** 0.5 * hidden
 
 
 class Weighed(NamedTuple):
@@ -188,23 +221,25 @@ def weigh(
       known: positions of the crystals.
     """
     residuals = np.stack([c.means - values for c in contenders])[:, known]
+    hidden = np.array([c.hidden_std for c in contenders])
     groups = np.unique(groups[known], return_inverse=True)[1]
     is_simple = np.array([c.is_simple for c in contenders])
-    voted, plain = vote(residuals, groups), np.zeros(len(contenders))
-    plain[is_simple] = vote(residuals[is_simple], groups)
-    error = np.abs(plain @ residuals)
-    gain = error - np.abs(voted @ residuals)
+    voted, plain = vote(residuals, hidden, groups), np.zeros(len(contenders))
+    plain[is_simple] = vote(residuals[is_simple], hidden[is_simple], groups)
+    error = new_errors(plain @ residuals, plain @ hidden)
+    gain = error - new_errors(voted @ residuals, voted @ hidden)
     scale = max(error.mean(), 1e-300)
     found = Weighed(voted, gain.mean() / scale, standard_error(gain, groups) / scale)
     weights = found.evidence * voted + (1 - found.evidence) * plain
     return found._replace(weights=_without_small(weights))
 
 
-def vote(residuals: np.ndarray, groups: np.ndarray) -> np.ndarray:
+def vote(residuals: np.ndarray, hidden: np.ndarray, groups: np.ndarray) -> np.ndarray:
     """Share votes between candidates: in bootstrap samples the best one, and the best pair, win.
 
     Args:
       residuals: (candidates, crystals) predictions minus values.
+      hidden: (candidates,) standard deviations of what residuals do not show.
       groups: (crystals,) numbers of the formulas, 0 to the largest.
 
     Returns:
@@ -217,7 +252,8 @@ def vote(residuals: np.ndarray, groups: np.ndarray) -> np.ndarray:
     drawn = np.random.default_rng(0).multinomial(len(counts), even, SAMPLES)
     shares = []
     for ways in (singles, np.stack([*singles, *pairs])):
-        totals = np.stack([np.bincount(groups, row) for row in np.abs(ways @ residuals)])
+        errors = new_errors(ways @ residuals, (ways @ hidden)[:, None])
+        totals = np.stack([np.bincount(groups, row) for row in errors])
         # Samples have different numbers of crystals, but those are the same for all ways.
         shares.append(ways[(totals @ drawn.T).argmin(0)].mean(0))
     return _without_small(np.mean(shares, axis=0))
@@ -257,25 +293,17 @@ def _reason(
     return reason
 
 
-def score(
-    means: np.ndarray,
-    reference: np.ndarray,
-    simple: np.ndarray,
-    values: np.ndarray,
-    groups: np.ndarray,
-) -> Score:
+def score(errors: np.ndarray, near: np.ndarray, far: np.ndarray, groups: np.ndarray) -> Score:
     """Estimate the error of predictions on all folds, from their difference to a reference.
 
     Args:
-      means: (pool,) predictions, NaN on folds that are not done.
-      reference: (pool,) predictions with an error as small as can be.
-      simple: (pool,) predictions of the best simple contender.
-      values: (pool,) values.
+      errors: (pool,) absolute errors as of new crystals, NaN on folds that are not done.
+      near: (pool,) those of the reference, which are as small as can be.
+      far: (pool,) those of the best simple contender.
       groups: (pool,) numbers of the formulas.
     """
-    known = np.isfinite(means)
-    errors = np.abs(means - values)[known]
-    near, far = np.abs(reference - values), np.abs(simple - values)
+    known = np.isfinite(errors)
+    errors = errors[known]
     mae, error = float(errors.mean()), standard_error(errors, groups[known])
     if not known.all():
         difference = errors - near[known]
@@ -298,7 +326,3 @@ def standard_error(values: np.ndarray, groups: np.ndarray) -> float:
     if count < 2:
         return float("inf")
     return float(np.sqrt(np.square(totals).sum() * count / (count - 1)) / len(values))
-
-
-def _mae(contender: Contender, values: np.ndarray) -> float:
-    return float(np.abs(contender.means - values).mean())

@@ -43,6 +43,7 @@ class Source:
     is_blank: bool = False
     _kept: dict[str, Outputs] = field(default_factory=dict)
     _prepared: dict[str, Model] = field(default_factory=dict)
+    _expected: dict[str, tuple[np.ndarray, float]] = field(default_factory=dict)
 
     def knows(self, target: str) -> bool:
         """True if the model predicts this property, so that its own prediction is a start."""
@@ -70,22 +71,38 @@ class Source:
             self._prepared[target] = prepare_transfer(self.model, labeled, config).model
         return self._prepared[target]
 
-    def hidden_std(self, target: str) -> float:
+    def hidden_std(self, target: str, learned: np.ndarray | None = None) -> float:
         """Estimate the error on new crystals that cross-validation on the pool does not show.
 
         A model that has learned a cheaper value of the crystals of the pool predicts them better
-        than new ones; the standard deviations that it predicts are those of new ones.
+        than new ones; the standard deviations that it predicts are those of new ones. Of this error
+        a difference inherits the part by which it depends on the model's prediction.
+
+        Args:
+          target: the property.
+          learned: (pool,) what a candidate predicts in the place of the property, as its difference
+            to a baseline, NaN where it predicts nothing; None for the property itself.
 
         Returns:
-          Their mean, in the unit of the property, times the square root of the share of the pool
-          whose formulas the model was trained on; 0 if it does not know the property.
+          The mean of these standard deviations, in the unit of the property, times the square root
+          of the share of the pool whose formulas the model was trained on, and times the slope of
+          `learned` against the model's prediction; 0 if the model does not know the property.
         """
-        own, seen = self._own(target), count_trained_on((self.model,), self.pool)
-        if self.is_blank or own is None or own not in self.model.predicts_std or seen is None:
+        own = self._own(target)
+        if self.is_blank or own is None or own not in self.model.predicts_std:
             return 0.0
+        if own not in self._expected:
+            self._expected[own] = self._expect(own)
+        means, hidden = self._expected[own]
+        return hidden if learned is None else abs(_slope(means, learned)) * hidden
+
+    def _expect(self, own: str) -> tuple[np.ndarray, float]:
+        """Predict a property of the pool, with the error on new crystals that it does not show."""
         [outputs] = BatchRunner((Pass(self.model, "apply"),), 128)(self.pool)
-        _, std = in_units(self.model, own, outputs[own])
-        return float(np.sqrt(seen.formulas / seen.total) * std.mean())
+        means, stds = in_units(self.model, own, outputs[own])
+        seen = count_trained_on((self.model,), self.pool)
+        share = 0.0 if seen is None else seen.formulas / seen.total
+        return means, float(np.sqrt(share) * stds.mean())
 
     def outputs(self, method: Method, data: Dataset, target: str) -> Outputs:
         """Return the outputs of the prepared model for some of `crystals`, computed once.
@@ -112,6 +129,17 @@ class Source:
         rows = self.crystals.rows
         order = np.argsort(rows)
         return order[np.searchsorted(rows, data.rows, sorter=order)]
+
+
+def _slope(x: np.ndarray, y: np.ndarray) -> float:
+    """Fit a line to the known y; 0 where x does not vary.
+
+    >>> round(_slope(np.array([0.0, 1.0, 2.0]), np.array([5.0, np.nan, 6.0])), 3)
+    0.5
+    """
+    known = np.isfinite(y)
+    centered = x[known] - x[known].mean()
+    return float(centered @ y[known] / max(centered @ centered, 1e-300))
 
 
 def blank_source(pool: Dataset, crystals: Dataset, target: str, seed: int) -> Source:
