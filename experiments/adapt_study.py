@@ -5,8 +5,9 @@
 
 A task is a target set of the study with some of its training crystals; the test set is the study's.
 Each adaptation is a folder OUT/SCALE/adapt/TASK that is resumed if it is not finished. Of all
-finished tasks, OUT/SCALE/adapt/results.csv has the choices, and candidates.csv the test errors of
-the single candidates; both are written again after each task.
+finished tasks, OUT/SCALE/adapt/results.csv has the choices, candidates.csv the test errors of the
+single candidates, and networks.csv those of the whole networks after the first fold, for which all
+have the same training; they are written again after each task.
 
 `--shuffled` starts from a network that was trained on shuffled labels, a case in which transfer
 does harm: the choice must then not be worse than the best simple model.
@@ -26,10 +27,12 @@ import click
 import numpy as np
 
 import cgatjax as cg
+from cgatjax.adaptation.candidates import predictions_of
+from cgatjax.adaptation.fold_results import load_result
 from cgatjax.data.datasets import Dataset
 from cgatjax.data.graph_list import GraphList
 from cgatjax.errors import InputError
-from cgatjax.runtime.files import write_csv
+from cgatjax.runtime.files import write_csv, write_durably
 from cgatjax.runtime.text_tables import table
 from experiments.grid import Scale, TargetSet
 from experiments.grid.datasets import Datasets, nested
@@ -51,6 +54,7 @@ COLUMNS = (
     "seconds",
 )
 CANDIDATES = ("task", "candidate", "simple", "test MAE")
+NETWORKS = ("task", "candidate", "test MAE")
 AVERAGED = (
     "target",
     "crystals",
@@ -66,6 +70,7 @@ AVERAGED = (
 )
 FULL_STEPS = 1000
 """Steps of a full transfer in the study, the unit of the cost."""
+NETWORK_ERRORS = "networks.json"
 SHUFFLED = "shuffled labels"
 """Name of the source that was trained on shuffled labels."""
 
@@ -119,7 +124,7 @@ def run_task(
     folder.mkdir(parents=True, exist_ok=True)
     split = folder.with_suffix(".split.json")
     cg.Split(train=tuple(pool.ids), valid=(), test=tuple(test.ids)).save(split)
-    return cg.adapt(
+    adapted = cg.adapt(
         store.all().select(np.sort(np.concatenate([pool.rows, test.rows]))),
         target,
         out=folder,
@@ -128,6 +133,31 @@ def run_task(
         resume=True,
         show_progress=True,
     )
+    if not (folder / NETWORK_ERRORS).exists():
+        errors = json.dumps(network_errors(folder, adapted.result, test), indent=1)
+        write_durably(folder / NETWORK_ERRORS, errors.encode())
+    return adapted
+
+
+def network_errors(folder: Path, result: Mapping[str, Any], test: Dataset) -> dict[str, float]:
+    """Evaluate the whole networks of an adaptation as they were after the first fold.
+
+    Those that went on are means over the folds in the end, which are better than one training.
+
+    Args:
+      folder: of the adaptation.
+      result: content of its adapt.json.
+      test: crystals of the test set.
+
+    Returns:
+      Name of the candidate -> MAE in the target's unit.
+    """
+    target, errors = result["target"], dict[str, float]()
+    for name in (c["name"] for c in result["candidates"] if c["steps"]):
+        if found := load_result(folder, name, 0):
+            means, _ = predictions_of(found.part(), test, target)
+            errors[name] = float(np.abs(means - test.target(target)).mean())
+    return errors
 
 
 def shuffled_source(datasets: Datasets, scale: Scale, targets: TargetSet) -> cg.Model:
@@ -329,10 +359,16 @@ def finished(out: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
 
 
 def write_results(out: Path) -> None:
-    """Write results.csv and candidates.csv of all finished adaptations below a folder."""
+    """Write the tables of all finished adaptations below a folder."""
     rows, candidates = finished(out)
+    networks = [
+        (file.parent.name, *error)
+        for file in sorted(out.glob(f"*/{NETWORK_ERRORS}"))
+        for error in json.loads(file.read_text()).items()
+    ]
     write_csv(out / "results.csv", [COLUMNS, *(list(row.values()) for row in rows)])
     write_csv(out / "candidates.csv", [CANDIDATES, *(list(row.values()) for row in candidates)])
+    write_csv(out / "networks.csv", [NETWORKS, *networks])
 
 
 def _kept(path: Path, datasets: Datasets, scale: Scale, targets: TargetSet) -> cg.Model:

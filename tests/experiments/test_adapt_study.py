@@ -4,10 +4,15 @@ import csv
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from experiments.__main__ import main
-from experiments.adapt_study import averaged, candidate_lines, line, verdict
+from experiments.adapt_study import averaged, candidate_lines, line, network_errors, verdict
+from experiments.scales import SCALES
+
+import cgatjax as cg
+from cgatjax.adaptation.fold_results import load_result
 
 CANDIDATES = (
     ("mean value", True, 0.9, 0),
@@ -98,8 +103,23 @@ def test_a_small_study_resumes_and_writes_its_table(tmp_path: Path) -> None:
     with (tmp_path / "smoke" / "adapt" / "results.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["task"].split("-seed0")[1] for row in rows] == ["", "-cheap"]
+    # There is no time for networks.
+    assert (tmp_path / "smoke/adapt/networks.csv").read_text() == "task,candidate,test MAE\n"
     # Who knows the cheap value has a far smaller error: the difference is nearly constant.
     assert float(rows[1]["test MAE"]) < float(rows[0]["test MAE"]) / 2
+    # After the first fold the mean value is that of the other folds, as it was for its validation.
+    folder = tmp_path / "smoke/adapt" / rows[0]["task"]
+    test = SCALES["smoke"]().target_sets[0].high_target
+    result = {"target": test, "candidates": [{"name": "mean value", "steps": 1}]}
+    [store] = map(cg.open_store, (tmp_path / "smoke" / "stores").glob("high-*/"))
+    crystals = store.all()[:5]
+    first = load_result(folder, "mean value", 0)
+    assert first is not None
+    expected = np.abs(crystals.target(test) - first.means[0]).mean()
+    assert network_errors(folder, result, crystals) == {"mean value": pytest.approx(expected)}
+    # A candidate whose files are gone is left out.
+    result["candidates"] = [{"name": "gone", "steps": 1}]
+    assert network_errors(folder, result, crystals) == {}
 
 
 @pytest.mark.long
