@@ -1,17 +1,17 @@
 """Pre-trained models that come with the package: stores, trainings, evaluation, model folder.
 
     python -m experiments pretrain stores --data DATA --out STORES
-    python -m experiments pretrain train --stores STORES --out OUT --training-steps 60000
+    python -m experiments pretrain train --stores STORES --out OUT --joint-training-steps 26000
     python -m experiments pretrain publish --stores STORES --out OUT --name mp-small
-    python -m experiments pretrain transfers --stores STORES --model OUT/pbe --out RESULTS
+    python -m experiments pretrain transfers --stores STORES --model OUT/mp-small --out RESULTS
 
 `stores` reads structures. The others read stores alone, on any machine with JAX and the
 libraries of the training. All continue where they were interrupted.
 
-One encoder learns four properties of the PBE crystals, optionally after a first stage on a
-potential's energies of more crystals, or together with these and the volumes of their cells. All
-subsets are split by formula; the first stage sees no formula of the validation and test sets of the
-second one, and no stage those of the validation and test sets of the stores named by `--exclude`,
+One encoder learns four properties of the PBE crystals, together with a potential's energies of more
+crystals and the volumes of their cells, or after a first stage on these energies. All subsets are
+split by formula; nothing is learned from the potential's crystals with a formula of the PBE
+validation and test sets, and no stage sees those of the stores named by `--exclude`,
 such as those that the study tests transfers on.
 """
 

@@ -125,7 +125,7 @@ transfer_bars(errors, unit="meV/atom", title=f"{len(train)} measured enthalpies"
 
 # %% [markdown]
 # Starting from the pre-trained model, 69 measurements suffice for a third of the error of a network
-# that has nothing else to learn from. Head and full transfer hardly differ with so few: [results on
+# that has nothing else to learn from. Head and full transfer differ little with so few: [results on
 # 100 to 1,000 crystals](../../results/pretrained/) show when the latter pays.
 
 # %%
