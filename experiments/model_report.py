@@ -102,7 +102,7 @@ def publish_with_report(
         license=license_name,
         targets={t: model.units[t] for t in model.targets},
         parameters=model.n_params,
-        data=tuple(_source(name, *stage) for name, stage in sets.items()),
+        data=tuple(_source(name, recipe, *stage) for name, stage in sets.items()),
         split=dict(zip(("train", "valid", "test"), map(len, list(sets.values())[-1]), strict=True)),
         split_by="formula",
         excluded=_excluded(recipe),
@@ -129,8 +129,16 @@ def _about(model: cg.Model) -> str:
     )
 
 
-def _source(name: str, train: cg.Dataset, _valid: cg.Dataset, _test: cg.Dataset) -> cg.DataSource:
-    facts = FACTS.get(name) or dict.fromkeys(("name", "method", "source", "license"), name)
+def _source(
+    name: str,
+    recipe: Mapping[str, Any],
+    train: cg.Dataset,
+    _valid: cg.Dataset,
+    _test: cg.Dataset,
+) -> cg.DataSource:
+    facts = dict(FACTS.get(name) or dict.fromkeys(("name", "method", "source", "license"), name))
+    if name == "chgnet" and recipe["joint_training_steps"]:
+        facts["method"] += ", and the volumes of these"
     return cg.DataSource(**facts, crystals=len(train), digest=train.digest)
 
 

@@ -163,9 +163,10 @@ def test_both_data_sets_at_once(stores, joint):
     assert tuple(theirs) == published.targets == TARGETS
     for target in TARGETS:
         np.testing.assert_allclose(theirs[target], ours[target], rtol=1e-3, atol=1e-3)
-    command = cg.ModelCard.read(joint / "tiny").made_by["command"]
-    assert "--joint-training-steps 12" in command
-    assert " --training-steps" not in command
+    card = cg.ModelCard.read(joint / "tiny")
+    assert "--joint-training-steps 12" in card.made_by["command"]
+    assert [source.method.endswith("volumes of these") for source in card.data] == [True, False]
+    assert " --training-steps" not in card.made_by["command"]
 
 
 def test_whole_stores_are_kept_out(stores, tmp_path):
