@@ -11,8 +11,8 @@ libraries of the training. All continue where they were interrupted.
 One encoder learns four properties of the PBE crystals, together with a potential's energies of more
 crystals and the volumes of their cells, or after a first stage on these energies. All subsets are
 split by formula; nothing is learned from the potential's crystals with a formula of the PBE
-validation and test sets, and no stage sees those of the stores named by `--exclude`,
-such as those that the study tests transfers on.
+validation and test sets, nor from any with one of those of the stores named by `--exclude`, such as
+those that the study tests transfers on.
 """
 
 import dataclasses

@@ -1,5 +1,7 @@
 """Splits of an adaptation: no formula, group or structure type on both sides."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -68,17 +70,22 @@ def test_few_crystals_are_refused(data):
 
 
 @pytest.mark.parametrize(("known", "level"), [("pool", "warning"), ("test", "note")])
-def test_what_a_source_has_seen_is_told(data, fresh_model, known, level):
+def test_what_a_source_has_seen_is_told(data, trained_model, known, level):
     """Only crystals that are new to the source show how it predicts new ones."""
     task = make_task(data, HIGH, AdaptConfig())
     record = TrainingRecord.of(TrainingRecord(), [(getattr(task, known), (HIGH,))], [])
-    model = fresh_model.replace(record=record)
+    model = trained_model.replace(record=record)
     source = Source(name="pbe", model=model, pool=task.pool, crystals=task.crystals)
     found = [f for f in check_data(task, [source]) if "pbe" in f.text]
     assert found[-1].level == level
     if known == "pool":
         assert "believe the test set" in found[-1].text
         assert f"of the {len(task.pool)} other" in found[-1].text
+        assert "that it expects of new ones is added" in found[-1].text
+        # A model without standard deviations expects nothing.
+        other = dataclasses.replace(source, model=model.replace(predicts_std=()), _expected={})
+        last = [f for f in check_data(task, [other]) if "pbe" in f.text][-1]
+        assert last.text.endswith("better than new ones; believe the test set")
 
 
 def test_groups_of_salts(data):

@@ -168,8 +168,9 @@ def _seen(source: Source, task: Task) -> list[Finding]:
     if known.formulas > len(task.pool) / 10:
         text = (
             f"{source.name} was trained on {known.formulas} of the {known.total} other formulas, "
-            "so that it knows these crystals better than new ones: the error that it expects of "
-            "new ones is added to all that starts from it; believe the test set"
+            "so that what starts from it predicts these crystals better than new ones"
         )
-        found.append(Finding("warning", text))
+        if source.hidden_std(task.target):
+            text += ": the error that it expects of new ones is added"
+        found.append(Finding("warning", f"{text}; believe the test set"))
     return found
