@@ -30,6 +30,16 @@ FACTS: dict[str, dict[str, str]] = {
         ),
         "license": "CC-BY-4.0",
     },
+    "pbe_clean": {
+        "name": "Materials Project, PBE of another version",
+        "method": "DFT, PBE (GGA and GGA+U), with other corrections; band gaps, and volumes",
+        "source": (
+            "structures, formation energies and band gaps of the data sets MP-20 (Xie et al., "
+            "arXiv:2110.06197) and MPTS-52 in WyckoffTransformer. The Materials Project: Jain et "
+            "al., APL Mater. 1, 011002 (2013)."
+        ),
+        "license": "CC-BY-4.0; Apache-2.0",
+    },
     "chgnet": {
         "name": "Materials Project, CHGNet",
         "method": "universal potential CHGNet 0.3.0 at PBE geometries",
@@ -66,6 +76,8 @@ EXCLUDED = {
     "exclude_whole": "all formulas of",
 }
 """Option of the recipe -> what it keeps out of the named stores, in words."""
+ALSO = "also"
+"""Option of the recipe that names further stores to learn."""
 
 
 def publish_with_report(
@@ -215,15 +227,17 @@ def _made_by(recipe: Mapping[str, Any], commit: str | None, model: cg.Model) -> 
             ["git", "-C", root, "rev-parse", "HEAD"], capture_output=True, text=True, check=False
         )
         commit = asked.stdout.strip() or "unknown"
-    apart = (*EXCLUDED, "network", "training")
+    apart = (*EXCLUDED, ALSO, "network", "training")
     given = {k: v for k, v in recipe.items() if k not in apart}
+    if given.get("start"):
+        given["start"] = Path(given["start"]).name  # no folder of this machine
     options = {**given, **recipe["network"], **recipe["training"]}
     flags = [
         f"--{name.replace('_', '-')} {_flag_value(value)}"
         for name, value in options.items()
         if value is not None
     ]
-    for option in EXCLUDED:
+    for option in (*EXCLUDED, ALSO):
         flag = option.replace("_", "-")
         flags += [f"--{flag} STORES/{Path(store).name}" for store in recipe[option]]
     command = f"python -m experiments pretrain train --stores STORES {' '.join(flags)}"

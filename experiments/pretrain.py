@@ -27,7 +27,7 @@ import click
 
 import cgatjax as cg
 from cgatjax.cli.config_options import NETWORKS, TRAININGS, chosen, config_options
-from cgatjax.data.datasets import ConcatDataset
+from cgatjax.data.datasets import ConcatDataset, Crystals
 from cgatjax.data.leakage import exclude
 from cgatjax.data.splits import nested_subset
 from cgatjax.model.model import with_heads
@@ -48,16 +48,23 @@ PBE, CHGNET, JOINT = "pbe", "chgnet", "joint"
 SOURCES = {
     PBE: DatasetSource(label="PBE", folder="pbe", crystals=37_000),
     CHGNET: DatasetSource(label="CHGNet", folder="mp_chgnet", crystals=86_000),
+    "pbe_clean": DatasetSource(label="PBE", folder="pbe_clean", crystals=17_000),
 }
-"""Data of the two stages, crystals of any size."""
+"""Data of the two stages and of `--also`, crystals of any size."""
 HELD_OUT = ("optb88vdw", "r2scan_eform", "r2scan_volume", "hse")
 """Data sets of the study's transfers."""
 TARGETS = ("e-form@PBE", "e_above_hull_new@PBE", "volume@PBE", "band_gap_ind@PBE")
 FIRST_TARGETS = ("e-form_chgnet",)
 JOINT_TARGETS = (*FIRST_TARGETS, CELL_VOLUME)
 """Heads of the potential's crystals beside those of PBE."""
+ALSO_TARGETS = ("e-form", "band_gap_ind")
+"""Properties that further crystals have heads of their own for: their corrections are others."""
+ALSO_SHARED = "volume@PBE"
+"""Head that they share with those of PBE."""
 HEADS = {"e-form@PBE": "e-form_chgnet"}
 """Head of the second stage -> head of the first stage that it starts from."""
+JOINT_HEADS = {"e-form_chgnet": "e-form@PBE", CELL_VOLUME: "volume@PBE"}
+"""Head of the joint training -> head of PBE that it starts from; others from the same property."""
 FIRST_FRACTIONS = (0.97, 0.03, 0.0)
 VALIDATIONS = 40
 """Approximate number of validations of a stage."""
@@ -85,6 +92,10 @@ class Recipe(Options):
       first_rate: learning rate of these steps; by default that of the others.
       joint_training_steps: optimizer steps on both data sets at once, in the place of the two
         stages; 0 for these.
+      start: name, run or folder of a model of PBE that the joint training continues; by default
+        fresh weights.
+      also: stores with energies, gaps and volumes of another version of the PBE data, which the
+        joint training learns as well.
       exclude: stores, split as in the study, whose validation and test formulas are kept out of
         both stages.
       exclude_whole: stores all of whose formulas are kept out of both stages.
@@ -97,6 +108,8 @@ class Recipe(Options):
     first_crystals: int | None = None
     first_rate: float | None = None
     joint_training_steps: int = 0
+    start: str | None = None
+    also: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     exclude_whole: tuple[str, ...] = ()
     fractions: tuple[float, float, float] = (0.9, 0.05, 0.05)
@@ -107,6 +120,9 @@ class Recipe(Options):
             self._require(getattr(self, name) >= 0, name, "at least 0")
         crystals = self.first_crystals
         self._require(crystals is None or crystals >= 1, "first_crystals", "at least 1")
+        is_joint = self.joint_training_steps > 0
+        self._require(is_joint or self.start is None, "start", "None without joint_training_steps")
+        self._require(is_joint or not self.also, "also", "empty without joint_training_steps")
 
 
 @click.group()
@@ -151,15 +167,16 @@ def train(stores: Path, out: Path, preset: str, **flags: Any) -> None:
     start = None
     if recipe.joint_training_steps or recipe.first_training_steps:
         first = cg.open_store(stores / CHGNET)
-        first_split = first.make_split(FIRST_FRACTIONS, by="formula", seed=recipe.seed)
-        first_split = exclude(first_split, first, split, by="formula", home=pbe)
-        first_split = _without_excluded(first, first_split, recipe)
+        first_split = _first_split(first, pbe, split, recipe)
         if recipe.first_crystals is not None:
             some = nested_subset(first_split.train, recipe.first_crystals, seed=recipe.seed)
             first_split = dataclasses.replace(first_split, train=tuple(some))
         if recipe.joint_training_steps:
-            parts = {PBE: (pbe, split), CHGNET: (first, first_split)}
-            _train_jointly(out, network, parts, training, recipe.joint_training_steps)
+            parts = {CHGNET: (first, first_split), PBE: (pbe, split)}
+            for path in map(Path, recipe.also):
+                store = cg.open_store(path)
+                parts[path.name] = (store, _first_split(store, pbe, split, recipe))
+            _train_jointly(out, network, parts, training, recipe)
             return
         rate = recipe.first_rate or training.learning_rate
         options = training.replace(learning_rate=rate)
@@ -170,7 +187,7 @@ def train(stores: Path, out: Path, preset: str, **flags: Any) -> None:
     train_set, _, _ = pbe.apply(split)
     model = cg.init_model(network, train_set, target=TARGETS, seed=recipe.seed)
     if start is not None:
-        model = continued(model, start, train_set)
+        model = continued(model, start, train_set, HEADS)
     _run(out / PBE, model, pbe, split, training, recipe.training_steps)
 
 
@@ -185,7 +202,7 @@ def publish(stores: Path, out: Path, name: str, license_name: str, commit: str |
     recipe = json.loads((out / RECIPE).read_text())
     sets = {
         stage: cg.open_store(stores / stage).apply(cg.Split.load(out / stage / SPLIT))
-        for stage in (CHGNET, PBE)
+        for stage in (*(Path(path).name for path in recipe["also"]), CHGNET, PBE)
         if (out / stage / SPLIT).is_file()
     }
     is_joint = (out / JOINT).exists()
@@ -206,22 +223,35 @@ pretrain.add_command(decorate)
 pretrain.add_command(transfers)
 
 
-def continued(model: cg.Model, start: cg.Model, train: cg.Dataset) -> cg.Model:
-    """Return a fresh model with the encoder of another one, and its heads of the same property.
+def continued(
+    model: cg.Model, start: cg.Model, train: Crystals, heads: Mapping[str, str]
+) -> cg.Model:
+    """Return a fresh model with the encoder of another one, and some of its heads.
 
     Args:
       model: the fresh model.
-      start: model of the first stage.
-      train: training set of the second stage, which normalizers are fitted to.
+      start: model of an earlier training.
+      train: training set, which normalizers are fitted to.
+      heads: target of the fresh model -> target of the earlier one, whose head it takes; rescaled,
+        so that it predicts the same at first. Other heads stay fresh.
     """
     normalizers = {t: Normalizer.fit(train.target(t), t) for t in model.targets}
-    heads = dict(model.params["heads"])
-    for target, source in HEADS.items():
-        heads[target] = rescale_head(
+    taken = {
+        target: rescale_head(
             start.params["heads"][source], start.normalizers[source], normalizers[target]
         )
-    params = {**model.params, "encoder": start.params["encoder"], "heads": heads}
-    return model.replace(params=params, normalizers=normalizers, record=start.record)
+        for target, source in heads.items()
+    }
+    params = {"encoder": start.params["encoder"], "heads": {**model.params["heads"], **taken}}
+    return model.replace(
+        params={**model.params, **params}, normalizers=normalizers, record=start.record
+    )
+
+
+def _first_split(store: cg.Store, pbe: cg.Store, split: cg.Split, recipe: Recipe) -> cg.Split:
+    """Split crystals beside those of PBE, without the formulas of its validation and test sets."""
+    own = store.make_split(FIRST_FRACTIONS, by="formula", seed=recipe.seed)
+    return _without_excluded(store, exclude(own, store, split, by="formula", home=pbe), recipe)
 
 
 def _without_excluded(store: cg.Store, split: cg.Split, recipe: Recipe) -> cg.Split:
@@ -238,31 +268,40 @@ def _train_jointly(
     network: cg.ModelConfig,
     parts: Mapping[str, tuple[cg.Store, cg.Split]],
     options: cg.TrainConfig,
-    steps: int,
+    recipe: Recipe,
 ) -> None:
-    """Train the heads of both data sets at once; validation on PBE chooses the epoch."""
+    """Train the heads of all data sets at once; validation on PBE chooses the epoch."""
     sets = {name: store.apply(split) for name, (store, split) in parts.items()}
     for name, (_, split) in parts.items():
         (out / name).mkdir(exist_ok=True)
         split.save(out / name / SPLIT)
-    train, valid, test = sets[PBE]
-    first = sets[CHGNET][0]
-    both = ConcatDataset(first.restrict_targets(*JOINT_TARGETS), train.restrict_targets(*TARGETS))
-    options = _with_epochs(options, steps, len(both))
+    learned = [(train, _targets_of(name)) for name, (train, _, _) in sets.items()]
+    heads = tuple(dict.fromkeys(t for name in (PBE, *parts) for t in _targets_of(name)))
+    _, valid, test = sets[PBE]
+    together = ConcatDataset(*(data.restrict_targets(*names) for data, names in learned))
+    options = _with_epochs(options, recipe.joint_training_steps, len(together))
     run = cg.RunFolder(out / JOINT, resume=(out / JOINT).exists())
     if run.is_finished(options.epochs):
         return
     recorded = Recorded(
-        [(train, TARGETS), (first, JOINT_TARGETS)],
+        learned,
         [(valid, TARGETS)],
         [(test, TARGETS)] if len(test) else [],
         options.to_dict(),
     )
-    heads = (*TARGETS, *JOINT_TARGETS)
-    model = cg.init_model(network, both, target=heads, seed=options.seed)
+    model = cg.init_model(network, together, target=heads, seed=options.seed)
+    if recipe.start is not None:
+        sources = {t: JOINT_HEADS.get(t, f"{t.split('@')[0]}@PBE") for t in heads}
+        model = continued(model, cg.load_model(recipe.start), together, sources)
     run.save_config({"graph": model.graph_config, "model": model.config, "train": options})
     valid = valid.restrict_targets(*TARGETS)
-    train_epochs(model, both, valid, recorded, options, None, None, run, (), True)
+    train_epochs(model, together, valid, recorded, options, None, None, run, (), True)
+
+
+def _targets_of(name: str) -> tuple[str, ...]:
+    """Return the heads that the crystals of a store train together with others."""
+    given = {PBE: TARGETS, CHGNET: JOINT_TARGETS}
+    return given.get(name) or (*(f"{t}@{name}" for t in ALSO_TARGETS), ALSO_SHARED)
 
 
 def _with_epochs(options: cg.TrainConfig, steps: int, crystals: int) -> cg.TrainConfig:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from experiments.__main__ import main
 from experiments.adapt_study import averaged, candidate_lines, line, network_errors, verdict
+from experiments.commands import main
 from experiments.scales import SCALES
 
 import cgatjax as cg

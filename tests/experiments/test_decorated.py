@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from experiments import decorated
-from experiments.__main__ import main
+from experiments.commands import main
 from experiments.decorated import decorations
 from pymatgen.core import Element
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from experiments.__main__ import EXPERIMENTS
+from experiments.commands import EXPERIMENTS
 from experiments.grid import Row, Training
 from experiments.grid.datasets import DatasetSource
 from experiments.grid.locks import locked

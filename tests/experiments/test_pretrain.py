@@ -9,9 +9,9 @@ import jax
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from experiments.__main__ import main
+from experiments.commands import main
 from experiments.grid.datasets import nested, split_by_formula
-from experiments.pretrain import JOINT_TARGETS, TARGETS, continued
+from experiments.pretrain import HEADS, JOINT_HEADS, JOINT_TARGETS, TARGETS, continued
 
 import cgatjax as cg
 from cgatjax.data.datasets import ConcatDataset
@@ -65,6 +65,8 @@ def stores(tmp_path_factory):
     pbe = renamed(crystals[:160], **names)
     cg.build_store(pbe, folder / "pbe", graphs)
     cg.build_store(renamed(crystals, **{"e-form_chgnet": low}), folder / "chgnet", graphs)
+    other = {"e-form": high, "band_gap_ind": low}
+    cg.build_store(renamed(crystals[120:], **other), folder / "pbe_clean", graphs)
     both = {"e-form": high, "e-form_pbe": low}
     cg.build_store(renamed(crystals[:60], **both), folder / "optb88vdw", graphs)
     return folder
@@ -169,6 +171,39 @@ def test_both_data_sets_at_once(stores, joint):
     assert " --training-steps" not in card.made_by["command"]
 
 
+def test_joint_training_continues_a_model(stores, out, tmp_path):
+    base = options(stores, tmp_path)
+    with pytest.raises(ConfigError, match=r"start: expected None without joint_training_steps"):
+        run("pretrain", "train", *base, "--start", out / "tiny")
+    with pytest.raises(ConfigError, match=r"also: expected empty without joint_training_steps"):
+        run("pretrain", "train", *base, "--also", stores / "pbe_clean")
+    # At a rate of next to nothing the model is that of the start.
+    run("pretrain", "train", *base, "--start", out / "tiny", "--joint-training-steps", 1,
+        "--learning-rate", 1e-12, "--also", stores / "pbe_clean")  # fmt: skip
+    start, model = cg.load_model(out / "tiny"), cg.load_model(tmp_path / "joint")
+    _, _, test = cg.open_store(stores / "pbe").apply(cg.Split.load(tmp_path / "pbe" / "split.json"))
+    theirs, ours = (cg.predict(m, test).means for m in (start, model))
+    own = {"e-form@pbe_clean": "e-form@PBE", "band_gap_ind@pbe_clean": "band_gap_ind@PBE"}
+    sources = {**{target: target for target in TARGETS}, **JOINT_HEADS, **own}
+    assert set(model.targets) == set(sources)
+    for target, source in sources.items():
+        np.testing.assert_allclose(ours[target], theirs[source], rtol=1e-3, atol=1e-4)
+    earlier = start.record.stages
+    assert list(model.record.stages[: len(earlier)]) == list(earlier)
+    run("pretrain", "publish", "--stores", stores, "--out", tmp_path, "--name", "tiny")
+    card = cg.ModelCard.read(tmp_path / "tiny")
+    assert "--start tiny" in card.made_by["command"]
+    assert "--also STORES/pbe_clean" in card.made_by["command"]
+    assert len(card.data) == 3
+    # Its crystals have none of the held-out formulas either.
+    held = cg.open_store(stores / "optb88vdw")
+    kept_out = {f for part in held.apply(split_by_formula(held))[1:] for f in part.formulas}
+    store = cg.open_store(stores / "pbe_clean")
+    used, _, _ = store.apply(cg.Split.load(tmp_path / "pbe_clean" / "split.json"))
+    assert 0 < len(used) < len(store)
+    assert not set(used.formulas) & (kept_out | set(test.formulas))
+
+
 def test_whole_stores_are_kept_out(stores, tmp_path):
     out = tmp_path / "others"
     given = ["--exclude-whole" if o == "--exclude" else o for o in options(stores, out)]
@@ -198,7 +233,7 @@ def test_the_second_stage_continues_the_first(stores, out):
     start, pbe = cg.load_model(out / "chgnet"), cg.open_store(stores / "pbe")
     train = pbe.all()
     fresh = cg.init_model(start.config, train, target=TARGETS, seed=1)
-    model = continued(fresh, start, train)
+    model = continued(fresh, start, train, HEADS)
     np.testing.assert_array_equal(embed(model, train[:5]), embed(start, train[:5]))
     ours, theirs = cg.predict(model, train[:5]).means, cg.predict(start, train[:5]).means
     np.testing.assert_allclose(ours["e-form@PBE"], theirs["e-form_chgnet"], rtol=1e-3, atol=1e-4)

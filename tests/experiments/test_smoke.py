@@ -6,7 +6,7 @@ import re
 
 import pytest
 from click.testing import CliRunner
-from experiments.__main__ import EXPERIMENTS, main
+from experiments.commands import EXPERIMENTS, main
 from experiments.grid.datasets import Datasets
 from experiments.grid.pool import TrainingPool
 from experiments.scales import SCALES

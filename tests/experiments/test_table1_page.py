@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from experiments.__main__ import main as experiments
+from experiments.commands import main as experiments
 from experiments.grid.folders import missing_data, needed_properties
 from experiments.grid.runner import Pace
 from experiments.grid.training import trainings_of

@@ -32,6 +32,45 @@ def test_freed_memory_is_reused():
     assert faults(keep=False) > 10 * max(faults(keep=True), 1)
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc only")
+def test_a_second_heap_is_reported():
+    program = """
+        import threading
+        from cgatjax.runtime.allocator import keep_freed_memory
+
+        if {first}:
+            assert keep_freed_memory()
+        thread = threading.Thread(target=lambda: [bytearray(1000) for _ in range(1000)])
+        thread.start()
+        thread.join()
+        print(keep_freed_memory())
+    """
+    for first, expected in ((True, "True"), (False, "False")):
+        text = textwrap.dedent(program).format(first=first)
+        done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True)
+        assert done.stdout.split() == [expected], done.stderr
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc only")
+@pytest.mark.parametrize("module", ["cgatjax.__main__", "experiments.__main__"])
+def test_the_commands_call_it_in_time(module, tmp_path):
+    """Nothing that they import before has a heap of its own."""
+    program = f"""
+        import runpy
+        import sys
+        from cgatjax.runtime import allocator
+
+        original = allocator.keep_freed_memory
+        allocator.keep_freed_memory = lambda: print("kept:", original())
+        sys.argv = ["program", "list" if "experiments" in {module!r} else "models"]
+        runpy.run_module({module!r}, run_name="__main__")
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True
+    )
+    assert done.stdout.startswith("kept: True\n"), done.stdout[:200] + done.stderr
+
+
 def test_other_systems_are_unchanged(monkeypatch):
     from cgatjax.runtime.allocator import keep_freed_memory
 
