@@ -32,7 +32,7 @@ FACTS: dict[str, dict[str, str]] = {
     },
     "pbe_clean": {
         "name": "Materials Project, PBE of another version",
-        "method": "DFT, PBE (GGA and GGA+U), with other corrections; band gaps, and volumes",
+        "method": "DFT, PBE (GGA and GGA+U), energies with other corrections",
         "source": (
             "structures, formation energies and band gaps of the data sets MP-20 (Xie et al., "
             "arXiv:2110.06197) and MPTS-52 in WyckoffTransformer. The Materials Project: Jain et "
@@ -84,6 +84,7 @@ def publish_with_report(
     path: Path,
     model: cg.Model,
     sets: Mapping[str, Sets],
+    learned: Mapping[str, tuple[str, ...]],
     *,
     license_name: str,
     recipe: Mapping[str, Any],
@@ -95,6 +96,7 @@ def publish_with_report(
       path: folder to create; its name is that of the model.
       model: the trained model.
       sets: stage -> training, validation and test set; the last stage is evaluated.
+      learned: stage -> targets that were learned from it.
       license_name: license of the weights.
       recipe: options of the trainings.
       commit: commit of the code; None for that of the checkout.
@@ -114,7 +116,7 @@ def publish_with_report(
         license=license_name,
         targets={t: model.units[t] for t in model.targets},
         parameters=model.n_params,
-        data=tuple(_source(name, recipe, *stage) for name, stage in sets.items()),
+        data=tuple(_source(name, learned[name], train) for name, (train, _, _) in sets.items()),
         split=dict(zip(("train", "valid", "test"), map(len, list(sets.values())[-1]), strict=True)),
         split_by="formula",
         excluded=_excluded(recipe),
@@ -141,17 +143,9 @@ def _about(model: cg.Model) -> str:
     )
 
 
-def _source(
-    name: str,
-    recipe: Mapping[str, Any],
-    train: cg.Dataset,
-    _valid: cg.Dataset,
-    _test: cg.Dataset,
-) -> cg.DataSource:
-    facts = dict(FACTS.get(name) or dict.fromkeys(("name", "method", "source", "license"), name))
-    if name == "chgnet" and recipe["joint_training_steps"]:
-        facts["method"] += ", and the volumes of these"
-    return cg.DataSource(**facts, crystals=len(train), digest=train.digest)
+def _source(name: str, learned: tuple[str, ...], train: cg.Dataset) -> cg.DataSource:
+    facts = FACTS.get(name) or dict.fromkeys(("name", "method", "source", "license"), name)
+    return cg.DataSource(**facts, targets=learned, crystals=len(train), digest=train.digest)
 
 
 def _excluded(recipe: Mapping[str, Any]) -> str:

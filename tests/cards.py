@@ -13,6 +13,7 @@ CARD = ModelCard(
         DataSource(
             name="ionic",
             method="point charges",
+            targets=(LOW,),
             crystals=96,
             source="generated.",
             license="MIT",

@@ -11,7 +11,14 @@ import pytest
 from click.testing import CliRunner
 from experiments.commands import main
 from experiments.grid.datasets import nested, split_by_formula
-from experiments.pretrain import HEADS, JOINT_HEADS, JOINT_TARGETS, TARGETS, continued
+from experiments.pretrain import (
+    FIRST_TARGETS,
+    HEADS,
+    JOINT_HEADS,
+    JOINT_TARGETS,
+    TARGETS,
+    continued,
+)
 
 import cgatjax as cg
 from cgatjax.data.datasets import ConcatDataset
@@ -125,6 +132,7 @@ def test_the_card_has_what_was_measured(stores, out):
     assert card.made_by["commit"] == "abc"
     assert "--first-training-steps 6" in card.made_by["command"]
     assert "test sets of optb88vdw" in card.text()
+    assert [source.targets for source in card.data] == [FIRST_TARGETS, TARGETS]
     assert [source.crystals for source in card.data] == [
         stage["inputs"]["train"]["crystals"] for stage in model.record.stages[:2]
     ]
@@ -167,7 +175,7 @@ def test_both_data_sets_at_once(stores, joint):
         np.testing.assert_allclose(theirs[target], ours[target], rtol=1e-3, atol=1e-3)
     card = cg.ModelCard.read(joint / "tiny")
     assert "--joint-training-steps 12" in card.made_by["command"]
-    assert [source.method.endswith("volumes of these") for source in card.data] == [True, False]
+    assert [source.targets for source in card.data] == [JOINT_TARGETS, TARGETS]
     assert " --training-steps" not in card.made_by["command"]
 
 

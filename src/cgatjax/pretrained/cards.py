@@ -25,6 +25,7 @@ class DataSource:
     Attributes:
       name: name of the data set.
       method: level of theory of the values.
+      targets: targets that were learned from it.
       crystals: number of training crystals.
       source: origin of structures and values, with the attribution that their license asks for.
       license: license of the data.
@@ -33,6 +34,7 @@ class DataSource:
 
     name: str
     method: str
+    targets: tuple[str, ...]
     crystals: int
     source: str
     license: str
@@ -107,7 +109,10 @@ class ModelCard:
             content: dict[str, Any] = json.loads((folder / CARD).read_text())
             if unknown := sorted(set(content) - {entry.name for entry in fields(cls)}):
                 raise InputError(f"unknown entries {unknown}")
-            content["data"] = tuple(DataSource(**source) for source in content["data"])
+            content["data"] = tuple(
+                DataSource(**{**source, "targets": tuple(source["targets"])})
+                for source in content["data"]
+            )
             for name in ("limits", "not_for"):
                 content[name] = tuple(content[name])
             card = cls(**content)
@@ -133,7 +138,10 @@ class ModelCard:
         return "\n\n".join(sections) + "\n"
 
     def _data(self) -> str:
-        rows = [(s.name, s.method, f"{s.crystals:,}", s.license) for s in self.data]
+        rows = [
+            (s.name, s.method, ", ".join(s.targets), f"{s.crystals:,}", s.license)
+            for s in self.data
+        ]
         origins = [f"- {s.name}: {s.source} Store {s.digest[:16]}." for s in self.data]
         counts = ", ".join(f"{n:,} {subset}" for subset, n in self.split.items())
         kept_out = f" Kept out of all trainings: {self.excluded}." if self.excluded else ""
@@ -141,7 +149,7 @@ class ModelCard:
             [
                 "## Data",
                 "",
-                _table(("data", "method", "training crystals", "license"), rows),
+                _table(("data", "method", "targets", "training crystals", "license"), rows),
                 "",
                 *origins,
                 "",
