@@ -34,7 +34,6 @@ from training_step import repeated_step
 from cgatjax.data.batching import CrystalBatch, assemble, snug_budget
 from cgatjax.graphs.graph_arrays import GraphArrays
 from cgatjax.model.network import MATMUL_PRECISION, Network
-from cgatjax.runtime.allocator import keep_freed_memory
 
 NEIGHBORS = 24
 COLUMNS = {
@@ -185,7 +184,6 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=0.5, help="measuring time of each number")
     parser.add_argument("--out", type=Path, required=True, help="folder for the results")
     args = parser.parse_args()
-    keep_freed_memory()
     args.out.mkdir(parents=True, exist_ok=True)
     if args.store:
         arrays = read_graphs([args.store], args.crystals, True)

@@ -21,7 +21,6 @@ from cgatjax.data.batching import collate
 from cgatjax.graphs.crystal_graph import CrystalGraph
 from cgatjax.model.network import Network
 from cgatjax.plotting.style import colors, new_figure, plain_ticks, save_figure
-from cgatjax.runtime.allocator import keep_freed_memory
 
 BASE = {"crystals": 16, "sites": 8, "neighbors": 24, "width": 64}
 RANGES = {
@@ -81,7 +80,6 @@ def main() -> None:
         "--quantities", nargs="+", choices=RANGES, default=list(RANGES), help="quantities to change"
     )
     args = parser.parse_args()
-    keep_freed_memory()
     result = {
         name: [(value, gradient_seconds(**{**BASE, name: value})) for value in RANGES[name]]
         for name in args.quantities

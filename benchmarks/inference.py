@@ -22,7 +22,6 @@ from cgatjax.data.store import Store, open_store
 from cgatjax.inference.prediction import predict
 from cgatjax.model.model import init_model
 from cgatjax.model.normalizer import Normalizer
-from cgatjax.runtime.allocator import keep_freed_memory
 from cgatjax.synthetic.dataset import ionic_crystals
 
 SIZES = {"small": ModelConfig.small(), "released": ModelConfig.released()}
@@ -59,7 +58,6 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=256, help="crystals per batch")
     parser.add_argument("--crystals", type=int, default=5000, help="largest number of crystals")
     args = parser.parse_args()
-    keep_freed_memory()
     with tempfile.TemporaryDirectory() as folder:
         if args.store:
             store = open_store(args.store)

@@ -1,4 +1,7 @@
-"""Shared by the benchmarks: timing, hardware limits of this machine, options and output."""
+"""Shared by the benchmarks: timing, hardware limits of this machine, options and output.
+
+Freed memory is kept, as the commands do: that must come before the imports of a benchmark.
+"""
 
 import argparse
 import json
@@ -19,7 +22,9 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr
 
 from cgatjax import __version__
+from cgatjax.runtime.allocator import keep_freed_memory
 
+keep_freed_memory()
 ADAM_PASSES = 7
 """Reads of parameter, gradient and two moments, writes of all but the gradient."""
 

@@ -29,7 +29,6 @@ from cgatjax.graphs.crystal_graph import featurize
 from cgatjax.graphs.graph_arrays import GraphArrays
 from cgatjax.graphs.reduction import reduce_graph
 from cgatjax.model.network import MATMUL_PRECISION, Network
-from cgatjax.runtime.allocator import keep_freed_memory
 
 SIZES = {
     "small": ModelConfig.small(),
@@ -133,7 +132,6 @@ def main() -> None:
     )
     parser.add_argument("--seconds", type=float, default=5.0, help="measuring time of each number")
     args = parser.parse_args()
-    keep_freed_memory()
     # For the measured rate of a large product; the networks set their own.
     jax.config.update("jax_default_matmul_precision", MATMUL_PRECISION[args.precision])
     config = SIZES[args.size].replace(

@@ -49,7 +49,6 @@ from cgatjax.inference.prediction import predict
 from cgatjax.inference.predictor import Predictor
 from cgatjax.model.model import Model, init_model
 from cgatjax.model.normalizer import Normalizer
-from cgatjax.runtime.allocator import keep_freed_memory
 from cgatjax.screening import decorations as decorations_module
 from cgatjax.screening.composition_filter import CompositionFilter
 from cgatjax.screening.decorated_batches import DecoratedPredictor
@@ -263,7 +262,6 @@ def main() -> None:
         "--without-network", type=int, metavar="N", help="measure all but the network"
     )
     args = parser.parse_args()
-    keep_freed_memory()
     if args.without_network:
         machine.write(without_network(args.without_network), args.json)
         return

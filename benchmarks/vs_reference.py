@@ -177,6 +177,9 @@ def run_reference(args: argparse.Namespace, folder: Path) -> Result:
 
 def run_ours(args: argparse.Namespace, folder: Path) -> Result:
     """Measure cgatjax, in its worker process."""
+    from cgatjax.runtime.allocator import keep_freed_memory
+
+    keep_freed_memory()  # as the commands do, before pyarrow is imported
     import jax
     from training_step import repeated_step
 
@@ -187,9 +190,7 @@ def run_ours(args: argparse.Namespace, folder: Path) -> Result:
     from cgatjax.graphs.graph_arrays import GraphArrays
     from cgatjax.graphs.reduction import reduce_graph
     from cgatjax.model.network import Network
-    from cgatjax.runtime.allocator import keep_freed_memory
 
-    keep_freed_memory()  # as the commands do
     crystals = read(args)
     with np.load(folder / "weights.npz") as file:
         weights = {name: file[name] for name in file.files}
