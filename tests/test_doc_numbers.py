@@ -244,6 +244,41 @@ def test_both_data_sets_at_once() -> None:
     check_text(page, heading, "with the largest training sets by ", " (gaps)", expected)
 
 
+def test_more_data_for_mp_medium() -> None:
+    page, heading = "docs/results/pretrained.md", "More data for `mp-medium`"
+    rows = stored("pretraining_joint.csv")
+    names = ("property", "unit", "mode", "training crystals")
+    old, new = (
+        picked(rows, **{"pre-training": f"mp-medium, {way}"}) for way in ("two stages", "continued")
+    )
+    _, *lines = table_under(page, heading, "property")
+    for cells, *pair in zip(lines, old, new, strict=True):
+        for row in pair:
+            assert [*cells[:3], cells[3].replace(",", "")] == [row[name] or "-" for name in names]
+        assert cells[4:] == [number_of(row) for row in pair]
+    energies, gaps = (
+        [
+            cg.ModelCard.read(SHIPPED / name).errors["held-out formulas"][target]["mae"]
+            for name in ("mp-medium", "mp-small")
+        ]
+        for target in ("e-form@PBE", "band_gap_ind@PBE")
+    )
+    expected = [*(MEV * error for error in energies), *gaps]
+    check_text(
+        "docs/guides/pretrained.md", "", "PBE formation energies by ", " eV ([cards", expected
+    )
+    # The column of the continued one is that of the shipped model.
+    card = cg.ModelCard.read(SHIPPED / "mp-medium")
+    assert f"{card.data[0].crystals:,} crystals of another version" in unwrapped(page, heading)
+    for error, row in zip(card.errors["held-out formulas"].values(), new, strict=False):
+        scale = MEV if row["unit"] == "meV/atom" else 1.0
+        assert float(row["test MAE"]) == pytest.approx(scale * error["mae"], rel=1e-3)
+    shipped = picked(rows_of("pretrained_transfers"), model="mp-medium", learns="value")
+    for row in picked(new, mode="full"):
+        [same] = picked(shipped, **{name: row[name] for name in names})
+        assert row["test MAE"] == same["test MAE"]
+
+
 WAYS = {
     "the mean": "mean",
     "mp-small as it is": "mean",
@@ -368,10 +403,12 @@ def test_the_best_transfers_of_the_readme() -> None:
     )
     expected = [
         *(best(model, energies) for model in ("mp-small", "mp-medium")),
-        best("mp-small", r2scan),
+        *(best(model, r2scan) for model in ("mp-small", "mp-medium")),
         *(best(model, gaps) for model in ("mp-small", "mp-medium")),
     ]
-    check_text("README.md", "Results", "to the same crystals has ", " eV for gaps", expected)
+    check_text(
+        "README.md", "Results", "full transfer to the same crystals has ", " eV for gaps", expected
+    )
     known = "difference to e-form_pbe"
     pairs = [[best("mp-small", n), best("mp-small", n, known)] for n in (energies, r2scan)]
     trees = [best("mp-small", n, known, "trees") for n in (energies, r2scan)]
