@@ -207,9 +207,8 @@ def publish(stores: Path, out: Path, name: str, license_name: str, commit: str |
     }
     is_joint = (out / JOINT).exists()
     unused = STAGE_OPTIONS if is_joint else ("joint_training_steps",)
-    learned = {CHGNET: FIRST_TARGETS, PBE: TARGETS}
-    if is_joint:
-        learned = {stage: _targets_of(stage) for stage in sets}
+    alone = {CHGNET: FIRST_TARGETS, PBE: TARGETS}
+    learned = {stage: _targets_of(stage) if is_joint else alone[stage] for stage in sets}
     model = publish_with_report(
         out / name,
         with_heads(cg.load_model(out / JOINT), TARGETS) if is_joint else cg.load_model(out / PBE),

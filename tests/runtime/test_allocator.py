@@ -52,8 +52,10 @@ def test_a_second_heap_is_reported():
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc only")
-@pytest.mark.parametrize("module", ["cgatjax.__main__", "experiments.__main__"])
-def test_the_commands_call_it_in_time(module, tmp_path):
+@pytest.mark.parametrize(
+    ("module", "command"), [("cgatjax.__main__", "models"), ("experiments.__main__", "list")]
+)
+def test_the_commands_call_it_in_time(module, command):
     """Nothing that they import before has a heap of its own."""
     program = f"""
         import runpy
@@ -62,7 +64,7 @@ def test_the_commands_call_it_in_time(module, tmp_path):
 
         original = allocator.keep_freed_memory
         allocator.keep_freed_memory = lambda: print("kept:", original())
-        sys.argv = ["program", "list" if "experiments" in {module!r} else "models"]
+        sys.argv = ["program", {command!r}]
         runpy.run_module({module!r}, run_name="__main__")
     """
     done = subprocess.run(
