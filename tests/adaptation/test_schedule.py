@@ -22,6 +22,7 @@ class Known:
     cost: str = "minutes"
     is_simple: bool = False
     is_required: bool = False
+    start: str = ""
 
     def seconds(self, crystals):
         return 1e-3
@@ -97,3 +98,40 @@ def test_networks_behind_a_cheap_candidate_stop(schedule):
     found = schedule.run([Known("head", 0.5, cost="seconds"), Known("all", 1.0)])
     assert {c.name: c.folds for c in found} == {"head": 4, "all": 1}
     assert schedule.left_out == {"all": "worse than head on the first fold"}
+
+
+def test_whole_networks_start_from_one_source(schedule):
+    """From the first whose cheap candidates are as good as any, and from scratch, at the end."""
+    candidates = [
+        Known("a head of a", 1.0, cost="seconds", start="a"),
+        Known("head of b", 0.98, cost="seconds", start="b"),
+        Known("from scratch", 5.0),
+        Known("all of a", 0.9, start="a"),
+        Known("all of b", 0.9, start="b"),
+    ]
+    assert {c.name: c.folds for c in schedule.run(candidates)} == {
+        "a head of a": 4,
+        "head of b": 4,
+        "from scratch": 1,
+        "all of a": 4,
+    }
+    assert schedule.left_out["all of b"] == "whole networks start from a"
+
+
+def test_whole_networks_start_from_the_better_source(schedule):
+    found = schedule.run([
+        Known("head of a", 2.0, cost="seconds", start="a"),
+        Known("trees on the rest of b", 1.0, cost="seconds", start="b"),
+        Known("process on b", 3.0, cost="seconds", start="b"),
+        Known("all of a", 0.9, start="a"),
+        Known("all of b", 0.9, start="b"),
+    ])  # fmt: skip
+    assert "all of a" not in {c.name for c in found}
+    assert schedule.left_out == {"all of a": "whole networks start from b"}
+
+
+def test_what_starts_from_nothing_comes_last(schedule):
+    ran = []
+    schedule.note = ran.append
+    schedule.run([Known("scratch", 1.0), Known("all", 1.0, start="a")])
+    assert [text.split(",")[0] for text in ran[:2]] == ["all", "scratch"]

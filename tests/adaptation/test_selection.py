@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from cgatjax.adaptation.selection import (
+    CORRELATION,
     Contender,
+    Hidden,
     choose,
     new_errors,
     score,
@@ -21,7 +23,7 @@ FORMULAS = [f"A{k}" for k in range(N)]
 FOLDS = np.split(np.arange(N), 4)
 
 
-def contender(name, errors, *, is_simple=False, known=slice(None), hidden=0.0):
+def contender(name, errors, *, is_simple=False, known=slice(None), hidden=0.0, start=""):
     means = np.full(N, np.nan)
     means[known] = (VALUES + errors)[known]
     return Contender(
@@ -33,12 +35,18 @@ def contender(name, errors, *, is_simple=False, known=slice(None), hidden=0.0):
         steps=0,
         folds=4,
         hidden_std=hidden,
+        start=start,
     )
 
 
 def alternating(size):
     """Errors of one size, with both signs, so that averages of equal ones gain nothing."""
     return size * np.resize([1.0, -1.0], N)
+
+
+def nothing(count):
+    """What candidates without a source hide."""
+    return Hidden(np.zeros(count), np.zeros(count, int))
 
 
 TREES = contender("trees", alternating(1.0), is_simple=True)
@@ -77,13 +85,13 @@ def test_without_a_network_nothing_is_compared():
 def test_votes_by_hand():
     """Samples of two crystals have both of them, or twice the first or the second."""
     residuals = np.array([[0.0, 2.0], [2.0, 0.0], [3.0, 3.0]])
-    first, second, third = vote(residuals, np.zeros(3), np.arange(2))
+    first, second, third = vote(residuals, nothing(3), np.arange(2))
     # A sample with both is a tie, which goes to the first; errors of a pair have the same mean.
     assert first == pytest.approx(0.75, abs=0.05)
     assert (second, third) == (pytest.approx(1 - first), 0)
     opposite = np.array([[1.0, 1.0], [-1.0, -1.0], [3.0, 3.0]])
-    assert vote(opposite, np.zeros(3), np.arange(2)).tolist() == [0.75, 0.25, 0.0]
-    assert vote(residuals[:1], np.zeros(1), np.arange(2)).tolist() == [1.0]
+    assert vote(opposite, nothing(3), np.arange(2)).tolist() == [0.75, 0.25, 0.0]
+    assert vote(residuals[:1], nothing(1), np.arange(2)).tolist() == [1.0]
 
 
 def test_errors_that_cross_validation_hides_count():
@@ -104,6 +112,23 @@ def test_errors_that_cross_validation_hides_count():
     two = [contender(n, alternating(0.5), hidden=h) for n, h in (("much", 0.6), ("less", 0.1))]
     choice = choose([TREES, *two], VALUES, FORMULAS, FOLDS)
     assert choice.name == "less"
+
+
+def test_two_sources_hide_less_together_than_one():
+    """Equal residuals leave nothing to average, but the deviates of two models are not the same."""
+    own = contender("n", alternating(0.5), hidden=0.4, start="a")
+    for start, weight in (("a", 1.0), ("b", 0.75)):
+        other = contender("m", alternating(0.5), hidden=0.4, start=start)
+        choice = choose([TREES, own, other], VALUES, FORMULAS, FOLDS)
+        # Ties are told apart by rounding errors.
+        assert choice.weights["n"] == pytest.approx(weight, abs=0.02)
+    both = Hidden.of([own, other])
+    half = 0.4 * np.sqrt((1 + CORRELATION) / 2)
+    assert both.mixed(np.array([0.5, 0.5])) == pytest.approx(half)
+    assert choice.hidden_std == pytest.approx(both.mixed(np.array(list(choice.weights.values()))))
+    assert half < choice.hidden_std < 0.4
+    assert both.mixed(np.eye(2)).tolist() == pytest.approx([0.4, 0.4])
+    assert both.take(np.array([True, False])).mixed(np.ones(1)) == pytest.approx(0.4)
 
 
 def test_errors_of_new_crystals():
@@ -130,7 +155,7 @@ def test_candidates_with_few_votes_are_left_out():
     takes four times, which 2 % have.
     """
     shares = [
-        vote(residuals, np.zeros(2), np.arange(N))[1]
+        vote(residuals, nothing(2), np.arange(N))[1]
         for residuals in (
             np.stack([np.ones(N), np.where(np.arange(N) == 0, 0.0, error)])
             for error in (1.06, 1.09)

@@ -83,7 +83,7 @@ def test_what_a_source_has_seen_is_told(data, trained_model, known, level):
         assert f"of the {len(task.pool)} other" in found[-1].text
         assert "that it expects of new ones is added" in found[-1].text
         # A model without standard deviations expects nothing.
-        other = dataclasses.replace(source, model=model.replace(predicts_std=()), _expected={})
+        other = dataclasses.replace(source, model=model.replace(predicts_std=()))
         last = [f for f in check_data(task, [other]) if "pbe" in f.text][-1]
         assert last.text.endswith("better than new ones; believe the test set")
 

@@ -15,7 +15,7 @@ from cgatjax.data.datasets import Dataset
 from cgatjax.inference.adapted import Part, SimplePart, offset_of
 from cgatjax.inference.baselines import known_part
 from cgatjax.inference.gp_fitting import fit_gp
-from cgatjax.inference.prediction import BatchRunner
+from cgatjax.inference.prediction import BATCH, BatchRunner
 from cgatjax.inference.predictor import Predictor
 from cgatjax.model.model import Model
 from cgatjax.model.training_record import TrainingRecord
@@ -56,6 +56,10 @@ class Candidate(Protocol):
     @property
     def cost(self) -> Cost:
         """Cost class of a fit."""
+
+    @property
+    def start(self) -> str:
+        """Name of the source model that it starts from; "" for none."""
 
     def hidden_std(self, means: np.ndarray) -> float:
         """Estimate the standard deviation of the error that cross-validation does not show.
@@ -125,6 +129,11 @@ class Simple:
         """True if it runs whatever time is left."""
         return self.is_simple
 
+    @property
+    def start(self) -> str:
+        """Name of the source model that it starts from; "" for none."""
+        return self.source.name if self.on_network else ""
+
     def hidden_std(self, means: np.ndarray) -> float:
         """Estimate the standard deviation of the error that cross-validation does not show."""
         return self.source.hidden_std(self.target) if self.on_network else 0.0
@@ -181,6 +190,11 @@ class Process:
         known = f"{self.baseline} + " if self.baseline is not None else ""
         return f"{known}Gaussian process on {self.source.name}"
 
+    @property
+    def start(self) -> str:
+        """Name of the source model that it starts from."""
+        return self.source.name
+
     def hidden_std(self, means: np.ndarray) -> float:
         """Estimate the standard deviation of the error that cross-validation does not show."""
         learned = learned_part(self.source, self.baseline, means)
@@ -229,9 +243,11 @@ def _predicted(
     return part.moments(target, outputs, data)
 
 
-def predictions_of(part: Part, data: Dataset, target: str) -> tuple[np.ndarray, np.ndarray]:
+def predictions_of(
+    part: Part, data: Dataset, target: str, shapes_of: Dataset | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Predict mean and standard deviation (crystals,) of a part, in the target's unit."""
-    return part.moments(target, BatchRunner(part.passes, 128)(data), data)
+    return part.moments(target, BatchRunner(part.passes, BATCH, shapes_of)(data), data)
 
 
 def plain(model: Model, data: Dataset, target: str, baseline: str | None) -> Model:

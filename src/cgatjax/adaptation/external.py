@@ -72,6 +72,7 @@ class External:
     is_simple: bool = field(default=False, init=False)
     is_required: bool = field(default=False, init=False)
     cost: Cost = field(default="seconds", init=False)
+    start: str = field(default="", init=False)
 
     @classmethod
     def load(cls, path: Path, crystals: Dataset, target: str, model: Model) -> "External":

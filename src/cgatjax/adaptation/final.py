@@ -53,7 +53,7 @@ def assemble(
       The predictor, and (pool,) the novelty of each crystal of the pool in its validation fold.
     """
     ways = [parts[name] for name in weights]
-    embeddings = embed(ways[0].members[0], task.pool)
+    embeddings = embed(ways[0].members[0], task.pool, shapes_of=task.crystals)
     domain = Domain.fit(embeddings, list(task.folds), seed=task.seed)
     novelty = fold_novelty(domain, embeddings, task.folds)
     errors = None

@@ -19,7 +19,7 @@ from cgatjax.adaptation.leave_out import LeftOut, leave_out
 from cgatjax.adaptation.networks import Training, Way
 from cgatjax.adaptation.schedule import Note, Schedule
 from cgatjax.adaptation.selection import Choice, choose
-from cgatjax.adaptation.sources import Source, step_seconds
+from cgatjax.adaptation.sources import Source
 from cgatjax.adaptation.task import Task
 from cgatjax.config import AdaptConfig
 from cgatjax.inference.adapted import AdaptedPredictor, Part
@@ -101,7 +101,6 @@ def candidates_for(task: Task, sources: Sequence[Source], steps: int) -> list[Ca
     found: list[Candidate] = []
     for baseline in (None, *task.baselines):
         found += [Simple(kind=k, source=first, target=target, baseline=baseline) for k in kinds]
-    seconds = {source.name: step_seconds(source) for source in sources}
     # Where a cheap value is known, the difference to it is far easier to learn than the whole.
     known = task.baselines[:1] or (None,)
     for source in (s for s in sources if not s.is_blank):
@@ -112,25 +111,12 @@ def candidates_for(task: Task, sources: Sequence[Source], steps: int) -> list[Ca
         for baseline in known:
             is_known = baseline is None and source.knows(target)
             found += [
-                Training(
-                    way=way,
-                    source=source,
-                    target=target,
-                    steps=steps,
-                    step_seconds=seconds[source.name],
-                    baseline=baseline,
-                )
+                Training(way=way, source=source, target=target, steps=steps, baseline=baseline)
                 for way in (_KNOWN_WAYS if is_known else _WAYS)
             ]
-    scratch = Training(
-        way="from scratch",
-        source=first,
-        target=target,
-        steps=steps,
-        step_seconds=seconds[first.name],
-        baseline=known[0],
-    )
-    return [*found, scratch]
+    scratch: Way = "from scratch"
+    last = Training(way=scratch, source=first, target=target, steps=steps, baseline=known[0])
+    return [*found, last]
 
 
 def run_adaptation(

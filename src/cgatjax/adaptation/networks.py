@@ -1,5 +1,6 @@
 """Candidates that train a network: head, all after the head, all, layer by layer, from scratch."""
 
+import functools
 import math
 from dataclasses import dataclass, field
 from typing import Literal
@@ -16,7 +17,9 @@ from cgatjax.inference.adapted import Part
 from cgatjax.inference.predictor import Predictor
 from cgatjax.model.model import Model, init_model
 from cgatjax.training.loop import fit
-from cgatjax.training.transfer import transfer_model
+from cgatjax.training.optimizer import Labels
+from cgatjax.training.trainer import RatesAt
+from cgatjax.training.transfer_params import prepare_transfer, rates_at
 
 Way = Literal["head", "head then all", "all", "layer-wise", "from scratch"]
 STOPPING = 0.1
@@ -48,7 +51,6 @@ class Training:
       source: model to start from; gives graph options and elements if from scratch.
       target: property to learn.
       steps: optimizer steps on the whole network.
-      step_seconds: expected time of such a step, and of compiling it.
       baseline: property to learn the difference to; None for none.
     """
 
@@ -56,7 +58,6 @@ class Training:
     source: Source
     target: str
     steps: int
-    step_seconds: tuple[float, float]
     baseline: str | None = None
     is_simple: bool = field(default=False, init=False)
     is_required: bool = field(default=False, init=False)
@@ -78,21 +79,26 @@ class Training:
         return self.source.hidden_std(self.target, learned)
 
     @property
+    def start(self) -> str:
+        """Name of the source model that it starts from; "" for none."""
+        return self.source.name if self.way != "from scratch" else ""
+
+    @property
     def cost(self) -> Cost:
         """Cheap if the encoder is frozen."""
         return "seconds" if self.way == "head" else "minutes"
 
     def seconds(self, crystals: int) -> float:
         """Estimate the seconds of a fit to this number of crystals."""
-        step, compiling = self.step_seconds
         if self.way == "head":
             return 15.0 + 3e-3 * _HEAD_STEPS
+        step, compiling = self.source.step_seconds
         head = 5.0 + 3e-3 * _HEAD_STEPS if self.way == "head then all" else 0.0
         return head + compiling + 1.3 * step * self.steps
 
     def predict(self, part: Part, data: Dataset) -> tuple[np.ndarray, np.ndarray]:
         """Predict mean and standard deviation (crystals,) in the target's unit."""
-        return predictions_of(part, data, self.target)
+        return predictions_of(part, data, self.target, self.source.crystals)
 
     def fit(self, data: Dataset, seed: int) -> Fitted:
         """Train on crystals with a value; a tenth of them chooses the epoch."""
@@ -109,7 +115,7 @@ class Training:
         if self.way in ("head", "head then all"):
             config = self._config(train, _HEAD_STEPS, _RATES["head"], seed)
             options = TransferConfig(mode="head", target=self.target, train=config)
-            model, _ = transfer_model(model, (train, valid), options, show_progress=False)
+            model, _ = self._fine_tuned(model, train, valid, options)
             if self.way == "head":
                 return model, 0
         rate = _RATES[self.way] if self.baseline is None else _DIFFERENCE_RATE
@@ -117,8 +123,37 @@ class Training:
         groups = layer_groups(model.config) if self.way == "layer-wise" else ()
         # After the head, the mean and standard deviation are those of these crystals already.
         options = TransferConfig(mode="full", target=self.target, lr_groups=groups, train=config)
-        model, history = transfer_model(model, (train, valid), options, show_progress=False)
-        return model, int(history.rows[-1]["step"])
+        return self._fine_tuned(model, train, valid, options)
+
+    def _fine_tuned(
+        self, model: Model, train: Dataset, valid: Dataset, options: TransferConfig
+    ) -> tuple[Model, int]:
+        """Train from a model as `transfer_model` does, without errors before the first step."""
+        prepared = prepare_transfer(model, train, options)
+        rates = functools.partial(rates_at, options)
+        return self._fitted(prepared.model, train, valid, options.train, prepared.labels, rates)
+
+    def _fitted(
+        self,
+        model: Model,
+        train: Dataset,
+        valid: Dataset,
+        config: TrainConfig,
+        labels: Labels | None = None,
+        rates: RatesAt | None = None,
+    ) -> tuple[Model, int]:
+        """Train a model, with programs that all folds share, and count its steps."""
+        trained, history = fit(
+            model,
+            train,
+            valid,
+            config,
+            labels=labels,
+            rates=rates,
+            shapes_of=self.source.crystals,
+            show_progress=False,
+        )
+        return trained, int(history.rows[-1]["step"])
 
     def _from_scratch(self, train: Dataset, valid: Dataset, seed: int) -> tuple[Model, int]:
         start = init_model(
@@ -129,12 +164,12 @@ class Training:
             element_table=self.source.model.element_table,
         )
         config = self._config(train, self.steps, _RATES[self.way], seed)
-        model, history = fit(start, train, valid, config, show_progress=False)
-        return model, int(history.rows[-1]["step"])
+        return self._fitted(start, train, valid, config)
 
     def _config(self, train: Dataset, steps: int, rate: float, seed: int) -> TrainConfig:
         """Make training options with about this number of steps, and few validations."""
-        batch = int(np.clip(len(train) // 8, 4, 64))
+        # An eighth of the crystals of a fold to train on; of the pool, so that folds are alike.
+        batch = int(np.clip(len(self.source.pool) // 12, 4, 64))
         epochs = max(round(steps / math.ceil(len(train) / batch)), 1)
         return TrainConfig(
             epochs=epochs,

@@ -15,7 +15,7 @@ from cgatjax.adaptation.findings import (
     to_json,
 )
 from cgatjax.adaptation.report import write_report
-from cgatjax.adaptation.sources import Source, blank_source
+from cgatjax.adaptation.sources import Source, blank_source, with_common_std
 from cgatjax.adaptation.task import make_task
 from cgatjax.config import AdaptConfig, GraphConfig
 from cgatjax.data.arguments import is_store_folder
@@ -37,8 +37,8 @@ from cgatjax.runtime.progress import progress
 logger = logging.getLogger("cgatjax")
 Start = Model | Predictor | str | Path
 """Trained model, its name, or its folder."""
-DEFAULT_SOURCE = "mp-small"
-"""Model that comes with the package, to start from if none is named."""
+DEFAULT_SOURCES = ("mp-small", "mp-medium")
+"""Models that come with the package, to start from if none is named."""
 RESULT, OPTIONS, REPORT, TEST = "adapt.json", "options.json", "report.html", "test.csv"
 
 
@@ -95,7 +95,8 @@ def adapt(
       target: property to learn.
       out: folder to create.
       sources: trained models, or their names or folders, to start from; or name -> model. None for
-        `DEFAULT_SOURCE`, and () or "none" for no model.
+        `DEFAULT_SOURCES`, and () or "none" for no model. Whole networks start from the first one
+        unless another is better beyond noise; all add their heads, predictions and embeddings.
       config: options, or a dictionary of them.
       properties: CSV file with the values of CIF and POSCAR files, as of `build_store`.
       embeddings: Parquet files with columns "id" and "embedding" from another program; a Gaussian
@@ -138,6 +139,7 @@ def adapt(
         ]
         if not found:
             found = [blank_source(pool, task.crystals, target, config.seed)]
+        found = with_common_std(found, target)
         files = [Path(path) for path in embeddings]
         findings = run_adaptation(task, found, files, config, out, lambda text: advance(0, text))
         save_test_predictions(out / TEST, findings)
@@ -171,7 +173,7 @@ def _open_folder(out: Path, resume: bool) -> None:
 def _models(sources: Any) -> list[tuple[str, Model]]:
     """Load the sources, each with its name."""
     if sources is None:
-        sources = [DEFAULT_SOURCE] if DEFAULT_SOURCE in shipped() else []
+        sources = [name for name in DEFAULT_SOURCES if name in shipped()]
     if sources in ("none", ["none"], ("none",)):
         sources = []
     if isinstance(sources, Mapping):

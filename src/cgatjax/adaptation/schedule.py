@@ -1,9 +1,10 @@
 """Schedule of an adaptation: cheap candidates first, trainings of whole networks while time allows.
 
-Cheap candidates run on all folds. Whole networks run on the first fold, and the first two of them
-that are not worse than the best of all there, beyond noise, on the others. The first, not the best
-two: a fold is a dozen crystals of fifty, and the list has what is mostly better first. When an
-adaptation is resumed, the time of earlier processes counts.
+Cheap candidates run on all folds. Whole networks start from one source: the first whose best cheap
+candidate is not worse than that of any other source, beyond noise. They run on the first fold, and
+the first two of them that are not worse than the best of all there, beyond noise, on the others.
+The first, not the best two: a fold is a dozen crystals of fifty, and the list has what is mostly
+better first. When an adaptation is resumed, the time of earlier processes counts.
 """
 
 import logging
@@ -33,7 +34,7 @@ Note = Callable[[str], None]
 PROMISING = 2
 """Whole networks that run on all folds."""
 BEYOND_NOISE = 2.0
-"""Standard errors by which a network that stops after the first fold is worse than the best one."""
+"""Standard errors by which a source, or a network on the first fold, is worse than the best one."""
 
 
 @contextmanager
@@ -74,13 +75,14 @@ class Schedule:
 
     def run(self, candidates: Sequence[Candidate]) -> list[Contender]:
         """Run all candidates that fit into the time."""
-        cheap = sorted((c for c in candidates if c.cost == "seconds"), key=self._seconds)
-        dear = sorted((c for c in candidates if c.cost == "minutes"), key=self._seconds)
-        for candidate in cheap:
+        cheap = [c for c in candidates if c.cost == "seconds"]
+        for candidate in sorted(cheap, key=self._seconds):
             self._all_folds(candidate)
-        for candidate in dear:
+        dear = self._from_one_source(cheap, [c for c in candidates if c.cost == "minutes"])
+        # Last what starts from nothing: beside a source it has never been the best.
+        for candidate in sorted(dear, key=lambda c: (not c.start, self._seconds(c))):
             self._fold(candidate, 0)
-        for candidate in self._promising(c for c in candidates if c.cost == "minutes"):
+        for candidate in self._promising(dear):
             self._all_folds(candidate)
         return [self._contender(c) for c in candidates if self.results.get(c.name)]
 
@@ -142,6 +144,30 @@ class Schedule:
         save_result(self.out, result, fitted.part)
         return load_result(self.out, candidate.name, fold)
 
+    def _from_one_source(
+        self, cheap: Sequence[Candidate], dear: Sequence[Candidate]
+    ) -> list[Candidate]:
+        """Leave out whole networks of all sources but one, by the errors of cheap candidates."""
+        best = dict[str, np.ndarray]()
+        for candidate in (c for c in cheap if c.start and self.results.get(c.name)):
+            errors = self._contender(candidate).errors(self.task.values)
+            if errors.mean() < best.get(candidate.start, np.array(np.inf)).mean():
+                best[candidate.start] = errors
+        if not best:
+            return list(dear)
+        least = min(best.values(), key=lambda errors: float(errors.mean()))
+        chosen = next(name for name, errors in best.items() if not self._is_worse(errors, least))
+        for candidate in (c for c in dear if c.start not in ("", chosen)):
+            self.left_out[candidate.name] = f"whole networks start from {chosen}"
+        return [c for c in dear if c.start in ("", chosen)]
+
+    @staticmethod
+    def _is_worse(errors: np.ndarray, others: np.ndarray) -> bool:
+        """True if errors of the same crystals are larger in the mean, beyond noise."""
+        worse = errors - others
+        noise = standard_error(worse, np.arange(len(worse)))
+        return bool(worse.mean() > BEYOND_NOISE * noise)
+
     def _promising(self, candidates: Iterable[Candidate]) -> list[Candidate]:
         """Return the first whole networks that may be the best of all, by the first fold."""
         first, values = self.task.folds[0], self.task.values
@@ -153,9 +179,7 @@ class Schedule:
         best = min(errors, key=lambda name: errors[name].mean(), default="")
         promising: list[Candidate] = []
         for candidate in (c for c in candidates if c.name in errors):
-            worse = errors[candidate.name] - errors[best]
-            noise = standard_error(worse, np.arange(len(worse)))
-            if worse.mean() > BEYOND_NOISE * noise:
+            if self._is_worse(errors[candidate.name], errors[best]):
                 self.left_out[candidate.name] = f"worse than {best} on the first fold"
             elif len(promising) == PROMISING:
                 names = " and ".join(c.name for c in promising)
@@ -176,5 +200,6 @@ class Schedule:
             steps=sum(r.steps for r in found),
             folds=len(found),
             hidden_std=candidate.hidden_std(means),
+            start=candidate.start,
             is_external=isinstance(candidate, External),
         )

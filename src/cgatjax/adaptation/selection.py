@@ -12,13 +12,13 @@ The shares of the votes are the weights of a mean (bagging, Breiman 1996).
 A model that was trained on cheaper values of the same crystals predicts them better than new ones,
 and so does all that starts from it. All errors here are those of new crystals: what
 cross-validation hides is added, in full, so that the order of the candidates that hide as much is
-that of their own errors.
+that of their own errors. Two source models hide different errors, and their mean less than either.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -31,6 +31,10 @@ LEAST = 0.05
 """Share of the votes below which a candidate is left out."""
 CERTAIN = 3.0
 """Standard errors of the gain over the simple models from which on these have no part."""
+CORRELATION = 0.75
+"""Correlation of what two source models hide: on 3,695 crystals that neither was trained on, the
+mean errors of `mp-small`, `mp-medium` and their mean are those of normal deviates with 0.68 to 0.80
+(docs/results/adapt.md)."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -46,6 +50,7 @@ class Contender:
       folds: number of folds done.
       hidden_std: standard deviation of the error of new crystals that `means` do not show; it is
         the same deviate for all candidates that start from the same model.
+      start: name of the model that it starts from; "" for none.
       is_external: True if it reads embeddings from elsewhere, so that it cannot predict structures.
     """
 
@@ -57,6 +62,7 @@ class Contender:
     steps: int
     folds: int
     hidden_std: float = 0.0
+    start: str = ""
     is_external: bool = False
 
     def errors(self, values: np.ndarray) -> np.ndarray:
@@ -157,7 +163,7 @@ def choose(
         each = np.array([(whole[k].means[fold], whole[k].stds[fold]) for k in used])
         means[fold], stds[fold] = mixture(each[:, 0], each[:, 1], shares[used])
     weights = {c.name: float(w) for c, w in zip(whole, weighed.weights, strict=True) if w}
-    hidden = float(weighed.weights @ [c.hidden_std for c in whole])
+    hidden = float(Hidden.of(whole).mixed(weighed.weights))
     ranked = sorted(every, key=lambda c: scores[c.name].mae)
     return Choice(
         weights=dict(sorted(weights.items(), key=lambda item: -item[1])),
@@ -185,6 +191,42 @@ def new_errors(residuals: np.ndarray, hidden: float | np.ndarray) -> np.ndarray:
     [0.798, 3.798]
     """
     return np.abs(residuals) + (2 / np.pi) ** 0.5 * hidden
+
+
+class Hidden(NamedTuple):
+    """Errors of candidates that cross-validation hides: one normal deviate for each source model.
+
+    Attributes:
+      stds: (candidates,) standard deviations.
+      starts: (candidates,) numbers of the source models.
+    """
+
+    stds: np.ndarray
+    starts: np.ndarray
+
+    @classmethod
+    def of(cls, contenders: Sequence[Contender]) -> Self:
+        """Collect what contenders hide."""
+        _, starts = np.unique([c.start for c in contenders], return_inverse=True)
+        return cls(np.array([c.hidden_std for c in contenders]), starts)
+
+    def mixed(self, weights: np.ndarray) -> np.ndarray:
+        """Compute the standard deviation (...) that weighted means of the candidates hide.
+
+        Args:
+          weights: (..., candidates).
+
+        >>> hidden = Hidden(np.array([1.0, 1.0, 1.0]), np.array([0, 0, 1]))
+        >>> hidden.mixed(np.array([[0.5, 0.5, 0.0], [0.5, 0.0, 0.5]])).round(3).tolist()
+        [1.0, 0.935]
+        """
+        own = np.eye(self.starts.max() + 1)[self.starts]
+        each = (weights * self.stds) @ own
+        return np.sqrt(CORRELATION * each.sum(-1) ** 2 + (1 - CORRELATION) * (each**2).sum(-1))
+
+    def take(self, chosen: np.ndarray) -> Self:
+        """Return those of some candidates, by a mask."""
+        return self._replace(stds=self.stds[chosen], starts=self.starts[chosen])
 
 
 class Weighed(NamedTuple):
@@ -221,25 +263,25 @@ def weigh(
       known: positions of the crystals.
     """
     residuals = np.stack([c.means - values for c in contenders])[:, known]
-    hidden = np.array([c.hidden_std for c in contenders])
+    hidden = Hidden.of(contenders)
     groups = np.unique(groups[known], return_inverse=True)[1]
     is_simple = np.array([c.is_simple for c in contenders])
     voted, plain = vote(residuals, hidden, groups), np.zeros(len(contenders))
-    plain[is_simple] = vote(residuals[is_simple], hidden[is_simple], groups)
-    error = new_errors(plain @ residuals, plain @ hidden)
-    gain = error - new_errors(voted @ residuals, voted @ hidden)
+    plain[is_simple] = vote(residuals[is_simple], hidden.take(is_simple), groups)
+    error = new_errors(plain @ residuals, hidden.mixed(plain))
+    gain = error - new_errors(voted @ residuals, hidden.mixed(voted))
     scale = max(error.mean(), 1e-300)
     found = Weighed(voted, gain.mean() / scale, standard_error(gain, groups) / scale)
     weights = found.evidence * voted + (1 - found.evidence) * plain
     return found._replace(weights=_without_small(weights))
 
 
-def vote(residuals: np.ndarray, hidden: np.ndarray, groups: np.ndarray) -> np.ndarray:
+def vote(residuals: np.ndarray, hidden: Hidden, groups: np.ndarray) -> np.ndarray:
     """Share votes between candidates: in bootstrap samples the best one, and the best pair, win.
 
     Args:
       residuals: (candidates, crystals) predictions minus values.
-      hidden: (candidates,) standard deviations of what residuals do not show.
+      hidden: what residuals do not show.
       groups: (crystals,) numbers of the formulas, 0 to the largest.
 
     Returns:
@@ -252,7 +294,7 @@ def vote(residuals: np.ndarray, hidden: np.ndarray, groups: np.ndarray) -> np.nd
     drawn = np.random.default_rng(0).multinomial(len(counts), even, SAMPLES)
     shares = []
     for ways in (singles, np.stack([*singles, *pairs])):
-        errors = new_errors(ways @ residuals, (ways @ hidden)[:, None])
+        errors = new_errors(ways @ residuals, hidden.mixed(ways)[:, None])
         totals = np.stack([np.bincount(groups, row) for row in errors])
         # Samples have different numbers of crystals, but those are the same for all ways.
         shares.append(ways[(totals @ drawn.T).argmin(0)].mean(0))

@@ -21,18 +21,21 @@ from cgatjax.runtime import replacing
 logger = logging.getLogger("cgatjax")
 
 
-def cached_embeddings(model: Model, data: Crystals, folder: Path | None) -> np.ndarray:
+def cached_embeddings(
+    model: Model, data: Crystals, folder: Path | None, shapes_of: Crystals | None = None
+) -> np.ndarray:
     """Read embeddings (crystals, `config.embedding_dim`) from the cache, or compute and cache them.
 
-    Without a folder nothing is cached; those of a file are mapped into memory.
+    Without a folder nothing is cached; those of a file are mapped into memory. `shapes_of` as of
+    `embed`.
     """
     if folder is None:
-        return embed(model, data)
+        return embed(model, data, shapes_of=shapes_of)
     path = folder / f"{embedding_key(model, data)}.npy"
     found = _read(path, (len(data), model.config.embedding_dim))
     if found is not None:
         return found
-    embeddings = embed(model, data)
+    embeddings = embed(model, data, shapes_of=shapes_of)
     if jax.process_index() == 0:
         with replacing(path) as file:
             np.save(file, embeddings)

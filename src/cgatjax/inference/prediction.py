@@ -212,30 +212,58 @@ def _evaluated(
 
 
 def embed(
-    model: Model | Predictor, data: Store | Crystals, *, batch_size: int = BATCH
+    model: Model | Predictor,
+    data: Store | Crystals,
+    *,
+    batch_size: int = BATCH,
+    shapes_of: Crystals | None = None,
 ) -> np.ndarray:
     """Compute crystal embeddings (crystals, `config.embedding_dim`), in the order of the data.
 
     Embeddings of an ensemble are its first member's: members have no axes in common.
+
+    Args:
+      model: a trained model, or an ensemble of them.
+      data: the crystals.
+      batch_size: crystals per batch.
+      shapes_of: crystals that decide the batch shapes, so that several parts of them share a
+        compiled program; by default `data`.
+
+    Raises:
+      InputError: no crystals.
+      MismatchError: graphs made with other options than the model's.
     """
     crystals = crystals_of(data, "the crystals to embed")
     model = Predictor.of(model).model
     model.check_graphs(crystals, "the crystals to embed")
     if len(crystals) == 0:
         raise InputError("no crystal to embed")
-    return BatchRunner((Pass(model, "embed"),), batch_size)(crystals)[0]["embedding"]
+    runner = BatchRunner((Pass(model, "embed"),), batch_size, shapes_of)
+    return runner(crystals)[0]["embedding"]
 
 
 class BatchRunner:
     """Runner of forward passes over data sets, which keeps batch shapes (`budgets`) that fit."""
 
-    def __init__(self, passes: Sequence[Pass], batch_size: int) -> None:
+    def __init__(
+        self, passes: Sequence[Pass], batch_size: int, shapes_of: Crystals | None = None
+    ) -> None:
+        """Copy parameters to the device.
+
+        Args:
+          passes: models and methods; equal ones run once.
+          batch_size: crystals per batch.
+          shapes_of: crystals that decide the batch shapes, so that runs over parts of them share
+            programs; by default the first data set.
+        """
         run, self._numbers = distinct(passes)
         self._passes = [
             (model.network.jitted(method), jax.device_put(model.params)) for model, method in run
         ]
         self.batch_size = batch_size
         self.budgets: Sequence[BatchBudget] = ()
+        if shapes_of is not None:
+            self.budgets = choose_budgets(shapes_of.sizes, batch_size, shared=True)
 
     def __call__(self, data: Crystals) -> list[Outputs]:
         """Run all passes over all crystals: output -> (crystals, ...) of each pass, in their

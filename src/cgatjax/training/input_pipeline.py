@@ -97,23 +97,28 @@ def make_loaders(
     config: TrainConfig,
     labels: Labels,
     folder: Path | None = None,
+    shapes_of: Crystals | None = None,
 ) -> tuple[Loader, Loader]:
     """Make the loaders of training and validation set: of embeddings if the encoder is frozen.
 
     A batch is the share of one device. Embeddings are computed once, and kept in a folder if given.
+    The sizes of the crystals `shapes_of` decide the batch shapes; None for those of each set.
     """
     names, size = model.targets, config.batch_size // config.devices
     if encoder_is_frozen(labels):
         # Validation batches may be larger: without a gradient they need a fraction of the memory.
-        cached = EmbeddingLoader(cached_embeddings(model, train, folder), train, names, size)
-        cached_valid = EmbeddingLoader(
-            cached_embeddings(model, valid, folder), valid, names, 4 * size
+        embeddings, of_valid = (
+            cached_embeddings(model, data, folder, shapes_of) for data in (train, valid)
         )
-        return cached, cached_valid
+        return (
+            EmbeddingLoader(embeddings, train, names, size),
+            EmbeddingLoader(of_valid, valid, names, 4 * size),
+        )
     # Steps get the one size with least padding. Validation programs are shared with other data
     # sets; devices that share a step need equal sizes.
-    budgets = choose_budgets(train.sizes, size)[-1:]
-    valid_budgets = choose_budgets(valid.sizes, size, shared=True)
+    train_sizes, valid_sizes = ((shapes_of or data).sizes for data in (train, valid))
+    budgets = choose_budgets(train_sizes, size)[-1:]
+    valid_budgets = choose_budgets(valid_sizes, size, shared=True)
     both = valid_budgets if config.devices == 1 else valid_budgets[-1:]
     return BatchLoader(train, names, size, budgets), BatchLoader(valid, names, size, both)
 

@@ -53,6 +53,7 @@ def fit(
     rates: RatesAt | None = None,
     run: RunFolder | None = None,
     loggers: Sequence[Logger] = (),
+    shapes_of: Crystals | None = None,
     show_progress: bool | None = None,
 ) -> tuple[Model, History]:
     """Train a model, and return it at its best validation error with the history.
@@ -79,6 +80,9 @@ def fit(
         the training before its first step, a folder that was created for it is removed again.
       loggers: receive each epoch, and are closed at the end; of several processes, those of the
         first alone.
+      shapes_of: crystals that decide the padded batch shapes, of which both sets are parts:
+        trainings on several parts of them, as in cross-validation, then share compiled programs.
+        By default each set decides its own.
       show_progress: show progress on standard error; by default in terminals and notebooks.
 
     Raises:
@@ -100,7 +104,17 @@ def fit(
             [(train, model.targets)], [(valid, model.targets)], tested, config.to_dict()
         )
         return train_epochs(
-            model, train, valid, recorded, config, labels, rates, run, loggers, show_progress
+            model,
+            train,
+            valid,
+            recorded,
+            config,
+            labels,
+            rates,
+            run,
+            loggers,
+            show_progress,
+            shapes_of,
         )
 
 
@@ -130,6 +144,7 @@ def train_epochs(
     run: RunFolder | None,
     loggers: Sequence[Logger],
     show_progress: bool | None,
+    shapes_of: Crystals | None = None,
 ) -> tuple[Model, History]:
     """Train for all epochs that are left, once the options of the run are written.
 
@@ -160,7 +175,9 @@ def train_epochs(
     # Several processes learn of SIGTERM through `stop_is_agreed`.
     listening = run is not None and not several_processes()
     try:
-        trainer = Trainer(model, train, valid, config, labels, rates, recorder, embeddings)
+        trainer = Trainer(
+            model, train, valid, config, labels, rates, recorder, embeddings, shapes_of
+        )
         with (
             lost_process_errors(),
             stop_requests(listening) as trainer.stop,

@@ -54,6 +54,7 @@ class Trainer:
         rates: RatesAt | None,
         recorder: RunRecorder,
         embeddings: Path | None,
+        shapes_of: Crystals | None,
     ) -> None:
         """Load the newest checkpoint of a resumed run; programs are compiled when first called.
 
@@ -66,10 +67,11 @@ class Trainer:
           rates: learning-rate factors of the groups; None for the schedule's.
           recorder: of the run folder.
           embeddings: folder for cached embeddings, if the encoder is frozen.
+          shapes_of: as of `fit`.
         """
         self.model, self.config, self._recorder, self._train_set = model, config, recorder, train
         self._rates = rates or (lambda epoch, factor: dict.fromkeys(groups(labels), factor))
-        self._loaders = make_loaders(model, train, valid, config, labels, embeddings)
+        self._loaders = make_loaders(model, train, valid, config, labels, embeddings, shapes_of)
         self._valid_order = shuffled(len(valid), 0, 0)  # mixed sizes fill batches
         self._functions = step_functions(model.network, config, labels)
         self._devices = self._functions.devices
