@@ -47,7 +47,8 @@ RECORD = "record.json"
 SELECTIONS = 20
 """Steps of the selection of weights, so that they are multiples of 0.05."""
 FROM_NOTHING = ("none", "trees", "mean")
-"""Ways that do not depend on the model; of several models, the first gives the network's size."""
+"""Ways that do not depend on the model, unless they learn the difference to its prediction; of
+several models, the first gives the network's size."""
 LOW = "low"
 """Baseline that is the low-fidelity value of a crystal, whatever its data set calls it."""
 Record = dict[str, Any]
@@ -105,9 +106,10 @@ def transfers(
         for size in (min(int(size), len(data[0])) for size in sizes):
             found: dict[str, list[Record]] = {}
             for (name, model), mode in product(loaded.items(), modes):
-                if mode in FROM_NOTHING and model is not first:
+                is_same = mode in FROM_NOTHING and own_options.baseline != SOURCE
+                if is_same and model is not first:
                     continue
-                way = mode if len(loaded) == 1 or mode in FROM_NOTHING else f"{mode} of {name}"
+                way = mode if len(loaded) == 1 or is_same else f"{mode} of {name}"
                 starts = [
                     Start(
                         model=model,

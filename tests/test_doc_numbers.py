@@ -279,6 +279,44 @@ def test_more_data_for_mp_medium() -> None:
         assert row["test MAE"] == same["test MAE"]
 
 
+def test_both_models_together() -> None:
+    page, heading = "docs/results/pretrained.md", "Both models together"
+    *pairs, plain = stored("pretrained_pairs.csv")
+    _, *lines = table_under(page, heading, "property")
+    gains = list[float]()
+    for k, cells in enumerate(lines):
+        small, medium, mean = pairs[3 * k : 3 * k + 3]
+        named = [small["property"], small["unit"], f"{int(small['training crystals']):,}"]
+        weights = " and ".join(part.split(" ")[0] for part in mean["mode"].split(" + "))
+        assert cells == [*named, *map(number_of, (small, medium, mean)), weights]
+        assert (small["mode"], medium["mode"]) == ("full of mp-small", "full of mp-medium")
+        better = min(float(row["test MAE"]) for row in (small, medium))
+        gains.append(100 * (1 - float(mean["test MAE"]) / better))
+    assert 3 * len(lines) == len(pairs)
+    check_text(page, heading, "better than either, by ", " % than", [min(gains), max(gains)])
+    [robust] = [
+        row
+        for row in picked(pairs, mode="full of mp-small", property="formation energy, OptB88vdW")
+        if row["training crystals"] == plain["training crystals"]
+    ]
+    shown = [float(row[part]) for part in ("test MAE", "valid MAE") for row in (plain, robust)]
+    check_text(page, heading, "OptB88vdW energies has ", ").", shown)
+    # The weighted means whose errors are divided in the second table are those of the first.
+    header, *parts = table_under(page, heading, "crystals, by their value in eV/atom")
+    assert [dict(zip(header, cells, strict=True)) for cells in parts] == stored(
+        "optb88vdw_errors.csv"
+    )
+    [same] = [
+        cells
+        for cells in lines
+        if cells[:3] == ["formation energy, OptB88vdW", "meV/atom", "1,000"]
+    ]
+    assert float(parts[0][2]) == float(same[5].split(" ± ")[0])
+    too_low = {cells[0]: -float(cells[3]) for cells in parts}
+    expected = [0, 0.2, too_low["0 to 0.2"], 0.2, too_low["above 0.2"]]
+    check_text("docs/limits.md", "Predictions", "formation energies between ", ", all", expected)
+
+
 WAYS = {
     "the mean": "mean",
     "mp-small as it is": "mean",

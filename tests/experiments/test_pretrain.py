@@ -336,3 +336,20 @@ def test_differences_by_trees_and_by_gaussian_processes(stores, out, tmp_path):
     assert best == pytest.approx(float(rows[weighted]["valid MAE"]), abs=1e-3)
     # No way alone is better.
     assert all(best <= error({way: 1.0}, "valid", valid) for way in FOLDERS)
+
+
+def test_trees_on_what_a_model_leaves_over_depend_on_the_model(stores, out, tmp_path):
+    heads = cg.load_model(out / "pbe")
+    out_of_place = {t: dataclasses.replace(n, mean=n.mean + 0.5)
+                    for t, n in heads.normalizers.items()}  # fmt: skip
+    cg.save_model(tmp_path / "other", heads.replace(normalizers=out_of_place))
+    run("pretrain", "transfers", "--stores", stores, "--model", out / "pbe", "--model",
+        tmp_path / "other", "--out", tmp_path / "table", "--sizes", 40, "--seeds", 1,
+        "--baseline", "source", "--mode", "mean", "--mode", "trees")  # fmt: skip
+    with open(tmp_path / "table" / "results.csv", newline="") as file:
+        rows = {row["mode"]: float(row["test MAE"]) for row in csv.DictReader(file)}
+    ways = {f"{way} of {name}" for way in ("mean", "trees") for name in ("pbe", "other")}
+    assert ways < set(rows)
+    # A constant makes no difference to what is left over.
+    for way in ("mean", "trees"):
+        assert rows[f"{way} of pbe"] == pytest.approx(rows[f"{way} of other"], rel=1e-3)

@@ -103,6 +103,17 @@ def test_embeddings_are_in_the_order_of_the_data_and_feed_the_head(trained_model
     np.testing.assert_allclose(mean, predict(model, test).mean, rtol=1e-4, atol=1e-5)
 
 
+def test_batch_shapes_of_all_crystals_hold_every_part(trained_model, ionic_store, test_set):
+    runner = BatchRunner((Pass(trained_model, "embed"),), 32, ionic_store.all())
+    budgets = runner.budgets
+    [found] = runner(test_set.select(np.arange(5)))
+    assert runner.budgets == budgets
+    expected = embed(trained_model, test_set)[:5]
+    np.testing.assert_allclose(found["embedding"], expected, rtol=1e-4, atol=1e-5)
+    again = embed(trained_model, test_set, shapes_of=ionic_store.all())
+    np.testing.assert_allclose(again[:5], expected, rtol=1e-4, atol=1e-5)
+
+
 def test_bad_structures_stop_or_are_counted(trained_model, crystals):
     bad = dataclasses.replace(crystals[1], id="flat", lattice=np.zeros((3, 3)))
     with pytest.raises(StructureError, match=r"'flat'.*singular lattice"):

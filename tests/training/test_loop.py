@@ -85,6 +85,30 @@ def test_validation_covers_all_and_each_shape_compiles_once(fresh_model, ionic_s
     assert best == pytest.approx(found["mae"], rel=1e-4)
 
 
+def test_parts_of_the_same_crystals_share_programs(fresh_model, ionic_store, monkeypatch):
+    """Folds of other sizes are trained and validated by what the first one has compiled."""
+    traced = []
+    apply = Network.apply
+
+    def counted(self, params, batch):
+        traced.append(batch.crystal.receivers.shape)
+        return apply(self, params, batch)
+
+    monkeypatch.setattr(Network, "apply", counted)
+    data, counts = ionic_store.all(), []
+    # No other test has this option, so that nothing is compiled before.
+    config = FAST.replace(batch_size=20, clip_norm=1.25, epochs=1)
+    for fold in (np.arange(70), np.arange(90, 120), np.arange(20, 84)):
+        rest = data.select(np.delete(np.arange(120), fold))
+        traced.clear()
+        fit(fresh_model, rest, data.select(fold), config, shapes_of=data)
+        counts.append(len(traced))
+    assert counts[0] >= 2
+    assert counts[1:] == [0, 0]
+    fit(fresh_model, rest, data.select(fold), config)
+    assert traced
+
+
 def test_two_targets_train_together_where_values_are_missing(
     fresh_model, ionic_store, train_set, valid_set
 ):

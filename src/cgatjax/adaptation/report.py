@@ -161,7 +161,8 @@ def _candidates(findings: Findings) -> str:
     if any(c.hidden_std for c in choice.contenders):
         hidden = (
             " A source that was trained on the same formulas predicts them better than new ones: "
-            "the error that it expects of new ones is added."
+            "the error that is expected of new ones is added, less of it to the mean of two "
+            "sources."
         )
     return (
         "<p>All candidates predict the same crystals, whose formulas they were not trained on. "

@@ -41,7 +41,7 @@ def adapt(
     candidates for the next calculations.
 
     \b
-    cgatjax adapt cifs/ --properties energies.csv --target e-form --from mp-small --out adapted
+    cgatjax adapt cifs/ --properties energies.csv --target e-form --out adapted
     cgatjax predict adapted/model new/*.cif --out predictions.csv
 
     Data:
@@ -49,7 +49,8 @@ def adapt(
       properties
       on_error
     Sources:
-      from_ NAME|RUN: Trained model to start from; none for no model. [default: mp-small]
+      from_ NAME|RUN: Trained model to start from, the fastest first; none for no model. [default:
+        mp-small and mp-medium]
       embeddings PATH: Parquet file with columns id and embedding from another program, to compare
         with.
     Hardware:
