@@ -20,6 +20,7 @@ from tests.doc_tables import (
     rows_of,
     stored,
     table_under,
+    tables_under,
     unwrapped,
 )
 
@@ -130,6 +131,7 @@ def number_of(row: Row) -> str:
     ("experiment", "section"),
     [
         ("adapt", "Choices"),
+        ("adapt_both", "From both models"),
         ("adapt_other_crystals", "A source that knows none of the crystals"),
     ],
 )
@@ -140,6 +142,32 @@ def test_the_choices_of_adapt(experiment: str, section: str) -> None:
     assert tuple(header) == AVERAGED
     assert lines == averaged(rows, candidates)
     assert verdict(rows, candidates) in unwrapped(page, section)
+
+
+def test_both_sources_beside_one() -> None:
+    page, heading = "docs/results/adapt.md", "From both models"
+    alone = {row["task"]: row for row in rows_of("adapt")}
+    found, every = dict[tuple[str, str], list[tuple[Row, Row]]](), list[float]()
+    for row in rows_of("adapt_both"):
+        other = alone.get(row["task"].removesuffix("-mp-medium"))
+        name, size = re.fullmatch(r"(.*)-(\d+)-seed.*", row["task"]).groups()
+        if other is not None:
+            found.setdefault((name.replace("-", " "), f"{int(size):,}"), []).append((other, row))
+    lines = tables_under(page, heading, "target")[1][1:]
+    assert [tuple(cells[:2]) for cells in lines] == sorted(
+        found, key=lambda key: (key[0], int(key[1].replace(",", "")))
+    )
+    for name, size, *cells in lines:
+        pairs = found[name, size]
+        scale = MEV if pairs[0][0]["unit"] == "eV/atom" else 1.0
+        for cell, rows in zip(cells, zip(*pairs, strict=True), strict=False):
+            mean = scale * fmean(float(row["test MAE"]) for row in rows)
+            assert agrees(cell.split(" ")[0], [mean])
+        changes = [100 * (float(b["test MAE"]) / float(a["test MAE"]) - 1) for a, b in pairs]
+        assert agrees(cells[2].replace("%", ""), [fmean(changes), min(changes), max(changes)])
+        every += changes
+    expected = [sum(change < 0 for change in every), len(every), -fmean(every)]
+    check_text(page, heading, "Both are better in ", " % on average", expected)
 
 
 def test_what_the_source_knows_is_counted() -> None:

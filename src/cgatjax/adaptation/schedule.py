@@ -151,6 +151,7 @@ class Schedule:
         best = dict[str, np.ndarray]()
         for candidate in (c for c in cheap if c.start and self.results.get(c.name)):
             errors = self._contender(candidate).errors(self.task.values)
+            # NaN, of a candidate that time cut short, is never smaller.
             if errors.mean() < best.get(candidate.start, np.array(np.inf)).mean():
                 best[candidate.start] = errors
         if not best:

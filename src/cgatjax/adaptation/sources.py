@@ -95,10 +95,9 @@ class Source:
         if not self.predicts_std(target):
             return 0.0
         std = self.expected_std(target) if self.common_std is None else self.common_std
-        hidden = float(np.sqrt(self._seen_share)) * std
-        return (
-            hidden if learned is None else abs(_slope(self._moments(target)[0], learned)) * hidden
-        )
+        means, _ = self._moments(target)
+        slope = 1.0 if learned is None else abs(_slope(means, learned))
+        return float(slope * np.sqrt(self._seen_share) * std)
 
     def predicts_std(self, target: str) -> bool:
         """True if the model predicts this property with a standard deviation."""
