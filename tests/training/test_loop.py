@@ -140,7 +140,7 @@ def test_heads_train_on_cached_embeddings_as_without_the_cache(
     assert same(cached.params["encoder"], model.params["encoder"])
     assert not same(cached.params["heads"], model.params["heads"])
 
-    def uncached(model, train, valid, config, labels, folder):
+    def uncached(model, train, valid, config, labels, folder, shapes_of):
         budget = [BatchBudget(33, 512, 2048, 256, 512)]
         return [BatchLoader(d, model.targets, config.batch_size, budget) for d in (train, valid)]
 
