@@ -3,17 +3,14 @@
 import numpy as np
 import pytest
 
-from cgatjax.adaptation.selection import (
+from cgatjax.adaptation.contenders import (
     CORRELATION,
     Contender,
     Hidden,
-    choose,
     new_errors,
-    score,
     standard_error,
-    vote,
-    weigh,
 )
+from cgatjax.adaptation.selection import choose, score, vote, weigh
 from cgatjax.errors import InputError
 
 N = 40

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from cgatjax.adaptation.candidates import Candidate
+from cgatjax.adaptation.contenders import Contender, standard_error
 from cgatjax.adaptation.external import External
 from cgatjax.adaptation.fold_results import (
     FoldResult,
@@ -24,7 +25,6 @@ from cgatjax.adaptation.fold_results import (
     load_result,
     save_result,
 )
-from cgatjax.adaptation.selection import Contender, standard_error
 from cgatjax.adaptation.task import Task
 from cgatjax.errors import TrainingError
 
