@@ -43,6 +43,19 @@ def same(a, b) -> bool:
     return all(jax.tree.leaves(jax.tree.map(np.array_equal, a, b)))
 
 
+@pytest.fixture
+def traced(monkeypatch):
+    """Shapes of the batches for which the network has been traced."""
+    shapes, apply = [], Network.apply
+
+    def noted(self, params, batch):
+        shapes.append(batch.crystal.receivers.shape)
+        return apply(self, params, batch)
+
+    monkeypatch.setattr(Network, "apply", noted)
+    return shapes
+
+
 def test_the_loss_falls_and_the_best_epoch_is_returned(trained_model, training_history, valid_set):
     model, history = trained_model, training_history
     losses = history.column("train_loss")
@@ -64,20 +77,14 @@ def test_the_normalizer_is_that_of_the_training_set(trained_model, train_set):
     assert (scale.mean, scale.std) == pytest.approx((values.mean(), values.std(ddof=1)))
 
 
-def test_validation_covers_all_and_each_shape_compiles_once(fresh_model, ionic_store, monkeypatch):
-    shapes = []
-    apply = Network.apply
-
-    def counted(self, params, batch):
-        shapes.append(batch.crystal.receivers.shape)
-        return apply(self, params, batch)
-
-    monkeypatch.setattr(Network, "apply", counted)
+def test_validation_covers_all_and_each_shape_compiles_once(
+    fresh_model, ionic_store, monkeypatch, traced
+):
     data = ionic_store.all()
     train, valid = data.select(np.arange(70)), data.select(np.arange(70, 120))
     config = FAST.replace(batch_size=20, epochs=3)
     model, history = fit(fresh_model, train, valid, config)
-    assert len(shapes) <= 1 + 2
+    assert len(traced) <= 1 + 2
     best = min(history.column(f"valid_mae:{LOW}"))
     monkeypatch.undo()
     found = evaluate(model, valid)
@@ -85,16 +92,8 @@ def test_validation_covers_all_and_each_shape_compiles_once(fresh_model, ionic_s
     assert best == pytest.approx(found["mae"], rel=1e-4)
 
 
-def test_parts_of_the_same_crystals_share_programs(fresh_model, ionic_store, monkeypatch):
+def test_parts_of_the_same_crystals_share_programs(fresh_model, ionic_store, traced):
     """Folds of other sizes are trained and validated by what the first one has compiled."""
-    traced = []
-    apply = Network.apply
-
-    def counted(self, params, batch):
-        traced.append(batch.crystal.receivers.shape)
-        return apply(self, params, batch)
-
-    monkeypatch.setattr(Network, "apply", counted)
     data, counts = ionic_store.all(), []
     # No other test has this option, so that nothing is compiled before.
     config = FAST.replace(batch_size=20, clip_norm=1.25, epochs=1)

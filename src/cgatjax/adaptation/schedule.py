@@ -79,7 +79,7 @@ class Schedule:
         for candidate in sorted(cheap, key=self._seconds):
             self._all_folds(candidate)
         dear = self._from_one_source(cheap, [c for c in candidates if c.cost == "minutes"])
-        # Last what starts from nothing: beside a source it has never been the best.
+        # Last what starts from nothing, by far the worst beside a source (docs/results/adapt.md).
         for candidate in sorted(dear, key=lambda c: (not c.start, self._seconds(c))):
             self._fold(candidate, 0)
         for candidate in self._promising(dear):
