@@ -270,3 +270,14 @@ def test_the_command_writes_an_archive_and_a_list_of_failures(tmp_path: Path):
     [crystal] = cg.read_crystals([out])
     assert crystal.targets["low"] == pytest.approx(energy(metal(29)))
     assert "exists" in refused("label", archive, "--calculator", EMT_NAME, "--out", out)
+
+
+def test_references_are_fitted_to_enough_crystals_of_each_element(tmp_path, monkeypatch):
+    monkeypatch.setattr("cgatjax.labeling.label.REFERENCE_CRYSTALS", 3)
+    cells = [(4 * [29], 3.5 + 0.1 * k) for k in range(6)] + [([29, 29, 79, 79], 3.9)]
+    known = [alloy(z, edge, f"{k}", **{"e-form": 0.0}) for k, (z, edge) in enumerate(cells)]
+    archive = cg.write_dcgat(known, tmp_path / "known.json")
+    Counted.calls = 0
+    found = label([metal(79)], Counted(), references=archive)
+    assert Counted.calls == 3 + 1 + 1  # Cu three times, the alloy for Au's sake, the crystal
+    assert "energies of 2 elements" in found.origin

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +17,14 @@ from cgatjax.labeling.element_energies import ElementEnergies
 from cgatjax.runtime import require_new, writing
 from cgatjax.runtime.journal import Journal
 from cgatjax.runtime.progress import progress
-from cgatjax.structures import Crystal, Rejected, write_rejected
+from cgatjax.structures import SYMBOLS, Crystal, Rejected, write_rejected
 from cgatjax.structures.dcgat import write_dcgat
 from cgatjax.structures.readers import read_crystals
 
 FAILED = ".failed.csv"
 """Suffix of the list of crystals that failed, beside the archive."""
+REFERENCE_CRYSTALS = 50
+"""Crystals of each element, where there are as many, that suffice to fit its energy."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -77,7 +79,8 @@ def label(
       calculator: "chgnet", "sevennet", "module:factory" of an ASE calculator, or one.
       property: name of the new property; by default "energy_NAME", with references "e-form_NAME".
       references: energies of the elements (symbol -> eV/atom, or a JSON file) to subtract, for
-        formation energies; or crystals with known formation energies, to which they are fitted.
+        formation energies; or crystals with known formation energies, to which they are fitted: the
+        first ones that make up `REFERENCE_CRYSTALS` of each element.
       reference_property: name of the known formation energies.
       scan: take the energy at the minimum over the volume of the cell, whose volume per atom
         becomes the property "volume_NAME".
@@ -221,7 +224,7 @@ def _references(
     crystals = read_crystals(references, targets=[name])
     known = (c for c in crystals if isinstance(c, Rejected) or np.isfinite(c.targets[name]))
     with progress("reference crystals", shown=show_progress) as advance:
-        pairs = list(run.values(known, advance))
+        pairs = list(run.values(_enough(known), advance))
     if len(pairs) < 2:
         raise InputError(
             f"{references}: expected crystals with a known {name!r}, to fit the energies of the "
@@ -231,3 +234,15 @@ def _references(
     numbers = [crystal.atomic_numbers for crystal, _ in pairs]
     energies = np.array([v["energy"] - c.targets[name] for c, v in pairs])
     return ElementEnergies.fit(numbers, energies)
+
+
+def _enough(crystals: Iterable[Crystal | Rejected]) -> Iterator[Crystal | Rejected]:
+    """Leave out crystals with none but elements that enough of those before have."""
+    counts = np.zeros(len(SYMBOLS), int)
+    for crystal in crystals:
+        if isinstance(crystal, Crystal):
+            elements = np.unique(crystal.atomic_numbers)
+            if counts[elements].min() >= REFERENCE_CRYSTALS:
+                continue
+            counts[elements] += 1
+        yield crystal

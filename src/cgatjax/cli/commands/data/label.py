@@ -46,7 +46,8 @@ def label(
       property_ NAME: Name of the new property, in eV per atom. [default: energy_CALCULATOR, with
         --references e-form_CALCULATOR]
       references FILE: Compute formation energies: subtract energies of the elements, given as JSON
-        {symbol: eV/atom}, or fitted to the crystals of FILE, whose formation energies are known.
+        {symbol: eV/atom}, or fitted to crystals of FILE, whose formation energies are known, 50 of
+        each element.
       reference_property NAME: Known formation energy of the crystals of --references.
       scan: Find the minimum over the volume of the cell; its volume per atom becomes the property
         volume_CALCULATOR.
