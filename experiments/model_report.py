@@ -49,6 +49,16 @@ FACTS: dict[str, dict[str, str]] = {
         ),
         "license": "CC-BY-4.0; BSD-3-Clause",
     },
+    "decorated": {
+        "name": "decorated crystals, CHGNet",
+        "method": "universal potential CHGNet 0.3.0 at its best volume",
+        "source": (
+            "other elements on the sites of cubic crystals of the Materials Project in "
+            "topology_databases (CC-BY-4.0), which nobody has computed, most of them unstable; "
+            "energies computed with CHGNet (BSD): Deng et al., Nat. Mach. Intell. 5, 1031 (2023)."
+        ),
+        "license": "CC-BY-4.0; BSD-3-Clause",
+    },
 }
 """Store of a stage -> facts of its data."""
 LIMITS = (

@@ -38,17 +38,18 @@ from cgatjax.runtime.files import write_durably
 from cgatjax.structures import CELL_VOLUME
 from cgatjax.training.loop import Recorded, train_epochs
 from cgatjax.training.transfer_params import rescale_head
-from experiments.decorated import decorate
+from experiments.decorated import decorate, minima
 from experiments.grid.datasets import DatasetSource, build_dataset, split_by_formula
 from experiments.model_report import publish_with_report
 from experiments.pretrained_transfers import transfers
 from experiments.scales import SCALES
 
-PBE, CHGNET, JOINT = "pbe", "chgnet", "joint"
+PBE, CHGNET, DECORATED, JOINT = "pbe", "chgnet", "decorated", "joint"
 SOURCES = {
     PBE: DatasetSource(label="PBE", folder="pbe", crystals=37_000),
     CHGNET: DatasetSource(label="CHGNet", folder="mp_chgnet", crystals=86_000),
     "pbe_clean": DatasetSource(label="PBE", folder="pbe_clean", crystals=17_000),
+    DECORATED: DatasetSource(label="CHGNet", folder="decorated", crystals=50_000),
 }
 """Data of the two stages and of `--also`, crystals of any size."""
 HELD_OUT = ("optb88vdw", "r2scan_eform", "r2scan_volume", "hse")
@@ -94,8 +95,8 @@ class Recipe(Options):
         stages; 0 for these.
       start: name, run or folder of a model of PBE that the joint training continues; by default
         fresh weights.
-      also: stores with energies, gaps and volumes of another version of the PBE data, which the
-        joint training learns as well.
+      also: further stores that the joint training learns: the potential's energies and volumes of
+        decorated crystals, or energies, gaps and volumes of another version of the PBE data.
       exclude: stores, split as in the study, whose validation and test formulas are kept out of
         both stages.
       exclude_whole: stores all of whose formulas are kept out of both stages.
@@ -139,7 +140,7 @@ def stores(data: Path, out: Path) -> None:
     for name, source in sources.items():
         if (data / source.folder).exists():
             # The volumes of these files are those of whole cells.
-            targets = JOINT_TARGETS if name == CHGNET else None
+            targets = JOINT_TARGETS if name in (CHGNET, DECORATED) else None
             store = build_dataset(name, source, data, out / name, targets)
             click.echo(f"{out / name}: {len(store)} crystals, {sorted(store.units)}")
 
@@ -223,6 +224,7 @@ def publish(stores: Path, out: Path, name: str, license_name: str, commit: str |
 
 
 pretrain.add_command(decorate)
+pretrain.add_command(minima)
 pretrain.add_command(transfers)
 
 
@@ -303,7 +305,7 @@ def _train_jointly(
 
 def _targets_of(name: str) -> tuple[str, ...]:
     """Return the heads that the crystals of a store train together with others."""
-    given = {PBE: TARGETS, CHGNET: JOINT_TARGETS}
+    given = {PBE: TARGETS, CHGNET: JOINT_TARGETS, DECORATED: JOINT_TARGETS}
     return given.get(name) or (*(f"{t}@{name}" for t in ALSO_TARGETS), ALSO_SHARED)
 
 

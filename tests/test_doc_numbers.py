@@ -562,3 +562,19 @@ def test_a_changed_number_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(globals(), "rows_of", lambda experiment: changed)
     with pytest.raises(AssertionError):
         test_the_results_of_the_readme_and_the_home_page("README.md", "Results")
+
+
+def test_decorated_crystals_mend_the_errors_of_unstable_ones() -> None:
+    rows, gains = stored("decorated.csv"), {}
+    for row in picked(rows, learned="known crystals"):
+        key = {k: row[k] for k in ("energies", "crystals, by their value in eV/atom")}
+        [new] = picked(rows, learned="known and decorated", **key)
+        before, after = (float(r["MAE, meV/atom"].split(" ± ")[0]) for r in (row, new))
+        gains.setdefault(key["crystals, by their value in eV/atom"], []).append(
+            100 * (1 - after / before)
+        )
+    page, heading = "docs/results/pretrained.md", "Decorated crystals beside"
+    pbe, valid, test = gains["above 0.2"]
+    check_text(page, heading, "above 0.2 eV/atom the error falls by ", " (PBE", [pbe])
+    check_text(page, heading, "(PBE, few crystals), ", " (OptB88vdW", [valid, test])
+    check_text(page, heading, "all together gain ", " Unstable", gains["all"])

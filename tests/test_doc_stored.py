@@ -28,6 +28,7 @@ SPEED, SCREENING = "docs/performance.md", "docs/guides/screening.md"
     [
         ("results/recipe", "Pre-training on 15,152 PBE", "network", "recipe_pretraining.csv"),
         ("results/recipe", "Transfer", "mode", "recipe_transfer.csv"),
+        ("results/pretrained", "Decorated crystals beside", "energies", "decorated.csv"),
         ("results/cif_dialects", "", "dialects", "cif_dialects.csv"),
         ("data", "Pairs", "key", "pairs_relaxed.csv"),
         ("table1", "The README's table", "folder", "local/table1/public_files.csv"),
