@@ -9,9 +9,11 @@ from experiments import decorated
 from experiments.commands import main
 from experiments.decorated import cubic_kinds, decorations
 from pymatgen.core import Element, Lattice, Structure
+from tests.networks import SMALLEST
 
 import cgatjax as cg
 from cgatjax.errors import InputError
+from cgatjax.model.normalizer import Normalizer
 from cgatjax.structures import Crystal, reduced_formula
 from cgatjax.structures.dcgat import write_dcgat
 from cgatjax.structures.readers import read_crystals
@@ -108,17 +110,19 @@ def test_prototypes_that_are_used_up_are_an_error(monkeypatch):
 def test_cells_have_the_predicted_volumes(tmp_path):
     write_dcgat(KNOWN, tmp_path / "known.json")
     out, store = tmp_path / "decorated.json.bz2", tmp_path / "store"
-    cg.build_store(KNOWN[:20], store, cg.GraphConfig.recommended())
+    known = cg.build_store(KNOWN[:20], store, cg.GraphConfig.recommended())
+    network = cg.ModelConfig.small(**SMALLEST)
+    model = cg.init_model(network, known.all(), target="volume@low", seed=0)
+    model = model.replace(normalizers={"volume@low": Normalizer(mean=25.0, std=2.0)})
+    cg.save_model(tmp_path / "model", model)
     result = CliRunner().invoke(
         main,
         ["pretrain", "decorate", str(tmp_path / "known.json"), "--out", str(out), "--count", "12",
-         "--exclude", str(store)],
+         "--exclude", str(store), "--volumes", str(tmp_path / "model")],
         catch_exceptions=False,
     )  # fmt: skip
     assert "12 crystals" in result.output
     crystals = [c for c in read_crystals(out) if isinstance(c, Crystal)]
-    volumes = cg.predict(cg.load_model("mp-small"), crystals, show_progress=False).means[
-        "volume@PBE"
-    ]
+    volumes = cg.predict(model, crystals, show_progress=False).means["volume@low"]
     found = [c.volume / c.n_sites for c in crystals]
     np.testing.assert_allclose(found, volumes, rtol=1e-4)
