@@ -578,3 +578,13 @@ def test_decorated_crystals_mend_the_errors_of_unstable_ones() -> None:
     check_text(page, heading, "above 0.2 eV/atom the error falls by ", " (PBE", [pbe])
     check_text(page, heading, "(PBE, few crystals), ", " (OptB88vdW", [valid, test])
     check_text(page, heading, "all together gain ", " Unstable", gains["all"])
+
+
+def test_whole_networks_would_add_little_to_trees_on_both_sources() -> None:
+    shown: list[float] = []
+    for size in ("100", "1000"):
+        rows = picked(stored("adapt_with_transfers.csv"), crystals=size)
+        errors = {r["share of full transfers"]: float(r["test MAE, meV/atom"]) for r in rows}
+        shown += [min(errors.values()), errors["0"], int(size)]
+    words = ("the error would be ", " (`docs/results/adapt_with_transfers.csv")
+    check_text("docs/results/adapt.md", "From both models", *words, shown)
