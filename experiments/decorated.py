@@ -76,10 +76,10 @@ def decorate(
     left_out.update(formula for path in exclude for formula in cg.open_store(path).all().formulas)
     rng = np.random.default_rng(seed)
     prototypes = [c for c in known if c.n_sites <= MOST_SITES]
-    kinds = cubic_kinds(prototypes) if cubic else [prototypes] * bool(prototypes)
-    if not kinds:
-        wanted = f"{'cubic ' * cubic}crystals of at most {MOST_SITES} sites"
-        raise InputError(f"{archive}: expected {wanted}, got none")
+    kinds = cubic_kinds(prototypes) if cubic else [prototypes]
+    if not any(kinds):
+        wanted = "cubic crystals without free coordinates" if cubic else "crystals"
+        raise InputError(f"{archive}: expected {wanted} of at most {MOST_SITES} sites, got none")
     drawn = decorations(kinds, left_out, rng, any_elements)
     crystals: list[Crystal] = []
     while len(crystals) < count:
@@ -94,7 +94,13 @@ def decorate(
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Archive to write.")
 def minima(labeled: tuple[str, ...], out: Path) -> None:
     """Scale crystals to the volumes at which `label --scan` found their energies."""
-    crystals = [c for c in read_crystals(list(labeled)) if isinstance(c, Crystal)]
+    found = read_crystals(list(labeled), targets=[ENERGY, VOLUME])
+    crystals = [c for c in found if isinstance(c, Crystal)]
+    for crystal in crystals:
+        if not np.isfinite([crystal.targets[name] for name in (ENERGY, VOLUME)]).all():
+            raise InputError(
+                f"{crystal.id!r}: expected {ENERGY!r} and {VOLUME!r}; label with --scan"
+            )
     useful = [at_minimum(c) for c in crystals if c.targets[ENERGY] <= MOST_ENERGY]
     write_dcgat(useful, out)
     unused = len(crystals) - len(useful)

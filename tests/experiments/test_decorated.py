@@ -87,6 +87,22 @@ def test_scanned_crystals_at_their_volumes(tmp_path):
     assert not {"volume_chgnet", "gap"} & set(found.targets)
 
 
+def test_crystals_without_a_scan_are_an_error(tmp_path):
+    energy = {"targets": {"e-form_chgnet": 0.2}, "units": {"e-form_chgnet": "eV/atom"}}
+    crystals = [dataclasses.replace(c, **energy) for c in _crystals("Fm-3m", 2)]
+    scanned = {"e-form_chgnet": 0.2, "volume_chgnet": 20.0}
+    write_dcgat(
+        [dataclasses.replace(crystals[0], id="scanned", targets=scanned),
+         dataclasses.replace(crystals[1], id="lacking")],
+        tmp_path / "labeled.json.bz2",
+    )  # fmt: skip
+    result = CliRunner().invoke(
+        main,
+        ["pretrain", "minima", str(tmp_path / "labeled.json.bz2"), "--out", str(tmp_path / "out")],
+    )
+    assert "'lacking': expected 'e-form_chgnet' and 'volume_chgnet'" in str(result.exception)
+
+
 def _crystals(group: str, sites: int) -> list[Crystal]:
     """Two primitive crystals with the given space group."""
     axes = {"Fm-3m": (["Na", "Cl"], [[0, 0, 0], [0.5] * 3]),
@@ -101,10 +117,9 @@ def _crystals(group: str, sites: int) -> list[Crystal]:
 def test_prototypes_that_are_used_up_are_an_error(monkeypatch):
     monkeypatch.setattr(decorated, "MOST_DRAWS", 20)
     salt = [c for c in KNOWN if len(set(c.atomic_numbers.tolist())) == 2][:1]
+    drawn = decorations([salt], {reduced_formula(salt[0].atomic_numbers)}, np.random.default_rng(0))
     with pytest.raises(InputError, match="1 prototypes: 20 draws gave no new formula"):
-        list(
-            decorations([salt], {reduced_formula(salt[0].atomic_numbers)}, np.random.default_rng(0))
-        )
+        list(drawn)
 
 
 def test_cells_have_the_predicted_volumes(tmp_path):
