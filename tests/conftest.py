@@ -17,8 +17,13 @@ MOST, GROWTH = 800_000_000, 250_000_000
 KEPT = 100_000_000
 """Growth after which freed memory is given back to the system (all in bytes)."""
 
-# Two devices; and no optimizing of machine code, which takes longer than the tests' tiny networks.
-_FLAGS = ["xla_force_host_platform_device_count=2", "xla_backend_optimization_level=0"]
+# Two devices; no optimizing of machine code, which takes longer than the tests' tiny networks; and
+# one module of it, not one for each of many threads.
+_FLAGS = [
+    "xla_force_host_platform_device_count=2",
+    "xla_backend_optimization_level=0",
+    "xla_cpu_parallel_codegen_split_count=1",
+]
 # Of what is not optimized, the emitters of fusions make a fifth; newer versions lack the flag, and
 # an unknown one ends the process.
 if tuple(map(int, version("jaxlib").split(".")[:2])) < (0, 11):

@@ -1,21 +1,11 @@
 """Notebooks: each runs from top to bottom, in an empty folder."""
 
 import runpy
-from collections.abc import Iterator
 from pathlib import Path
 
-import jax
 import pytest
 
 NOTEBOOKS = sorted((Path(__file__).resolve().parents[1] / "docs" / "notebooks").glob("*.py"))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def fast_compilation() -> Iterator[None]:
-    """Turn off compiler optimizations: compilation dominates, and the results are the same."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)

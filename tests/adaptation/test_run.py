@@ -33,8 +33,9 @@ OPTIONS = {"minutes": 20.0, "steps": 4, "folds": 2, "next_count": 3}
 
 @pytest.fixture(scope="module", autouse=True)
 def tiny():
-    """Tiny networks, short trainings, and one of the ways to transfer: few compilations."""
+    """Tiny networks, few trees, short trainings, and one of the ways to transfer."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cgatjax.simple_models.models._TREES", 20)
         patch.setattr(networks, "_HEAD_STEPS", 20)
         for name in ("_WAYS", "_KNOWN_WAYS"):
             patch.setattr(findings, name, ("head then all",))

@@ -94,7 +94,10 @@ def test_sources_are_not_averaged() -> None:
     ]
 
 
-def test_a_small_study_resumes_and_writes_its_table(tmp_path: Path) -> None:
+def test_a_small_study_resumes_and_writes_its_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cgatjax.simple_models.models._TREES", 20)
     words = "adapt --scale smoke --size 24 --minutes 0.001 --steps 2 --out"
     results = [CliRunner().invoke(main, [*words.split(), str(tmp_path)]) for _ in range(2)]
     assert [result.exit_code for result in results] == [0, 0], results[0].output

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -34,8 +35,8 @@ def chosen(mapping, count):
 
 def environment(n_devices):
     """Of a Python of its own with so many virtual devices."""
-    flags = f"--xla_force_host_platform_device_count={n_devices} "
-    flags += "--xla_backend_optimization_level=0"
+    count = "xla_force_host_platform_device_count="
+    flags = re.sub(rf"{count}\d+", f"{count}{n_devices}", os.environ["XLA_FLAGS"])
     own = {k: v for k, v in os.environ.items() if k not in VARIABLES}
     path = f"{ROOT / 'src'}{os.pathsep}{ROOT}"
     return {**own, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu", "PYTHONPATH": path}
