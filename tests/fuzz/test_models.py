@@ -61,7 +61,7 @@ def model():
         normalizers={"e-form": Normalizer(mean=-1.5, std=0.5)},
         units={"e-form": "eV/atom"},
         record=TrainingRecord(
-            training=np.arange(104) % 5, train=CrystalHashes(*[np.array([3, 2**63], np.uint64)] * 2)
+            training=np.arange(104) % 5, train=CrystalHashes(*[np.array([3, 2**47], np.uint64)] * 2)
         ),
     )
     shapes = jax.eval_shape(base.network.module.init, jax.random.key(0), collate([graph(2)]))[

@@ -39,7 +39,8 @@ def test_elements_and_hashes_by_hand():
     record = TrainingRecord.of(TrainingRecord(), [(train, ["x"])], [(valid, ["x"])])
     # The crystal with curium has no value: the network learns nothing from it.
     assert counts(record) == {"Na": 2, "Cl": 2, "Mg": 1, "O": 1}
-    expected = sorted(graph_hash(chain(*ring)) for ring in ((11, 17), (11, 11, 17), (12, 8)))
+    rings = ((11, 17), (11, 11, 17), (12, 8))
+    expected = sorted(graph_hash(chain(*ring)) % 2**48 for ring in rings)
     assert record.train.graphs.tolist() == expected
     # Rings of 11, 11, 17 and 17, 11, 11 sites are equal; Na4Cl2 has the formula Na2Cl.
     doubled = crystal_hashes(data_of((11, 11, 17, 11, 11, 17), (17, 11, 11), (11, 17)))
@@ -80,12 +81,13 @@ def test_a_transfer_adds_to_the_record_of_pre_training():
 def test_hashes_are_those_of_the_store_and_of_unreduced_graphs(ionic_store, monkeypatch):
     monkeypatch.setattr(training_record, "BLOCK", 7)
     whole = ionic_store.all()
-    np.testing.assert_array_equal(crystal_hashes(whole).graphs, ionic_store.hashes())
-    np.testing.assert_array_equal(crystal_hashes(whole.select(np.array([5, 3]))).graphs,
-                                  ionic_store.hashes(rows=np.array([5, 3])))  # fmt: skip
+    expected = ionic_store.hashes() & np.uint64(2**48 - 1)
+    np.testing.assert_array_equal(crystal_hashes(whole).graphs, expected)
+    some = np.array([5, 3])
+    np.testing.assert_array_equal(crystal_hashes(whole.select(some)).graphs, expected[some])
     in_memory = GraphList([ionic_store.graph(k) for k in range(9)], ionic_store.graph_config)
     assert (whole.reduced, in_memory.reduced) == (True, False)
-    np.testing.assert_array_equal(crystal_hashes(in_memory).graphs, ionic_store.hashes()[:9])
+    np.testing.assert_array_equal(crystal_hashes(in_memory).graphs, expected[:9])
 
 
 def test_equal_data_sets_are_hashed_once(monkeypatch):
