@@ -207,6 +207,7 @@ def _record(
 
 def _hashes(subset: str, tensors: dict[str, np.ndarray]) -> CrystalHashes:
     stored = [tensors.pop(f"record/{subset}_{kind}") for kind in CrystalHashes._fields]
+    # The files of the shipped models still hold all 64 bits.
     return CrystalHashes(*(np.unique(shortened(unpacked(planes))) for planes in stored))
 
 
