@@ -22,7 +22,7 @@ from cgatjax.config import GraphConfig, ModelConfig
 from cgatjax.errors import InputError, MismatchError, RunExistsError
 from cgatjax.model.model import Model, source_origin
 from cgatjax.model.normalizer import SOURCE, Baseline, Normalizer
-from cgatjax.model.training_record import CrystalHashes, TrainingRecord, shortened
+from cgatjax.model.training_record import CrystalHashes, TrainingRecord
 from cgatjax.options import from_dict
 from cgatjax.runs.run_folder import ENSEMBLE, MEMBERS
 from cgatjax.runtime import MANIFEST, damage, new_folder, reading, recovered
@@ -207,8 +207,7 @@ def _record(
 
 def _hashes(subset: str, tensors: dict[str, np.ndarray]) -> CrystalHashes:
     stored = [tensors.pop(f"record/{subset}_{kind}") for kind in CrystalHashes._fields]
-    # The files of the shipped models still hold all 64 bits.
-    return CrystalHashes(*(np.unique(shortened(unpacked(planes))) for planes in stored))
+    return CrystalHashes(*map(unpacked, stored))
 
 
 def packed(numbers: np.ndarray) -> np.ndarray:

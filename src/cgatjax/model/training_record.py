@@ -53,11 +53,6 @@ class CrystalHashes(NamedTuple):
         return self.graphs if by == "graph" else self.formulas
 
 
-def shortened(hashes: np.ndarray) -> np.ndarray:
-    """Keep the lowest bits of hashes."""
-    return hashes & np.uint64(2**HASH_BITS - 1)
-
-
 def union(sets: Iterable[CrystalHashes]) -> CrystalHashes:
     """Return the sorted distinct hashes of several sets of crystals."""
     columns = zip(CrystalHashes.none(), *sets, strict=True)
@@ -188,9 +183,14 @@ def _counts_and_hashes(
         for block, arrays in _blocks(data, rows):
             counts += np.bincount(_elements_by_crystal(arrays)[:, 1], minlength=len(SYMBOLS))
             graphs = hash_arrays(arrays, with_elements=True, reduced=data.reduced)
-            hashes.append(CrystalHashes(*map(shortened, (graphs, formula_hashes(arrays)))))
+            hashes.append(CrystalHashes(*map(_shortened, (graphs, formula_hashes(arrays)))))
             advance(len(block), "")
     return counts, CrystalHashes(*map(np.concatenate, zip(*hashes, strict=True)))
+
+
+def _shortened(hashes: np.ndarray) -> np.ndarray:
+    """Keep the lowest bits of hashes."""
+    return hashes & np.uint64(2**HASH_BITS - 1)
 
 
 def _blocks(data: Crystals, rows: np.ndarray) -> Iterator[tuple[np.ndarray, GraphArrays]]:
