@@ -25,6 +25,7 @@ from tests.doc_tables import (
 )
 
 import cgatjax as cg
+from cgatjax.adaptation.contenders import CORRELATION
 
 MEV = 1000.0
 SHIPPED = Path(cg.__file__).parent / "pretrained"
@@ -237,53 +238,74 @@ def test_transfers_from_the_shipped_models() -> None:
         assert cells[5:] == [number_of(row), row["test crystals"]]
 
 
-def test_both_data_sets_at_once() -> None:
-    rows = stored("pretraining_joint.csv")
+VERSIONS = ("two stages", "all at once", "with decorated")
+"""Trainings of the models, the oldest first; the last one is that of the shipped weights."""
+
+
+@pytest.mark.parametrize(("model", "number"), [("mp-small", 0), ("mp-medium", 1)])
+def test_what_each_training_brought(model: str, number: int) -> None:
     names = ("property", "unit", "mode", "training crystals")
-    two, both = (
-        {tuple(row[name] for name in names): row for row in picked(rows, **{"pre-training": way})}
-        for way in ("two stages", "both at once")
-    )
-    assert two.keys() == both.keys()
-    page, heading = "docs/results/pretrained.md", "Both data sets at once"
-    _, *lines = table_under(page, heading, "property")
-    for cells, key in zip(lines, two, strict=True):
-        expected = [number_of(two[key]), number_of(both[key])]
-        assert [*cells[:3], cells[3].replace(",", ""), *cells[4:]] == [
-            *key[:3],
-            key[3] or "-",
-            *expected,
-        ]
-    # The column of both at once is that of the shipped model.
-    shipped = picked(rows_of("pretrained_transfers"), model="mp-small", learns="value")
-    gains = {}
-    for row in shipped:
-        key = tuple(row[name] for name in names)
-        assert both[key]["test MAE"] == row["test MAE"]
-        if row["mode"] == "full" and int(row["training crystals"]) > 300:
-            gain = 1 - float(row["test MAE"]) / float(two[key]["test MAE"])
-            gains[row["property"]] = 100 * gain
-    card = cg.ModelCard.read(SHIPPED / "mp-small")
-    for error, row in zip(card.errors["held-out formulas"].values(), both.values(), strict=False):
+    rows = picked(stored("model_versions.csv"), model=model)
+    versions = [picked(rows, training=training) for training in VERSIONS]
+    page = "docs/results/pretrained.md"
+    header, *lines = tables_under(page, "What each training brought", "property")[number]
+    assert header[4:] == list(VERSIONS)
+    for cells, *row in zip(lines, *versions, strict=True):
+        named = [*cells[:3], cells[3].replace(",", "")]
+        assert all(named == [r[name] or "-" for name in names] for r in row)
+        assert cells[4:] == list(map(number_of, row))
+
+
+@pytest.mark.parametrize("model", ["mp-small", "mp-medium"])
+def test_the_last_training_is_that_of_the_shipped_weights(model: str) -> None:
+    rows = picked(stored("model_versions.csv"), model=model, training=VERSIONS[-1])
+    card = cg.ModelCard.read(SHIPPED / model)
+    for error, row in zip(card.errors["held-out formulas"].values(), rows, strict=False):
         scale = MEV if row["unit"] == "meV/atom" else 1.0
         assert float(row["test MAE"]) == pytest.approx(scale * error["mae"], rel=1e-3)
-    order = ("formation energy, OptB88vdW", "formation energy, r2SCAN", "volume, r2SCAN")
-    expected = [gains[name] for name in (*order, "band gap, HSE06")]
-    check_text(page, heading, "with the largest training sets by ", " (gaps)", expected)
+    transfers = picked(rows_of("pretrained_transfers"), model=model, learns="value")
+    names = ("property", "mode", "training crystals", "test MAE")
+    compared = [row for row in rows if row["mode"] in ("head", "full")]
+    known = [[row[name] for name in names] for row in transfers]
+    assert all([row[name] for name in names] in known for row in compared)
+    decorated = next(d.crystals for d in card.data if d.name.startswith("decorated"))
+    text = unwrapped("docs/results/pretrained.md", "What each training brought")
+    assert f"volumes of {decorated:,} [decorated crystals]" in text
+    other = next(d.crystals for d in card.data if d.name.endswith("another version"))
+    assert f"among them {other:,} of another version" in text
 
 
-def test_more_data_for_mp_medium() -> None:
-    page, heading = "docs/results/pretrained.md", "More data for `mp-medium`"
-    rows = stored("pretraining_joint.csv")
-    names = ("property", "unit", "mode", "training crystals")
-    old, new = (
-        picked(rows, **{"pre-training": f"mp-medium, {way}"}) for way in ("two stages", "continued")
+def test_what_decorated_crystals_and_more_steps_brought() -> None:
+    rows = stored("model_versions.csv")
+
+    def before_and_now(model: str, name: str, mode: str, column: str = "test MAE") -> list[float]:
+        """Return errors of the last two trainings, of the largest training set."""
+        chosen = [picked(rows, model=model, property=name, mode=mode, training=t) for t in VERSIONS]
+        return [float(row[-1][column]) for row in chosen[1:]]
+
+    energies, r2scan, volumes, gaps = (
+        "formation energy, OptB88vdW",
+        "formation energy, r2SCAN",
+        "volume, r2SCAN",
+        "band gap, HSE06",
     )
-    _, *lines = table_under(page, heading, "property")
-    for cells, *pair in zip(lines, old, new, strict=True):
-        for row in pair:
-            assert [*cells[:3], cells[3].replace(",", "")] == [row[name] or "-" for name in names]
-        assert cells[4:] == [number_of(row) for row in pair]
+    compared = [
+        *((model, "formation energy, PBE", "-") for model in ("mp-small", "mp-medium")),
+        *(("mp-small", name, "full") for name in (energies, volumes, gaps)),
+        *(("mp-medium", name, "full") for name in (energies, gaps)),
+        *(("mp-small", name, "head") for name in (energies, r2scan)),
+    ]
+    gains = [100 * (1 - now / before) for before, now in (before_and_now(*c) for c in compared)]
+    page, heading = "docs/results/pretrained.md", "What each training brought"
+    check_text(page, heading, "held-out formulas err by ", " in energies (", gains)
+    valid, test = (
+        before_and_now("mp-small", r2scan, "full", f"{part} MAE") for part in ("valid", "test")
+    )
+    expected = [valid[1], valid[0], test[1], test[0]]
+    check_text(page, heading, "validation crystals (", "): there", expected)
+
+
+def test_the_errors_of_the_models_in_the_guide() -> None:
     energies, gaps = (
         [
             cg.ModelCard.read(SHIPPED / name).errors["held-out formulas"][target]["mae"]
@@ -292,24 +314,14 @@ def test_more_data_for_mp_medium() -> None:
         for target in ("e-form@PBE", "band_gap_ind@PBE")
     )
     expected = [*(MEV * error for error in energies), *gaps]
-    check_text(
-        "docs/guides/pretrained.md", "", "PBE formation energies by ", " eV ([cards", expected
-    )
-    # The column of the continued one is that of the shipped model.
-    card = cg.ModelCard.read(SHIPPED / "mp-medium")
-    assert f"{card.data[0].crystals:,} crystals of another version" in unwrapped(page, heading)
-    for error, row in zip(card.errors["held-out formulas"].values(), new, strict=False):
-        scale = MEV if row["unit"] == "meV/atom" else 1.0
-        assert float(row["test MAE"]) == pytest.approx(scale * error["mae"], rel=1e-3)
-    shipped = picked(rows_of("pretrained_transfers"), model="mp-medium", learns="value")
-    for row in picked(new, mode="full"):
-        [same] = picked(shipped, **{name: row[name] for name in names})
-        assert row["test MAE"] == same["test MAE"]
+    page = "docs/guides/pretrained.md"
+    check_text(page, "", "PBE formation energies, by ", " eV ([cards", expected)
 
 
 def test_both_models_together() -> None:
     page, heading = "docs/results/pretrained.md", "Both models together"
-    *pairs, plain = stored("pretrained_pairs.csv")
+    every = stored("pretrained_pairs.csv")
+    pairs, plain = (picked(every, learns=learns) for learns in ("value", "value, loss l1"))
     _, *lines = table_under(page, heading, "property")
     gains = list[float]()
     for k, cells in enumerate(lines):
@@ -322,13 +334,10 @@ def test_both_models_together() -> None:
         gains.append(100 * (1 - float(mean["test MAE"]) / better))
     assert 3 * len(lines) == len(pairs)
     check_text(page, heading, "better than either, by ", " % than", [min(gains), max(gains)])
-    [robust] = [
-        row
-        for row in picked(pairs, mode="full of mp-small", property="formation energy, OptB88vdW")
-        if row["training crystals"] == plain["training crystals"]
-    ]
-    shown = [float(row[part]) for part in ("test MAE", "valid MAE") for row in (plain, robust)]
-    check_text(page, heading, "OptB88vdW energies has ", ").", shown)
+    robust = picked(pairs, property=plain[0]["property"])
+    robust = picked(robust, **{"training crystals": plain[0]["training crystals"]})
+    expected = [float(row["test MAE"]) for rows in (plain, robust) for row in rows]
+    check_text(page, heading, "1,000 OptB88vdW energies by ", " meV/atom", expected)
     # The weighted means whose errors are divided in the second table are those of the first.
     header, *parts = table_under(page, heading, "crystals, by their value in eV/atom")
     assert [dict(zip(header, cells, strict=True)) for cells in parts] == stored(
@@ -415,8 +424,7 @@ def test_the_differences_beside_the_values() -> None:
     rows, best = rows_of("pretrained_transfers"), []
     assert len(lines) == len(LOW_VALUES)
     for (_, *cells), (name, low) in zip(lines, LOW_VALUES.values(), strict=True):
-        mode = "head" if name.startswith("volume") else "full"
-        wanted = [("value", mode), *((f"difference to {low}", m) for m in ("trees", "full", ""))]
+        wanted = [("value", "full"), *((f"difference to {low}", m) for m in ("trees", "full", ""))]
         for cell, (learns, way) in zip(cells, wanted, strict=True):
             found = picked(rows, model="mp-small", property=name, learns=learns)
             found = [r for r in found if r["mode"] == way or (not way and r["mode"][0].isdigit())]
@@ -426,8 +434,7 @@ def test_the_differences_beside_the_values() -> None:
     values, means = best[::4], best[3::4]
     gains = [value / mean for value, mean in zip(values, means, strict=True)]
     page, of = "docs/results/simple_answers.md", "Differences by networks"
-    quoted = [values[k] for k in (0, 1, 3, 2)]
-    check_text(page, of, "of the value itself from `mp-small` has ", " A^3", quoted)
+    check_text(page, of, "of the value itself from `mp-small` has ", " eV (", values)
     check_text(page, of, "the difference is ", " times", [min(gains), max(gains)])
     check_text(
         "docs/concepts/difference.md", "", "the error is then ", " times", [min(gains), max(gains)]
@@ -588,3 +595,18 @@ def test_whole_networks_would_add_little_to_trees_on_both_sources() -> None:
         shown += [min(errors.values()), errors["0"], int(size)]
     words = ("the error would be ", " (`docs/results/adapt_with_transfers.csv")
     check_text("docs/results/adapt.md", "From both models", *words, shown)
+
+
+def test_the_errors_of_two_sources_are_correlated() -> None:
+    rows, correlations = stored("source_errors.csv"), []
+    for row in rows:
+        small, medium, mean = (
+            float(row[f"MAE, {name}"]) for name in ("mp-small", "mp-medium", "mean of both")
+        )
+        # Normal deviates of the same size: the variance of their mean is (1 + correlation) / 2.
+        correlations.append(2 * mean**2 / (small * medium) - 1)
+        assert float(row["correlation"]) == pytest.approx(correlations[-1], abs=1e-3)
+    expected = [int(rows[0]["crystals"]), min(correlations), max(correlations)]
+    words = ("What both hide. On ", ", by property")
+    check_text("docs/results/adapt.md", "From both models", *words, expected)
+    assert min(correlations) < CORRELATION < max(correlations)

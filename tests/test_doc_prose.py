@@ -92,8 +92,8 @@ SENTENCES: dict[tuple[str, str], list[Sentence]] = {
         ("more crystals do: with all ", " crystals ([models]", of.more_crystals),
     ],
     (RECIPE, "Fine-tuning at several sizes"): [("Of the ", " % worse", of.further_ways)],
-    (PRETRAINED, "What the first stage brings"): [
-        ("potential (CHGNet) for ", ". In the", of.crystals_of_the_stages),
+    (PRETRAINED, "What each training brought"): [
+        ("potential (CHGNet) for ", "; 5,500", of.crystals_of_the_stages),
         ("a validation MAE of ", " crystals): one run", of.errors_of_the_stages),
     ],
     (PRETRAINED, "A potential alone as the start"): [
