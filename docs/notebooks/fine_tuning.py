@@ -124,9 +124,9 @@ print({mode: f"{error:.0f} meV/atom" for mode, error in errors.items()})
 transfer_bars(errors, unit="meV/atom", title=f"{len(train)} measured enthalpies")
 
 # %% [markdown]
-# Starting from the pre-trained model, 69 measurements suffice for a third of the error of a network
-# that has nothing else to learn from. Head and full transfer differ little with so few: [results on
-# 100 to 1,000 crystals](../../results/pretrained/) show when the latter pays.
+# Starting from the pre-trained model, 69 measurements suffice for a quarter of the error of a
+# network that has nothing else to learn from. Head and full transfer differ little with so few:
+# [results on 100 to 1,000 crystals](../../results/pretrained/) show when the latter pays.
 
 # %%
 learning_curves(histories, unit="eV/atom")
