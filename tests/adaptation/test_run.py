@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict
 from tests.commands import ok, refused
-from tests.networks import SMALLEST
+from tests.networks import SMALLEST, TWO_STEPS
 
 import cgatjax as cg
 from cgatjax.adaptation import findings, networks, sources
@@ -201,9 +201,10 @@ def test_the_volume_of_the_cell_is_a_baseline_without_asking(crystals):
     assert task.baselines == ("cell_volume",)
 
 
-def test_layer_wise_rates_fall_from_the_head_to_the_elements(trained_model):
-    options = cg.TransferConfig(mode="full", lr_groups=networks.layer_groups(trained_model.config))
-    labels = transfer_labels(trained_model.params, options)
+def test_layer_wise_rates_fall_from_the_head_to_the_elements(ionic_store):
+    model = cg.init_model(cg.ModelConfig.small(**TWO_STEPS), ionic_store, target=LOW)
+    options = cg.TransferConfig(mode="full", lr_groups=networks.layer_groups(model.config))
+    labels = transfer_labels(model.params, options)
     rates = rates_at(options, 0, 1.0)
     found = [
         rates[labels["heads"][LOW]["out"]["kernel"]],

@@ -138,10 +138,10 @@ def test_everything_becomes_json(salt):
     assert len(plain["sites"]) == crystal.n_sites
     assert len(plain["sites"][0]["weight"]) == 2
     bond = plain["bonds"][0]
-    assert np.shape(bond["attention"]) == (2, 2)
+    assert np.shape(bond["attention"]) == (1, 2)  # steps, heads
     assert len(bond["vector"]) == 3
     assert len(plain["bonds"]) == found.graph.n_edges
-    sums = sum(b["attention"][1][0] for b in plain["bonds"] if b["receiver"] == 0)
+    sums = sum(b["attention"][0][0] for b in plain["bonds"] if b["receiver"] == 0)
     assert sums == pytest.approx(1)
     unsure = dataclasses.replace(found.predictions, stds={"e-form@low": np.array([np.nan])})
     bare = dataclasses.replace(found, crystal=None, vectors=None, predictions=unsure).to_dict()

@@ -105,7 +105,7 @@ def compare(name, sums, labels, params, whole, stacks, cases):
 def full_cases(cases):
     """The whole network, all parameters trained."""
     data, values = crystals()
-    config = cg.ModelConfig.small(**{**SMALLEST, "steps": 1})
+    config = cg.ModelConfig.small(**SMALLEST)
     model = cg.init_model(config, data, target=("a", "b"), seed=0)
     params = jax.tree.map(lambda p: np.asarray(p, np.float64), model.params)
     sums = MaskedLoss(model.network.apply, LOSSES["robust_l1"])

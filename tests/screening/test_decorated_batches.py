@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.networks import SMALLEST
+from tests.networks import TWO_STEPS
 from tests.screening.conftest import BATCH, PEROVSKITE, ROCK_SALT
 
 import cgatjax as cg
@@ -148,7 +148,7 @@ def test_all_variants_in_float64(variant, options, by) -> None:
 
 def check_in_float64(variant, options, by) -> None:
     template = Template.of(PEROVSKITE, options, by)
-    config = cg.ModelConfig.small(**{**SMALLEST, **VARIANTS[variant]})
+    config = cg.ModelConfig.small(**{**TWO_STEPS, **VARIANTS[variant]})
     graphs = GraphList([template.graph], options)
     model = cg.init_model(config, graphs, target="x")
     model = model.replace(

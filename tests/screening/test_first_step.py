@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.networks import SMALLEST
+from tests.networks import TWO_STEPS
 from tests.screening.conftest import BATCH, PEROVSKITE, ROCK_SALT
 
 import cgatjax as cg
@@ -26,7 +26,7 @@ SCALAR = {"edge_update": "none", "vector_attention": False}
 
 
 def made(template: Template, **changes) -> cg.Model:
-    config = cg.ModelConfig.small(**{**SMALLEST, **changes})
+    config = cg.ModelConfig.small(**{**TWO_STEPS, **changes})
     model = cg.init_model(config, GraphList([template.graph], SHARE), target="x")
     return model.replace(normalizers={"x": cg.Normalizer(mean=0.0, std=1.0)})
 

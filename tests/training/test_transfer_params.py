@@ -200,7 +200,7 @@ def test_patterns_that_match_nothing_are_errors(trained_model, few):
 def test_rates_and_unfreezing_multiply_and_epochs_count_from_1(trained_model, few):
     config = options(
         lr_groups=(("encoder/node_*", 0.1), ("encoder/*", 0.5)),
-        unfreeze=((3, "encoder/composition/*"), (5, "encoder/node_0/*")),
+        unfreeze=((3, "encoder/composition/*"), (5, "encoder/node_0/attention/*")),
     )
     labels = flat(prepare_transfer(trained_model, few[0], config).labels)
 
@@ -211,7 +211,7 @@ def test_rates_and_unfreezing_multiply_and_epochs_count_from_1(trained_model, fe
     for path, start, scale in (
         ("encoder/composition/pooling/power", 3, 0.5),
         ("encoder/node_0/attention/kernel_in", 5, 0.1),
-        ("encoder/node_1/attention/kernel_in", 1, 0.1),
+        ("encoder/node_0/message/kernel_in", 1, 0.1),
         ("encoder/shell_embedding", 1, 0.5),
         (f"heads/{HIGH}/out/bias", 1, 1.0),
     ):
