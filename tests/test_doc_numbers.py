@@ -15,6 +15,7 @@ from experiments.grid.section import mean_and_spread
 from tests.doc_tables import (
     Row,
     agrees,
+    check,
     check_text,
     picked,
     rows_of,
@@ -145,30 +146,30 @@ def test_the_choices_of_adapt(experiment: str, section: str) -> None:
     assert verdict(rows, candidates) in unwrapped(page, section)
 
 
-def test_both_sources_beside_one() -> None:
+def test_the_sources_of_adapt() -> None:
     page, heading = "docs/results/adapt.md", "From both models"
-    alone = {row["task"]: row for row in rows_of("adapt")}
-    found, every = dict[tuple[str, str], list[tuple[Row, Row]]](), list[float]()
-    for row in rows_of("adapt_both"):
-        other = alone.get(row["task"].removesuffix("-mp-medium"))
-        name, size = re.fullmatch(r"(.*)-(\d+)-seed.*", row["task"]).groups()
-        if other is not None:
-            found.setdefault((name.replace("-", " "), f"{int(size):,}"), []).append((other, row))
+    now = {row["task"]: row for row in rows_of("adapt_both")}
+    rows, columns = stored("adapt_sources.csv"), ("mp-small, all at once", "both, all at once")
+    one, both, shipped = (f"from {name}" for name in (*columns, "both, with decorated"))
+    found = dict[tuple[str, str], list[Row]]()
+    for row in rows:
+        same = now[f"{row['task']}-mp-small-mp-medium"]
+        assert float(row[shipped]) == pytest.approx(float(same["test MAE"]), abs=1e-5)
+        name, size = re.fullmatch(r"(.*)-(\d+)-seed\d", row["task"]).groups()
+        found.setdefault((name.replace("-", " "), f"{int(size):,}"), []).append(row)
     lines = tables_under(page, heading, "target")[1][1:]
-    assert [tuple(cells[:2]) for cells in lines] == sorted(
-        found, key=lambda key: (key[0], int(key[1].replace(",", "")))
-    )
+    assert sorted(found) == sorted((cells[0], cells[1]) for cells in lines)
     for name, size, *cells in lines:
-        pairs = found[name, size]
-        scale = MEV if pairs[0][0]["unit"] == "eV/atom" else 1.0
-        for cell, rows in zip(cells, zip(*pairs, strict=True), strict=False):
-            mean = scale * fmean(float(row["test MAE"]) for row in rows)
-            assert agrees(cell.split(" ")[0], [mean])
-        changes = [100 * (float(b["test MAE"]) / float(a["test MAE"]) - 1) for a, b in pairs]
-        assert agrees(cells[2].replace("%", ""), [fmean(changes), min(changes), max(changes)])
-        every += changes
-    expected = [sum(change < 0 for change in every), len(every), -fmean(every)]
-    check_text(page, heading, "Both are better in ", " % on average", expected)
+        scale = MEV if "meV" in cells[-1] else 1.0
+        for cell, column in zip(cells, (one, both, shipped), strict=True):
+            values = [scale * float(row[column]) for row in found[name, size] if row[column]]
+            check([cell.split(" ")[0]], [fmean(values) if values else None])
+    for words, old, new in (("all at once, both", one, both), ("better again", both, shipped)):
+        pairs = [(float(row[old]), float(row[new])) for row in rows if row[old]]
+        changes = [100 * (after / before - 1) for before, after in pairs]
+        expected = [sum(change < 0 for change in changes), len(changes), -fmean(changes)]
+        text = unwrapped(page, heading).split(f"{words}")[1].split(" in ", 1)[1]
+        assert agrees(text.split(" % on average")[0], expected), (words, expected)
 
 
 def test_what_the_source_knows_is_counted() -> None:
@@ -585,16 +586,6 @@ def test_decorated_crystals_mend_the_errors_of_unstable_ones() -> None:
     check_text(page, heading, "above 0.2 eV/atom the error falls by ", " (PBE", [pbe])
     check_text(page, heading, "(PBE, few crystals), ", " (OptB88vdW", [valid, test])
     check_text(page, heading, "all together gain ", " Unstable", gains["all"])
-
-
-def test_whole_networks_would_add_little_to_trees_on_both_sources() -> None:
-    shown: list[float] = []
-    for size in ("100", "1000"):
-        rows = picked(stored("adapt_with_transfers.csv"), crystals=size)
-        errors = {r["share of full transfers"]: float(r["test MAE, meV/atom"]) for r in rows}
-        shown += [min(errors.values()), errors["0"], int(size)]
-    words = ("the error would be ", " (`docs/results/adapt_with_transfers.csv")
-    check_text("docs/results/adapt.md", "From both models", *words, shown)
 
 
 def test_the_errors_of_two_sources_are_correlated() -> None:
