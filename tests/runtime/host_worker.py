@@ -31,7 +31,7 @@ def main() -> int:
 
 def train(store_path, run_path, n_devices, epochs, parts):
     """Digest of the final weights."""
-    from tests.networks import SMALLEST
+    from tests.networks import TWO_STEPS
 
     import cgatjax as cg
     from cgatjax.model.model import weights_digest
@@ -41,7 +41,7 @@ def train(store_path, run_path, n_devices, epochs, parts):
 
     store = cg.open_store(store_path)
     train_set, valid, _ = store.split(seed=0)
-    network = cg.ModelConfig.small(**SMALLEST)
+    network = cg.ModelConfig.small(**TWO_STEPS)
     model = cg.init_model(network, store, target="e-form@low", seed=0)
     rules = [("encoder/*", "frozen")] if parts == "heads" else []
     labels = label_parameters(model.params, [*rules, ("*", TRAINED)])
