@@ -64,8 +64,8 @@ FACTS: dict[str, dict[str, str]] = {
 LIMITS = (
     "The network sees the elements and the order of neighbors, but no distances: the prediction is "
     "that of the relaxed crystal, whatever the volume of the given cell.",
-    "Trained on crystals close to their ground state, of two elements or more and at most 40 "
-    "sites; compounds of noble gases are rare.",
+    "Values of DFT are those of crystals close to their ground state, of two elements or more and "
+    "at most 40 sites; compounds of noble gases are rare.",
     "Labels are those of one version of the Materials Project, GGA and GGA+U mixed; those of other "
     "versions differ by 10 to 20 meV/atom in the median.",
     "Band gaps are PBE gaps, which are too small; the gap of most training crystals is 0.",
